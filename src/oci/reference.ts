@@ -1,0 +1,93 @@
+import { ShoalError } from '../base/errors.ts'
+import type { Digest } from './digest.ts'
+import { parseDigest } from './digest.ts'
+
+// OCI distribution-spec, "Pulling manifests": the grammars of <name> and <reference>.
+const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
+const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/i
+const MAX_NAME_LENGTH = 255
+
+/** A tag or a digest, told apart. */
+export type TagOrDigest =
+  | { readonly kind: 'tag'; readonly tag: string }
+  | { readonly kind: 'digest'; readonly digest: Digest }
+
+/** What a user writes to name an image: registry host, repository, and a tag or digest. */
+export interface Reference {
+  readonly upstream: string
+  readonly repository: string
+  readonly target: TagOrDigest
+}
+
+export function isRepositoryName(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && NAME.test(text)
+}
+
+export function isTag(text: string): boolean {
+  return TAG.test(text)
+}
+
+/** Whether `text` can be a registry's `host[:port]`. */
+export function isRegistryHost(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && HOST.test(text)
+}
+
+/** Whether the first part of an image name is a registry host rather than a repository's first component. */
+export function looksLikeHost(part: string): boolean {
+  return part === 'localhost' || part.includes('.') || part.includes(':')
+}
+
+export function parseTagOrDigest(text: string): TagOrDigest | undefined {
+  if (text.includes(':')) {
+    const digest = parseDigest(text)
+    return digest === undefined ? undefined : { kind: 'digest', digest }
+  }
+  return isTag(text) ? { kind: 'tag', tag: text } : undefined
+}
+
+export function tagOrDigestText(target: TagOrDigest): string {
+  return target.kind === 'tag' ? target.tag : target.digest
+}
+
+/** One name for the three Docker Hub goes by; other hosts in lower case. */
+export function canonicalUpstream(host: string): string {
+  const lower = host.toLowerCase()
+  return lower === 'index.docker.io' || lower === 'registry-1.docker.io' ? 'docker.io' : lower
+}
+
+/** Docker Hub's official images live under `library/`; nobody else has such a rule. */
+export function canonicalRepository(upstream: string, repository: string): string {
+  return upstream === 'docker.io' && !repository.includes('/') ? `library/${repository}` : repository
+}
+
+/**
+ * Parses `[host/]repository[:tag][@digest]`. A missing host is `defaultUpstream`, a missing tag `latest`; a digest
+ * wins over a tag. Throws `REFERENCE_INVALID` naming the part that is wrong.
+ */
+export function parseReference(text: string, defaultUpstream: string): Reference {
+  const at = text.indexOf('@')
+  const beforeDigest = at < 0 ? text : text.slice(0, at)
+  const slash = beforeDigest.indexOf('/')
+  const hasHost = slash > 0 && looksLikeHost(beforeDigest.slice(0, slash))
+  const upstream = canonicalUpstream(hasHost ? beforeDigest.slice(0, slash) : defaultUpstream)
+  const rest = hasHost ? beforeDigest.slice(slash + 1) : beforeDigest
+  const colon = rest.lastIndexOf(':')
+  const repository = canonicalRepository(upstream, colon < 0 ? rest : rest.slice(0, colon))
+  const target = parseTagOrDigest(at >= 0 ? text.slice(at + 1) : colon < 0 ? 'latest' : rest.slice(colon + 1))
+  if (!isRepositoryName(repository)) {
+    throw new ShoalError(
+      'REFERENCE_INVALID',
+      `"${text}": "${repository}" is no repository name (lower case, a-z0-9._-/)`,
+    )
+  }
+  if (target === undefined || (at >= 0 && target.kind !== 'digest')) {
+    throw new ShoalError('REFERENCE_INVALID', `"${text}": what follows the repository is neither a tag nor a digest`)
+  }
+  return { upstream, repository, target }
+}
+
+export function referenceText(reference: Reference): string {
+  const separator = reference.target.kind === 'tag' ? ':' : '@'
+  return `${reference.upstream}/${reference.repository}${separator}${tagOrDigestText(reference.target)}`
+}

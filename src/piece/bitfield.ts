@@ -1,0 +1,106 @@
+/** Read-only view of a set of piece indexes in [0, length). */
+export interface ReadonlyBitfield {
+  readonly length: number
+  /** How many bits are set. */
+  readonly count: number
+  readonly complete: boolean
+  has(index: number): boolean
+  /** 32 bits from `word * 32`, bit i of the result being index `word * 32 + i`. */
+  word(word: number): number
+  readonly words: number
+  toBytes(): Uint8Array
+}
+
+/** A set of piece indexes over 32-bit words; every operation outside [0, length) is ignored or answers false. */
+export class Bitfield implements ReadonlyBitfield {
+  readonly length: number
+  readonly #words: Uint32Array
+  #count = 0
+
+  constructor(length: number) {
+    this.length = length
+    this.#words = new Uint32Array(Math.ceil(length / 32))
+  }
+
+  /** All of [0, length). */
+  static full(length: number): Bitfield {
+    const field = new Bitfield(length)
+    for (let i = 0; i < length; i++) field.set(i)
+    return field
+  }
+
+  /**
+   * From the wire form: ceil(length / 8) bytes, index i at bit (i mod 8) of byte i / 8. Undefined when the number of
+   * bytes is another, or a bit beyond `length` is set.
+   */
+  static fromBytes(length: number, bytes: Uint8Array): Bitfield | undefined {
+    if (bytes.length !== Math.ceil(length / 8)) return undefined
+    const field = new Bitfield(length)
+    for (let i = 0; i < bytes.length * 8; i++) {
+      if (((bytes[i >> 3]! >> (i & 7)) & 1) === 0) continue
+      if (i >= length) return undefined
+      field.set(i)
+    }
+    return field
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get complete(): boolean {
+    return this.#count === this.length
+  }
+
+  get words(): number {
+    return this.#words.length
+  }
+
+  word(word: number): number {
+    return this.#words[word] ?? 0
+  }
+
+  has(index: number): boolean {
+    return ((this.#words[index >>> 5] ?? 0) & (1 << (index & 31))) !== 0
+  }
+
+  /** Sets `index`; answers whether it was clear before. */
+  set(index: number): boolean {
+    if (index < 0 || index >= this.length || this.has(index)) return false
+    this.#words[index >>> 5]! |= 1 << (index & 31)
+    this.#count++
+    return true
+  }
+
+  /** Clears `index`; answers whether it was set before. */
+  clear(index: number): boolean {
+    if (index < 0 || index >= this.length || !this.has(index)) return false
+    this.#words[index >>> 5]! &= ~(1 << (index & 31))
+    this.#count--
+    return true
+  }
+
+  clearAll(): void {
+    this.#words.fill(0)
+    this.#count = 0
+  }
+
+  copy(): Bitfield {
+    const field = new Bitfield(this.length)
+    field.#words.set(this.#words)
+    field.#count = this.#count
+    return field
+  }
+
+  toBytes(): Uint8Array {
+    const bytes = new Uint8Array(Math.ceil(this.length / 8))
+    for (let i = 0; i < bytes.length; i++) bytes[i] = this.#words[i >> 2]! >>> ((i & 3) * 8)
+    return bytes
+  }
+}
+
+/** The first index at or after `from` that is not in `field`; its length when there is none. */
+export function firstMissing(field: ReadonlyBitfield, from: number): number {
+  for (let i = from; i < field.length; i++) if (!field.has(i)) return i
+  return field.length
+}

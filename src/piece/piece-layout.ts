@@ -1,0 +1,53 @@
+import type { Digest } from '../oci/digest.ts'
+
+export const MIN_PIECE_BYTES = 256 * 1024
+export const MAX_PIECE_BYTES = 4 * 1024 * 1024
+/** Up to this many pieces a blob keeps the smaller size: enough that the last copy starts early (limits: 1 + 4 log2 N / M). */
+const TARGET_PIECES = 384
+
+/** Half-open `[start, end)`, in bytes. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * The piece size of a blob of `sizeBytes`: a power of two between 256 KiB and 4 MiB, a function of the size alone,
+ * so that every node cuts a blob alike. Part of the wire protocol: changing it needs a new protocol version.
+ */
+export function pieceSizeFor(sizeBytes: number): number {
+  let size = MIN_PIECE_BYTES
+  while (size < MAX_PIECE_BYTES && sizeBytes > size * TARGET_PIECES) size *= 2
+  return size
+}
+
+/** How one blob is cut: immutable geometry. */
+export class PieceLayout {
+  readonly digest: Digest
+  readonly size: number
+  readonly pieceSize: number
+  readonly count: number
+
+  constructor(digest: Digest, size: number) {
+    this.digest = digest
+    this.size = size
+    this.pieceSize = pieceSizeFor(size)
+    this.count = Math.ceil(size / this.pieceSize)
+  }
+
+  /** Where piece `piece` lies in the blob. */
+  range(piece: number): ByteRange {
+    const start = piece * this.pieceSize
+    return { start, end: Math.min(start + this.pieceSize, this.size) }
+  }
+
+  /** The bytes of piece `piece`: the piece size, but for the last. */
+  length(piece: number): number {
+    return Math.min(this.pieceSize, this.size - piece * this.pieceSize)
+  }
+
+  /** The piece that holds byte `offset`. */
+  pieceAt(offset: number): number {
+    return Math.floor(offset / this.pieceSize)
+  }
+}

@@ -1,0 +1,97 @@
+import type { Digest } from '../oci/digest.ts'
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+import type { ByteRange, PieceLayout } from '../piece/piece-layout.ts'
+
+/**
+ * The blobs on this host's disk. A stored blob is complete and proven by its digest, always; everything else is a
+ * partial. kill -9 or power loss at any point loses nothing that was committed.
+ */
+export interface BlobStore extends AsyncDisposable {
+  /** Size of a complete blob in bytes, without touching the disk. */
+  size(digest: Digest): number | undefined
+  /** Opens a complete blob for reading; it is not evicted until disposed. Marks it used. */
+  open(digest: Digest): Promise<StoredBlob | undefined>
+  /** The whole of a small complete blob (a manifest, a config). Undefined if absent or above `maxBytes`. */
+  readSmall(digest: Digest, maxBytes: number): Promise<Uint8Array | undefined>
+  /** Stores bytes the caller holds whole. Throws `CONTENT_CORRUPT` when they do not match `digest`, `STORE_DISK_FULL`. */
+  putSmall(digest: Digest, bytes: Uint8Array): Promise<void>
+  /**
+   * Opens the partial of a blob, resuming what an earlier process left: every piece it claims has been re-hashed.
+   * One open partial per digest at a time. Throws `STORE_DISK_FULL` when room for the whole blob cannot be made.
+   */
+  openPartial(layout: PieceLayout): Promise<PartialBlob>
+  /** Deletes a complete blob or a partial nobody has open. */
+  remove(digest: Digest): Promise<void>
+  /** Keeps a blob (present or to come) from eviction until `untilEpochMs`; Infinity = until unpinned. Survives restarts. */
+  pin(digest: Digest, untilEpochMs: number): Promise<void>
+  unpin(digest: Digest): Promise<void>
+  usage(): StoreUsage
+  /** Complete blobs and partials, for status pages; no I/O. */
+  list(): readonly StoreEntry[]
+  /** Small durable tables that live and die with the store (tags, access grants, peers seen). */
+  table<T>(name: string, codec: TableCodec<T>): StoreTable<T>
+}
+
+export interface StoredBlob extends AsyncDisposable {
+  readonly digest: Digest
+  readonly size: number
+  /** Fills `target` from byte `offset` on; both must lie within the blob. Throws `STORE_FAILED`. */
+  readInto(target: Uint8Array, offset: number): Promise<void>
+}
+
+/** A blob being assembled. Callers write only pieces they have verified. */
+export interface PartialBlob extends AsyncDisposable {
+  readonly layout: PieceLayout
+  /** The pieces on disk: live, changes as writes finish. */
+  readonly have: ReadonlyBitfield
+  /** SHA-256 of a piece in `have`; survives restarts with it. */
+  hash(piece: number): Uint8Array | undefined
+  /** Writes one whole piece with its SHA-256. The caller may reuse `bytes` once it resolves. Throws `STORE_DISK_FULL`. */
+  write(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void>
+  /** Fills `target` from byte `offset` on. Every byte must lie in pieces of `have`. */
+  readInto(target: Uint8Array, offset: number): Promise<void>
+  /** Forgets pieces that turned out wrong. */
+  drop(pieces: Iterable<number>): Promise<void>
+  /**
+   * The caller has proven the digest over the whole content: makes it a stored blob, durably (fsync, rename, index
+   * row). Readers of this partial keep working until disposed.
+   */
+  commit(): Promise<void>
+  /** Deletes file and state. Dispose without commit or discard keeps the partial for a later resume. */
+  discard(): Promise<void>
+}
+
+export interface StoreUsage {
+  readonly capacityBytes: number
+  readonly completeBytes: number
+  readonly partialBytes: number
+  readonly pinnedBytes: number
+  readonly evictedBytes: number
+  /** True while writes are refused for want of space: the alarm. */
+  readonly diskFull: boolean
+}
+
+export interface StoreEntry {
+  readonly digest: Digest
+  readonly size: number
+  readonly storedBytes: number
+  readonly state: 'complete' | 'partial'
+  readonly lastUsedEpochMs: number
+  readonly pinnedUntilEpochMs: number | undefined
+}
+
+/** How rows become bytes. `decode` answers undefined for rows it does not understand, which are then dropped. */
+export interface TableCodec<T> {
+  encode(value: T): Uint8Array
+  decode(bytes: Uint8Array): T | undefined
+}
+
+export interface StoreTable<T> {
+  get(key: string): Promise<T | undefined>
+  put(key: string, value: T): Promise<void>
+  delete(key: string): Promise<void>
+  /** Rows whose key starts with `prefix`, in key order. */
+  entries(prefix: string): AsyncIterable<readonly [key: string, value: T]>
+}
+
+export type { ByteRange, Digest, PieceLayout, ReadonlyBitfield }

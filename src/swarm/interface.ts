@@ -1,0 +1,192 @@
+import type { Digest } from '../oci/digest.ts'
+import type { TagOrDigest } from '../oci/reference.ts'
+
+/** A peer's identity: its libp2p peer id as text, proven by the noise handshake. */
+export type PeerKey = string
+
+export type Role = 'agent' | 'cache'
+
+/** What a member says of itself in its hello, after its membership was proven. `role: cache` is proven too. */
+export interface PeerInfo {
+  readonly key: PeerKey
+  readonly role: Role
+  readonly region: string
+  readonly zone: string | null
+  /** Where it can be dialled: `host:port`. */
+  readonly addresses: readonly string[]
+}
+
+/** Enough to dial a peer one has heard of. */
+export interface PeerAddress {
+  readonly key: PeerKey
+  readonly addresses: readonly string[]
+}
+
+/**
+ * A run of piece hashes, `hashes` being 32 bytes a piece from `first` on. With a signature it is vouched for: made by
+ * the fleet's cache key over (blob, size, first, hashes), so that any member can pass it on. Without one it is a
+ * peer's word: its pieces may be kept, but prove nothing until the whole digest does.
+ */
+export interface HashRun {
+  readonly first: number
+  readonly hashes: Uint8Array
+  readonly signature?: Uint8Array | undefined
+}
+
+/** One-way messages on the control stream. `id` names a request of the sender of request/want; `queue` = pieces waiting to be sent. */
+export type ControlMessage =
+  | {
+      readonly type: 'bitfield'
+      readonly blob: Digest
+      readonly size: number
+      readonly bits: Uint8Array
+      readonly queue: number
+    }
+  | { readonly type: 'have'; readonly blob: Digest; readonly pieces: readonly number[]; readonly queue: number }
+  | { readonly type: 'hashes'; readonly blob: Digest; readonly size: number; readonly runs: readonly HashRun[] }
+  | { readonly type: 'request'; readonly id: number; readonly blob: Digest; readonly piece: number }
+  /** To a home only: "send me whichever of these you like" (super-seeding). */
+  | { readonly type: 'want'; readonly id: number; readonly blob: Digest; readonly wanted: Uint8Array }
+  | { readonly type: 'cancel'; readonly id: number }
+  /** Will not send this now; ask elsewhere, or again later. */
+  | { readonly type: 'busy'; readonly id: number; readonly queue: number }
+  /** Home to member: more neighbours for this blob. */
+  | { readonly type: 'peers'; readonly blob: Digest; readonly peers: readonly PeerAddress[] }
+  /** The sender no longer takes part in this blob's swarm. */
+  | { readonly type: 'leave'; readonly blob: Digest }
+  /** Member to home: this peer sent bytes that do not match a vouched hash. */
+  | { readonly type: 'accuse'; readonly blob: Digest; readonly piece: number; readonly peer: PeerKey }
+
+/** Questions with one answer each, by name; answers are `CallResults[name]`. */
+export interface CallArguments {
+  /** Take part in a blob's swarm, or get a small blob at once. `have` is empty for a new leecher. */
+  readonly join: {
+    readonly upstream: string
+    readonly repository: string
+    readonly digest: Digest
+    readonly size?: number | undefined
+    readonly have: Uint8Array
+  }
+  /** A manifest by tag or digest. */
+  readonly manifest: { readonly upstream: string; readonly repository: string; readonly target: TagOrDigest }
+  readonly stat: { readonly upstream: string; readonly repository: string; readonly digest: Digest }
+  readonly tags: {
+    readonly upstream: string
+    readonly repository: string
+    readonly limit?: number | undefined
+    readonly after?: string | undefined
+  }
+  readonly referrers: {
+    readonly upstream: string
+    readonly repository: string
+    readonly digest: Digest
+    readonly artifactType?: string | undefined
+  }
+  /** Forget a cached tag, here and in the tiers above. */
+  readonly invalidate: { readonly upstream: string; readonly repository: string; readonly tag: string }
+}
+
+export type CallName = keyof CallArguments
+
+/** Why a call has no positive answer; mirrors the doors' refusals. */
+export interface CallRefusal {
+  readonly kind: 'refused'
+  readonly reason: 'unknown' | 'denied' | 'unavailable'
+  readonly message: string
+}
+
+export interface CallResults {
+  readonly join:
+    | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+    | {
+        readonly kind: 'swarm'
+        readonly size: number
+        readonly peers: readonly PeerAddress[]
+        readonly runs: readonly HashRun[]
+        readonly members: number
+      }
+    | CallRefusal
+  readonly manifest:
+    | {
+        readonly kind: 'manifest'
+        readonly digest: Digest
+        readonly mediaType: string
+        readonly bytes: Uint8Array
+        readonly stale: boolean
+        readonly ageMs: number
+      }
+    | CallRefusal
+  readonly stat: { readonly kind: 'stat'; readonly size: number } | CallRefusal
+  readonly tags: { readonly kind: 'tags'; readonly tags: readonly string[]; readonly more: boolean } | CallRefusal
+  readonly referrers:
+    | { readonly kind: 'referrers'; readonly bytes: Uint8Array; readonly filtered: boolean }
+    | CallRefusal
+  readonly invalidate: { readonly kind: 'done' } | CallRefusal
+}
+
+/** A link to one proven member: one connection, one control stream, one piece channel, for all blobs. */
+export interface PeerLink {
+  readonly peer: PeerInfo
+  /** Who dialled. */
+  readonly direction: 'inbound' | 'outbound'
+  /** Sends, or drops silently once the link is closed. Control messages never wait behind pieces. */
+  send(message: ControlMessage): void
+  /** Asks and waits. Rejects `PEER_GONE` when the link ends, with the signal's reason when aborted or timed out. */
+  call<N extends CallName>(name: N, args: CallArguments[N], signal: AbortSignal): Promise<CallResults[N]>
+  /**
+   * Sends one piece as the answer to the peer's request or want `id`. Resolves when the transport has taken all of it
+   * (back-pressure), false when it was aborted or the link ended. Pieces on one link go out one after another.
+   */
+  sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean>
+  /**
+   * Ids from here on are answered into `sink`. Must be called before the request or want with that id is sent, so that
+   * nothing arrives that was not asked for. `forget` when the answer is in, or no longer wanted (late bytes are skipped).
+   */
+  expect(id: number, sink: PieceSink): void
+  forget(id: number): void
+  /** Ends the link. */
+  close(reason: string): void
+}
+
+/** Receives the piece that answers one id. Called synchronously as bytes arrive; must not throw. */
+export interface PieceSink {
+  /** The header is in: `piece`, of `length` bytes, will follow. Answers the buffer to fill (exactly `length` long), or undefined to refuse, which is a protocol error of the peer. */
+  begin(piece: number, length: number): Uint8Array | undefined
+  /** `received` of the bytes are in the buffer. */
+  progress(received: number): void
+  end(): void
+}
+
+/** What the swarm tells its owner. Called synchronously, in order per link; must not throw. */
+export interface SwarmEvents {
+  linked(link: PeerLink): void
+  unlinked(link: PeerLink): void
+  message(link: PeerLink, message: ControlMessage): void
+  /** A peer asks. The answer's promise must not reject; the signal aborts when the link ends. */
+  call<N extends CallName>(
+    link: PeerLink,
+    name: N,
+    args: CallArguments[N],
+    signal: AbortSignal,
+  ): Promise<CallResults[N]>
+}
+
+/** All links of this host. */
+export interface Swarm extends AsyncDisposable {
+  readonly self: PeerInfo
+  /** Live links by peer: at most one each. */
+  readonly links: ReadonlyMap<PeerKey, PeerLink>
+  /**
+   * The link to a peer, dialling if there is none; concurrent dials to one peer or address share one attempt.
+   * Rejects `PEER_GONE` (unreachable), `PEER_REFUSED` (not a member, other version, or banned).
+   */
+  connect(peer: PeerAddress, signal: AbortSignal): Promise<PeerLink>
+  /** The same for an address whose peer is not known yet (`host:port`). Rejects `PEER_REFUSED` if it is this host. */
+  connectAddress(address: string, signal: AbortSignal): Promise<PeerLink>
+  /** Closes the link and refuses the peer for `ms`. */
+  ban(peer: PeerKey, ms: number, reason: string): void
+  /** Signs piece hashes; undefined when this host does not hold the fleet's cache key. */
+  readonly vouch: ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array) | undefined
+  /** Whether a run's signature is by the fleet's cache key. */
+  vouched(blob: Digest, size: number, run: HashRun): boolean
+}
