@@ -3,8 +3,9 @@ import type { ByteRange } from '../piece/piece-layout.ts'
 
 /**
  * Where content comes from in the end. All methods throw ShoalError: `ORIGIN_UNREACHABLE`, `ORIGIN_THROTTLED`,
- * `ORIGIN_DENIED`, `ORIGIN_CHANGED`, `MANIFEST_INVALID`; "it is not there" is a return value, not an error. Nothing
- * here verifies content against its digest: callers do.
+ * `ORIGIN_DENIED`, `ORIGIN_CHANGED`, `MANIFEST_INVALID`, and `CONFIG_INVALID` for a credentials file that cannot be
+ * used; `NAME_INVALID`, `REFERENCE_INVALID`, `DIGEST_INVALID` for a query outside its grammar. "It is not there" is a
+ * return value, not an error. Nothing here verifies content against its digest: callers do.
  */
 export interface Origin extends AsyncDisposable {
   readonly kind: 's3' | 'directory' | 'registry'
@@ -19,6 +20,7 @@ export interface Origin extends AsyncDisposable {
   /**
    * A range of a blob as it arrives, exactly `range.end - range.start` bytes or an error. Undefined when the repository
    * has no such blob. `size` is the blob's size as the caller knows it: another one at the origin throws `ORIGIN_CHANGED`.
+   * Read what comes, leave the loop, or abort: an answer that is never looked at keeps its connection.
    */
   readBlob(
     query: OriginQuery & { digest: Digest; range: ByteRange; size: number },

@@ -17,10 +17,14 @@ export interface BlobStore extends AsyncDisposable {
   putSmall(digest: Digest, bytes: Uint8Array): Promise<void>
   /**
    * Opens the partial of a blob, resuming what an earlier process left: every piece it claims has been re-hashed.
-   * One open partial per digest at a time. Throws `STORE_DISK_FULL` when room for the whole blob cannot be made.
+   * One open partial per digest at a time. Throws `STORE_DISK_FULL` when room for the whole blob cannot be made, and
+   * `STORE_FAILED` when the blob is complete or its partial open already.
    */
   openPartial(layout: PieceLayout): Promise<PartialBlob>
-  /** Deletes a complete blob or a partial nobody has open. */
+  /**
+   * Deletes a complete blob, or a partial nobody has open (else `STORE_FAILED`). Whoever has the blob open reads on;
+   * for all others it is gone at once.
+   */
   remove(digest: Digest): Promise<void>
   /** Keeps a blob (present or to come) from eviction until `untilEpochMs`; Infinity = until unpinned. Survives restarts. */
   pin(digest: Digest, untilEpochMs: number): Promise<void>

@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import type { Limits, NodeStatus, PeerStatus, TransferStatus } from './interface.ts'
+
+/*
+ * The admin API as a client reads it. Unknown keys are let through: an older command may talk to a newer agent.
+ */
+
+const receivedBytes = z.object({ peer: z.number(), home: z.number(), parent: z.number(), origin: z.number() })
+const cache = z.object({ address: z.string(), key: z.string().optional(), state: z.string() })
+
+export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
+  version: z.string(),
+  role: z.string(),
+  region: z.string(),
+  zone: z.string().nullable(),
+  peerId: z.string(),
+  uptimeSeconds: z.number(),
+  addresses: z.object({ mirror: z.string(), peer: z.string(), admin: z.string() }),
+  store: z.object({
+    capacityBytes: z.number(),
+    completeBytes: z.number(),
+    partialBytes: z.number(),
+    pinnedBytes: z.number(),
+    diskFull: z.boolean(),
+  }),
+  peers: z.object({ linked: z.number(), caches: z.number() }),
+  tier: z.object({
+    state: z.string(),
+    caches: z.array(cache),
+    parents: z.array(z.object({ region: z.string(), caches: z.array(cache) })),
+  }),
+  received: receivedBytes,
+  sent: z.object({ runtime: z.number(), peer: z.number(), child: z.number() }),
+  transfersActive: z.number(),
+  upstreams: z.array(
+    z.object({
+      name: z.string(),
+      access: z.string(),
+      origins: z.array(z.object({ kind: z.string(), label: z.string() })),
+    }),
+  ),
+})
+
+const transferSchema: z.ZodType<TransferStatus> = z.object({
+  digest: z.string(),
+  sizeBytes: z.number(),
+  haveBytes: z.number(),
+  bytesPerSec: z.number(),
+  etaSeconds: z.number().nullable(),
+  from: receivedBytes,
+  peers: z.number(),
+  startedEpochMs: z.number(),
+  state: z.string(),
+})
+
+const peerSchema: z.ZodType<PeerStatus> = z.object({
+  key: z.string(),
+  role: z.string(),
+  region: z.string(),
+  zone: z.string().nullable(),
+  addresses: z.array(z.string()),
+  direction: z.enum(['inbound', 'outbound']),
+  sentBytes: z.number(),
+  receivedBytes: z.number(),
+})
+
+export const transfersSchema = z.object({ transfers: z.array(transferSchema) })
+export const peersSchema = z.object({ peers: z.array(peerSchema) })
+export const limitsSchema: z.ZodType<Limits> = z.object({
+  upload: z.number(),
+  download: z.number(),
+  origin: z.number(),
+  prewarm: z.number(),
+})
+export const invalidatedSchema = z.object({ reference: z.string(), digest: z.string().nullable() })
+export const apiErrorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })

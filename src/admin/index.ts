@@ -1,0 +1,27 @@
+// The admin door: admin-door.ts listens, guard.ts refuses, routes.ts answers from an AdminSource, json-error.ts says
+// what went wrong. api-schema.ts is the same API from the client's side.
+
+export type { AdminDoorDeps, AdminDoorOptions } from './admin-door.ts'
+export { AdminDoor } from './admin-door.ts'
+export {
+  apiErrorSchema,
+  invalidatedSchema,
+  limitsSchema,
+  nodeStatusSchema,
+  peersSchema,
+  transfersSchema,
+} from './api-schema.ts'
+export type {
+  AdminSource,
+  BlobStatus,
+  CacheStatus,
+  Limits,
+  LimitsPatch,
+  MetricsText,
+  NodeStatus,
+  PeerStatus,
+  ReceivedBytes,
+  SentBytes,
+  TransferStatus,
+} from './interface.ts'
+export { readTokenFile } from './token-file.ts'

@@ -1,0 +1,132 @@
+/** Where a host's received bytes came from, and where its sent bytes went: the label values of the byte counters. */
+export interface ReceivedBytes {
+  readonly peer: number
+  readonly home: number
+  readonly parent: number
+  readonly origin: number
+}
+
+export interface SentBytes {
+  readonly runtime: number
+  readonly peer: number
+  readonly child: number
+}
+
+/** One cache as this host sees it. */
+export interface CacheStatus {
+  readonly address: string
+  /** Its peer id, once a link has been proven. */
+  readonly key?: string | undefined
+  /** E.g. `linked`, `dialling`, `down`. */
+  readonly state: string
+}
+
+export interface NodeStatus {
+  readonly version: string
+  readonly role: string
+  readonly region: string
+  readonly zone: string | null
+  readonly peerId: string
+  readonly uptimeSeconds: number
+  /** Where the three doors listen, as `host:port`. */
+  readonly addresses: { readonly mirror: string; readonly peer: string; readonly admin: string }
+  readonly store: {
+    readonly capacityBytes: number
+    readonly completeBytes: number
+    readonly partialBytes: number
+    readonly pinnedBytes: number
+    readonly diskFull: boolean
+  }
+  /** Live links, by role. */
+  readonly peers: { readonly linked: number; readonly caches: number }
+  readonly tier: {
+    /** E.g. `up`, `down`, `alone` (this host is its own tier). */
+    readonly state: string
+    readonly caches: readonly CacheStatus[]
+    /** Parent regions, nearest first. */
+    readonly parents: readonly { readonly region: string; readonly caches: readonly CacheStatus[] }[]
+  }
+  /** Bytes since the process started. */
+  readonly received: ReceivedBytes
+  readonly sent: SentBytes
+  readonly transfersActive: number
+  readonly upstreams: readonly {
+    readonly name: string
+    readonly access: string
+    readonly origins: readonly { readonly kind: string; readonly label: string }[]
+  }[]
+}
+
+export interface TransferStatus {
+  readonly digest: string
+  readonly sizeBytes: number
+  readonly haveBytes: number
+  readonly bytesPerSec: number
+  /** Null while the rate is unknown or zero. */
+  readonly etaSeconds: number | null
+  readonly from: ReceivedBytes
+  /** Neighbours in this blob's swarm. */
+  readonly peers: number
+  readonly startedEpochMs: number
+  /** E.g. `running`, `verifying`, `done`, `failed`. */
+  readonly state: string
+}
+
+export interface BlobStatus {
+  readonly digest: string
+  readonly sizeBytes: number
+  readonly storedBytes: number
+  readonly state: 'complete' | 'partial'
+  readonly lastUsedEpochMs: number
+  /** Null when not pinned, or pinned without an end. */
+  readonly pinnedUntilEpochMs: number | null
+  readonly pinned: boolean
+}
+
+export interface PeerStatus {
+  readonly key: string
+  readonly role: string
+  readonly region: string
+  readonly zone: string | null
+  readonly addresses: readonly string[]
+  readonly direction: 'inbound' | 'outbound'
+  readonly sentBytes: number
+  readonly receivedBytes: number
+}
+
+/** Rates in bytes per second; 0 = unlimited. */
+export interface Limits {
+  readonly upload: number
+  readonly download: number
+  readonly origin: number
+  readonly prewarm: number
+}
+
+export type LimitsPatch = { readonly [K in keyof Limits]?: number | undefined }
+
+/**
+ * What the admin door shows and changes. Every method but `invalidate` answers from memory, at once: scrapes and
+ * status pages must not cost I/O.
+ */
+export interface AdminSource {
+  /** Whether pulls are served; `reason` says what is missing, or `ok`. */
+  ready(): { readonly ready: boolean; readonly reason: string }
+  status(): NodeStatus
+  transfers(): readonly TransferStatus[]
+  blobs(): readonly BlobStatus[]
+  peers(): readonly PeerStatus[]
+  /**
+   * Forgets a cached tag here and in the tiers above, so that the next pull asks the origin. `digest` is what it was.
+   * Throws `REFERENCE_INVALID` or `UNAVAILABLE`.
+   */
+  invalidate(reference: string, signal: AbortSignal): Promise<{ readonly digest?: string | undefined }>
+  limits(): Limits
+  /** Applies at once and answers what is now in force; not written to the configuration. */
+  setLimits(patch: LimitsPatch): Limits
+}
+
+/** Where the metrics come from: text in the format that `contentType` names. */
+export interface MetricsText {
+  readonly contentType: string
+  text(): Promise<string>
+}

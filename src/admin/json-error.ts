@@ -1,0 +1,61 @@
+import type { FastifyError, FastifyInstance } from 'fastify'
+import type { ErrorCode } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+
+/** A request this door refuses by itself. */
+export class HttpRefusal extends Error {
+  override readonly name = 'HttpRefusal'
+  readonly statusCode: number
+  readonly code: string
+
+  constructor(statusCode: number, code: string, message: string) {
+    super(message)
+    this.statusCode = statusCode
+    this.code = code
+  }
+}
+
+const STATUS_OF = {
+  CONFIG_INVALID: 400,
+  DIGEST_INVALID: 400,
+  NAME_INVALID: 400,
+  REFERENCE_INVALID: 400,
+  MANIFEST_INVALID: 502,
+  ORIGIN_UNREACHABLE: 502,
+  ORIGIN_THROTTLED: 503,
+  ORIGIN_DENIED: 502,
+  ORIGIN_CHANGED: 502,
+  CONTENT_CORRUPT: 502,
+  STORE_DISK_FULL: 507,
+  STORE_FAILED: 500,
+  PEER_GONE: 503,
+  PEER_PROTOCOL: 502,
+  PEER_REFUSED: 502,
+  UNAVAILABLE: 503,
+} as const satisfies Record<ErrorCode, number>
+
+/** Every answer that is not a success is `{error: {code, message}}`. */
+export function answerErrors(app: FastifyInstance, logger: Logger): void {
+  app.setNotFoundHandler(() => {
+    throw new HttpRefusal(404, 'NOT_FOUND', 'there is no such route; see /api/v1/status, /metrics, /healthz')
+  })
+  app.setErrorHandler<FastifyError | Error>((error, request, reply) => {
+    const { statusCode, code, message } = describe(error)
+    if (statusCode === 500) logger.error({ err: error, method: request.method }, 'an admin request failed')
+    else logger.debug({ err: error, method: request.method, url: request.url }, 'an admin request was refused')
+    return reply.code(statusCode).send({ error: { code, message } })
+  })
+}
+
+function describe(error: FastifyError | Error): { statusCode: number; code: string; message: string } {
+  if (isShoalError(error)) return { statusCode: STATUS_OF[error.code], code: error.code, message: error.message }
+  const statusCode = 'statusCode' in error ? error.statusCode : undefined
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    const code = error instanceof HttpRefusal ? error.code : 'BAD_REQUEST'
+    return { statusCode, code, message: error.message }
+  }
+  if (error.name === 'TimeoutError')
+    return { statusCode: 504, code: 'TIMEOUT', message: 'this took too long; try again' }
+  return { statusCode: 500, code: 'INTERNAL', message: 'this request failed; the log of the agent says why' }
+}

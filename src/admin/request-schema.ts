@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { parseRateBytesPerSec } from '../base/quantity.ts'
+import { HttpRefusal } from './json-error.ts'
+
+const MAX_REFERENCE_CHARS = 600
+
+const rate = z.union([z.string().max(40), z.number()]).transform((value, context): number => {
+  const bytesPerSec = parseRateBytesPerSec(value)
+  if (bytesPerSec !== undefined) return bytesPerSec
+  context.addIssue({
+    code: 'custom',
+    message: 'must be bytes per second, a number or text like "100MiB"; 0 = unlimited',
+  })
+  return z.NEVER
+})
+
+export const limitsPatchSchema = z.strictObject({
+  upload: rate.optional(),
+  download: rate.optional(),
+  origin: rate.optional(),
+  prewarm: rate.optional(),
+})
+
+export const invalidateSchema = z.strictObject({ reference: z.string().min(1).max(MAX_REFERENCE_CHARS) })
+
+/** A request's body as `schema` wants it; throws a refusal naming the first key that is wrong. */
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const key = issue === undefined || issue.path.length === 0 ? 'the body' : issue.path.join('.')
+  throw new HttpRefusal(400, 'BODY_INVALID', `${key}: ${issue?.message ?? 'is wrong'}`)
+}

@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify'
+import type { AdminSource, MetricsText } from './interface.ts'
+import { invalidateSchema, limitsPatchSchema, parseBody } from './request-schema.ts'
+
+const INVALIDATE_TIMEOUT_MS = 20_000
+
+/** For orchestrators and scrapers. */
+export function addProbeRoutes(app: FastifyInstance, deps: { source: AdminSource; metrics: MetricsText }): void {
+  app.get('/healthz', () => ({ status: 'ok' }))
+  app.get('/readyz', (_request, reply) => {
+    const { ready, reason } = deps.source.ready()
+    return reply.code(ready ? 200 : 503).send({ ready, reason })
+  })
+  app.get('/metrics', async (_request, reply) => {
+    return reply.header('content-type', deps.metrics.contentType).send(await deps.metrics.text())
+  })
+}
+
+/** For the commands and for scripts. */
+export function addApiRoutes(app: FastifyInstance, source: AdminSource): void {
+  app.get('/api/v1/status', () => source.status())
+  app.get('/api/v1/transfers', () => ({ transfers: source.transfers() }))
+  app.get('/api/v1/blobs', () => ({ blobs: source.blobs() }))
+  app.get('/api/v1/peers', () => ({ peers: source.peers() }))
+  app.get('/api/v1/limits', () => source.limits())
+  app.patch('/api/v1/limits', (request) => source.setLimits(parseBody(limitsPatchSchema, request.body)))
+  app.post('/api/v1/invalidate', async (request) => {
+    const { reference } = parseBody(invalidateSchema, request.body)
+    const { digest } = await source.invalidate(reference, AbortSignal.timeout(INVALIDATE_TIMEOUT_MS))
+    return { reference, digest: digest ?? null }
+  })
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { OriginChain } from '../origin/index.ts'
+import type { Tier } from '../tier/index.ts'
+import type { Grants } from './grants.ts'
+import type { Outcome } from './interface.ts'
+import { failure, found, refusalOf, unknown } from './outcome.ts'
+
+/** A client's token that opened a repository opens it again this long without asking; tokens live about as long. */
+const PROOF_MS = 60_000
+const MAX_PROOFS = 10_000
+
+export interface BlobAccessDeps {
+  readonly tier: Tier
+  readonly grants: Grants
+  readonly clock: Clock
+  readonly origins: (upstream: string) => OriginChain | undefined
+}
+
+export interface BlobRef {
+  readonly upstream: string
+  readonly repository: string
+  readonly digest: Digest
+}
+
+/** Whether a repository may read a blob, and how large it is: by an earlier grant, the home, or the origin itself. */
+export class BlobAccess {
+  readonly #deps: BlobAccessDeps
+  readonly #proofs = new Map<string, number>()
+
+  constructor(deps: BlobAccessDeps) {
+    this.#deps = deps
+  }
+
+  /** For this host's own door: asks the home when there is no grant. */
+  async check(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    const { upstream, repository, digest } = ref
+    const grant = await this.#deps.grants.find(upstream, repository, digest)
+    if (grant !== undefined) return found({ size: grant.size })
+    const asked = await this.#deps.tier.askHomes(
+      digest,
+      { name: 'stat', args: { upstream, repository, digest } },
+      signal,
+    )
+    if (asked === undefined) return this.checkAsHome(ref, signal)
+    return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#granted(ref, asked.answer.size)
+  }
+
+  /** As the home: asks the tier above, then the origin. */
+  async checkAsHome(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    const { upstream, repository, digest } = ref
+    const grant = await this.#deps.grants.find(upstream, repository, digest)
+    if (grant !== undefined) return found({ size: grant.size })
+    const asked = await this.#deps.tier.askParents(
+      digest,
+      { name: 'stat', args: { upstream, repository, digest } },
+      signal,
+    )
+    if (asked !== undefined) {
+      return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#granted(ref, asked.answer.size)
+    }
+    return this.#atOrigin(ref, undefined, signal)
+  }
+
+  /** In a client's own name: the origin must have let this client read the repository, now or a minute ago. */
+  async checkAsClient(ref: BlobRef, authorization: string, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    const grant = await this.#deps.grants.find(ref.upstream, ref.repository, ref.digest)
+    if (grant !== undefined && this.#proven(ref, authorization)) return found({ size: grant.size })
+    const outcome = await this.#atOrigin(ref, authorization, signal)
+    if (outcome.ok) this.prove(ref, authorization)
+    return outcome
+  }
+
+  /** Notes that the origin has just let this client read the repository. */
+  prove(ref: { readonly upstream: string; readonly repository: string }, authorization: string): void {
+    const key = proofKey(ref, authorization)
+    this.#proofs.delete(key)
+    this.#proofs.set(key, this.#deps.clock.now() + PROOF_MS)
+    const oldest = this.#proofs.keys().next().value
+    if (this.#proofs.size > MAX_PROOFS && oldest !== undefined) this.#proofs.delete(oldest)
+  }
+
+  #proven(ref: BlobRef, authorization: string): boolean {
+    return (this.#proofs.get(proofKey(ref, authorization)) ?? 0) > this.#deps.clock.now()
+  }
+
+  async #atOrigin(
+    ref: BlobRef,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome<{ size: number }>> {
+    const { upstream, repository, digest } = ref
+    const chain = this.#deps.origins(upstream)
+    if (chain === undefined) return unknown(`no upstream is called ${upstream}`)
+    try {
+      const stat = await chain.statBlob({ repository, digest, authorization, signal })
+      return stat === undefined ? unknown(`${upstream}/${repository} has no ${digest}`) : this.#granted(ref, stat.size)
+    } catch (error) {
+      return failure(error, signal)
+    }
+  }
+
+  async #granted({ upstream, repository, digest }: BlobRef, size: number): Promise<Outcome<{ size: number }>> {
+    await this.#deps.grants.blob(upstream, repository, digest, size)
+    return found({ size })
+  }
+}
+
+/** Tokens are kept as hashes only. */
+function proofKey(
+  { upstream, repository }: { readonly upstream: string; readonly repository: string },
+  authorization: string,
+): string {
+  return `${upstream}/${repository} ${createHash('sha256').update(authorization).digest('base64')}`
+}

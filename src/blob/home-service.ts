@@ -1,0 +1,109 @@
+import { errorText } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { CallArguments, CallName, CallRefusal, CallResults, PeerInfo, PeerLink } from '../swarm/index.ts'
+import type { Tier } from '../tier/index.ts'
+import type { Transfers } from '../transfer/index.ts'
+import type { BlobAccess } from './blob-access.ts'
+import type { Listings } from './listings.ts'
+import type { Manifests } from './manifests.ts'
+import { callRefusal } from './outcome.ts'
+import { tagKey } from './tag-cache.ts'
+
+export interface HomeServiceDeps {
+  readonly self: PeerInfo
+  readonly logger: Logger
+  readonly tier: Tier
+  readonly transfers: Transfers
+  readonly manifests: Manifests
+  readonly access: BlobAccess
+  readonly listings: Listings
+  /** Whether an upstream's content may go through the swarm: passthrough content may not. */
+  readonly shareable: (upstream: string) => boolean
+}
+
+/** What peers ask of this host as their home: the tier's side of the swarm. */
+export class HomeService {
+  readonly #deps: HomeServiceDeps
+
+  constructor(deps: HomeServiceDeps) {
+    this.#deps = deps
+  }
+
+  /** Answers a call. Never rejects: what goes wrong is a refusal, and a caller that left is not missed. */
+  async call<N extends CallName>(
+    link: PeerLink,
+    name: N,
+    args: CallArguments[N],
+    signal: AbortSignal,
+  ): Promise<CallResults[N]> {
+    const refusal = this.#refuses(args)
+    if (refusal !== undefined) return refusal as CallResults[N]
+    try {
+      return (await this.#answer(link, { name, args } as Call, signal)) as CallResults[N]
+    } catch (error) {
+      if (!signal.aborted) this.#deps.logger.warn({ call: name, err: errorText(error) }, 'a call failed')
+      return unavailableNow(errorText(error)) as CallResults[N]
+    }
+  }
+
+  #refuses({ upstream }: { readonly upstream: string }): CallRefusal | undefined {
+    const { self, tier, shareable } = this.#deps
+    if (!shareable(upstream))
+      return { kind: 'refused', reason: 'unknown', message: 'not an upstream that this host shares' }
+    if (self.role !== 'cache' && !tier.acting) return unavailableNow('this host is no cache')
+    return undefined
+  }
+
+  async #answer(link: PeerLink, call: Call, signal: AbortSignal): Promise<CallResults[CallName]> {
+    const { self, manifests, access, listings, transfers } = this.#deps
+    // another cache of this region asks only whom it takes for the home: passing the question on could go in circles
+    const asHome = link.peer.role === 'cache' && link.peer.region === self.region
+    switch (call.name) {
+      case 'manifest': {
+        const outcome = await (asHome ? manifests.findAsHome(call.args, signal) : manifests.find(call.args, signal))
+        if (!outcome.ok) return callRefusal(outcome)
+        const { digest, mediaType, bytes, stale, ageMs } = outcome.value
+        return { kind: 'manifest', digest, mediaType, bytes, stale, ageMs }
+      }
+      case 'stat': {
+        const outcome = await (asHome ? access.checkAsHome(call.args, signal) : access.check(call.args, signal))
+        return outcome.ok ? { kind: 'stat', size: outcome.value.size } : callRefusal(outcome)
+      }
+      case 'join': {
+        const outcome = await (asHome ? access.checkAsHome(call.args, signal) : access.check(call.args, signal))
+        if (!outcome.ok) return callRefusal(outcome)
+        return transfers.join(link, { ...call.args, size: outcome.value.size }, asHome, signal)
+      }
+      case 'tags': {
+        const outcome = await listings.tags(call.args, asHome, signal)
+        return outcome.ok ? { kind: 'tags', tags: outcome.value.tags, more: outcome.value.more } : callRefusal(outcome)
+      }
+      case 'referrers': {
+        const outcome = await listings.referrers(call.args, asHome, signal)
+        return outcome.ok
+          ? { kind: 'referrers', bytes: outcome.value.bytes, filtered: outcome.value.filtered }
+          : callRefusal(outcome)
+      }
+      case 'invalidate':
+        await this.invalidate(call.args, asHome, signal)
+        return { kind: 'done' }
+    }
+  }
+
+  /** Forgets a tag here, at its home and in the tiers above. */
+  async invalidate(args: CallArguments['invalidate'], asHome: boolean, signal: AbortSignal): Promise<void> {
+    const { tier, manifests } = this.#deps
+    const { upstream, repository, tag } = args
+    await manifests.forget(upstream, repository, tag)
+    const key = tagKey(upstream, repository, tag)
+    const question = { name: 'invalidate', args } as const
+    const asked = asHome ? undefined : await tier.askHomes(key, question, signal)
+    if (asked === undefined) await tier.askParents(key, question, signal)
+  }
+}
+
+type Call = { [N in CallName]: { readonly name: N; readonly args: CallArguments[N] } }[CallName]
+
+function unavailableNow(message: string): CallRefusal {
+  return { kind: 'refused', reason: 'unavailable', message: message.slice(0, 400) }
+}

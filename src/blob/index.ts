@@ -1,0 +1,25 @@
+/*
+ * What callers can ask for: content.ts answers this host's runtimes, home-service.ts its peers. Both stand on
+ * manifests.ts (tags and manifests), blob-access.ts (who may read what), listings.ts and the transfers below;
+ * readers.ts turns a blob, arriving or complete, into a stream.
+ */
+export { BlobAccess } from './blob-access.ts'
+export type { UpstreamAccess } from './content.ts'
+export { Content } from './content.ts'
+export { Grants } from './grants.ts'
+export { HomeService } from './home-service.ts'
+export type {
+  BlobReader,
+  BlobStat,
+  ContentService,
+  ContentSource,
+  ManifestContent,
+  Outcome,
+  ReferrersContent,
+  Refusal,
+  RepositoryRef,
+  TagList,
+} from './interface.ts'
+export { Listings } from './listings.ts'
+export { Manifests } from './manifests.ts'
+export { TagCache } from './tag-cache.ts'

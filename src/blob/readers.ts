@@ -1,0 +1,146 @@
+import { ShoalError } from '../base/errors.ts'
+import type { ByteRange } from '../piece/piece-layout.ts'
+import type { StoredBlob } from '../store/index.ts'
+import type { Transfer, Transfers } from '../transfer/index.ts'
+import type { BlobReader, ContentSource } from './interface.ts'
+
+/** One read from disk and one write to a runtime: smaller costs calls, larger costs memory per reader. */
+const CHUNK_BYTES = 512 * 1024
+
+/** A complete blob, from the store. */
+export class StoredReader implements BlobReader {
+  readonly source: ContentSource
+  readonly #stored: StoredBlob
+
+  constructor(stored: StoredBlob, source: ContentSource) {
+    this.#stored = stored
+    this.source = source
+  }
+
+  get size(): number {
+    return this.#stored.size
+  }
+
+  async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(0, end - start)))
+    for (let offset = start; offset < end; ) {
+      signal.throwIfAborted()
+      const chunk = buffer.subarray(0, Math.min(buffer.length, end - offset))
+      await this.#stored.readInto(chunk, offset)
+      yield chunk
+      offset += chunk.length
+    }
+  }
+
+  resumable(): boolean {
+    return true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stored[Symbol.asyncDispose]()
+  }
+}
+
+/** A small blob that could not be stored. */
+export class BytesReader implements BlobReader {
+  readonly source: ContentSource
+  readonly #bytes: Uint8Array
+
+  constructor(bytes: Uint8Array, source: ContentSource) {
+    this.#bytes = bytes
+    this.source = source
+  }
+
+  get size(): number {
+    return this.#bytes.length
+  }
+
+  async *read({ start, end }: ByteRange): AsyncIterable<Uint8Array> {
+    if (end > start) yield this.#bytes.subarray(start, end)
+  }
+
+  resumable(): boolean {
+    return true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A blob that is still arriving. */
+export class TransferReader implements BlobReader {
+  readonly source: ContentSource
+  readonly #transfers: Transfers
+  readonly #transfer: Transfer
+  readonly #hold: Disposable
+
+  constructor(transfers: Transfers, transfer: Transfer, source: ContentSource) {
+    this.#transfers = transfers
+    this.#transfer = transfer
+    this.#hold = transfer.hold()
+    this.source = source
+  }
+
+  get size(): number {
+    return this.#transfer.layout.size
+  }
+
+  async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const { layout, partial, failedProofs } = this.#transfer
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, layout.pieceSize))
+    for (let offset = start; offset < end; ) {
+      const piece = layout.pieceAt(offset)
+      this.#transfers.cursor(this.#transfer, offset)
+      await this.#transfer.whenServable(piece, signal)
+      if (this.#transfer.failedProofs !== failedProofs) await this.#confirmPrefix(piece, signal)
+      const chunk = buffer.subarray(0, Math.min(buffer.length, Math.min(end, layout.range(piece).end) - offset))
+      await partial.readInto(chunk, offset)
+      this.#transfer.handedOut(piece)
+      yield chunk
+      offset += chunk.length
+    }
+  }
+
+  resumable(start: number): boolean {
+    return start === 0 || !this.#transfers.tainted(this.#transfer.digest)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#hold[Symbol.dispose]()
+  }
+
+  /** The content was wrong and came anew: goes on only if what this reader gave away was right all the same. */
+  async #confirmPrefix(piece: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const confirmed = this.#transfer.prefixConfirmed(piece)
+      if (confirmed === true) return
+      if (confirmed === false) {
+        throw new ShoalError('CONTENT_CORRUPT', 'what was sent so far turned out to be wrong; the rest is withheld')
+      }
+      await this.#transfer.whenChanged(signal)
+    }
+  }
+}
+
+/** A blob that cannot be stored: fetched anew for each range, through a window in memory. */
+export class WindowReader implements BlobReader {
+  readonly size: number
+  readonly source: ContentSource
+  readonly #open: (start: number, signal: AbortSignal) => Promise<BlobReader>
+
+  constructor(size: number, source: ContentSource, open: (start: number, signal: AbortSignal) => Promise<BlobReader>) {
+    this.size = size
+    this.source = source
+    this.#open = open
+  }
+
+  async *read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    await using reader = await this.#open(range.start, signal)
+    yield* reader.read(range, signal)
+  }
+
+  resumable(): boolean {
+    return true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

@@ -1,0 +1,82 @@
+import { Command, CommanderError } from 'commander'
+import { isShoalError } from '../base/errors.ts'
+import { productVersion } from '../base/version.ts'
+import type { CommandIo, CreateCommand } from './command-io.ts'
+import { errorLines } from './error-lines.ts'
+
+interface Entry {
+  readonly name: string
+  readonly summary: string
+  /** Loads the command's file, and what that needs, only when the command is asked for: others stay quick to start. */
+  readonly load: () => Promise<{ readonly createCommand: CreateCommand }>
+}
+
+const ENTRIES: readonly Entry[] = [
+  { name: 'agent', summary: 'run the daemon', load: () => import('./agent.ts') },
+  { name: 'demo', summary: 'run a whole fleet on this machine and pull an image', load: () => import('./demo.ts') },
+  { name: 'pull', summary: 'pull an image like a container runtime does', load: () => import('./pull.ts') },
+  { name: 'status', summary: 'show a host: its peers, store and transfers', load: () => import('./status.ts') },
+  { name: 'transfers', summary: 'show what is being pulled right now', load: () => import('./transfers.ts') },
+  { name: 'invalidate', summary: 'forget a cached tag', load: () => import('./invalidate.ts') },
+  { name: 'fleet-key', summary: 'make the key that hosts of a fleet share', load: () => import('./fleet-key.ts') },
+]
+
+const EXAMPLES = `
+Examples:
+  shoal demo                               see it work, on this machine alone
+  shoal agent --config config/agent.yaml   run the daemon
+  shoal status --watch                     look at a running one
+  shoal <command> --help                   options and examples of a command
+`
+
+/**
+ * Runs one command line. Answers the exit code: 0 done, 1 failed, 2 wrong usage or configuration. Errors have been
+ * written to `io.stderr`.
+ */
+export async function runProgram(args: readonly string[], io: CommandIo): Promise<0 | 1 | 2> {
+  let exitCode: 0 | 1 = 0
+  const setExitCode = (code: 0 | 1): void => {
+    exitCode = code
+  }
+  try {
+    const program = await buildProgram(args, { ...io, setExitCode })
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // Commander has written its own errors, and help is none.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    for (const line of errorLines(error)) io.stderr.write(`shoal: ${line}\n`)
+    return isUsageError(error) ? 2 : 1
+  }
+}
+
+async function buildProgram(args: readonly string[], io: CommandIo): Promise<Command> {
+  const program = new Command('shoal')
+    .description('Pulls container images as one swarm: a registry mirror on every host of a fleet.')
+    .version(productVersion(), '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: (text, write) => write(`shoal: ${oneLine(text)}; see --help\n`),
+    })
+    .addHelpText('after', EXAMPLES)
+  const [first, second] = args.filter((arg) => !arg.startsWith('-'))
+  const wanted = first === 'help' ? second : first
+  for (const { name, summary, load } of ENTRIES) {
+    const command = name === wanted ? (await load()).createCommand(io) : new Command(name).summary(summary)
+    program.addCommand(command.copyInheritedSettings(program))
+  }
+  return program
+}
+
+function oneLine(text: string): string {
+  return text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll('\n', ' ')
+}
+
+function isUsageError(error: unknown): boolean {
+  return isShoalError(error, 'CONFIG_INVALID', 'REFERENCE_INVALID', 'NAME_INVALID', 'DIGEST_INVALID')
+}

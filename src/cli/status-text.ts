@@ -1,0 +1,44 @@
+import type { CacheStatus, NodeStatus } from '../admin/index.ts'
+import { plainTable } from './plain-table.ts'
+import { durationText, partsText, sizeText } from './quantity-text.ts'
+
+/** A host's status for eyes. */
+export function statusText(status: NodeStatus): string {
+  const { store, peers, addresses } = status
+  const zone = status.zone === null ? '' : `, zone ${status.zone}`
+  return plainTable([
+    [
+      'Host',
+      `${status.role} in region ${status.region}${zone}; shoal ${status.version}, up ${durationText(status.uptimeSeconds)}`,
+    ],
+    ['Peer id', status.peerId],
+    ['Doors', `mirror ${addresses.mirror}, peer ${addresses.peer}, admin ${addresses.admin}`],
+    ['Tier', tierText(status)],
+    ['Peers', `${peers.linked} linked, ${peers.caches} of them caches`],
+    ['Store', storeText(store)],
+    ['Received', partsText({ ...status.received })],
+    ['Sent', partsText({ ...status.sent })],
+    ['Transfers', `${status.transfersActive} running`],
+    ['Upstreams', status.upstreams.map(upstreamText).join('; ')],
+  ])
+}
+
+function storeText(store: NodeStatus['store']): string {
+  const used = sizeText(store.completeBytes + store.partialBytes)
+  const parts = `${sizeText(store.partialBytes)} in partials, ${sizeText(store.pinnedBytes)} pinned`
+  const alarm = store.diskFull ? '; DISK FULL: pulls go through without being kept' : ''
+  return `${used} of ${sizeText(store.capacityBytes)} (${parts})${alarm}`
+}
+
+function tierText({ tier }: NodeStatus): string {
+  const parents = tier.parents.map(({ region, caches }) => `; parent ${region}: ${cachesText(caches)}`)
+  return `${tier.state}${tier.caches.length === 0 ? '' : `: ${cachesText(tier.caches)}`}${parents.join('')}`
+}
+
+function cachesText(caches: readonly CacheStatus[]): string {
+  return caches.map(({ address, state }) => `${address} ${state}`).join(', ')
+}
+
+function upstreamText({ name, access, origins }: NodeStatus['upstreams'][number]): string {
+  return `${name} (${access}: ${origins.map(({ label }) => label).join(', ')})`
+}

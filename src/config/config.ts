@@ -1,0 +1,45 @@
+import type { AccessMode, OriginSettings } from '../origin/index.ts'
+import type { Address } from './value-types.ts'
+
+export interface UpstreamConfig {
+  /** Canonical: lower case, one name for Docker Hub. */
+  readonly name: string
+  readonly access: AccessMode
+  readonly origins: readonly OriginSettings[]
+}
+
+/**
+ * The configuration in force: complete, checked across keys, deep-frozen. Sizes are in bytes, durations in
+ * milliseconds, rates in bytes per second (0 = unlimited); paths are absolute. What each key means: schema.ts.
+ */
+export interface Config {
+  readonly role: 'agent' | 'cache'
+  readonly mirror: { readonly listen: Address; readonly hosts: readonly string[]; readonly drainMs: number }
+  readonly peer: { readonly listen: Address; readonly announce: readonly string[] }
+  readonly admin: { readonly listen: Address; readonly tokenFile: string | null }
+  readonly store: { readonly path: string; readonly capacityBytes: number; readonly minFreeBytes: number }
+  readonly tier: {
+    readonly region: string
+    readonly zone: string | null
+    readonly labels: Readonly<Record<string, string>>
+    /** `host:port` or `dns:host:port`. */
+    readonly caches: readonly string[]
+    readonly parents: readonly { readonly region: string; readonly caches: readonly string[] }[]
+  }
+  readonly fleet: { readonly keyFile: string | null }
+  /** Bytes per second; 0 = unlimited. */
+  readonly limits: {
+    readonly upload: number
+    readonly download: number
+    readonly origin: number
+    readonly prewarm: number
+  }
+  readonly tags: { readonly ttlMs: number; readonly maxStaleMs: number }
+  /** Names of `upstreams`. */
+  readonly search: readonly string[]
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly log: {
+    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+    readonly pretty: boolean | 'auto'
+  }
+}

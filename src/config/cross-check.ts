@@ -1,0 +1,53 @@
+import { canonicalUpstream } from '../oci/reference.ts'
+import type { Problem } from './problem.ts'
+import type { Settings } from './schema.ts'
+import { addressText, isLoopbackHost } from './value-types.ts'
+
+/** What must hold between keys. Takes the sections that are right in themselves, so that one mistake hides no other. */
+export function crossCheck(settings: Partial<Settings>): Problem[] {
+  return [...checkDoors(settings), ...checkNames(settings), ...checkAccess(settings)]
+}
+
+function checkDoors({ peer, admin, fleet }: Partial<Settings>): Problem[] {
+  const problems: Problem[] = []
+  if (admin !== undefined && admin.tokenFile === null && !isLoopbackHost(admin.listen.host)) {
+    const message = `${addressText(admin.listen)} can be reached from other machines; set admin.tokenFile, or listen on 127.0.0.1`
+    problems.push({ path: ['admin', 'listen'], message })
+  }
+  if (peer === undefined || fleet === undefined || peer.listen === 'auto' || fleet.keyFile !== null) return problems
+  if (!isLoopbackHost(peer.listen.host)) {
+    const message = `${addressText(peer.listen)} can be reached from other machines; set fleet.keyFile (shoal fleet-key makes one), or listen on 127.0.0.1`
+    problems.push({ path: ['peer', 'listen'], message })
+  }
+  return problems
+}
+
+function checkNames({ upstreams, search }: Partial<Settings>): Problem[] {
+  if (upstreams === undefined) return []
+  const problems: Problem[] = []
+  const known = new Set<string>()
+  for (const [index, upstream] of upstreams.entries()) {
+    const name = canonicalUpstream(upstream.name)
+    if (known.has(name)) {
+      const message = `${name} is there twice; put all its origins under one entry`
+      problems.push({ path: ['upstreams', index, 'name'], message })
+    }
+    known.add(name)
+  }
+  for (const [index, name] of (search ?? []).entries()) {
+    if (known.has(canonicalUpstream(name))) continue
+    const message = `"${name}" is no configured upstream; allowed: ${[...known].join(', ')}`
+    problems.push({ path: ['search', index], message })
+  }
+  return problems
+}
+
+/** Only a registry can tell whether a client's token is good; bytes from elsewhere would need no proof. */
+function checkAccess({ upstreams }: Partial<Settings>): Problem[] {
+  return (upstreams ?? []).flatMap(({ access, origins }, index) => {
+    if (access !== 'passthrough' || origins.every(({ kind }) => kind === 'registry')) return []
+    const message =
+      'passthrough needs origins of kind registry only: others cannot check a client; allowed: public, node'
+    return [{ path: ['upstreams', index, 'access'], message }]
+  })
+}

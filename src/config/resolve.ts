@@ -1,0 +1,59 @@
+import { resolve } from 'node:path'
+import { canonicalUpstream } from '../oci/reference.ts'
+import type { OriginSettings } from '../origin/index.ts'
+import type { Config } from './config.ts'
+import type { Settings } from './schema.ts'
+import type { Address } from './value-types.ts'
+
+const PEER_PORT = 7071
+
+/** Turns checked settings into the configuration in force; relative paths start at `cwd`. */
+export function resolveSettings(settings: Settings, cwd: string): Config {
+  const absolute = (path: string): string => resolve(cwd, path)
+  const optional = (path: string | null): string | null => (path === null ? null : absolute(path))
+  const { mirror, peer, admin, store, fleet, tags, upstreams } = settings
+  return deepFreeze({
+    role: settings.role,
+    mirror: { listen: mirror.listen, hosts: mirror.hosts.map((host) => host.toLowerCase()), drainMs: mirror.drain },
+    peer: { listen: resolvePeerListen(peer.listen, fleet.keyFile), announce: peer.announce },
+    admin: { listen: admin.listen, tokenFile: optional(admin.tokenFile) },
+    store: { path: absolute(store.path), capacityBytes: store.capacity, minFreeBytes: store.minFree },
+    tier: settings.tier,
+    fleet: { keyFile: optional(fleet.keyFile) },
+    limits: settings.limits,
+    tags: { ttlMs: tags.ttl, maxStaleMs: tags.maxStale },
+    search: settings.search.map(canonicalUpstream),
+    upstreams: upstreams.map(({ name, access, origins }) => ({
+      name: canonicalUpstream(name),
+      access,
+      origins: origins.map((origin) => resolveOrigin(origin, absolute)),
+    })),
+    log: settings.log,
+  })
+}
+
+/** Without proof of membership the peer port must not be reachable from outside. */
+function resolvePeerListen(listen: 'auto' | Address, keyFile: string | null): Address {
+  if (listen !== 'auto') return listen
+  return { host: keyFile === null ? '127.0.0.1' : '0.0.0.0', port: PEER_PORT }
+}
+
+type WrittenOrigin = Settings['upstreams'][number]['origins'][number]
+
+function resolveOrigin(origin: WrittenOrigin, absolute: (path: string) => string): OriginSettings {
+  if (origin.kind === 's3') return origin
+  if (origin.kind === 'directory') return { kind: 'directory', path: absolute(origin.path) }
+  const { kind, url, credentials } = origin
+  if (credentials === null) return { kind, url, credentials }
+  const { file, username, password } = credentials
+  if (file !== undefined) return { kind, url, credentials: { file: absolute(file) } }
+  // The schema has made sure that both are there when file is not.
+  return { kind, url, credentials: { username: username ?? '', password: password ?? '' } }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner)
+  }
+  return Object.freeze(value)
+}

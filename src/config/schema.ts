@@ -1,0 +1,214 @@
+import { z } from 'zod'
+import { isRegistryHost } from '../oci/reference.ts'
+import { originSchema } from './origin-schema.ts'
+import { required, section, setting } from './setting.ts'
+import { dialValue, durationValue, listenValue, rateValue, sizeValue, textValue } from './value-types.ts'
+
+const MIB = 1024 * 1024
+const DAY_MS = 86_400_000
+const REGION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/
+const LABEL_VALUE = /^[A-Za-z0-9._-]{0,63}$/
+
+const RATE = 'bytes per second ("100MiB", 104857600), 0 for unlimited'
+const LISTEN = 'host:port ([::1]:7070 for IPv6; port 0 takes a free one)'
+const DIAL = 'a list of host:port, or dns:host:port for every address behind a name'
+const REGION_NAME = 'a name of letters, digits, ".", "_" and "-", at most 63 long'
+
+const regionValue = () => textValue(REGION, 'a region name')
+const fileValue = () => z.string({ error: 'is not a path' }).min(1, { error: 'is empty' }).nullable()
+
+const upstreamName = () =>
+  z
+    .string({ error: 'is not an upstream name' })
+    .refine(isRegistryHost, { error: 'is neither a registry host nor a plain word' })
+
+const mirror = section({
+  listen: setting(listenValue(), '127.0.0.1:7070', {
+    doc: 'Where container runtimes pull: plain HTTP, so keep it on loopback.',
+    allowed: LISTEN,
+  }),
+  hosts: setting(z.array(upstreamName(), { error: 'is not a list' }), [], {
+    doc: 'Further names this mirror is called by; requests with other Host headers are refused.',
+    allowed: 'a list of host or host:port',
+  }),
+  drain: setting(durationValue(DAY_MS, '24h'), '30s', {
+    doc: 'How long running pulls may go on after SIGTERM.',
+    allowed: 'a duration such as 30s, up to 24h; 0 ends them at once',
+  }),
+})
+
+/** `auto` is decided by fleet.keyFile: without proof of membership the port must not be reachable from outside. */
+const peerListenValue = () => z.union([z.literal('auto'), listenValue()], { error: 'is not an address' })
+
+const peer = section({
+  listen: setting(peerListenValue(), 'auto', {
+    doc: 'Where other hosts of the fleet connect. auto: 0.0.0.0:7071 with a fleet key, 127.0.0.1:7071 without.',
+    allowed: `auto, or ${LISTEN}`,
+  }),
+  announce: setting(z.array(dialValue({ dns: false }), { error: 'is not a list' }), [], {
+    doc: "Addresses told to other hosts instead of this host's own: behind NAT, or in a container.",
+    allowed: 'a list of host:port',
+  }),
+})
+
+const admin = section({
+  listen: setting(listenValue(), '127.0.0.1:7072', {
+    doc: 'Health, metrics and status, and what the commands talk to. Off loopback only with tokenFile.',
+    allowed: LISTEN,
+  }),
+  tokenFile: setting(fileValue(), null, {
+    doc: 'A file with the token that requests must carry (Authorization: Bearer); all but /healthz and /readyz.',
+    allowed: 'a path or null',
+  }),
+})
+
+const store = section({
+  path: setting(z.string({ error: 'is not a path' }).min(1, { error: 'is empty' }), './.shoal', {
+    doc: 'Directory of the blobs on this host; made if missing. One process at a time.',
+    allowed: 'a path, relative to the working directory',
+  }),
+  capacity: setting(sizeValue(64 * MIB, '64MiB'), '50GiB', {
+    doc: 'Most bytes kept; the least recently used blobs leave first.',
+    allowed: 'a size such as 50GiB, at least 64MiB',
+  }),
+  minFree: setting(sizeValue(0, '0'), '2GiB', {
+    doc: 'Free space left to the rest of the disk, whatever the capacity says.',
+    allowed: 'a size such as 2GiB, or 0',
+  }),
+})
+
+const tier = section({
+  region: setting(regionValue(), 'default', {
+    doc: 'Hosts of one region share a swarm; for role cache, the region it serves.',
+    allowed: REGION_NAME,
+  }),
+  zone: setting(regionValue().nullable(), null, {
+    doc: 'A part of the region with cheaper traffic inside (rack, availability zone).',
+    allowed: `${REGION_NAME}, or null`,
+  }),
+  labels: setting(
+    z.record(textValue(LABEL_KEY, 'a label name'), textValue(LABEL_VALUE, 'a label value'), {
+      error: 'is not a map of labels',
+    }),
+    {},
+    {
+      doc: 'What selectors choose hosts by, such as disk: ssd.',
+      allowed: 'a map of names to text, each at most 63 of letters, digits, ".", "_" and "-"',
+    },
+  ),
+  caches: setting(z.array(dialValue({ dns: true }), { error: 'is not a list' }), [], {
+    doc: "The region's cache tier. Empty: this host is its own tier.",
+    allowed: DIAL,
+  }),
+  parents: setting(
+    z.array(
+      z.strictObject({
+        region: required(regionValue(), { doc: "The parent region's name.", allowed: REGION_NAME }),
+        caches: required(z.array(dialValue({ dns: true }), { error: 'is not a list' }).min(1, { error: 'is empty' }), {
+          doc: "The parent region's caches.",
+          allowed: DIAL,
+        }),
+      }),
+      { error: 'is not a list' },
+    ),
+    [],
+    {
+      doc: 'Regions to ask before the origin, nearest first.',
+      allowed: 'a list of { region, caches }',
+    },
+  ),
+})
+
+const fleet = section({
+  keyFile: setting(fileValue(), null, {
+    doc: "The fleet's key, as `shoal fleet-key` makes it. Without one, peers on this machine only.",
+    allowed: 'a path or null',
+  }),
+})
+
+const limits = section({
+  upload: setting(rateValue(), 0, { doc: 'To other hosts.', allowed: RATE }),
+  download: setting(rateValue(), 0, { doc: 'From other hosts and origins together.', allowed: RATE }),
+  origin: setting(rateValue(), 0, { doc: 'From origins.', allowed: RATE }),
+  prewarm: setting(rateValue(), 0, { doc: 'By prewarm jobs, which also yield to pulls.', allowed: RATE }),
+})
+
+const tags = section({
+  ttl: setting(durationValue(30 * DAY_MS, '30d'), '30s', {
+    doc: 'How long a resolved tag is believed before the origin is asked again.',
+    allowed: 'a duration such as 30s, up to 30d',
+  }),
+  maxStale: setting(durationValue(365 * DAY_MS, '365d'), '24h', {
+    doc: 'How old an answer may be when the origin cannot be asked.',
+    allowed: 'a duration such as 24h, up to 365d',
+  }),
+})
+
+const log = section({
+  level: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info', {
+    doc: 'Least severe entries written, to standard error.',
+    allowed: 'trace, debug, info, warn, error or silent',
+  }),
+  pretty: setting(z.union([z.boolean(), z.literal('auto')], { error: 'is not one of these' }), 'auto', {
+    doc: 'For eyes (true) or one JSON object per line (false). auto: for eyes on a terminal.',
+    allowed: 'auto, true or false',
+  }),
+})
+
+const upstream = z.strictObject({
+  name: required(upstreamName(), {
+    doc: 'The registry as images name it (docker.io, registry.corp:5000), or a plain word.',
+    allowed: 'host, host:port or a plain word',
+  }),
+  access: setting(z.enum(['public', 'node', 'passthrough']), 'public', {
+    doc: "Whose rights count: anybody's, those of the origins' credentials, or the client's own token.",
+    allowed: 'public, node or passthrough',
+  }),
+  origins: required(z.array(originSchema, { error: 'is not a list' }).min(1, { error: 'is empty' }), {
+    doc: 'Where its content comes from, tried in this order.',
+    allowed: 'a list of origins, each of kind s3, directory or registry',
+  }),
+})
+
+/**
+ * Every configuration key with its type, range, default and meaning. Defaults are what a user would write; values
+ * come out in bytes, bytes per second and milliseconds.
+ */
+export const settingsSchema = z.strictObject({
+  role: setting(z.enum(['agent', 'cache']), 'agent', {
+    doc: "agent: a host that runs containers. cache: one of its region's cache tier.",
+    allowed: 'agent or cache',
+  }),
+  mirror,
+  peer,
+  admin,
+  store,
+  tier,
+  fleet,
+  limits,
+  tags,
+  search: setting(z.array(upstreamName(), { error: 'is not a list' }), ['local', 'docker.io'], {
+    doc: 'Upstreams asked, in order, for a repository that names none (/v2/<repository>).',
+    allowed: 'a list of upstream names',
+  }),
+  upstreams: setting(
+    z.array(upstream, { error: 'is not a list' }).min(1, { error: 'is empty' }),
+    [
+      {
+        name: 'docker.io',
+        access: 'public',
+        origins: [{ kind: 'registry', url: 'https://registry-1.docker.io', credentials: null }],
+      },
+      { name: 'local', access: 'public', origins: [{ kind: 'directory', path: './images' }] },
+    ],
+    {
+      doc: 'The registries this host may pull from.',
+      allowed: 'a list of { name, access, origins }',
+    },
+  ),
+  log,
+})
+
+/** The configuration as written, parsed key by key, not yet checked across keys. */
+export type Settings = z.output<typeof settingsSchema>

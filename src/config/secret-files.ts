@@ -1,0 +1,50 @@
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Problem } from './problem.ts'
+import type { Settings } from './schema.ts'
+import type { KeyPath } from './schema-walk.ts'
+
+export interface SecretFileFindings {
+  readonly problems: readonly Problem[]
+  /** Files that other users of this machine can read: worth a warning, no reason to stop. */
+  readonly warnings: readonly Problem[]
+}
+
+/** Looks at every file of secrets the settings name: it must be there and readable, and should be private. */
+export async function checkSecretFiles(settings: Partial<Settings>, cwd: string): Promise<SecretFileFindings> {
+  const problems: Problem[] = []
+  const warnings: Problem[] = []
+  for (const { path, file } of secretFiles(settings)) {
+    const finding = await lookAt(resolve(cwd, file))
+    if (finding?.fatal === true) problems.push({ path, message: `${file} ${finding.message}` })
+    else if (finding !== undefined) warnings.push({ path, message: `${file} ${finding.message}` })
+  }
+  return { problems, warnings }
+}
+
+function secretFiles({ fleet, admin, upstreams }: Partial<Settings>): { path: KeyPath; file: string }[] {
+  const files: { path: KeyPath; file: string }[] = []
+  if (fleet?.keyFile) files.push({ path: ['fleet', 'keyFile'], file: fleet.keyFile })
+  if (admin?.tokenFile) files.push({ path: ['admin', 'tokenFile'], file: admin.tokenFile })
+  for (const [i, upstream] of (upstreams ?? []).entries()) {
+    for (const [j, origin] of upstream.origins.entries()) {
+      const file = origin.kind === 'registry' ? origin.credentials?.file : undefined
+      if (file !== undefined) files.push({ path: ['upstreams', i, 'origins', j, 'credentials', 'file'], file })
+    }
+  }
+  return files
+}
+
+async function lookAt(file: string): Promise<{ fatal: boolean; message: string } | undefined> {
+  try {
+    const found = await stat(file)
+    if (!found.isFile()) return { fatal: true, message: 'is no file' }
+    await access(file, constants.R_OK)
+    const isShared = (found.mode & 0o077) !== 0
+    return isShared ? { fatal: false, message: 'can be read by other users; run chmod 600 on it' } : undefined
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    return { fatal: true, message: missing ? 'does not exist' : 'cannot be read; check its owner and mode' }
+  }
+}

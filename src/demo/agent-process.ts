@@ -1,0 +1,125 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { request } from 'undici'
+import { stringify } from 'yaml'
+import { ManagedProcess } from './managed-process.ts'
+import { MetricsSnapshot } from './metrics-text.ts'
+
+const PROGRAM = fileURLToPath(new URL('../main.ts', import.meta.url))
+const READY_TIMEOUT_MS = 60_000
+
+/** One daemon to run: where it lives, where it listens, and the rest of its configuration. */
+export interface AgentSpec {
+  readonly name: string
+  readonly role: 'agent' | 'cache'
+  /** Its configuration file and store go here; deleted at the end. */
+  readonly directory: string
+  readonly ports: { readonly mirror: number; readonly peer: number; readonly admin: number }
+  /** Top-level configuration keys, merged over what this class sets. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** A daemon (agent or cache) as a real child process, with its doors on loopback. It can be killed and come back. */
+export class AgentProcess implements AsyncDisposable {
+  readonly name: string
+  readonly role: 'agent' | 'cache'
+  readonly storeDir: string
+  readonly configFile: string
+  readonly mirrorUrl: string
+  readonly adminUrl: string
+  readonly peerAddress: string
+  readonly #spec: AgentSpec
+  #process: ManagedProcess | undefined
+
+  constructor(spec: AgentSpec) {
+    this.#spec = spec
+    this.name = spec.name
+    this.role = spec.role
+    this.storeDir = join(spec.directory, 'store')
+    this.configFile = join(spec.directory, 'shoal.yaml')
+    this.mirrorUrl = `http://127.0.0.1:${spec.ports.mirror}`
+    this.adminUrl = `http://127.0.0.1:${spec.ports.admin}`
+    this.peerAddress = `127.0.0.1:${spec.ports.peer}`
+  }
+
+  /** Writes the configuration and starts the daemon; ready when `/readyz` says so. */
+  static async start(spec: AgentSpec, signal?: AbortSignal): Promise<AgentProcess> {
+    const agent = new AgentProcess(spec)
+    try {
+      await agent.restart(signal)
+      return agent
+    } catch (error) {
+      await agent[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  get process(): ManagedProcess {
+    if (this.#process === undefined) throw new TypeError(`${this.name} was never started`)
+    return this.#process
+  }
+
+  get pid(): number {
+    return this.process.pid
+  }
+
+  logTail(lines?: number): string {
+    return this.process.logTail(lines)
+  }
+
+  /** Sends a signal and waits for the end; SIGSTOP and SIGCONT only send. The store stays. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') this.process.signal(signal)
+    else await this.process.kill(signal)
+  }
+
+  /** Starts it (again) with the same configuration, ports and store. */
+  async restart(signal?: AbortSignal): Promise<void> {
+    await this.#process?.stop()
+    await mkdir(this.#spec.directory, { recursive: true })
+    await writeFile(this.configFile, stringify(this.#config()))
+    this.#process = await ManagedProcess.start({
+      name: this.name,
+      command: process.execPath,
+      args: [PROGRAM, 'agent', '--config', this.configFile],
+      env: this.#spec.env,
+    })
+    await this.#process.waitUntil('ready', () => this.ready(), READY_TIMEOUT_MS, signal)
+  }
+
+  async ready(): Promise<boolean> {
+    const response = await request(`${this.adminUrl}/readyz`, { headersTimeout: 5_000 })
+    await response.body.dump()
+    return response.statusCode === 200
+  }
+
+  async metrics(): Promise<MetricsSnapshot> {
+    const response = await request(`${this.adminUrl}/metrics`)
+    return new MetricsSnapshot(await response.body.text())
+  }
+
+  /** `/api/v1/<path>` of its admin door. */
+  async api(path: string): Promise<unknown> {
+    const response = await request(`${this.adminUrl}/api/v1/${path}`)
+    return response.body.json()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process?.stop()
+    await rm(this.#spec.directory, { recursive: true, force: true })
+  }
+
+  #config(): Record<string, unknown> {
+    const { ports, role, config } = this.#spec
+    return {
+      role,
+      mirror: { listen: `127.0.0.1:${ports.mirror}` },
+      peer: { listen: `127.0.0.1:${ports.peer}` },
+      admin: { listen: `127.0.0.1:${ports.admin}` },
+      store: { path: this.storeDir, capacity: '1TiB', minFree: '64MiB' },
+      ...config,
+    }
+  }
+}

@@ -1,0 +1,31 @@
+// A fleet on one machine, of real processes on loopback, with content to pull: for `shoal demo`, tests and benchmarks.
+//   image, tar, seeded-bytes   makes images that runtimes can unpack, the same at every run
+//   bucket                     Distribution's layout, as a directory tree or in an S3 bucket
+//   s3-origin, origin-proxy    an S3 server that counts what leaves it and misbehaves on request
+//   agent-process, fleet       daemons as child processes; managed-process is what they all stand on
+//   burst                      one image through every agent at once, and what that cost
+export type { AgentSpec } from './agent-process.ts'
+export { AgentProcess } from './agent-process.ts'
+export { blobKey, copyTreeToBucket, tagKey, writeToBucketTree } from './bucket.ts'
+export type { BurstEvents, BurstOutcome, HostOutcome } from './burst.ts'
+export { runBurst } from './burst.ts'
+export type {
+  FleetHost,
+  FleetOptions,
+  NodePlace,
+  PushedImage,
+  ReceivedBytes,
+  RegionSpec,
+  UpstreamConfig,
+} from './fleet.ts'
+export { Fleet } from './fleet.ts'
+export { FreePorts } from './free-ports.ts'
+export type { BlobFile, BuiltImage, BuiltIndex, ImageSpec } from './image.ts'
+export { buildImage, buildIndex } from './image.ts'
+export type { ProcessSpec } from './managed-process.ts'
+export { ManagedProcess } from './managed-process.ts'
+export { MetricsSnapshot } from './metrics-text.ts'
+export { OriginProxy } from './origin-proxy.ts'
+export type { OriginCounters, OriginFaults, TrafficKind } from './origin-traffic.ts'
+export { S3Origin } from './s3-origin.ts'
+export { seededBytes } from './seeded-bytes.ts'

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { runProgram } from './cli/index.ts'
+
+const interruption = new AbortController()
+
+/** The first signal asks the command to end in good order; the second ends the process. */
+function onSignal(): void {
+  if (interruption.signal.aborted) process.exit(1)
+  interruption.abort(new DOMException('interrupted', 'AbortError'))
+}
+
+process.on('SIGINT', onSignal)
+process.on('SIGTERM', onSignal)
+// A reader that left (`shoal status | head -1`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+process.exitCode = await runProgram(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  signal: interruption.signal,
+  setExitCode() {},
+})

@@ -1,0 +1,154 @@
+import type {
+  AdminSource,
+  BlobStatus,
+  CacheStatus,
+  Limits,
+  LimitsPatch,
+  NodeStatus,
+  PeerStatus,
+  TransferStatus,
+} from '../admin/index.ts'
+import type { Clock } from '../base/clock.ts'
+import { ShoalError } from '../base/errors.ts'
+import type { RateLimiter } from '../base/rate-limiter.ts'
+import { productVersion } from '../base/version.ts'
+import type { HomeService, TagCache, UpstreamAccess } from '../blob/index.ts'
+import { parseReference } from '../oci/reference.ts'
+import type { BlobStore } from '../store/index.ts'
+import type { Swarm } from '../swarm/index.ts'
+import type { Tier } from '../tier/index.ts'
+import type { Transfers, TransferView } from '../transfer/index.ts'
+
+export type Limiters = Readonly<Record<keyof Limits, RateLimiter>>
+
+export interface NodeStatusDeps {
+  readonly clock: Clock
+  readonly store: BlobStore
+  readonly swarm: Swarm
+  readonly tier: Tier
+  readonly transfers: Transfers
+  readonly home: HomeService
+  readonly tags: TagCache
+  readonly limiters: Limiters
+  readonly upstreams: ReadonlyMap<string, UpstreamAccess>
+  readonly defaultUpstream: string
+  readonly addresses: () => NodeStatus['addresses']
+  readonly runtimeBytes: () => number
+}
+
+/** What the admin door shows of a running node; everything but `invalidate` is read from memory. */
+export class NodeStatusSource implements AdminSource {
+  readonly #deps: NodeStatusDeps
+  readonly #startedAt: number
+  #notReady: string | undefined = 'starting'
+
+  constructor(deps: NodeStatusDeps) {
+    this.#deps = deps
+    this.#startedAt = deps.clock.now()
+  }
+
+  /** Undefined = ready. */
+  setNotReady(reason: string | undefined): void {
+    this.#notReady = reason
+  }
+
+  ready(): { ready: boolean; reason: string } {
+    return { ready: this.#notReady === undefined, reason: this.#notReady ?? 'ok' }
+  }
+
+  status(): NodeStatus {
+    const { clock, store, swarm, tier, transfers, upstreams } = this.#deps
+    const { key, role, region, zone } = swarm.self
+    const { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull } = store.usage()
+    const links = [...swarm.links.values()]
+    const { totals } = transfers.traffic
+    return {
+      ...{ version: productVersion(), role, region, zone, peerId: key, addresses: this.#deps.addresses() },
+      uptimeSeconds: Math.round((clock.now() - this.#startedAt) / 1000),
+      store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull },
+      peers: { linked: links.length, caches: links.filter(({ peer }) => peer.role === 'cache').length },
+      tier: tierStatus(tier),
+      received: { ...totals.received },
+      sent: { ...totals.sent, runtime: this.#deps.runtimeBytes() },
+      transfersActive: transfers.views().length,
+      upstreams: [...upstreams].map(([name, { access, chain }]) => ({ name, access, origins: chain.places })),
+    }
+  }
+
+  transfers(): TransferStatus[] {
+    return this.#deps.transfers.views().map(transferStatus)
+  }
+
+  blobs(): BlobStatus[] {
+    return this.#deps.store.list().map(({ digest, size, storedBytes, state, lastUsedEpochMs, pinnedUntilEpochMs }) => ({
+      ...{ digest, sizeBytes: size, storedBytes, state, lastUsedEpochMs },
+      pinned: pinnedUntilEpochMs !== undefined,
+      pinnedUntilEpochMs: Number.isFinite(pinnedUntilEpochMs) ? (pinnedUntilEpochMs ?? null) : null,
+    }))
+  }
+
+  peers(): PeerStatus[] {
+    const { swarm, transfers } = this.#deps
+    return [...swarm.links.values()].map((link) => {
+      const { sent, received } = transfers.traffic.traffic(link)
+      const { key, role, region, zone, addresses } = link.peer
+      return { key, role, region, zone, addresses, direction: link.direction, sentBytes: sent, receivedBytes: received }
+    })
+  }
+
+  async invalidate(text: string, signal: AbortSignal): Promise<{ digest?: string | undefined }> {
+    const { home, tags, upstreams, defaultUpstream } = this.#deps
+    const { upstream, repository, target } = parseReference(text, defaultUpstream)
+    if (target.kind !== 'tag') {
+      throw new ShoalError(
+        'REFERENCE_INVALID',
+        `"${text}" is a digest: it cannot change, so there is nothing to forget`,
+      )
+    }
+    if (!upstreams.has(upstream)) {
+      throw new ShoalError(
+        'REFERENCE_INVALID',
+        `"${text}": no upstream is called ${upstream} (see upstreams in the configuration)`,
+      )
+    }
+    const known = await tags.find(upstream, repository, target.tag)
+    await home.invalidate({ upstream, repository, tag: target.tag }, false, signal)
+    return { digest: known?.digest }
+  }
+
+  limits(): Limits {
+    const { upload, download, origin, prewarm } = this.#deps.limiters
+    return {
+      ...{ upload: upload.bytesPerSec, download: download.bytesPerSec },
+      ...{ origin: origin.bytesPerSec, prewarm: prewarm.bytesPerSec },
+    }
+  }
+
+  setLimits(patch: LimitsPatch): Limits {
+    for (const name of ['upload', 'download', 'origin', 'prewarm'] as const) {
+      const rate = patch[name]
+      if (rate !== undefined) this.#deps.limiters[name].setRate(rate)
+    }
+    return this.limits()
+  }
+}
+
+function tierStatus(tier: Tier): NodeStatus['tier'] {
+  const { state, caches, parents } = tier.status()
+  const byRegion = new Map<string, CacheStatus[]>()
+  for (const { region, ...cache } of parents) byRegion.set(region, [...(byRegion.get(region) ?? []), cache])
+  return { state, caches, parents: [...byRegion].map(([region, ofRegion]) => ({ region, caches: ofRegion })) }
+}
+
+function transferStatus({ transfer, neighbours }: TransferView): TransferStatus {
+  const { layout, partial, received, startedEpochMs, proven, failure } = transfer
+  const haveBytes = Math.min(layout.size, partial.have.count * layout.pieceSize)
+  const seconds = Math.max(0.001, (Date.now() - startedEpochMs) / 1000)
+  const bytesPerSec = (received.peer + received.home + received.parent + received.origin) / seconds
+  return {
+    ...{ digest: layout.digest, sizeBytes: layout.size, haveBytes, bytesPerSec, from: { ...received } },
+    etaSeconds: bytesPerSec > 0 ? (layout.size - haveBytes) / bytesPerSec : null,
+    ...{ peers: neighbours, startedEpochMs },
+    state: failure !== undefined ? 'failed' : proven ? 'done' : partial.have.complete ? 'verifying' : 'running',
+  }
+}

@@ -1,0 +1,260 @@
+import { lookup } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MetricsText } from '../admin/index.ts'
+import { AdminDoor, readTokenFile } from '../admin/index.ts'
+import { systemClock } from '../base/clock.ts'
+import type { Logger } from '../base/log.ts'
+import type { MetricRegistry } from '../base/metrics.ts'
+import { RateLimiter } from '../base/rate-limiter.ts'
+import { productVersion } from '../base/version.ts'
+import type { UpstreamAccess } from '../blob/index.ts'
+import { BlobAccess, Content, Grants, HomeService, Listings, Manifests, TagCache } from '../blob/index.ts'
+import type { Config } from '../config/index.ts'
+import { addressText } from '../config/index.ts'
+import type { OriginChain } from '../origin/index.ts'
+import { createOriginMetrics, openOriginChain } from '../origin/index.ts'
+import { MirrorDoor } from '../registry/index.ts'
+import type { BlobStore } from '../store/index.ts'
+import { DiskStore } from '../store/index.ts'
+import type { FleetKey, Swarm } from '../swarm/index.ts'
+import { Libp2pSwarm, LOOPBACK_KEY, parseFleetKey } from '../swarm/index.ts'
+import { Tier } from '../tier/index.ts'
+import { Transfers } from '../transfer/index.ts'
+import type { Limiters } from './node-status.ts'
+import { NodeStatusSource } from './node-status.ts'
+import { SwarmHub } from './swarm-hub.ts'
+
+export interface NodeDeps {
+  readonly logger: Logger
+  readonly registry: MetricRegistry & MetricsText
+}
+
+/** How long a host does without its caches before it and its neighbours take turns at the origin. */
+const TIER_GRACE_MS = 3_000
+/** Readiness does not wait longer than this for the caches: without them the host works, only worse. */
+const TIER_SETTLE_MS = 5_000
+
+/** A running host: every room, built from the ground up and closed from the top down. */
+export class ShoalNode implements AsyncDisposable {
+  readonly addresses: { readonly mirror: string; readonly peer: string; readonly admin: string }
+  readonly #mirror: MirrorDoor
+  readonly #status: NodeStatusSource
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(
+    mirror: MirrorDoor,
+    status: NodeStatusSource,
+    addresses: ShoalNode['addresses'],
+    stack: AsyncDisposableStack,
+  ) {
+    this.#mirror = mirror
+    this.#status = status
+    this.addresses = addresses
+    this.#stack = stack
+  }
+
+  /** Builds and starts everything; resolves when pulls are served. Throws `CONFIG_INVALID`, `STORE_FAILED`. */
+  static async start(config: Config, deps: NodeDeps): Promise<ShoalNode> {
+    await using stack = new AsyncDisposableStack()
+    const { logger, registry } = deps
+    const store = stack.use(
+      await DiskStore.open(config.store, { logger: logger.child({ room: 'store' }), metrics: registry }),
+    )
+    const upstreams = openUpstreams(config, deps, stack)
+    const limiters = limitersOf(config)
+    const hub = new SwarmHub()
+    const swarm = stack.use(await startSwarm(config, deps, hub))
+    const tier = stack.use(startTier(config, swarm, logger))
+    const origins = (upstream: string): OriginChain | undefined => upstreams.get(upstream)?.chain
+    const services = buildServices(config, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
+    services.attach(hub)
+    const sent = registry.counter('shoal_sent_bytes_total', 'Content bytes sent, by whom to', ['to'])
+    let runtimeBytes = 0
+    let addresses = { mirror: '', peer: swarm.self.addresses[0] ?? '', admin: '' }
+    const status = new NodeStatusSource({
+      ...{ clock: systemClock, store, swarm, tier, upstreams, limiters },
+      ...{ transfers: services.transfers, home: services.home, tags: services.tags },
+      defaultUpstream: config.search[0] ?? 'docker.io',
+      addresses: () => addresses,
+      runtimeBytes: () => runtimeBytes,
+    })
+    const admin = await startAdmin(config, status, deps)
+    stack.use(admin)
+    const mirror = await MirrorDoor.start(
+      {
+        listen: addressText(config.mirror.listen),
+        search: config.search,
+        drainMs: config.mirror.drainMs,
+        selfHosts: config.mirror.hosts,
+      },
+      {
+        ...{ content: services.content, clock: systemClock, logger, metrics: registry },
+        onSent: (bytes) => {
+          sent.inc({ to: 'runtime' }, bytes)
+          runtimeBytes += bytes
+        },
+      },
+    )
+    stack.use(mirror)
+    addresses = { ...addresses, mirror: new URL(mirror.url).host, admin: addressText(admin.address) }
+    const node = new ShoalNode(mirror, status, addresses, stack.move())
+    await node.#settle(tier)
+    return node
+  }
+
+  /** Takes no new pulls and resolves when the running ones have ended. */
+  async drain(): Promise<void> {
+    this.#status.setNotReady('stopping')
+    await this.#mirror.drain()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#status.setNotReady('stopping')
+    await this.#stack.disposeAsync()
+  }
+
+  async #settle(tier: Tier): Promise<void> {
+    const limit = AbortSignal.timeout(TIER_SETTLE_MS)
+    // not knowing the tier yet is no reason to refuse pulls
+    await tier.settled(limit).catch(() => {})
+    this.#status.setNotReady(undefined)
+  }
+}
+
+function openUpstreams(
+  config: Config,
+  { logger, registry }: NodeDeps,
+  stack: AsyncDisposableStack,
+): ReadonlyMap<string, UpstreamAccess> {
+  const metrics = createOriginMetrics(registry)
+  const deps = { logger: logger.child({ room: 'origin' }), metrics, clock: systemClock, version: productVersion() }
+  const upstreams = new Map<string, UpstreamAccess>()
+  for (const upstream of config.upstreams) {
+    const chain = stack.use(openOriginChain(upstream, deps))
+    upstreams.set(upstream.name, { access: upstream.access, chain })
+  }
+  return upstreams
+}
+
+function limitersOf({ limits }: Config): Limiters {
+  return {
+    upload: new RateLimiter(systemClock, limits.upload),
+    download: new RateLimiter(systemClock, limits.download),
+    origin: new RateLimiter(systemClock, limits.origin),
+    prewarm: new RateLimiter(systemClock, limits.prewarm),
+  }
+}
+
+async function startSwarm(config: Config, { logger, registry }: NodeDeps, hub: SwarmHub): Promise<Libp2pSwarm> {
+  const { keyFile } = config.fleet
+  const fleetKey: FleetKey = keyFile === null ? LOOPBACK_KEY : parseFleetKey(await readFile(keyFile, 'utf8'))
+  const { role } = config
+  const { region, zone } = config.tier
+  return Libp2pSwarm.start(
+    {
+      ...{ role, region, zone, fleetKey, software: productVersion() },
+      listen: addressText(config.peer.listen),
+      announce: config.peer.announce,
+      identityPath: join(config.store.path, 'identity'),
+    },
+    { events: hub, clock: systemClock, logger: logger.child({ room: 'swarm' }), metrics: registry },
+  )
+}
+
+function startTier(config: Config, swarm: Swarm, logger: Logger): Tier {
+  const { caches, parents } = config.tier
+  return Tier.start(
+    { caches, parents, graceMs: TIER_GRACE_MS },
+    {
+      ...{ swarm, clock: systemClock, logger: logger.child({ room: 'tier' }) },
+      lookup: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
+    },
+  )
+}
+
+interface Ground {
+  readonly store: BlobStore
+  readonly swarm: Swarm
+  readonly tier: Tier
+  readonly upstreams: ReadonlyMap<string, UpstreamAccess>
+  readonly origins: (upstream: string) => OriginChain | undefined
+  readonly limiters: Limiters
+}
+
+interface Services {
+  readonly transfers: Transfers
+  readonly content: Content
+  readonly home: HomeService
+  readonly tags: TagCache
+  /** Lets peers in: from here on they are answered. */
+  attach(hub: SwarmHub): void
+}
+
+function buildServices(
+  config: Config,
+  { logger, registry }: NodeDeps,
+  ground: Ground,
+  stack: AsyncDisposableStack,
+): Services {
+  const { store, swarm, tier, upstreams, origins, limiters } = ground
+  const clock = systemClock
+  const log = logger.child({ room: 'blob' })
+  const transfers = stack.use(
+    new Transfers({
+      clock,
+      logger: logger.child({ room: 'transfer' }),
+      registry,
+      store,
+      swarm,
+      tier,
+      origins,
+      limits: limiters,
+    }),
+  )
+  transfers.start()
+  const grants = new Grants(store)
+  const tags = new TagCache(store)
+  const manifests = new Manifests(
+    { tagTtlMs: config.tags.ttlMs, tagMaxStaleMs: config.tags.maxStaleMs },
+    { store, tier, grants, tags, logger: log, registry, origins, now: Date.now },
+  )
+  const access = new BlobAccess({ tier, grants, clock, origins })
+  const listings = new Listings({ tier, origins })
+  const content = stack.use(new Content({ logger: log, store, transfers, manifests, access, listings, upstreams }))
+  const shareable = (upstream: string): boolean => {
+    const known = upstreams.get(upstream)
+    return known !== undefined && known.access !== 'passthrough'
+  }
+  const home = new HomeService({
+    self: swarm.self,
+    logger: log,
+    tier,
+    transfers,
+    manifests,
+    access,
+    listings,
+    shareable,
+  })
+  const attach = (hub: SwarmHub): void =>
+    hub.attach({
+      linked: () => {},
+      unlinked: (link) => {
+        tier.unlinked(link)
+        transfers.unlinked(link)
+      },
+      message: (link, message) => transfers.message(link, message),
+      call: (link, name, args, signal) => home.call(link, name, args, signal),
+    })
+  return { transfers, content, home, tags, attach }
+}
+
+async function startAdmin(
+  config: Config,
+  source: NodeStatusSource,
+  { logger, registry }: NodeDeps,
+): Promise<AdminDoor> {
+  const { tokenFile, listen } = config.admin
+  const token = tokenFile === null ? undefined : await readTokenFile(tokenFile)
+  return AdminDoor.start({ source, metrics: registry, logger: logger.child({ room: 'admin' }) }, { ...listen, token })
+}

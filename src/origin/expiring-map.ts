@@ -1,0 +1,36 @@
+import type { Clock } from '../base/clock.ts'
+
+interface Entry<V> {
+  readonly value: V
+  readonly expiresAt: number
+}
+
+/** A map whose entries end by time, and of which the oldest go first when there are too many. */
+export class ExpiringMap<V> {
+  readonly #clock: Clock
+  readonly #maxEntries: number
+  readonly #entries = new Map<string, Entry<V>>()
+
+  constructor(clock: Clock, maxEntries: number) {
+    this.#clock = clock
+    this.#maxEntries = maxEntries
+  }
+
+  get(key: string): V | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || entry.expiresAt > this.#clock.now()) return entry?.value
+    this.#entries.delete(key)
+    return undefined
+  }
+
+  set(key: string, value: V, lifeMs: number): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, { value, expiresAt: this.#clock.now() + lifeMs })
+    const oldest = this.#entries.keys().next()
+    if (this.#entries.size > this.#maxEntries && oldest.done !== true) this.#entries.delete(oldest.value)
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key)
+  }
+}

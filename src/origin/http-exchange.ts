@@ -1,0 +1,143 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import pRetry from 'p-retry'
+import { Agent, request as send } from 'undici'
+import { errorText, ShoalError } from '../base/errors.ts'
+import { AddressGuard } from './address-guard.ts'
+import type { OriginOptions } from './options.ts'
+
+const MAX_REDIRECTS = 10
+const RETRY_WAIT_MS = 100
+const DISCARD_BYTES = 64 * 1024
+/** Failures of the connection itself, mostly a kept one that the server closed just then: worth one more try. */
+const CONNECTION_ERRORS = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']
+
+export interface HttpQuestion {
+  readonly method: 'GET' | 'HEAD'
+  readonly url: URL
+  /** Sent on every hop: Accept, Range. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent only while the redirects stay on the first URL's scheme, host and port: Authorization and the like. */
+  readonly ownHeaders: Readonly<Record<string, string>>
+  readonly followRedirects: boolean
+  readonly signal: AbortSignal
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** Must be read, discarded or destroyed. */
+  readonly body: Readable
+  /** A redirect led away from the first URL's scheme, host and port. */
+  readonly elsewhere: boolean
+  /** For errors: scheme, host and port, never the path or query, which may be signed. */
+  readonly place: string
+}
+
+/** Anonymous HTTP with redirects by hand. Throws `ORIGIN_UNREACHABLE`; every status is an answer. */
+export class HttpExchange implements AsyncDisposable {
+  readonly #agent: Agent
+  readonly #guard: AddressGuard
+  readonly #userAgent: string
+
+  constructor(registry: URL, userAgent: string, options: OriginOptions) {
+    this.#userAgent = userAgent
+    this.#guard = new AddressGuard(registry.hostname)
+    this.#agent = new Agent({
+      connect: { timeout: options.connectTimeoutMs, lookup: this.#guard.lookup },
+      headersTimeout: options.headersTimeoutMs,
+      bodyTimeout: options.stallMs * 2,
+      connections: options.maxSockets,
+      // Parallel ranges are faster over several connections than over streams of one.
+      allowH2: false,
+    })
+  }
+
+  async ask(question: HttpQuestion): Promise<HttpAnswer> {
+    let url = question.url
+    let ownHeaders = question.ownHeaders
+    let elsewhere = false
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+      if (!this.#guard.allows(url)) throw refused(`${url.origin} is a link-local or metadata address and is not asked`)
+      const answer = await this.#askOnce(question, url, ownHeaders)
+      const location = redirectTarget(answer)
+      if (location === undefined || !question.followRedirects) return { ...answer, elsewhere, place: url.origin }
+      await discardBody(answer.body)
+      const next = resolveRedirect(location, url)
+      if (next.origin !== url.origin) {
+        elsewhere = true
+        ownHeaders = {}
+      }
+      url = next
+    }
+    throw refused(`${question.url.origin} redirects more than ${MAX_REDIRECTS} times`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#agent.destroyed) await this.#agent.destroy()
+  }
+
+  async #askOnce({ method, headers, signal }: HttpQuestion, url: URL, ownHeaders: Readonly<Record<string, string>>) {
+    signal.throwIfAborted()
+    const all = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...ownHeaders }
+    try {
+      const attempt = () => send(url, { method, headers: all, dispatcher: this.#agent, signal })
+      const {
+        statusCode: status,
+        headers: received,
+        body,
+      } = await pRetry(attempt, {
+        retries: 1,
+        minTimeout: RETRY_WAIT_MS,
+        unref: true,
+        signal,
+        shouldRetry: ({ error }) => CONNECTION_ERRORS.includes(codeOf(error)),
+      })
+      // Without a listener, an error of a body nobody reads any more would end the process.
+      body.on('error', () => {})
+      return { status, headers: received, body }
+    } catch (cause) {
+      signal.throwIfAborted()
+      const why = errorText(cause) || codeOf(cause)
+      throw new ShoalError('ORIGIN_UNREACHABLE', `${url.origin} cannot be reached: ${why}`, { cause })
+    }
+  }
+}
+
+/** Reads a small body to its end, so that its connection can be used again; drops a larger one. Never throws. */
+export async function discardBody(body: Readable): Promise<void> {
+  let seen = 0
+  try {
+    for await (const chunk of body) {
+      seen += chunk.length
+      if (seen > DISCARD_BYTES) break
+    }
+  } catch {
+    // Nobody wanted it.
+  }
+}
+
+function redirectTarget(answer: { status: number; headers: IncomingHttpHeaders }): string | undefined {
+  return [301, 302, 303, 307, 308].includes(answer.status) ? answer.headers.location : undefined
+}
+
+function resolveRedirect(location: string, from: URL): URL {
+  const next = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined
+  if (next === undefined || (next.protocol !== 'https:' && next.protocol !== 'http:')) {
+    throw refused(`${from.origin} redirects to something that is no http(s) URL`)
+  }
+  if (from.protocol === 'https:' && next.protocol === 'http:') {
+    throw refused(`${from.origin} redirects from https to http`)
+  }
+  next.username = ''
+  next.password = ''
+  return next
+}
+
+function refused(message: string): ShoalError {
+  return new ShoalError('ORIGIN_UNREACHABLE', message)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

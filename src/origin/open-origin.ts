@@ -1,0 +1,49 @@
+import { ShoalError } from '../base/errors.ts'
+import type { AccessMode, OriginConfig, OriginSettings } from './config.ts'
+import { DirectoryReader } from './directory-reader.ts'
+import type { Origin } from './interface.ts'
+import { LayoutOrigin } from './layout-origin.ts'
+import { MeteredOrigin } from './metered-origin.ts'
+import type { OriginDeps, OriginOptions } from './options.ts'
+import { DEFAULT_ORIGIN_OPTIONS } from './options.ts'
+import { OriginChain } from './origin-chain.ts'
+import { RegistryOrigin } from './registry-origin.ts'
+import { S3Reader } from './s3-reader.ts'
+
+/** An origin of the configured kind, with metrics. Does no I/O: that starts with the first question. */
+export function openOrigin(config: OriginConfig, deps: OriginDeps, options: Partial<OriginOptions> = {}): Origin {
+  const complete = { ...DEFAULT_ORIGIN_OPTIONS, ...options }
+  return new MeteredOrigin(createOrigin(config, deps, complete), deps.metrics, deps.clock)
+}
+
+/**
+ * All origins of one upstream, in order. Throws `CONFIG_INVALID` when a bucket or directory would serve an upstream
+ * with `access: passthrough`: neither can check a client's own proof, so everybody would be let in.
+ */
+export function openOriginChain(
+  upstream: { readonly name: string; readonly access: AccessMode; readonly origins: readonly OriginSettings[] },
+  deps: OriginDeps,
+  options: Partial<OriginOptions> = {},
+): OriginChain {
+  const { name, access, origins } = upstream
+  const open = origins.map((settings) => {
+    if (settings.kind === 'registry') return openOrigin({ ...settings, access }, deps, options)
+    if (access !== 'passthrough') return openOrigin(settings, deps, options)
+    throw new ShoalError(
+      'CONFIG_INVALID',
+      `upstream ${name}: access passthrough needs origins of kind registry; ${settings.kind} cannot check a client's token`,
+    )
+  })
+  return new OriginChain(open, deps)
+}
+
+function createOrigin(config: OriginConfig, deps: OriginDeps, options: OriginOptions): Origin {
+  switch (config.kind) {
+    case 's3':
+      return new LayoutOrigin(new S3Reader(config, deps, options), deps.clock)
+    case 'directory':
+      return new LayoutOrigin(new DirectoryReader(config.path, deps.logger), deps.clock)
+    case 'registry':
+      return new RegistryOrigin(config, deps, options)
+  }
+}

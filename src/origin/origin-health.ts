@@ -1,0 +1,68 @@
+import type { Clock } from '../base/clock.ts'
+import { isShoalError } from '../base/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { ExpiringMap } from './expiring-map.ts'
+import type { Origin } from './interface.ts'
+
+const FIRST_REST_MS = 2_000
+const MAX_REST_MS = 30_000
+const DISTRUST_MS = 600_000
+const MAX_DISTRUSTED = 4096
+
+interface Rest {
+  readonly restMs: number
+  readonly until: number
+}
+
+/** What is remembered of the origins of one upstream: which are resting after a failure, which served wrong bytes. */
+export class OriginHealth {
+  readonly #clock: Clock
+  /** One entry per configured origin at most. */
+  readonly #resting = new Map<Origin, Rest>()
+  readonly #distrusted: ExpiringMap<true>
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#distrusted = new ExpiringMap(clock, MAX_DISTRUSTED)
+  }
+
+  /**
+   * The origins to ask, in order: those that rest after a failure come last, as a last resort. The first caller after
+   * a rest finds the origin in its place again, as a probe; the others go on avoiding it until that one succeeds.
+   */
+  order(origins: readonly Origin[]): readonly Origin[] {
+    const now = this.#clock.now()
+    const resting = origins.filter((origin) => {
+      const rest = this.#resting.get(origin)
+      if (rest === undefined) return false
+      if (rest.until > now) return true
+      this.#resting.set(origin, { ...rest, until: now + rest.restMs })
+      return false
+    })
+    return [...origins.filter((origin) => !resting.includes(origin)), ...resting]
+  }
+
+  succeeded(origin: Origin): void {
+    this.#resting.delete(origin)
+  }
+
+  /** Only failures of the origin as a whole make it rest, not those of one repository or object. */
+  failed(origin: Origin, error: unknown): void {
+    if (!isShoalError(error, 'ORIGIN_UNREACHABLE', 'ORIGIN_THROTTLED')) return
+    const before = this.#resting.get(origin)
+    const asked = error.details.retryAfterMs
+    const restMs = Math.min(
+      typeof asked === 'number' && asked > 0 ? asked : before === undefined ? FIRST_REST_MS : before.restMs * 2,
+      MAX_REST_MS,
+    )
+    this.#resting.set(origin, { restMs, until: this.#clock.now() + restMs })
+  }
+
+  distrust(label: string, digest: Digest): void {
+    this.#distrusted.set(`${label} ${digest}`, true, DISTRUST_MS)
+  }
+
+  trusts(origin: Origin, digest: Digest): boolean {
+    return this.#distrusted.get(`${origin.label} ${digest}`) === undefined
+  }
+}

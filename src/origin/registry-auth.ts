@@ -1,0 +1,87 @@
+import type { Clock } from '../base/clock.ts'
+import type { AccessMode, RegistryCredentials } from './config.ts'
+import type { BasicCredentials } from './docker-config.ts'
+import { readDockerCredentials } from './docker-config.ts'
+import { ExpiringMap } from './expiring-map.ts'
+import type { TokenQuery, TokenSource } from './token-source.ts'
+import { basicAuthorization } from './token-source.ts'
+import { parseChallenges } from './www-authenticate.ts'
+
+const CHALLENGE_MEMORY_MS = 3_600_000
+const MAX_CHALLENGES = 1024
+/** A secret mounted as a file may be replaced; reading it again this often finds the new one. */
+const FILE_MEMORY_MS = 30_000
+
+type Scheme = { readonly kind: 'basic' } | { readonly kind: 'bearer'; readonly query: TokenQuery }
+
+export interface RegistryAuthSettings {
+  readonly registry: URL
+  readonly access: AccessMode
+  readonly credentials: RegistryCredentials | null | undefined
+}
+
+/** Which Authorization header goes to one registry: nobody's, the fleet's, or each client's own. */
+export class RegistryAuth {
+  readonly #settings: RegistryAuthSettings
+  readonly #tokens: TokenSource
+  /** What each repository was challenged with, so that later requests bring their proof at once. */
+  readonly #schemes: ExpiringMap<Scheme>
+  readonly #file: ExpiringMap<BasicCredentials>
+
+  constructor(settings: RegistryAuthSettings, tokens: TokenSource, clock: Clock) {
+    this.#settings = settings
+    this.#tokens = tokens
+    this.#schemes = new ExpiringMap(clock, MAX_CHALLENGES)
+    this.#file = new ExpiringMap(clock, 1)
+  }
+
+  /** The header to send with a first try. `given` is the client's own, which counts only with `access: passthrough`. */
+  async first(repository: string, given: string | undefined, signal: AbortSignal): Promise<string | undefined> {
+    if (this.#settings.access === 'passthrough') return given
+    const scheme = this.#schemes.get(repository)
+    return scheme === undefined ? undefined : this.#prove(scheme, undefined, signal)
+  }
+
+  /** The header to try after a 401 to `used`; undefined when there is nothing better to offer. */
+  async afterRefusal(
+    refusal: { readonly repository: string; readonly challenge: string | undefined; readonly used: string | undefined },
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    if (this.#settings.access === 'passthrough') return undefined
+    const scheme = chooseScheme(refusal.challenge, refusal.repository)
+    if (scheme === undefined) return undefined
+    this.#schemes.set(refusal.repository, scheme, CHALLENGE_MEMORY_MS)
+    const proof = await this.#prove(scheme, refusal.used, signal)
+    return proof === refusal.used ? undefined : proof
+  }
+
+  async #prove(scheme: Scheme, used: string | undefined, signal: AbortSignal): Promise<string | undefined> {
+    const credentials = await this.#credentials(scheme.kind === 'basic' && used !== undefined)
+    if (scheme.kind === 'basic') return credentials === undefined ? undefined : basicAuthorization(credentials)
+    const refused = used?.replace(/^Bearer /, '')
+    return `Bearer ${await this.#tokens.token(scheme.query, credentials, { refused, signal })}`
+  }
+
+  async #credentials(again: boolean): Promise<BasicCredentials | undefined> {
+    const { access, credentials, registry } = this.#settings
+    if (access !== 'node' || credentials === null || credentials === undefined) return undefined
+    const { file, username, password } = credentials
+    if (file === undefined) return username && password ? { username, password } : undefined
+    const known = again ? undefined : this.#file.get(file)
+    const found = known ?? (await readDockerCredentials(file, registry.host))
+    if (known === undefined) this.#file.set(file, found, FILE_MEMORY_MS)
+    return found
+  }
+}
+
+/** Bearer if it is offered, since its tokens are narrower than a password; else Basic. */
+function chooseScheme(header: string | undefined, repository: string): Scheme | undefined {
+  const challenges = parseChallenges(header)
+  for (const { scheme, params } of challenges) {
+    const realm = params.get('realm') ?? ''
+    if (scheme !== 'bearer' || !/^https?:/i.test(realm) || !URL.canParse(realm)) continue
+    const scope = params.get('scope') || `repository:${repository}:pull`
+    return { kind: 'bearer', query: { realm: new URL(realm), service: params.get('service'), scope } }
+  }
+  return challenges.some(({ scheme }) => scheme === 'basic') ? { kind: 'basic' } : undefined
+}

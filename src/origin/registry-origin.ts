@@ -1,0 +1,183 @@
+import { ShoalError } from '../base/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { digestOf, parseDigest, requireDigest } from '../oci/digest.ts'
+import { MANIFEST_ACCEPT, MAX_MANIFEST_BYTES, MEDIA_TYPE } from '../oci/manifest.ts'
+import { isTag } from '../oci/reference.ts'
+import type { ByteRange } from '../piece/piece-layout.ts'
+import { exactBytes, noBytes } from './body-stream.ts'
+import type { AccessMode, RegistryOriginSettings } from './config.ts'
+import { referrersTag } from './distribution-layout.ts'
+import type { HttpAnswer } from './http-exchange.ts'
+import { discardBody } from './http-exchange.ts'
+import { statusError } from './http-status.ts'
+import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
+import type { OriginDeps, OriginOptions } from './options.ts'
+import { bytesToSkip, parseContentRange } from './range-answer.ts'
+import { RegistryClient } from './registry-client.ts'
+import { listRegistryTags } from './registry-tags.ts'
+
+const ACCEPT_MANIFESTS = { accept: MANIFEST_ACCEPT.join(', ') }
+
+/** An origin behind the OCI pull API (distribution-spec, "Pull"). */
+export class RegistryOrigin implements Origin {
+  readonly kind = 'registry'
+  readonly label: string
+  readonly #client: RegistryClient
+  readonly #maxSkipBytes: number
+
+  constructor(settings: RegistryOriginSettings & { access: AccessMode }, deps: OriginDeps, options: OriginOptions) {
+    this.#client = new RegistryClient(settings, deps, options)
+    this.#maxSkipBytes = options.maxSkipBytes
+    this.label = `registry ${this.#client.url.origin}${this.#client.url.pathname.replace(/\/$/, '')}`
+  }
+
+  async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
+    if (!isTag(query.tag)) throw new ShoalError('REFERENCE_INVALID', `not a tag: ${query.tag.slice(0, 150)}`)
+    const path = `manifests/${query.tag}`
+    const head = await this.#client.ask({ ...query, method: 'HEAD', path, headers: ACCEPT_MANIFESTS })
+    await discardBody(head.body)
+    if (head.status === 404) return { kind: 'unknown' }
+    if (head.status !== 200 && head.status !== 405) throw statusError(head)
+    const digest = digestHeader(head) ?? (await this.#digestByGet(query, path))
+    if (digest === undefined) return { kind: 'unknown' }
+    return digest === query.known?.digest ? { kind: 'unchanged' } : { kind: 'found', state: { digest } }
+  }
+
+  async manifest(query: OriginQuery & { digest: Digest }): Promise<OriginManifest | undefined> {
+    return (await this.#getManifest(query, `manifests/${requireDigest(query.digest)}`))?.manifest
+  }
+
+  async statBlob(query: OriginQuery & { digest: Digest }): Promise<{ readonly size: number } | undefined> {
+    const path = `blobs/${requireDigest(query.digest)}`
+    const head = await this.#client.ask({ ...query, method: 'HEAD', path, followRedirects: false })
+    await discardBody(head.body)
+    if (head.status === 404) return undefined
+    const size = head.status === 200 ? contentLength(head) : undefined
+    if (size !== undefined) return { size }
+    const redirected = head.status >= 300 && head.status < 400
+    if (head.status !== 200 && head.status !== 405 && !redirected) throw statusError(head)
+    return this.#statByGet(query, path)
+  }
+
+  async readBlob(
+    query: OriginQuery & { digest: Digest; range: ByteRange; size: number },
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { range, size, signal } = query
+    if (range.start === range.end) return this.#readNothing(query)
+    const whole = range.start === 0 && range.end === size
+    const answer = await this.#client.ask({
+      ...query,
+      method: 'GET',
+      path: `blobs/${requireDigest(query.digest)}`,
+      headers: whole ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
+    })
+    const { status, headers, place } = answer
+    if (status !== 200 && status !== 206) return this.#notFound(answer)
+    try {
+      const sent = { status, contentRange: headers['content-range'], contentLength: contentLength(answer) }
+      const skip = bytesToSkip(sent, { range, size, maxSkipBytes: this.#maxSkipBytes, place })
+      return exactBytes(this.#client.chunks(answer, signal), { skip, length: range.end - range.start, place })
+    } catch (error) {
+      answer.body.destroy()
+      throw error
+    }
+  }
+
+  listTags(
+    query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
+  ): Promise<TagPage | undefined> {
+    return listRegistryTags(this.#client, query)
+  }
+
+  async referrers(
+    query: OriginQuery & { digest: Digest; artifactType?: string | undefined },
+  ): Promise<OriginManifest | undefined> {
+    const digest = requireDigest(query.digest)
+    const filter = query.artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(query.artifactType)}`
+    const headers = { accept: MEDIA_TYPE.ociIndex }
+    const answer = await this.#client.ask({ ...query, method: 'GET', path: `referrers/${digest}${filter}`, headers })
+    if (answer.status === 200 && mediaTypeOf(answer) === MEDIA_TYPE.ociIndex) {
+      const applied = String(answer.headers['oci-filters-applied'] ?? '')
+      const filtered = applied.split(',').some((name) => name.trim() === 'artifactType')
+      return { ...(await this.#readManifest(answer, query.signal)), filtered }
+    }
+    await discardBody(answer.body)
+    // Without the API, some registries answer 404 and some a page for humans.
+    if (answer.status !== 200 && answer.status !== 404) throw statusError(answer)
+    const found = await this.#getManifest(query, `manifests/${referrersTag(digest)}`)
+    return found === undefined ? undefined : { ...found.manifest, filtered: false }
+  }
+
+  challenge(signal: AbortSignal): Promise<string | undefined> {
+    return this.#client.challenge(signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]()
+  }
+
+  /** For registries that answer a HEAD without saying the digest. */
+  async #digestByGet(query: OriginQuery, path: string): Promise<Digest | undefined> {
+    const found = await this.#getManifest(query, path)
+    return found === undefined ? undefined : (digestHeader(found.answer) ?? digestOf(found.manifest.bytes))
+  }
+
+  async #getManifest(query: OriginQuery, path: string) {
+    const answer = await this.#client.ask({ ...query, method: 'GET', path, headers: ACCEPT_MANIFESTS })
+    if (answer.status !== 200) return this.#notFound(answer)
+    return { answer, manifest: await this.#readManifest(answer, query.signal) }
+  }
+
+  async #readManifest(answer: HttpAnswer, signal: AbortSignal): Promise<OriginManifest> {
+    const bytes = await this.#client.whole(answer, MAX_MANIFEST_BYTES, signal)
+    if (bytes !== 'too large') return { bytes, mediaType: mediaTypeOf(answer) }
+    throw new ShoalError('MANIFEST_INVALID', `${answer.place} sent a manifest above ${MAX_MANIFEST_BYTES} bytes`)
+  }
+
+  /** A redirect to storage is signed for GET only, so a HEAD there would be refused: ask for one byte instead. */
+  async #statByGet(query: OriginQuery, path: string): Promise<{ readonly size: number } | undefined> {
+    const answer = await this.#client.ask({ ...query, method: 'GET', path, headers: { range: 'bytes=0-0' } })
+    const size = sizeFrom(answer)
+    if (size === undefined && answer.status !== 200 && answer.status !== 206) return this.#notFound(answer)
+    answer.body.destroy()
+    if (size !== undefined) return { size }
+    throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} does not say how large a blob is`)
+  }
+
+  async #readNothing(query: OriginQuery & { digest: Digest; size: number }) {
+    const stat = await this.statBlob(query)
+    if (stat === undefined) return undefined
+    if (stat.size === query.size) return noBytes()
+    throw new ShoalError('ORIGIN_CHANGED', `${this.label} has ${stat.size} bytes where ${query.size} were expected`)
+  }
+
+  /** Undefined for 404; throws for what else is no success. */
+  async #notFound(answer: HttpAnswer): Promise<undefined> {
+    await discardBody(answer.body)
+    if (answer.status === 416) {
+      throw new ShoalError('ORIGIN_CHANGED', `${answer.place} has a shorter blob than expected`)
+    }
+    if (answer.status !== 404) throw statusError(answer)
+  }
+}
+
+function digestHeader(answer: HttpAnswer): Digest | undefined {
+  return parseDigest(String(answer.headers['docker-content-digest'] ?? ''))
+}
+
+function mediaTypeOf(answer: HttpAnswer): string | undefined {
+  return answer.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() || undefined
+}
+
+function contentLength({ headers }: HttpAnswer): number | undefined {
+  const text = headers['content-length']
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+/** The whole size from an answer to `Range: bytes=0-0`; an empty blob answers 416 with the size, too. */
+function sizeFrom(answer: HttpAnswer): number | undefined {
+  const text = answer.headers['content-range']
+  if (answer.status === 206) return parseContentRange(text)?.size
+  if (answer.status === 200) return contentLength(answer)
+  return answer.status === 416 && text?.trim() === 'bytes */0' ? 0 : undefined
+}

@@ -1,0 +1,192 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import fastify from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/log.ts'
+import type { MetricRegistry } from '../base/metrics.ts'
+import type { ContentService } from '../blob/interface.ts'
+import { answerBrokenRequest } from './broken-request.ts'
+import type { ExchangeDeps } from './exchange.ts'
+import { serveExchange } from './exchange.ts'
+import { createHostGuard } from './host-guard.ts'
+import { parseListenAddress } from './listen-address.ts'
+import type { MirrorMetrics } from './metrics.ts'
+import { mirrorMetrics } from './metrics.ts'
+import { PullApi } from './pull-api.ts'
+
+export interface MirrorDoorOptions {
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string
+  /** Upstreams asked, in order, for a bare /v2/<repository>. */
+  readonly search: readonly string[]
+  /** How long `drain` lets running responses go on. */
+  readonly drainMs: number
+  /** Further host names this door goes by, for the Host header check. */
+  readonly selfHosts?: readonly string[]
+}
+
+export interface MirrorDoorDeps {
+  readonly content: ContentService
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: MetricRegistry
+  /** Counts content bytes handed to runtimes (`shoal_sent_bytes_total{to="runtime"}`, shared with other rooms). */
+  readonly onSent: (bytes: number) => void
+}
+
+/** Go clients reuse idle connections for 30-120 s; closing first would race with their next request (edge case 25). */
+const KEEP_ALIVE_MS = 125_000
+const HEADERS_MS = 130_000
+/** Room for the long bearer tokens some registries issue. */
+const MAX_HEADER_BYTES = 32 * 1024
+const MAX_CONNECTIONS = 4096
+
+/**
+ * The OCI pull API as an HTTP listener for container runtimes. Fastify owns the listener; its router sees one fixed
+ * path, because repository names nest and because its ideas of bad, long or unknown paths are not OCI answers.
+ */
+export class MirrorDoor implements AsyncDisposable {
+  readonly #app: FastifyInstance
+  readonly #exchange: ExchangeDeps
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #metrics: MirrorMetrics
+  readonly #drainMs: number
+  /** Running requests, and work they left behind (no socket). */
+  readonly #running = new Map<Promise<void>, Socket | undefined>()
+  #closing: Promise<void> | undefined
+
+  private constructor(options: MirrorDoorOptions, deps: MirrorDoorDeps, listenHost: string) {
+    this.#clock = deps.clock
+    this.#logger = deps.logger.child({ room: 'registry' })
+    this.#metrics = mirrorMetrics(deps.metrics)
+    this.#drainMs = options.drainMs
+    const guard = createHostGuard(listenHost, options.selfHosts ?? [])
+    this.#exchange = {
+      api: new PullApi(
+        { content: deps.content, clock: deps.clock, logger: this.#logger },
+        { search: options.search, guard },
+      ),
+      clock: deps.clock,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      onSent: deps.onSent,
+      adopt: (work) => this.#track(work, undefined),
+    }
+    this.#app = this.#createApp()
+  }
+
+  /** Starts listening. Throws `CONFIG_INVALID` for a malformed address, and Node's error when it cannot be had. */
+  static async start(options: MirrorDoorOptions, deps: MirrorDoorDeps): Promise<MirrorDoor> {
+    const { host, port } = parseListenAddress(options.listen)
+    const door = new MirrorDoor(options, deps, host)
+    await door.#app.listen({ host, port })
+    door.#logger.info({ url: door.url }, 'the mirror is open')
+    return door
+  }
+
+  /** `http://host:port` as bound. */
+  get url(): string {
+    return this.#app.listeningOrigin
+  }
+
+  /**
+   * Stops accepting, lets running responses go on for `drainMs`, then cuts them off. A second call cuts off at once.
+   * Resolves when all is closed.
+   */
+  drain(): Promise<void> {
+    if (this.#closing !== undefined) this.#cutOff()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain()
+  }
+
+  #createApp(): FastifyInstance {
+    const app = fastify({
+      logger: false,
+      rewriteUrl: () => '/',
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      return503OnClosing: false,
+      http: {
+        requestTimeout: 0,
+        headersTimeout: HEADERS_MS,
+        maxHeaderSize: MAX_HEADER_BYTES,
+        // Checked by the door itself, so that its absence too is answered in OCI JSON.
+        requireHostHeader: false,
+        keepAlive: true,
+      },
+      clientErrorHandler: (error, socket) => this.#broken(error, socket),
+    })
+    // Before any parsing of a body, and without a next step: whatever comes in is answered here.
+    app.addHook('onRequest', (request, reply, _next) => {
+      reply.hijack()
+      const incoming = {
+        request: request.raw,
+        response: reply.raw,
+        target: request.originalUrl,
+        last: this.#closing !== undefined,
+      }
+      this.#track(serveExchange(this.#exchange, incoming), request.raw.socket)
+    })
+    this.#configure(app.server)
+    return app
+  }
+
+  #configure(server: Server): void {
+    server.maxConnections = MAX_CONNECTIONS
+    // Whatever a request expects, it is answered at once: no write gets as far as sending its body.
+    const asUsual = (request: IncomingMessage, response: ServerResponse): void => {
+      server.emit('request', request, response)
+    }
+    server.on('checkContinue', asUsual)
+    server.on('checkExpectation', asUsual)
+  }
+
+  #broken(error: NodeJS.ErrnoException, socket: Socket): void {
+    // Bytes written now would land in the middle of a body that is being sent.
+    const busy = [...this.#running.values()].includes(socket)
+    if (busy || error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const status = answerBrokenRequest(error, socket)
+    this.#metrics.requests.inc({ route: 'other', method: 'other', status: String(status) })
+  }
+
+  #track(work: PromiseLike<void>, socket: Socket | undefined): void {
+    const settled: Promise<void> = Promise.resolve(work).then(
+      () => {
+        this.#running.delete(settled)
+      },
+      (error: unknown) => {
+        this.#running.delete(settled)
+        this.#logger.error({ err: error }, 'work left behind by a mirror request failed')
+      },
+    )
+    this.#running.set(settled, socket)
+  }
+
+  #cutOff(): void {
+    this.#app.server.closeAllConnections()
+  }
+
+  async #close(): Promise<void> {
+    const { server } = this.#app
+    const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
+    {
+      using _timer = this.#clock.after(this.#drainMs, () => this.#cutOff())
+      while (this.#running.size > 0) await Promise.allSettled(this.#running.keys())
+    }
+    // Connections kept alive by responses from before the drain would hold the listener for minutes.
+    this.#cutOff()
+    await stopped
+    while (this.#running.size > 0) await Promise.allSettled(this.#running.keys())
+    await this.#app.close()
+    this.#logger.info({}, 'the mirror is closed')
+  }
+}

@@ -1,0 +1,175 @@
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+import { Bitfield } from '../piece/bitfield.ts'
+import type { DownloadSpec, SourceKind } from './leecher-types.ts'
+
+/** A piece with fewer known holders than this is rare: it goes before lower-numbered ones. */
+const RARE_HOLDERS = 3
+
+export interface BlobSource {
+  readonly kind: SourceKind
+  has: Bitfield | undefined
+}
+
+/** The books of one blob being fetched: who has what, what is asked for, what is here. Decides nothing about sources. */
+export class Download {
+  readonly blob: number
+  readonly spec: DownloadSpec
+  readonly have: Bitfield
+  readonly hashKnown: Bitfield
+  /** Requests and origin lanes that will bring each piece. */
+  readonly pending: Uint8Array
+  readonly sources = new Map<number, BlobSource>()
+  readonly #holders: Uint16Array
+  cursor = 0
+  lanesAllowed = 0
+  lanesActive = 0
+  laneFailures = 0
+  laneRetryAt = 0
+  lastProgressAt: number
+  findPeersAt: number
+  findPeersWait: number
+  completed = false
+
+  constructor(blob: number, spec: DownloadSpec, now: number) {
+    this.blob = blob
+    this.spec = spec
+    this.have = new Bitfield(spec.pieces)
+    for (let piece = 0; piece < spec.pieces; piece++) if (spec.have.has(piece)) this.have.set(piece)
+    this.hashKnown = new Bitfield(spec.pieces)
+    this.pending = new Uint8Array(spec.pieces)
+    this.#holders = new Uint16Array(spec.pieces)
+    this.lastProgressAt = now
+    this.findPeersWait = FIND_PEERS_FIRST_MS
+    this.findPeersAt = now + FIND_PEERS_FIRST_MS
+  }
+
+  addSource(source: number, kind: SourceKind): void {
+    if (this.sources.get(source)?.kind === kind) return
+    this.removeSource(source)
+    this.sources.set(source, { kind, has: undefined })
+  }
+
+  removeSource(source: number): void {
+    const known = this.sources.get(source)
+    if (known === undefined) return
+    if (known.has !== undefined && known.kind === 'peer') this.#count(known.has, -1)
+    this.sources.delete(source)
+  }
+
+  setBits(source: number, bits: ReadonlyBitfield): void {
+    const known = this.sources.get(source)
+    if (known === undefined || bits.length !== this.have.length) return
+    if (known.has !== undefined && known.kind === 'peer') this.#count(known.has, -1)
+    known.has = bitfieldOf(bits)
+    if (known.kind === 'peer') this.#count(known.has, 1)
+  }
+
+  addHave(source: number, piece: number): void {
+    const known = this.sources.get(source)
+    if (known === undefined) return
+    known.has ??= new Bitfield(this.have.length)
+    if (known.has.set(piece) && known.kind === 'peer') this.#holders[piece]!++
+  }
+
+  /** Whether `piece` is missing, nobody brings it yet, and it lies in the window. */
+  open(piece: number): boolean {
+    return !this.have.has(piece) && this.pending[piece] === 0 && this.inWindow(piece)
+  }
+
+  inWindow(piece: number): boolean {
+    const { window } = this.spec
+    return window === undefined || (piece >= this.cursor && piece < this.cursor + window)
+  }
+
+  /** Known holders among the neighbours. */
+  holders(piece: number): number {
+    return this.#holders[piece] ?? 0
+  }
+
+  /**
+   * What to ask of a source: rare pieces first, rarest of all before the others, then the lowest number - which costs
+   * 0.3 % against rarest-first throughout and makes the stream contiguous early. -1 when it has nothing to give.
+   */
+  pick(source: number): number {
+    const known = this.sources.get(source)
+    if (known === undefined || known.kind === 'home' || this.completed) return -1
+    if (known.kind === 'parent') return this.#pickOfParent()
+    if (known.has === undefined) return -1
+    let best = -1
+    let bestRank = RARE_HOLDERS + 1
+    for (let word = 0; word < known.has.words; word++) {
+      let bits: number = known.has.word(word) & ~this.have.word(word) & this.hashKnown.word(word)
+      while (bits !== 0) {
+        const piece = word * 32 + 31 - Math.clz32(bits & -bits)
+        bits &= bits - 1
+        const rank = Math.min(this.#holders[piece]!, RARE_HOLDERS)
+        if (rank < bestRank && this.pending[piece] === 0 && this.inWindow(piece)) {
+          best = piece
+          bestRank = rank
+          if (rank <= 1) return best
+        }
+      }
+    }
+    return best
+  }
+
+  /** Of a parent: the lowest piece it is known to have (it vouched for its hash), else the lowest missing, to wait for. */
+  #pickOfParent(): number {
+    let waiting = -1
+    for (let piece = 0; piece < this.have.length; piece++) {
+      if (!this.open(piece)) continue
+      if (this.hashKnown.has(piece)) return piece
+      if (waiting < 0) waiting = piece
+    }
+    return waiting
+  }
+
+  /** Missing pieces that nothing is under way for: what a home may choose from. */
+  wanted(): Bitfield {
+    const wanted = new Bitfield(this.have.length)
+    for (let piece = 0; piece < wanted.length; piece++) if (this.open(piece)) wanted.set(piece)
+    return wanted
+  }
+
+  /**
+   * The next run for the origin: up to `most` missing pieces from the cursor on (wrapping once), none of which a usable
+   * neighbour has. Undefined when there is none.
+   */
+  nextRun(most: number, usable: (source: number) => boolean): { first: number; count: number } | undefined {
+    const forOrigin = (piece: number): boolean => this.open(piece) && !this.#neighbourHas(piece, usable)
+    for (const [from, to] of [
+      [this.cursor, this.have.length],
+      [0, this.cursor],
+    ] as const) {
+      for (let first = from; first < to; first++) {
+        if (!forOrigin(first)) continue
+        let count = 1
+        while (count < most && first + count < to && forOrigin(first + count)) count++
+        return { first, count }
+      }
+    }
+    return undefined
+  }
+
+  #neighbourHas(piece: number, usable: (source: number) => boolean): boolean {
+    if (this.#holders[piece] === 0 || !this.hashKnown.has(piece)) return false
+    for (const [source, known] of this.sources) {
+      if (known.kind === 'peer' && known.has?.has(piece) === true && usable(source)) return true
+    }
+    return false
+  }
+
+  #count(has: Bitfield, by: number): void {
+    for (let piece = 0; piece < has.length; piece++) if (has.has(piece)) this.#holders[piece]! += by
+  }
+}
+
+/** A leecher that starves asks again at once, then ever less often. */
+export const FIND_PEERS_FIRST_MS = 500
+export const FIND_PEERS_MOST_MS = 15_000
+
+function bitfieldOf(bits: ReadonlyBitfield): Bitfield {
+  const copy = new Bitfield(bits.length)
+  for (let i = 0; i < bits.length; i++) if (bits.has(i)) copy.set(i)
+  return copy
+}

@@ -1,0 +1,8 @@
+export { rankHomes } from './homes.ts'
+export { Leecher } from './leecher.ts'
+export type { DownloadSpec, LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
+export { DEFAULT_LEECHER } from './leecher-types.ts'
+export type { Member } from './neighbours.ts'
+export { NEIGHBOURS_WANTED, SwarmMembers } from './neighbours.ts'
+export type { SeederEffect, SeederEvent, SeederOptions } from './seeder.ts'
+export { AGENT_SEEDER, CACHE_SEEDER, Seeder } from './seeder.ts'

@@ -1,0 +1,127 @@
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+
+/**
+ * What a source of a blob is to this host:
+ * - `peer`: a neighbour in the swarm; has what it says it has, and is asked for pieces by number.
+ * - `home`: hands out pieces of its own choice to those who want some (super-seeding).
+ * - `parent`: a home in the tier above; is asked by number and may let a request wait until the piece is there.
+ */
+export type SourceKind = 'peer' | 'home' | 'parent'
+
+/** Everything that can happen to a host's downloads. Blobs, sources, requests and lanes are small integers. */
+export type LeecherEvent =
+  | { readonly type: 'blobAdded'; readonly blob: number; readonly spec: DownloadSpec }
+  | { readonly type: 'blobRemoved'; readonly blob: number }
+  /** The origin may (lanes > 0) or may no longer (0) be read for this blob. */
+  | { readonly type: 'originOpen'; readonly blob: number; readonly lanes: number }
+  | {
+      readonly type: 'sourceJoined'
+      readonly source: number
+      readonly blob: number
+      readonly kind: SourceKind
+      readonly distance: number
+    }
+  | {
+      readonly type: 'sourceBits'
+      readonly source: number
+      readonly blob: number
+      readonly bits: ReadonlyBitfield
+      readonly queue: number
+    }
+  | {
+      readonly type: 'sourceHas'
+      readonly source: number
+      readonly blob: number
+      readonly pieces: readonly number[]
+      readonly queue: number
+    }
+  /** Of one blob, or altogether when `blob` is undefined. */
+  | { readonly type: 'sourceLeft'; readonly source: number; readonly blob: number | undefined }
+  /** Hashes of these pieces are known: they can be checked, so they may be asked of peers. */
+  | { readonly type: 'hashesKnown'; readonly blob: number; readonly first: number; readonly count: number }
+  /** The answer to request `id` has begun; for a want this tells which piece it is. */
+  | { readonly type: 'began'; readonly id: number; readonly piece: number }
+  | { readonly type: 'progress'; readonly id: number }
+  | {
+      readonly type: 'failed'
+      readonly id: number
+      readonly reason: 'busy' | 'corrupt' | 'lost'
+      readonly queue: number
+    }
+  /** A piece is verified and kept, by request `id` or by the origin (undefined). */
+  | { readonly type: 'stored'; readonly blob: number; readonly piece: number; readonly id: number | undefined }
+  /** Pieces turned out wrong after all and must be fetched again. */
+  | { readonly type: 'dropped'; readonly blob: number; readonly pieces: readonly number[] }
+  | { readonly type: 'fetchEnded'; readonly lane: number; readonly ok: boolean }
+  /** A reader waits at this piece. */
+  | { readonly type: 'cursor'; readonly blob: number; readonly piece: number }
+  | { readonly type: 'tick' }
+
+export interface DownloadSpec {
+  readonly pieces: number
+  readonly pieceBytes: number
+  readonly have: ReadonlyBitfield
+  /** Blobs with a lower order are served first: the manifest's order within an image, pulls before prewarm. */
+  readonly order: number
+  /** Pieces beyond the cursor that may be fetched; undefined = all (a blob that cannot be stored has a window). */
+  readonly window: number | undefined
+  /** Whether a home can introduce more peers when this host runs short of them. */
+  readonly swarm: boolean
+}
+
+export type LeecherEffect =
+  | {
+      readonly type: 'request'
+      readonly source: number
+      readonly id: number
+      readonly blob: number
+      readonly piece: number
+    }
+  /** Also sent again under the same id when what is wanted has changed. */
+  | {
+      readonly type: 'want'
+      readonly source: number
+      readonly id: number
+      readonly blob: number
+      readonly wanted: ReadonlyBitfield
+    }
+  | { readonly type: 'cancel'; readonly source: number; readonly id: number }
+  /** Read these pieces from the origin, in order, as one range. */
+  | {
+      readonly type: 'fetch'
+      readonly blob: number
+      readonly lane: number
+      readonly first: number
+      readonly count: number
+    }
+  | { readonly type: 'cancelFetch'; readonly lane: number }
+  /** Too few neighbours, or none that has what is missing: ask the home for others. */
+  | { readonly type: 'findPeers'; readonly blob: number }
+  /** No byte has come for long although somebody should have it: the home may be dead on its feet. */
+  | { readonly type: 'stalled'; readonly blob: number }
+  /** Every piece is there. */
+  | { readonly type: 'complete'; readonly blob: number }
+  /** The origin failed again and again and there is no other source. */
+  | { readonly type: 'originFailed'; readonly blob: number }
+
+/** The constants of the swarm; `reasons` are beside each. Sizes in pieces, times in milliseconds. */
+export interface LeecherOptions {
+  /** Pieces asked for and not yet here, over all sources and blobs: 6-8 fill the link, 16 hoard at the end. */
+  readonly maxOutstanding: number
+  /** Of these at one neighbour that tells its queue length; more makes hosts pile onto the same one. */
+  readonly perSource: number
+  /** Wants kept at a home while neighbours deliver too. */
+  readonly wants: number
+  /** Parallel origin ranges of one host: one S3 flow gives a fraction of what four do. */
+  readonly hostLanes: number
+  /** Bytes of one origin range. */
+  readonly laneBytes: number
+}
+
+export const DEFAULT_LEECHER: LeecherOptions = {
+  maxOutstanding: 8,
+  perSource: 2,
+  wants: 2,
+  hostLanes: 8,
+  laneBytes: 8 * 1024 * 1024,
+}

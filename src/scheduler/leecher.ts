@@ -1,0 +1,368 @@
+import { Download, FIND_PEERS_FIRST_MS, FIND_PEERS_MOST_MS } from './download.ts'
+import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
+import { OriginLanes } from './origin-lanes.ts'
+import type { PieceRequest } from './request-table.ts'
+import { RequestTable } from './request-table.ts'
+import { Sources } from './sources.ts'
+
+/** Fewer usable neighbours than this, and the home is asked for more. */
+const NEIGHBOURS_LEAST = 4
+/** No byte for this long while somebody should have what is missing: the blob is stalled. */
+const STALLED_MS = 10_000
+/** In the endgame a request this many times older than a piece usually takes is asked for elsewhere, too. */
+const OVERDUE_TIMES = 1.5
+const OVERDUE_LEAST_MS = 200
+
+type Event<T extends LeecherEvent['type']> = Extract<LeecherEvent, { type: T }>
+
+/**
+ * Decides what one host downloads next, from whom, over all its blobs at once: the manifest's layers are one piece
+ * space over the same neighbours, and all limits are the host's. A pure state machine: events and time in, effects
+ * out; the daemon drives it with sockets, the simulator with virtual links.
+ *
+ * A piece moves: open -> pending (a request, a want that began, or an origin lane) -> have; back to open when its
+ * request fails, times out, or its bytes are wrong.
+ */
+export class Leecher {
+  readonly #options: LeecherOptions
+  readonly #downloads = new Map<number, Download>()
+  readonly #requests = new RequestTable()
+  readonly #sources = new Sources()
+  readonly #lanes: OriginLanes
+  #byOrder: Download[] = []
+  /** Requests that occupy the link: asked by number, or begun by a home. */
+  #outstanding = 0
+  #now = 0
+
+  constructor(options: LeecherOptions) {
+    this.#options = options
+    this.#lanes = new OriginLanes(options)
+  }
+
+  get outstanding(): number {
+    return this.#outstanding
+  }
+
+  /** Takes one event and appends what is to be done. Never throws for what a remote may cause. */
+  on(event: LeecherEvent, now: number, out: LeecherEffect[]): void {
+    this.#now = now
+    switch (event.type) {
+      case 'blobAdded':
+        this.#downloads.set(event.blob, new Download(event.blob, event.spec, now))
+        this.#sort()
+        break
+      case 'blobRemoved':
+        this.#removeBlob(event.blob, out)
+        break
+      case 'originOpen':
+        this.#originOpen(event, out)
+        break
+      case 'sourceLeft':
+        this.#sourceLeft(event, out)
+        break
+      case 'began':
+        this.#began(event, out)
+        return
+      case 'progress':
+        this.#progress(event.id)
+        return
+      case 'failed':
+        this.#failed(event)
+        break
+      case 'stored':
+        this.#stored(event, out)
+        break
+      case 'fetchEnded':
+        this.#lanes.ended(event.lane, event.ok, now, out)
+        break
+      case 'tick':
+        this.#tick(out)
+        break
+      default:
+        this.#learn(event)
+    }
+    this.#fill(out)
+  }
+
+  /** Events that only change what is known of a blob's sources and pieces. */
+  #learn(event: Event<'sourceJoined' | 'sourceBits' | 'sourceHas' | 'hashesKnown' | 'dropped' | 'cursor'>): void {
+    const download = this.#downloads.get(event.blob)
+    if (download === undefined) return
+    switch (event.type) {
+      case 'sourceJoined':
+        this.#sources.add(event.source, event.distance)
+        download.addSource(event.source, event.kind)
+        break
+      case 'sourceBits':
+        download.setBits(event.source, event.bits)
+        this.#sources.told(event.source, event.queue)
+        break
+      case 'sourceHas':
+        for (const piece of event.pieces) download.addHave(event.source, piece)
+        this.#sources.told(event.source, event.queue)
+        break
+      case 'hashesKnown':
+        for (let piece = event.first; piece < event.first + event.count; piece++) download.hashKnown.set(piece)
+        break
+      case 'dropped':
+        for (const piece of event.pieces) download.have.clear(piece)
+        download.completed = false
+        break
+      case 'cursor':
+        download.cursor = event.piece
+        break
+    }
+  }
+
+  #removeBlob(blob: number, out: LeecherEffect[]): void {
+    const download = this.#downloads.get(blob)
+    if (download === undefined) return
+    for (const request of this.#requests.where((r) => r.blob === blob)) this.#cancel(request, out)
+    this.#lanes.closeAll(download, out)
+    const sources = [...download.sources.keys()]
+    this.#downloads.delete(blob)
+    this.#sort()
+    for (const source of sources) this.#forgetIfIdle(source)
+  }
+
+  #originOpen(event: Event<'originOpen'>, out: LeecherEffect[]): void {
+    const download = this.#downloads.get(event.blob)
+    if (download === undefined) return
+    download.lanesAllowed = event.lanes
+    if (event.lanes === 0) this.#lanes.closeAll(download, out)
+  }
+
+  #sourceLeft(event: Event<'sourceLeft'>, out: LeecherEffect[]): void {
+    const left = (r: PieceRequest): boolean =>
+      r.source === event.source && (event.blob === undefined || r.blob === event.blob)
+    for (const request of this.#requests.where(left)) this.#cancel(request, out)
+    for (const download of this.#downloads.values()) {
+      if (event.blob === undefined || download.blob === event.blob) download.removeSource(event.source)
+    }
+    this.#forgetIfIdle(event.source)
+  }
+
+  #forgetIfIdle(source: number): void {
+    for (const download of this.#downloads.values()) if (download.sources.has(source)) return
+    this.#sources.remove(source)
+  }
+
+  #began(event: Event<'began'>, out: LeecherEffect[]): void {
+    const request = this.#requests.get(event.id)
+    const download = request === undefined ? undefined : this.#downloads.get(request.blob)
+    if (request === undefined || download === undefined || request.began) return
+    request.began = true
+    request.lastByteAt = this.#now
+    if (request.kind !== 'home') return
+    request.piece = event.piece
+    this.#outstanding++
+    download.pending[event.piece]!++
+    // the home's copy is on its way: whoever was asked for the same piece and has not begun need not send it
+    const others = this.#requests.where((r) => r.blob === request.blob && r.piece === event.piece && !r.began)
+    for (const other of others) this.#cancel(other, out)
+  }
+
+  #progress(id: number): void {
+    const request = this.#requests.get(id)
+    if (request === undefined) return
+    request.lastByteAt = this.#now
+    const download = this.#downloads.get(request.blob)
+    if (download !== undefined) download.lastProgressAt = this.#now
+  }
+
+  #failed(event: Event<'failed'>): void {
+    const request = this.#requests.get(event.id)
+    if (request === undefined) return
+    this.#close(request)
+    if (event.reason === 'busy') this.#sources.refused(request.source, event.queue, this.#now)
+  }
+
+  #stored(event: Event<'stored'>, out: LeecherEffect[]): void {
+    const request = event.id === undefined ? undefined : this.#requests.get(event.id)
+    if (request !== undefined) {
+      this.#close(request)
+      this.#sources.delivered(request.source, request.askedAt, this.#now)
+    }
+    const download = this.#downloads.get(event.blob)
+    if (download === undefined) return
+    this.#lanes.stored(download, event.piece, event.id === undefined, this.#now)
+    download.hashKnown.set(event.piece)
+    download.lastProgressAt = this.#now
+    if (!download.have.set(event.piece)) return
+    download.findPeersWait = FIND_PEERS_FIRST_MS
+    const same = this.#requests.where((r) => r.blob === event.blob && r.piece === event.piece)
+    for (const duplicate of same) this.#cancel(duplicate, out)
+    if (!download.have.complete || download.completed) return
+    download.completed = true
+    for (const parked of this.#requests.where((r) => r.blob === event.blob)) this.#cancel(parked, out)
+    this.#lanes.closeAll(download, out)
+    out.push({ type: 'complete', blob: download.blob })
+  }
+
+  /** Asks for as much as the limits allow: first of neighbours, then of homes, then of the origin. */
+  #fill(out: LeecherEffect[]): void {
+    this.#fillRequests(out)
+    for (const download of this.#byOrder) {
+      if (download.completed) continue
+      this.#fillWants(download, out)
+      if (download.lanesAllowed > 0)
+        this.#lanes.fill(download, (s) => this.#sources.usable(s, this.#now), this.#now, out)
+    }
+  }
+
+  #fillRequests(out: LeecherEffect[]): void {
+    const usable = this.#sources.usableCount(this.#now)
+    const limit = Math.max(this.#options.perSource, Math.ceil(this.#options.maxOutstanding / Math.max(1, usable)))
+    const empty = new Set<number>()
+    while (this.#outstanding < this.#options.maxOutstanding) {
+      let best = -1
+      let bestLoad = Number.POSITIVE_INFINITY
+      for (const source of this.#sources.ids()) {
+        if (empty.has(source) || !this.#sources.ready(source, limit, this.#now)) continue
+        const load = this.#sources.load(source)
+        if (load < bestLoad) {
+          best = source
+          bestLoad = load
+        }
+      }
+      if (best < 0) return
+      if (!this.#requestFrom(best, out)) empty.add(best)
+    }
+  }
+
+  #requestFrom(source: number, out: LeecherEffect[]): boolean {
+    for (const download of this.#byOrder) {
+      const piece = download.pick(source)
+      if (piece < 0) continue
+      this.#ask(download, source, download.sources.get(source)!.kind, piece, false, out)
+      return true
+    }
+    return false
+  }
+
+  #ask(
+    download: Download,
+    source: number,
+    kind: SourceKind,
+    piece: number,
+    duplicate: boolean,
+    out: LeecherEffect[],
+  ): void {
+    const request = this.#requests.open({ blob: download.blob, source, kind, askedAt: this.#now, piece, duplicate })
+    this.#sources.asked(source)
+    this.#outstanding++
+    download.pending[piece]!++
+    out.push({ type: 'request', source, id: request.id, blob: download.blob, piece })
+  }
+
+  /** Keeps a few wants at each home; as many as the link takes when nobody else has anything. */
+  #fillWants(download: Download, out: LeecherEffect[]): void {
+    for (const [source, { kind }] of download.sources) {
+      if (kind !== 'home' || !this.#sources.usable(source, this.#now)) continue
+      const standing = this.#requests.where((r) => r.source === source && r.kind === 'home')
+      const allowed = Math.max(this.#options.wants, this.#options.maxOutstanding - this.#outstanding)
+      const parked = standing.filter((r) => !r.began && r.blob === download.blob).length
+      if (standing.length >= allowed) continue
+      const wanted = download.wanted()
+      for (let n = Math.min(allowed - standing.length, wanted.count - parked); n > 0; n--) {
+        const request = this.#requests.open({
+          blob: download.blob,
+          source,
+          kind,
+          askedAt: this.#now,
+          piece: -1,
+          duplicate: false,
+        })
+        this.#sources.asked(source)
+        out.push({ type: 'want', source, id: request.id, blob: download.blob, wanted })
+      }
+    }
+  }
+
+  #tick(out: LeecherEffect[]): void {
+    this.#dropOverdue(out)
+    this.#lanes.tick(this.#now, out)
+    for (const download of this.#byOrder) {
+      if (download.completed) continue
+      this.#refreshWants(download, out)
+      this.#endgame(download, out)
+      this.#lookForPeers(download, out)
+      this.#noticeStall(download, out)
+    }
+  }
+
+  #dropOverdue(out: LeecherEffect[]): void {
+    const deadline = this.#now - this.#sources.deadlineMs
+    for (const request of this.#requests.where((r) => r.lastByteAt < deadline)) {
+      const download = this.#downloads.get(request.blob)
+      // a want, or a request to a parent for what it does not have yet, waits as long as it must
+      const mayWait = !request.began && (request.kind === 'home' || download?.hashKnown.has(request.piece) === false)
+      if (mayWait) continue
+      this.#cancel(request, out)
+      this.#sources.snub(request.source, this.#now)
+    }
+  }
+
+  /** Tells homes what is still wanted, so that a want does not bring what a neighbour has brought meanwhile. */
+  #refreshWants(download: Download, out: LeecherEffect[]): void {
+    const parked = this.#requests.where((r) => r.blob === download.blob && r.kind === 'home' && !r.began)
+    if (parked.length === 0) return
+    const wanted = download.wanted()
+    for (const [i, request] of parked.entries()) {
+      if (i >= wanted.count) this.#cancel(request, out)
+      else out.push({ type: 'want', source: request.source, id: request.id, blob: download.blob, wanted })
+    }
+  }
+
+  /** When every missing piece is under way, the overdue ones are asked of a second neighbour. */
+  #endgame(download: Download, out: LeecherEffect[]): void {
+    if (download.have.length - download.have.count > this.#options.maxOutstanding) return
+    const age = Math.max(OVERDUE_LEAST_MS, OVERDUE_TIMES * this.#sources.pieceTimeMs * this.#options.maxOutstanding)
+    const late = this.#requests.where((r) => r.blob === download.blob && r.piece >= 0 && this.#now - r.askedAt > age)
+    for (const request of late) {
+      if (download.pending[request.piece]! > 1 || request.duplicate) continue
+      for (const [source, { kind, has }] of download.sources) {
+        if (kind !== 'peer' || source === request.source || has?.has(request.piece) !== true) continue
+        if (!this.#sources.ready(source, this.#options.perSource, this.#now)) continue
+        this.#ask(download, source, kind, request.piece, true, out)
+        break
+      }
+    }
+  }
+
+  #lookForPeers(download: Download, out: LeecherEffect[]): void {
+    if (!download.spec.swarm || download.findPeersAt > this.#now) return
+    let usable = 0
+    for (const [source, { kind }] of download.sources)
+      if (kind === 'peer' && this.#sources.usable(source, this.#now)) usable++
+    const starving = this.#now - download.lastProgressAt > FIND_PEERS_FIRST_MS
+    if (usable >= NEIGHBOURS_LEAST && !starving) return
+    download.findPeersWait = Math.min(FIND_PEERS_MOST_MS, download.findPeersWait * 2)
+    download.findPeersAt = this.#now + download.findPeersWait
+    out.push({ type: 'findPeers', blob: download.blob })
+  }
+
+  #noticeStall(download: Download, out: LeecherEffect[]): void {
+    if (this.#now - download.lastProgressAt < STALLED_MS) return
+    download.lastProgressAt = this.#now
+    out.push({ type: 'stalled', blob: download.blob })
+  }
+
+  #cancel(request: PieceRequest, out: LeecherEffect[]): void {
+    this.#close(request)
+    out.push({ type: 'cancel', source: request.source, id: request.id })
+  }
+
+  #close(request: PieceRequest): void {
+    this.#requests.close(request.id)
+    this.#sources.answered(request.source)
+    if (request.piece < 0) return
+    this.#outstanding--
+    const download = this.#downloads.get(request.blob)
+    if (download !== undefined) download.pending[request.piece]!--
+  }
+
+  #sort(): void {
+    this.#byOrder = [...this.#downloads.values()].sort((a, b) => a.spec.order - b.spec.order || a.blob - b.blob)
+  }
+}

@@ -1,0 +1,66 @@
+import { hash53, pairHash } from './hash.ts'
+
+/** How many neighbours a member is handed, and how many it accepts in all: 4 to 16 are equally good, 2 or 32 are not. */
+export const NEIGHBOURS_WANTED = 10
+const NEAR_SHARE = 0.8
+
+export interface Member {
+  readonly id: string
+  readonly zone: string | null
+}
+
+interface Listed extends Member {
+  readonly hash: number
+}
+
+/**
+ * The members of one blob's swarm, as its home knows them, and who should meet whom. Candidates are ranked by the hash
+ * of the pair of hosts, so every home gives a host the same neighbours for every layer of an image, and the graph over
+ * all hosts is random: no clique of empty peers can form (kraken#162).
+ */
+export class SwarmMembers {
+  readonly #members = new Map<string, Listed>()
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#members.keys()
+  }
+
+  has(id: string): boolean {
+    return this.#members.has(id)
+  }
+
+  add(member: Member): void {
+    this.#members.set(member.id, { id: member.id, zone: member.zone, hash: hash53(member.id) >>> 0 })
+  }
+
+  remove(id: string): boolean {
+    return this.#members.delete(id)
+  }
+
+  /**
+   * Up to `wanted` neighbours for a member: most from its own zone, the rest from anywhere else. `salt` other than 0
+   * gives another draw, for a member whose first neighbours did not work out.
+   */
+  neighboursOf(id: string, wanted: number = NEIGHBOURS_WANTED, salt: number = 0): string[] {
+    const self = this.#members.get(id)
+    if (self === undefined) return []
+    const near: { id: string; rank: number }[] = []
+    const far: { id: string; rank: number }[] = []
+    for (const other of this.#members.values()) {
+      if (other === self) continue
+      const scored = { id: other.id, rank: pairHash(self.hash ^ salt, other.hash ^ salt) }
+      if (self.zone === null || other.zone === self.zone) near.push(scored)
+      else far.push(scored)
+    }
+    const byRank = (a: { rank: number }, b: { rank: number }): number => a.rank - b.rank
+    near.sort(byRank)
+    far.sort(byRank)
+    const farWanted = far.length === 0 ? 0 : Math.max(1, Math.round(wanted * (1 - NEAR_SHARE)), wanted - near.length)
+    const chosen = [...near.slice(0, wanted - Math.min(farWanted, far.length)), ...far.slice(0, farWanted)]
+    return chosen.map((scored) => scored.id)
+  }
+}

@@ -1,0 +1,122 @@
+/** A timeout shorter than the pipeline is deep collapses a swarm to a sixtieth of its rate; 24 piece times is safe. */
+const DEADLINE_PIECE_TIMES = 24
+const DEADLINE_LEAST_MS = 1_500
+/** Before the first piece nothing is known of the link. */
+const DEADLINE_FIRST_MS = 5_000
+const DEADLINE_MOST_MS = 15_000
+const SNUB_FIRST_MS = 2_000
+const SNUB_MOST_MS = 30_000
+/** Snubbing more than this share means that the trouble is here, not there. */
+const SNUB_SHARE = 1 / 3
+const EWMA_WEIGHT = 0.2
+
+interface Source {
+  readonly distance: number
+  outstanding: number
+  /** Pieces it said wait in its queue. */
+  queue: number
+  busyUntil: number
+  snubbedUntil: number
+  snubMs: number
+}
+
+/** What this host knows of the hosts it may ask, over all blobs: load, distance, trouble. All private and forgetful. */
+export class Sources {
+  readonly #sources = new Map<number, Source>()
+  #pieceTimeMs = 0
+  #lastArrivalAt = Number.NEGATIVE_INFINITY
+
+  get size(): number {
+    return this.#sources.size
+  }
+
+  ids(): IterableIterator<number> {
+    return this.#sources.keys()
+  }
+
+  add(id: number, distance: number): void {
+    if (this.#sources.has(id)) return
+    this.#sources.set(id, { distance, outstanding: 0, queue: 0, busyUntil: 0, snubbedUntil: 0, snubMs: 0 })
+  }
+
+  remove(id: number): void {
+    this.#sources.delete(id)
+  }
+
+  usable(id: number, now: number): boolean {
+    const source = this.#sources.get(id)
+    return source !== undefined && source.snubbedUntil <= now
+  }
+
+  /** Whether one more request may go to it now. */
+  ready(id: number, limit: number, now: number): boolean {
+    const source = this.#sources.get(id)
+    return source !== undefined && source.outstanding < limit && source.snubbedUntil <= now && source.busyUntil <= now
+  }
+
+  usableCount(now: number): number {
+    let count = 0
+    for (const source of this.#sources.values()) if (source.snubbedUntil <= now) count++
+    return count
+  }
+
+  /** The lower the better: what waits there, what this host asked already, how far it is. */
+  load(id: number): number {
+    const source = this.#sources.get(id)
+    return source === undefined ? Number.POSITIVE_INFINITY : source.queue + 2 * source.outstanding + source.distance
+  }
+
+  asked(id: number): void {
+    const source = this.#sources.get(id)
+    if (source !== undefined) source.outstanding++
+  }
+
+  answered(id: number): void {
+    const source = this.#sources.get(id)
+    if (source !== undefined && source.outstanding > 0) source.outstanding--
+  }
+
+  told(id: number, queue: number): void {
+    const source = this.#sources.get(id)
+    if (source !== undefined) source.queue = queue
+  }
+
+  /** It delivered: forgive, and learn how long a piece takes at the pace of this host's link. */
+  delivered(id: number, askedAt: number, now: number): void {
+    const source = this.#sources.get(id)
+    if (source !== undefined) source.snubMs = 0
+    const took = now - Math.max(askedAt, this.#lastArrivalAt)
+    this.#lastArrivalAt = now
+    this.#pieceTimeMs = this.#pieceTimeMs === 0 ? took : this.#pieceTimeMs + EWMA_WEIGHT * (took - this.#pieceTimeMs)
+  }
+
+  /** It has no slot: leave it alone for about as long as its queue needs. */
+  refused(id: number, queue: number, now: number): void {
+    const source = this.#sources.get(id)
+    if (source === undefined) return
+    source.queue = queue
+    source.busyUntil = now + Math.min(1_000, Math.max(20, this.#pieceTimeMs * Math.max(1, queue)))
+  }
+
+  /** It let a deadline pass: skip it for a while, unless too many are skipped already. */
+  snub(id: number, now: number): boolean {
+    const source = this.#sources.get(id)
+    if (source === undefined) return false
+    const snubbed = this.#sources.size - this.usableCount(now)
+    if (snubbed + 1 > Math.max(1, this.#sources.size * SNUB_SHARE)) return false
+    source.snubMs = Math.min(SNUB_MOST_MS, source.snubMs === 0 ? SNUB_FIRST_MS : source.snubMs * 2)
+    source.snubbedUntil = now + source.snubMs
+    return true
+  }
+
+  /** How long a request may be without a byte before its source is given up for it. */
+  get deadlineMs(): number {
+    if (this.#pieceTimeMs === 0) return DEADLINE_FIRST_MS
+    return Math.min(DEADLINE_MOST_MS, Math.max(DEADLINE_LEAST_MS, DEADLINE_PIECE_TIMES * this.#pieceTimeMs))
+  }
+
+  /** Mean time between two pieces at this host, 0 before the first. */
+  get pieceTimeMs(): number {
+    return this.#pieceTimeMs
+  }
+}

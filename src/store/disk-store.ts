@@ -1,0 +1,249 @@
+import { open } from 'node:fs/promises'
+import { systemClock } from '../base/clock.ts'
+import { ShoalError } from '../base/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import { digestOf } from '../oci/digest.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { BlobEntry } from './blob-entries.ts'
+import { Catalogue, isPartialEntry } from './catalogue.ts'
+import { removeFile, storeError, writeFully } from './files.ts'
+import { prepareDirectory } from './format-file.ts'
+import { Gate } from './gate.ts'
+import type { BlobStore, PartialBlob, StoredBlob, StoreEntry, StoreTable, StoreUsage, TableCodec } from './interface.ts'
+import { KeyedLock } from './keyed-lock.ts'
+import { LevelTable } from './level-table.ts'
+import { storeMetrics } from './metrics.ts'
+import type { PartialDeps } from './open-partial.ts'
+import { openPartial } from './open-partial.ts'
+import type { StoreDeps, StoreOptions } from './options.ts'
+import { StorePaths } from './paths.ts'
+import { recover } from './recovery.ts'
+import { encodePinRow, pinKey } from './rows.ts'
+import { Shelf } from './shelf.ts'
+import { Space } from './space.ts'
+import { StoreIndex } from './store-index.ts'
+import { DiskStoredBlob } from './stored-blob.ts'
+
+/**
+ * The blob store on a local disk: one file per blob, an index beside them (FORMAT.md). Operations on one digest run
+ * one at a time; room is made before bytes are promised; sums and lists come from memory.
+ */
+export class DiskStore implements BlobStore {
+  readonly #parts: PartialDeps
+  readonly #capacityBytes: number
+  readonly #gate = new Gate('the store')
+  readonly #handles = new Set<AsyncDisposable>()
+  #disposal: Promise<void> | undefined
+
+  private constructor(parts: PartialDeps, capacityBytes: number) {
+    this.#parts = parts
+    this.#capacityBytes = capacityBytes
+  }
+
+  /**
+   * Opens the store, making it if need be, and repairs what a crash left. Throws `STORE_FAILED` when the directory is
+   * no store, of another format, in use by another process, or cannot be read.
+   */
+  static async open(options: StoreOptions, deps: StoreDeps): Promise<DiskStore> {
+    const logger = deps.logger.child({ room: 'store' })
+    const now = options.now ?? Date.now
+    const paths = new StorePaths(options.path)
+    await prepareDirectory(paths)
+    const index = await StoreIndex.open(paths.level, logger)
+    try {
+      const catalogue = new Catalogue(now)
+      await recover({ paths, index, catalogue, logger, now }).catch((error) => {
+        throw storeError(error, `the store at ${paths.root} cannot be read`)
+      })
+      const locks = new KeyedLock()
+      const shelf = new Shelf({ paths, index, catalogue, logger })
+      const space: Space = new Space(
+        {
+          catalogue,
+          clock: deps.clock ?? systemClock,
+          logger,
+          isBusy: (digest) => locks.busy(digest),
+          evict: (entry) =>
+            locks.run(entry.digest, () => (isPartialEntry(entry) ? shelf.erasePartial(entry) : shelf.eraseBlob(entry))),
+          evictedBytes: (bytes) => metrics.evictedBytes.inc({}, bytes),
+        },
+        { path: paths.root, capacityBytes: options.capacityBytes, minFreeBytes: options.minFreeBytes },
+      )
+      const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now }, options.capacityBytes)
+      const metrics = storeMetrics(deps.metrics, () => store.usage())
+      await space.trim()
+      return store
+    } catch (error) {
+      await index[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  size(digest: Digest): number | undefined {
+    return this.#parts.catalogue.blobs.get(digest)?.size
+  }
+
+  open(digest: Digest): Promise<StoredBlob | undefined> {
+    return this.#gate.run(() => this.#open(digest))
+  }
+
+  readSmall(digest: Digest, maxBytes: number): Promise<Uint8Array | undefined> {
+    return this.#gate.run(async () => {
+      const size = this.size(digest)
+      if (size === undefined || size > maxBytes) return undefined
+      await using blob = await this.#open(digest)
+      if (blob === undefined) return undefined
+      const bytes = new Uint8Array(size)
+      await blob.readInto(bytes, 0)
+      return bytes
+    })
+  }
+
+  putSmall(digest: Digest, bytes: Uint8Array): Promise<void> {
+    return this.#gate.run(async () => {
+      if (digestOf(bytes, digest) !== digest) {
+        throw new ShoalError('CONTENT_CORRUPT', `${bytes.length} bytes do not match ${digest}`, { details: { digest } })
+      }
+      await this.#parts.locks.run(digest, () => this.#put(digest, bytes))
+    })
+  }
+
+  openPartial(layout: PieceLayout): Promise<PartialBlob> {
+    return this.#gate.run(() =>
+      this.#parts.locks.run(layout.digest, async () => {
+        const partial = await openPartial(this.#parts, layout, () => this.#handles.delete(partial))
+        this.#handles.add(partial)
+        return partial
+      }),
+    )
+  }
+
+  remove(digest: Digest): Promise<void> {
+    const { catalogue, shelf, locks } = this.#parts
+    return this.#gate.run(() =>
+      locks.run(digest, async () => {
+        const blob = catalogue.blobs.get(digest)
+        const partial = catalogue.partials.get(digest)
+        if (blob === undefined && partial?.isOpen === true) {
+          throw new ShoalError('STORE_FAILED', `the partial of ${digest} is open and cannot be removed`)
+        }
+        if (blob !== undefined) await shelf.eraseBlob(blob)
+        if (partial?.isOpen === false) await shelf.erasePartial(partial)
+      }),
+    )
+  }
+
+  pin(digest: Digest, untilEpochMs: number): Promise<void> {
+    const { catalogue, index } = this.#parts
+    return this.#gate.run(async () => {
+      if (Number.isNaN(untilEpochMs)) throw new ShoalError('STORE_FAILED', 'a pin needs a time, or Infinity')
+      catalogue.pins.set(digest, untilEpochMs)
+      const expired = catalogue.pins.expire()
+      await index.write([[pinKey(digest), encodePinRow(untilEpochMs)], ...expired.map(pinDelete)], { sync: true })
+    })
+  }
+
+  unpin(digest: Digest): Promise<void> {
+    return this.#gate.run(async () => {
+      this.#parts.catalogue.pins.delete(digest)
+      await this.#parts.index.write([pinDelete(digest)], { sync: true })
+    })
+  }
+
+  usage(): StoreUsage {
+    const { catalogue, space } = this.#parts
+    return {
+      capacityBytes: this.#capacityBytes,
+      completeBytes: catalogue.blobs.bytes,
+      partialBytes: catalogue.partials.bytes,
+      pinnedBytes: catalogue.pinnedBytes,
+      evictedBytes: space.evictedBytes,
+      diskFull: space.alarm,
+    }
+  }
+
+  list(): readonly StoreEntry[] {
+    return this.#parts.catalogue.list()
+  }
+
+  table<T>(name: string, codec: TableCodec<T>): StoreTable<T> {
+    return new LevelTable(this.#parts.index, name, codec)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#dispose()
+    return this.#disposal
+  }
+
+  async #dispose(): Promise<void> {
+    const { space, shelf, index } = this.#parts
+    await this.#gate.close()
+    await Promise.allSettled(Array.from(this.#handles, (handle) => handle[Symbol.asyncDispose]()))
+    await space[Symbol.asyncDispose]()
+    shelf.saveUses()
+    await index[Symbol.asyncDispose]()
+  }
+
+  async #open(digest: Digest): Promise<StoredBlob | undefined> {
+    const { catalogue, shelf, locks } = this.#parts
+    const entry = catalogue.blobs.get(digest)
+    if (entry === undefined) return undefined
+    shelf.touch(entry)
+    entry.users++
+    let opened = false
+    try {
+      const file = await shelf.openBlob(entry)
+      if (file !== undefined) {
+        opened = true
+        return this.#handle(entry, file)
+      }
+    } finally {
+      if (!opened) entry.users--
+    }
+    await locks.run(digest, () => shelf.eraseBlob(entry))
+    return undefined
+  }
+
+  #handle(entry: BlobEntry, file: ConstructorParameters<typeof DiskStoredBlob>[1]): StoredBlob {
+    const blob: StoredBlob = new DiskStoredBlob(entry, file, () => {
+      entry.users--
+      this.#handles.delete(blob)
+    })
+    this.#handles.add(blob)
+    return blob
+  }
+
+  /** Writes a small blob whole, under the digest's lock. */
+  async #put(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const { catalogue, shelf, space, paths, now } = this.#parts
+    const existing = catalogue.blobs.get(digest)
+    if (existing !== undefined) {
+      shelf.touch(existing)
+      return
+    }
+    await space.admit(bytes.length, () => catalogue.reserve(bytes.length))
+    const path = paths.staging(digest)
+    try {
+      const file = await open(path, 'w')
+      try {
+        await space.write(bytes.length, () => writeFully(file, bytes, 0))
+        const blob = { digest, size: bytes.length, lastUsedEpochMs: now() }
+        await shelf.place(blob, { file, path })
+        catalogue.blobs.add(digest, blob.size, blob.lastUsedEpochMs)
+        const partial = catalogue.partials.get(digest)
+        if (partial?.isOpen === false) await shelf.erasePartial(partial)
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      await removeFile(path).catch(() => {})
+      throw storeError(error, `blob ${digest} cannot be stored`)
+    } finally {
+      catalogue.reserve(-bytes.length)
+    }
+  }
+}
+
+function pinDelete(digest: Digest): readonly [string, undefined] {
+  return [pinKey(digest), undefined]
+}

@@ -1,0 +1,76 @@
+import type { FileHandle } from 'node:fs/promises'
+import { mkdir, open, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+
+/** Fills `target` from byte `position` of the file. Throws `STORE_FAILED` when the file ends before. */
+export async function readFully(file: FileHandle, target: Uint8Array, position: number): Promise<void> {
+  let done = 0
+  while (done < target.length) {
+    const { bytesRead } = await file.read(target, done, target.length - done, position + done)
+    if (bytesRead === 0) {
+      throw new ShoalError('STORE_FAILED', `a stored file ends at byte ${position + done}, before its content does`)
+    }
+    done += bytesRead
+  }
+}
+
+/** Writes all of `bytes` at `position`. */
+export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
+    done += bytesWritten
+  }
+}
+
+/** Makes the names in a directory durable: a rename survives power loss only after this. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** Makes `path`, durably. Its parent must exist. */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if (errnoCode(error) === 'EEXIST') return
+    throw error
+  }
+  await syncDirectory(dirname(path))
+}
+
+/** Deletes a file; that it is not there is fine. */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path)
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Whether a system call failed for want of space, the disk's or a quota's. */
+export function isDiskFull(error: unknown): boolean {
+  const code = errnoCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+export function isMissing(error: unknown): boolean {
+  return errnoCode(error) === 'ENOENT'
+}
+
+/** What a failed system call becomes for callers. Errors of ours pass through. */
+export function storeError(error: unknown, doing: string): ShoalError {
+  if (isShoalError(error)) return error
+  const code = isDiskFull(error) ? 'STORE_DISK_FULL' : 'STORE_FAILED'
+  return new ShoalError(code, `${doing}: ${errorText(error)}`, { cause: error })
+}
+
+function errnoCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,23 @@
+// The store: blobs on this host's disk. FORMAT.md describes what lies there.
+//
+//   disk-store      the BlobStore, composed of:
+//   catalogue       what there is, in memory (blob-entries, partial-entries, pins) and the sums
+//   space           room: capacity, free-space floor, eviction, the alarm
+//   shelf           file, row and entry of a blob changed together, crash-safe
+//   open-partial    a blob being assembled: admission, resume (resume), pieces (partial-blob)
+//   stored-blob     reading a complete blob
+//   store-index     rows in level, written in batches; rows: their codecs; level-table: small tables
+//   recovery        comparing index and files at start
+//   format-file, paths, files, gate, keyed-lock: what these stand on
+export { DiskStore } from './disk-store.ts'
+export type {
+  BlobStore,
+  PartialBlob,
+  StoredBlob,
+  StoreEntry,
+  StoreTable,
+  StoreUsage,
+  TableCodec,
+} from './interface.ts'
+export type { StoreDeps, StoreOptions } from './options.ts'
+export { HIGH_MARK, LOW_MARK } from './options.ts'

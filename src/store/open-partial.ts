@@ -1,0 +1,130 @@
+import type { FileHandle } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
+import { ShoalError } from '../base/errors.ts'
+import { Bitfield } from '../piece/bitfield.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { BlobEntry } from './blob-entries.ts'
+import type { Catalogue } from './catalogue.ts'
+import { storeError } from './files.ts'
+import type { KeyedLock } from './keyed-lock.ts'
+import type { PartialKeeper } from './partial-blob.ts'
+import { DiskPartialBlob } from './partial-blob.ts'
+import type { PartialEntry } from './partial-entries.ts'
+import type { StorePaths } from './paths.ts'
+import type { Resumed } from './resume.ts'
+import { resumePieces } from './resume.ts'
+import { encodePieceRow, HASH_BYTES, pieceKey } from './rows.ts'
+import type { Shelf } from './shelf.ts'
+import { partialRowDeletes } from './shelf.ts'
+import type { Space } from './space.ts'
+import type { StoreIndex } from './store-index.ts'
+
+export interface PartialDeps {
+  readonly paths: StorePaths
+  readonly index: StoreIndex
+  readonly catalogue: Catalogue
+  readonly shelf: Shelf
+  readonly space: Space
+  readonly locks: KeyedLock
+  readonly now: () => number
+}
+
+/**
+ * Opens the partial of a blob, new or resumed. The caller holds the digest's lock. `onClose` runs once it is disposed.
+ * Throws `STORE_DISK_FULL`, and `STORE_FAILED` when the blob is complete or its partial open.
+ */
+export async function openPartial(
+  deps: PartialDeps,
+  layout: PieceLayout,
+  onClose: () => void,
+): Promise<DiskPartialBlob> {
+  const entry = await admit(deps, layout)
+  let file: FileHandle | undefined
+  try {
+    const flags = constants.O_RDWR | constants.O_CREAT | (entry.storedBytes === 0 ? constants.O_TRUNC : 0)
+    file = await open(deps.paths.partial(layout.digest), flags)
+    await file.truncate(layout.size)
+    const resumed = await resume(deps, layout, entry, file)
+    deps.catalogue.partials.addStored(entry, resumed.storedBytes - entry.storedBytes)
+    deps.shelf.savePartial(entry)
+    deps.index.queue(resumed.brokenKeys.map((key) => [key, undefined]))
+    return new DiskPartialBlob(resumed.content, file, keeper(deps, entry, onClose))
+  } catch (error) {
+    deps.catalogue.partials.close(entry)
+    await file?.close()
+    throw storeError(error, `the partial of ${layout.digest} cannot be opened`)
+  }
+}
+
+/** Finds or makes the entry, and reserves what the blob still lacks. */
+async function admit(deps: PartialDeps, layout: PieceLayout): Promise<PartialEntry> {
+  const { catalogue, shelf, space } = deps
+  const { digest, size, pieceSize } = layout
+  if (!Number.isSafeInteger(size) || size < 0) throw new ShoalError('STORE_FAILED', `a blob cannot have ${size} bytes`)
+  if (catalogue.blobs.get(digest) !== undefined)
+    throw new ShoalError('STORE_FAILED', `blob ${digest} is complete already`)
+  const found = catalogue.partials.get(digest)
+  if (found?.isOpen === true) throw new ShoalError('STORE_FAILED', `the partial of ${digest} is open already`)
+  const resumable = found !== undefined && found.size === size && found.pieceSize === pieceSize
+  if (found !== undefined && !resumable) await shelf.erasePartial(found)
+  const entry =
+    found !== undefined && resumable
+      ? found
+      : catalogue.partials.add({ digest, size, pieceSize, storedBytes: 0, lastUsedEpochMs: deps.now() })
+  try {
+    await space.admit(size - entry.storedBytes, () => catalogue.partials.open(entry))
+  } catch (error) {
+    if (entry !== found) catalogue.partials.remove(entry)
+    throw error
+  }
+  return entry
+}
+
+async function resume(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, file: FileHandle): Promise<Resumed> {
+  if (entry.storedBytes > 0) {
+    // Rows of an earlier life of this partial may still be on their way.
+    await deps.index.flush()
+    return await resumePieces(deps.index, layout, file)
+  }
+  const content = { layout, have: new Bitfield(layout.count), hashes: new Uint8Array(layout.count * HASH_BYTES) }
+  return { content, storedBytes: 0, brokenKeys: [] }
+}
+
+/** What the partial asks of the store, bound to its entry. */
+function keeper(deps: PartialDeps, entry: PartialEntry, onClose: () => void): PartialKeeper {
+  const { catalogue, index, shelf } = deps
+  const { digest, size } = entry
+  let committed: BlobEntry | undefined
+  return {
+    exclusively: (work) => deps.locks.run(digest, work),
+    write: (bytes, attempt) => deps.space.write(bytes, attempt),
+    record(piece, bytes, sha256) {
+      catalogue.partials.addStored(entry, sha256 === undefined ? -bytes : bytes)
+      index.queue([[pieceKey(digest, piece), sha256 === undefined ? undefined : encodePieceRow(sha256)]])
+    },
+    async promote(file) {
+      committed = catalogue.blobs.get(digest)
+      if (committed !== undefined) {
+        // Somebody put the same content whole meanwhile.
+        await shelf.erasePartial(entry)
+      } else {
+        const lastUsedEpochMs = deps.now()
+        const from = { file, path: deps.paths.partial(digest) }
+        await shelf.place({ digest, size, lastUsedEpochMs }, from, partialRowDeletes(entry))
+        catalogue.partials.remove(entry)
+        committed = catalogue.blobs.add(digest, size, lastUsedEpochMs)
+      }
+      committed.users++
+    },
+    erase: () => shelf.erasePartial(entry),
+    async closed() {
+      onClose()
+      if (committed !== undefined) committed.users--
+      if (catalogue.partials.get(digest) !== entry) return
+      catalogue.partials.close(entry)
+      // An empty partial is nothing to resume.
+      if (entry.storedBytes === 0) await shelf.erasePartial(entry)
+      else shelf.savePartial(entry)
+    },
+  }
+}

@@ -1,0 +1,159 @@
+import type { FileHandle } from 'node:fs/promises'
+import { ShoalError } from '../base/errors.ts'
+import type { Bitfield, ReadonlyBitfield } from '../piece/bitfield.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import { readFully, storeError, writeFully } from './files.ts'
+import { Gate } from './gate.ts'
+import type { PartialBlob } from './interface.ts'
+import { HASH_BYTES } from './rows.ts'
+import { requireWithin } from './stored-blob.ts'
+
+/** What an open partial holds: which pieces are in the file, with their hashes in one array. */
+export interface PartialContent {
+  readonly layout: PieceLayout
+  readonly have: Bitfield
+  /** 32 bytes a piece; meaningful for pieces in `have`. */
+  readonly hashes: Uint8Array
+}
+
+/** What a partial asks of the store that opened it. */
+export interface PartialKeeper {
+  /** Runs a step of the blob's life alone: no other operation on its digest runs meanwhile. */
+  exclusively(work: () => Promise<void>): Promise<void>
+  /** Runs a write with one more try after eviction. */
+  write(bytes: number, attempt: () => Promise<void>): Promise<void>
+  /** Piece `piece` of `bytes` is in the file now; with an undefined hash, it no longer counts. */
+  record(piece: number, bytes: number, sha256: Uint8Array | undefined): void
+  /** Makes the file a stored blob, durably. */
+  promote(file: FileHandle): Promise<void>
+  /** Deletes file and rows. */
+  erase(): Promise<void>
+  /** The partial is closed, whatever became of it. */
+  closed(): Promise<void>
+}
+
+/** `committing` goes back to `open` when the commit fails. */
+type State = 'open' | 'committing' | 'committed' | 'discarded' | 'disposed'
+
+/** A partial and its open file. A write neither copies nor hashes: the caller passes verified bytes and their hash. */
+export class DiskPartialBlob implements PartialBlob {
+  readonly layout: PieceLayout
+  readonly #have: Bitfield
+  readonly #hashes: Uint8Array
+  readonly #file: FileHandle
+  readonly #keeper: PartialKeeper
+  readonly #writes: Gate
+  readonly #reads: Gate
+  #state: State = 'open'
+  #disposal: Promise<void> | undefined
+
+  constructor(content: PartialContent, file: FileHandle, keeper: PartialKeeper) {
+    this.layout = content.layout
+    this.#have = content.have
+    this.#hashes = content.hashes
+    this.#file = file
+    this.#keeper = keeper
+    this.#writes = new Gate(`the partial of ${content.layout.digest}`)
+    this.#reads = new Gate(`the partial of ${content.layout.digest}`)
+  }
+
+  get have(): ReadonlyBitfield {
+    return this.#have
+  }
+
+  hash(piece: number): Uint8Array | undefined {
+    return this.#have.has(piece) ? this.#hashes.slice(piece * HASH_BYTES, (piece + 1) * HASH_BYTES) : undefined
+  }
+
+  write(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
+    return this.#writes.run(async () => {
+      this.#requirePiece(piece, bytes, sha256)
+      // The same piece may come twice near the end of a transfer; it is there, also once committed.
+      if (this.#have.has(piece)) return
+      this.#requireOpen()
+      const { start } = this.layout.range(piece)
+      await this.#keeper.write(bytes.length, () => writeFully(this.#file, bytes, start))
+      if (!this.#have.set(piece)) return
+      this.#hashes.set(sha256, piece * HASH_BYTES)
+      this.#keeper.record(piece, bytes.length, sha256)
+    })
+  }
+
+  readInto(target: Uint8Array, offset: number): Promise<void> {
+    return this.#reads.run(async () => {
+      requireWithin(this.layout.size, offset, target.length)
+      if (target.length === 0) return
+      const last = this.layout.pieceAt(offset + target.length - 1)
+      for (let piece = this.layout.pieceAt(offset); piece <= last; piece++) {
+        if (!this.#have.has(piece)) throw this.#failure(`piece ${piece} is not there yet`)
+      }
+      await readFully(this.#file, target, offset).catch((error) => {
+        throw storeError(error, `the partial of ${this.layout.digest} cannot be read`)
+      })
+    })
+  }
+
+  async drop(pieces: Iterable<number>): Promise<void> {
+    this.#requireOpen()
+    for (const piece of pieces) {
+      if (this.#have.clear(piece)) this.#keeper.record(piece, this.layout.length(piece), undefined)
+    }
+  }
+
+  commit(): Promise<void> {
+    return this.#keeper.exclusively(async () => {
+      this.#requireOpen()
+      if (!this.#have.complete) throw this.#failure(`${this.#have.length - this.#have.count} pieces are missing`)
+      this.#state = 'committing'
+      try {
+        // A second write of a piece may still be under way.
+        await this.#writes.idle()
+        await this.#keeper.promote(this.#file)
+        this.#state = 'committed'
+      } catch (error) {
+        this.#state = 'open'
+        throw error
+      }
+    })
+  }
+
+  discard(): Promise<void> {
+    return this.#keeper.exclusively(async () => {
+      if (this.#state === 'discarded') return
+      this.#requireOpen()
+      this.#state = 'discarded'
+      await this.#close()
+      await this.#keeper.erase()
+    })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#keeper.exclusively(async () => {
+      if (this.#state !== 'discarded') await this.#close()
+      this.#state = 'disposed'
+      await this.#keeper.closed()
+    })
+    return this.#disposal
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.#writes.close(), this.#reads.close()])
+    await this.#file.close()
+  }
+
+  #requirePiece(piece: number, bytes: Uint8Array, sha256: Uint8Array): void {
+    if (!Number.isInteger(piece) || piece < 0 || piece >= this.layout.count) throw this.#failure(`no piece ${piece}`)
+    if (bytes.length !== this.layout.length(piece)) {
+      throw this.#failure(`piece ${piece} has ${this.layout.length(piece)} bytes, not ${bytes.length}`)
+    }
+    if (sha256.length !== HASH_BYTES) throw this.#failure('a piece hash is not a SHA-256')
+  }
+
+  #requireOpen(): void {
+    if (this.#state !== 'open') throw this.#failure(`it is ${this.#state}`)
+  }
+
+  #failure(why: string): ShoalError {
+    return new ShoalError('STORE_FAILED', `the partial of ${this.layout.digest}: ${why}`)
+  }
+}

@@ -1,0 +1,134 @@
+import type { FileHandle } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
+import type { Logger } from '../base/log.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { BlobEntry } from './blob-entries.ts'
+import type { Catalogue } from './catalogue.ts'
+import { isMissing, makeDirectory, removeFile, storeError, syncDirectory } from './files.ts'
+import { LAST_USE_GRANULARITY_MS } from './options.ts'
+import type { PartialEntry } from './partial-entries.ts'
+import type { StorePaths } from './paths.ts'
+import { blobKey, encodeBlobRow, encodePartialRow, partialKey, pieceKey } from './rows.ts'
+import type { IndexWrite, StoreIndex } from './store-index.ts'
+
+export interface ShelfDeps {
+  readonly paths: StorePaths
+  readonly index: StoreIndex
+  readonly catalogue: Catalogue
+  readonly logger: Logger
+}
+
+/**
+ * The steps in which file, row and catalogue entry of one digest change together, in the order that a crash between
+ * any two can be recovered from (FORMAT.md). Callers hold the digest's lock.
+ */
+export class Shelf {
+  readonly #deps: ShelfDeps
+  readonly #shards = new Set<string>()
+
+  constructor(deps: ShelfDeps) {
+    this.#deps = deps
+  }
+
+  /** Opens a blob's file; undefined when it is gone or has another size, so that it is no stored blob any more. */
+  async openBlob(entry: BlobEntry): Promise<FileHandle | undefined> {
+    const path = this.#deps.paths.blob(entry.digest)
+    try {
+      const file = await open(path, 'r')
+      const { size } = await file.stat()
+      if (size === entry.size) return file
+      await file.close()
+    } catch (error) {
+      if (!isMissing(error)) throw storeError(error, `blob ${entry.digest} cannot be opened`)
+    }
+    // Gone from the catalogue as well: somebody removed it just now.
+    if (this.#deps.catalogue.blobs.get(entry.digest) !== entry) return undefined
+    this.#deps.logger.warn({ digest: entry.digest, path }, 'stored blob lost its file, or the file its size')
+    return undefined
+  }
+
+  /**
+   * Makes a complete file, open as `file` and named `from`, the stored blob `digest`: fsync, rename, fsync of the
+   * directory, row. `writes` go with the row, all or none. On failure the file has its old name again.
+   */
+  async place(
+    blob: { readonly digest: Digest; readonly size: number; readonly lastUsedEpochMs: number },
+    from: { readonly file: FileHandle; readonly path: string },
+    writes: Iterable<IndexWrite> = [],
+  ): Promise<void> {
+    const path = this.#deps.paths.blob(blob.digest)
+    try {
+      await from.file.sync()
+      const shard = await this.#shard(blob.digest)
+      await rename(from.path, path)
+      try {
+        await syncDirectory(shard)
+        await this.#deps.index.write([...writes, [blobKey(blob.digest), encodeBlobRow(blob)]], { sync: true })
+      } catch (error) {
+        // Best effort: if it fails too, the next start adopts the file.
+        await rename(path, from.path).catch(() => {})
+        throw error
+      }
+    } catch (error) {
+      throw storeError(error, `blob ${blob.digest} cannot be stored`)
+    }
+  }
+
+  /** Deletes a blob, the file first: a file without a row would be adopted again, a row without a file is dropped. */
+  async eraseBlob(entry: BlobEntry): Promise<void> {
+    const { catalogue, paths, index } = this.#deps
+    if (catalogue.blobs.get(entry.digest) !== entry) return
+    catalogue.blobs.remove(entry)
+    await removeFile(paths.blob(entry.digest)).catch((error) => {
+      throw storeError(error, `blob ${entry.digest} cannot be deleted`)
+    })
+    index.queue([[blobKey(entry.digest), undefined]])
+  }
+
+  /** Deletes a partial's file and rows. Its open file, if any, stays readable. */
+  async erasePartial(entry: PartialEntry): Promise<void> {
+    const { catalogue, paths, index } = this.#deps
+    if (catalogue.partials.get(entry.digest) !== entry) return
+    catalogue.partials.remove(entry)
+    index.queue(partialRowDeletes(entry))
+    await removeFile(paths.partial(entry.digest)).catch((error) => {
+      throw storeError(error, `the partial of ${entry.digest} cannot be deleted`)
+    })
+  }
+
+  savePartial(entry: PartialEntry): void {
+    this.#deps.index.queue([[partialKey(entry.digest), encodePartialRow(entry)]])
+  }
+
+  /** Marks a blob used; the index learns of it only now and then. */
+  touch(entry: BlobEntry): void {
+    this.#deps.catalogue.blobs.touch(entry)
+    if (Math.abs(entry.lastUsedEpochMs - entry.savedUseEpochMs) >= LAST_USE_GRANULARITY_MS) this.#saveUse(entry)
+  }
+
+  /** Writes every last use that the index does not have. */
+  saveUses(): void {
+    for (const entry of this.#deps.catalogue.blobs.values()) {
+      if (entry.lastUsedEpochMs !== entry.savedUseEpochMs) this.#saveUse(entry)
+    }
+  }
+
+  #saveUse(entry: BlobEntry): void {
+    entry.savedUseEpochMs = entry.lastUsedEpochMs
+    this.#deps.index.queue([[blobKey(entry.digest), encodeBlobRow(entry)]])
+  }
+
+  async #shard(digest: Digest): Promise<string> {
+    const shard = this.#deps.paths.shard(digest)
+    if (!this.#shards.has(shard)) await makeDirectory(shard)
+    this.#shards.add(shard)
+    return shard
+  }
+}
+
+/** Deletes all rows a partial can have. */
+export function* partialRowDeletes(entry: PartialEntry): Generator<IndexWrite> {
+  yield [partialKey(entry.digest), undefined]
+  const count = Math.ceil(entry.size / entry.pieceSize)
+  for (let piece = 0; piece < count; piece++) yield [pieceKey(entry.digest, piece), undefined]
+}

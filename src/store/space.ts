@@ -1,0 +1,242 @@
+import { statfs } from 'node:fs/promises'
+import type { Clock } from '../base/clock.ts'
+import { errorText, ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { BlobEntry } from './blob-entries.ts'
+import type { Catalogue } from './catalogue.ts'
+import { entryBytes } from './catalogue.ts'
+import { isDiskFull, storeError } from './files.ts'
+import { KeyedLock } from './keyed-lock.ts'
+import { ALARM_RECHECK_MS, HIGH_MARK, LOW_MARK } from './options.ts'
+import type { PartialEntry } from './partial-entries.ts'
+
+export interface SpaceOptions {
+  /** A path on the file system whose free space counts. */
+  readonly path: string
+  readonly capacityBytes: number
+  readonly minFreeBytes: number
+}
+
+export interface SpaceDeps {
+  readonly catalogue: Catalogue
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Whether an operation on this digest runs, so that it must not be evicted now. */
+  readonly isBusy: (digest: Digest) => boolean
+  /** Deletes an entry nobody uses. The first thing it does, at once, is to take it out of the catalogue. */
+  readonly evict: (entry: BlobEntry | PartialEntry) => Promise<void>
+  /** Told of bytes given back. */
+  readonly evictedBytes: (bytes: number) => void
+}
+
+type Shortage = { readonly of: 'capacity' | 'free space'; readonly freeBytes: number }
+
+const LOCK = 'space'
+
+/**
+ * Makes room before bytes are promised: within the capacity, and above the floor of the file system. One request
+ * at a time, and room is reserved within its turn, so that several large pulls never count on the same bytes.
+ * A refusal raises the alarm; it falls by itself once what was refused would fit.
+ */
+export class Space implements AsyncDisposable {
+  readonly #options: SpaceOptions
+  readonly #deps: SpaceDeps
+  readonly #turn = new KeyedLock()
+  #evictedBytes = 0
+  #refusedBytes: number | undefined
+  #recheck: Disposable | undefined
+  #disposed = false
+
+  constructor(deps: SpaceDeps, options: SpaceOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  /** Whether the last request for room was refused and could still not be met. */
+  get alarm(): boolean {
+    return this.#refusedBytes !== undefined
+  }
+
+  get evictedBytes(): number {
+    return this.#evictedBytes
+  }
+
+  /** Makes room for `bytes` and calls `take`, which counts them, before anyone else asks. Throws `STORE_DISK_FULL`. */
+  admit(bytes: number, take: () => void): Promise<void> {
+    return this.#turn.run(LOCK, async () => {
+      const shortage = await this.#makeRoom(bytes)
+      if (shortage !== undefined) {
+        // What never fits says nothing about the disk: others may still write.
+        if (bytes <= this.#options.capacityBytes) this.#raiseAlarm(bytes)
+        throw this.#refusal(bytes, shortage)
+      }
+      // That something smaller fits does not end the alarm.
+      if (bytes >= (this.#refusedBytes ?? 0)) this.#clearAlarm()
+      take()
+    })
+  }
+
+  /** Evicts down to the low mark when above the high one: after a start with a smaller capacity, or by command. */
+  trim(): Promise<void> {
+    return this.#turn.run(LOCK, () => this.#evictToMarks(0))
+  }
+
+  /**
+   * Runs a write of `bytes` that were admitted. When the disk is full all the same (others write too), evicts and
+   * tries once more; then throws `STORE_DISK_FULL`.
+   */
+  async write(bytes: number, attempt: () => Promise<void>): Promise<void> {
+    try {
+      await attempt()
+      return
+    } catch (error) {
+      if (!isDiskFull(error)) throw storeError(error, 'a blob cannot be written')
+    }
+    await this.#turn.run(LOCK, async () => {
+      // Everything promised will need room too; one piece's worth would have each of them come here.
+      await this.#evict(Math.max(bytes, this.#deps.catalogue.reservedBytes - (await this.#freeBytes())))
+    })
+    try {
+      await attempt()
+    } catch (error) {
+      if (!isDiskFull(error)) throw storeError(error, 'a blob cannot be written')
+      this.#raiseAlarm(bytes)
+      throw this.#refusal(bytes, { of: 'free space', freeBytes: await this.#freeBytes() }, error)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
+    this.#recheck?.[Symbol.dispose]()
+    await this.#turn.run(LOCK, async () => {})
+  }
+
+  async #makeRoom(bytes: number): Promise<Shortage | undefined> {
+    const { catalogue } = this.#deps
+    const { capacityBytes } = this.#options
+    if (this.#belowHighMark(bytes) && this.#lackingBytes(bytes, await this.#freeBytes()) <= 0) return undefined
+    // Nothing is evicted for a request that would be refused all the same.
+    const certain = await this.#shortage(bytes, this.#evictableBytes())
+    if (certain !== undefined) return certain
+    await this.#evictToMarks(bytes)
+    for (;;) {
+      const freeBytes = await this.#freeBytes()
+      if (catalogue.committedBytes + bytes > capacityBytes) return { of: 'capacity', freeBytes }
+      const lacking = this.#lackingBytes(bytes, freeBytes)
+      if (lacking <= 0) return undefined
+      if ((await this.#evict(lacking)) === 0) return { of: 'free space', freeBytes }
+    }
+  }
+
+  /** What would still be wanting for `bytes` if `evictableBytes` were given up. */
+  async #shortage(bytes: number, evictableBytes: number): Promise<Shortage | undefined> {
+    const freeBytes = await this.#freeBytes()
+    if (this.#deps.catalogue.committedBytes - evictableBytes + bytes > this.#options.capacityBytes) {
+      return { of: 'capacity', freeBytes }
+    }
+    return this.#lackingBytes(bytes, freeBytes) > evictableBytes ? { of: 'free space', freeBytes } : undefined
+  }
+
+  #lackingBytes(bytes: number, freeBytes: number): number {
+    return bytes + this.#deps.catalogue.reservedBytes + this.#options.minFreeBytes - freeBytes
+  }
+
+  async #evictToMarks(bytes: number): Promise<void> {
+    if (this.#belowHighMark(bytes)) return
+    await this.#evict(this.#deps.catalogue.committedBytes + bytes - LOW_MARK * this.#options.capacityBytes)
+  }
+
+  #belowHighMark(bytes: number): boolean {
+    return this.#deps.catalogue.committedBytes + bytes <= HIGH_MARK * this.#options.capacityBytes
+  }
+
+  /** Evicts until `bytes` are given back or nothing is left to evict; answers how much it was. */
+  async #evict(bytes: number): Promise<number> {
+    let freed = 0
+    if (bytes <= 0) return freed
+    for (const entry of this.#deps.catalogue.evictable(this.#deps.isBusy)) {
+      const size = entryBytes(entry)
+      try {
+        await this.#deps.evict(entry)
+        freed += size
+      } catch (error) {
+        this.#deps.logger.warn({ digest: entry.digest, err: error }, 'blob cannot be evicted')
+      }
+      if (freed >= bytes) break
+    }
+    this.#evictedBytes += freed
+    if (freed > 0) this.#deps.evictedBytes(freed)
+    return freed
+  }
+
+  #evictableBytes(): number {
+    let bytes = 0
+    for (const entry of this.#deps.catalogue.evictable(this.#deps.isBusy)) bytes += entryBytes(entry)
+    return bytes
+  }
+
+  async #freeBytes(): Promise<number> {
+    try {
+      const { bavail, bsize } = await statfs(this.#options.path)
+      return bavail * bsize
+    } catch (error) {
+      throw storeError(error, `the free space at ${this.#options.path} cannot be read`)
+    }
+  }
+
+  #refusal(bytes: number, shortage: Shortage, cause?: unknown): ShoalError {
+    const { path, capacityBytes, minFreeBytes } = this.#options
+    const details = {
+      neededBytes: bytes,
+      freeBytes: shortage.freeBytes,
+      minFreeBytes,
+      capacityBytes,
+      committedBytes: this.#deps.catalogue.committedBytes,
+      evictableBytes: this.#evictableBytes(),
+    }
+    const remedy =
+      shortage.of === 'capacity'
+        ? 'raise store.capacity, or unpin blobs'
+        : 'free space on that file system, lower store.minFree, or unpin blobs'
+    const message =
+      `the store at ${path} has no room for ${bytes} bytes: ${shortage.freeBytes} bytes free, of which ${minFreeBytes} ` +
+      `stay free, and ${details.committedBytes} of ${capacityBytes} bytes of capacity taken, ` +
+      `${details.evictableBytes} of them evictable; ${remedy}`
+    return new ShoalError('STORE_DISK_FULL', message, { details, cause })
+  }
+
+  #raiseAlarm(bytes: number): void {
+    if (this.#refusedBytes === undefined) {
+      this.#deps.logger.warn({ path: this.#options.path, bytes }, 'store is full: writes are refused')
+    }
+    this.#refusedBytes = bytes
+    this.#recheckLater()
+  }
+
+  #clearAlarm(): void {
+    this.#recheck?.[Symbol.dispose]()
+    this.#recheck = undefined
+    if (this.#refusedBytes === undefined) return
+    this.#refusedBytes = undefined
+    this.#deps.logger.info({ path: this.#options.path }, 'store has space again')
+  }
+
+  #recheckLater(): void {
+    if (this.#disposed) return
+    this.#recheck?.[Symbol.dispose]()
+    // The look itself takes the turn that disposal waits for, and catches its own failures.
+    this.#recheck = this.#deps.clock.after(ALARM_RECHECK_MS, () => void this.#turn.run(LOCK, () => this.#look()))
+  }
+
+  async #look(): Promise<void> {
+    if (this.#refusedBytes === undefined || this.#disposed) return
+    try {
+      if ((await this.#shortage(this.#refusedBytes, this.#evictableBytes())) === undefined) this.#clearAlarm()
+      else this.#recheckLater()
+    } catch (error) {
+      this.#deps.logger.debug({ err: errorText(error) }, 'free space cannot be read')
+      this.#recheckLater()
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { Level } from 'level'
+import { errorText, ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+
+/** A row to write, or with an undefined value to delete. */
+export type IndexWrite = readonly [key: string, value: Uint8Array | undefined]
+
+interface Waiter {
+  resolve(): void
+  reject(error: unknown): void
+}
+
+const ENCODINGS = { keyEncoding: 'utf8', valueEncoding: 'view' } as const
+
+/**
+ * The index: rows in a `level` database, written by one writer in batches. While one batch is on its way, writes
+ * gather for the next, and for one key the last wins; so a burst of pieces is a few batches, and several commits
+ * share one fsync. Writes reach the database in the order they were made.
+ */
+export class StoreIndex implements AsyncDisposable {
+  readonly #level: Level<string, Uint8Array>
+  readonly #logger: Logger
+  #pending = new Map<string, Uint8Array | undefined>()
+  #waiters: Waiter[] = []
+  #sync = false
+  #draining: Promise<void> | undefined
+  #disposal: Promise<void> | undefined
+
+  private constructor(level: Level<string, Uint8Array>, logger: Logger) {
+    this.#level = level
+    this.#logger = logger
+  }
+
+  /** Throws `STORE_FAILED`, also when another live process has it open. */
+  static async open(directory: string, logger: Logger): Promise<StoreIndex> {
+    const level = new Level<string, Uint8Array>(directory, ENCODINGS)
+    try {
+      await level.open()
+    } catch (error) {
+      throw openError(error, directory)
+    }
+    return new StoreIndex(level, logger)
+  }
+
+  /** Writes soon, without waiting. What is lost to a crash or a failed batch must be safe to lose. */
+  queue(writes: Iterable<IndexWrite>): void {
+    if (this.#disposal !== undefined) return
+    for (const [key, value] of writes) this.#pending.set(key, value)
+    this.#drainSoon()
+  }
+
+  /** Writes and waits; with `sync` until the rows survive power loss. Throws `STORE_FAILED`. */
+  async write(writes: Iterable<IndexWrite>, options: { readonly sync: boolean }): Promise<void> {
+    this.#checkOpen()
+    for (const [key, value] of writes) this.#pending.set(key, value)
+    this.#sync ||= options.sync
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiters.push({ resolve, reject })
+    this.#drainSoon()
+    await promise
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    this.#checkOpen()
+    try {
+      return await this.#level.get(key)
+    } catch (error) {
+      throw indexError(error)
+    }
+  }
+
+  /** Rows whose key is at least `from` and starts with `prefix`, in key order, as they were when the walk began. */
+  async *entries(prefix: string, from = prefix): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
+    this.#checkOpen()
+    try {
+      for await (const [key, value] of this.#level.iterator({ gte: from })) {
+        if (!key.startsWith(prefix)) return
+        yield [key, value]
+      }
+    } catch (error) {
+      throw indexError(error)
+    }
+  }
+
+  /** Resolves once everything queued so far is written. */
+  async flush(): Promise<void> {
+    while (this.#draining !== undefined) await this.#draining
+  }
+
+  /** Writes what is queued and closes the database. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.flush().then(() => this.#level.close())
+    return this.#disposal
+  }
+
+  #drainSoon(): void {
+    this.#draining ??= this.#drain()
+  }
+
+  async #drain(): Promise<void> {
+    // Whatever is written in the same turn of the event loop belongs to one batch.
+    await Promise.resolve()
+    while (this.#pending.size > 0 || this.#waiters.length > 0) {
+      const batch = this.#pending
+      const waiters = this.#waiters
+      const sync = this.#sync
+      this.#pending = new Map()
+      this.#waiters = []
+      this.#sync = false
+      try {
+        await this.#put(batch, sync)
+        for (const waiter of waiters) waiter.resolve()
+      } catch (error) {
+        this.#logger.error({ err: error, rows: batch.size }, 'store index cannot be written')
+        for (const waiter of waiters) waiter.reject(indexError(error))
+      }
+    }
+    // In the same turn as the last look at what is pending: whatever comes next starts the next drain.
+    this.#draining = undefined
+  }
+
+  /** LevelDB refuses every write after a failed one until it is opened again, so a full disk would stay full for it. */
+  async #put(batch: ReadonlyMap<string, Uint8Array | undefined>, sync: boolean): Promise<void> {
+    const operations = Array.from(batch, ([key, value]) =>
+      value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
+    )
+    try {
+      await this.#level.batch(operations, { sync })
+    } catch {
+      await this.#level.close()
+      await this.#level.open()
+      await this.#level.batch(operations, { sync })
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#disposal !== undefined) throw new ShoalError('STORE_FAILED', 'the store is closed')
+  }
+}
+
+function openError(error: unknown, directory: string): ShoalError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
+    return new ShoalError(
+      'STORE_FAILED',
+      `the store is in use by another agent (${directory}): stop that one, or give this one another store.path`,
+      { cause },
+    )
+  }
+  return new ShoalError(
+    'STORE_FAILED',
+    `the store's index in ${directory} cannot be opened (${errorText(cause)}); with that directory deleted, complete ` +
+      'blobs are found again by hashing them, and all else starts afresh',
+    { cause },
+  )
+}
+
+/** LevelDB names a full disk in its message only. */
+function indexError(error: unknown): ShoalError {
+  const text = errorText(error)
+  const code = /no space left|quota exceeded/i.test(text) ? 'STORE_DISK_FULL' : 'STORE_FAILED'
+  return new ShoalError(code, `the store's index failed: ${text}`, { cause: error })
+}

@@ -1,0 +1,133 @@
+import { ShoalError } from '../base/errors.ts'
+import type { ByteChannel, ByteReceiver } from './byte-channel.ts'
+import { FrameDecoder } from './frame-decoder.ts'
+import type { Frame } from './wire.ts'
+import { decodeFrame, encodeFrame } from './wire.ts'
+import { MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES } from './wire-limits.ts'
+
+/** What a peer that does not read may make us hold: some manifests and a lot of small talk. */
+const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
+/** What may arrive between the handshake and the link taking over: what was in the same network read, at most. */
+const MAX_HELD_FRAMES = 16 * 1024
+
+/** Receives what a control channel carries. Called synchronously, in order. */
+export interface ControlReceiver {
+  frame(frame: Frame): void
+  /** The channel is of no more use: the peer broke the protocol (`PEER_PROTOCOL`), or is gone (`PEER_GONE`). Called once. */
+  failed(error: ShoalError): void
+}
+
+/**
+ * Frames over a byte channel. Whatever is sent in one turn of the event loop leaves as one write. Frames wait while
+ * there is no receiver, so that a handshake and a link can follow each other on one channel.
+ */
+export class ControlChannel implements ByteReceiver {
+  readonly #channel: ByteChannel
+  readonly #decoder = new FrameDecoder(MAX_HANDSHAKE_FRAME_BYTES)
+  #receiver: ControlReceiver | undefined
+  #held: Frame[] = []
+  #outbox: Uint8Array[] = []
+  #failure: ShoalError | undefined
+  #closed = false
+  #heard = false
+  #spoke = false
+
+  constructor(channel: ByteChannel) {
+    this.#channel = channel
+  }
+
+  open(): void {
+    this.#channel.open(this)
+  }
+
+  /** Hands over, first what has been held back. `undefined`: frames wait. */
+  setReceiver(receiver: ControlReceiver | undefined): void {
+    this.#receiver = receiver
+    const held = this.#held
+    this.#held = []
+    this.#guarded(() => {
+      for (const frame of held) this.#deliver(frame)
+    })
+    if (this.#failure !== undefined && this.#receiver === receiver) receiver?.failed(this.#failure)
+  }
+
+  /** The peer has proven membership: from here on its frames may have the full size. */
+  allowLargeFrames(): void {
+    this.#decoder.setLimit(MAX_FRAME_BYTES)
+  }
+
+  /** Whether bytes came in, and whether any went out, since the last time this was asked. */
+  takeActivity(): { readonly heard: boolean; readonly spoke: boolean } {
+    const activity = { heard: this.#heard, spoke: this.#spoke }
+    this.#heard = false
+    this.#spoke = false
+    return activity
+  }
+
+  /** Throws `RangeError` for a frame that is larger than a peer would take. */
+  send(frame: Frame): void {
+    if (this.#closed) return
+    const bytes = encodeFrame(frame)
+    if (this.#outbox.length === 0) queueMicrotask(() => this.flush())
+    this.#outbox.push(bytes)
+  }
+
+  flush(): void {
+    if (this.#closed || this.#outbox.length === 0) return
+    const [first, ...rest] = this.#outbox
+    this.#outbox = []
+    this.#spoke = true
+    this.#channel.write(rest.length === 0 ? first! : Buffer.concat([first!, ...rest]))
+    if (this.#channel.pendingBytes > MAX_BACKLOG_BYTES) {
+      this.#fail(new ShoalError('PEER_PROTOCOL', 'a peer does not read what it is sent'))
+    }
+  }
+
+  /** Nothing is sent or delivered any more; what has been handed to the transport still leaves. Idempotent. */
+  close(): void {
+    this.flush()
+    this.#closed = true
+    this.#held = []
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#closed || this.#failure !== undefined) return
+    this.#heard = true
+    this.#guarded(() => {
+      for (const body of this.#decoder.push(chunk)) {
+        this.#deliver(decodeFrame(body))
+        if (this.#closed) return
+      }
+    })
+  }
+
+  closed(): void {
+    this.#fail(new ShoalError('PEER_GONE', 'the connection to the peer has ended'))
+  }
+
+  /** An exception on the way of a frame ends this channel, and nothing else. */
+  #guarded(deliver: () => void): void {
+    try {
+      deliver()
+    } catch (error) {
+      this.#fail(
+        error instanceof ShoalError
+          ? error
+          : new ShoalError('PEER_PROTOCOL', 'a frame could not be handled', { cause: error }),
+      )
+    }
+  }
+
+  #deliver(frame: Frame): void {
+    if (this.#closed) return
+    if (this.#receiver !== undefined) this.#receiver.frame(frame)
+    else if (this.#held.push(frame) > MAX_HELD_FRAMES) throw new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
+  }
+
+  #fail(error: ShoalError): void {
+    if (this.#failure !== undefined || this.#closed) return
+    this.#failure = error
+    this.#outbox = []
+    this.#receiver?.failed(error)
+  }
+}

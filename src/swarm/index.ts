@@ -1,0 +1,44 @@
+// The swarm room: every link this host has to other members.
+//
+//   swarm            the Swarm: dial, listen, link, ban, dispose
+//   dialler,listener one link per peer, whoever dials      joining       what both share
+//   introduction     who is who, before anything else      membership    proofs; fleet-key, identity, ed25519, canonical
+//   link             a live link                           link-table    all of them
+//   control-channel  frames (wire*, frame-decoder)         call-client, call-server
+//   piece-channel    bulk: framed-piece-channel, piece-sender, piece-receiver, piece-frame
+//   byte-channel     what both channels stand on; stream-channel: a libp2p stream as one; libp2p-host: libp2p itself
+//
+// PROTOCOL.md says what goes over the wire. Only this room knows libp2p.
+
+export type { HostPort } from './address.ts'
+export { formatHostPort, hostPortMultiaddr, isLoopbackHost, parseHostPort } from './address.ts'
+export type { FleetKey } from './fleet-key.ts'
+export {
+  agentKeyOf,
+  formatFleetKey,
+  generateFleetKey,
+  isLoopbackKey,
+  LOOPBACK_KEY,
+  parseFleetKey,
+} from './fleet-key.ts'
+export type {
+  CallArguments,
+  CallName,
+  CallRefusal,
+  CallResults,
+  ControlMessage,
+  HashRun,
+  PeerAddress,
+  PeerInfo,
+  PeerKey,
+  PeerLink,
+  PieceSink,
+  Role,
+  Swarm,
+  SwarmEvents,
+} from './interface.ts'
+export type { SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
+export { DEFAULT_SWARM_LIMITS } from './options.ts'
+export { MAX_QUEUED_PIECES } from './piece-sender.ts'
+export { Libp2pSwarm } from './swarm.ts'
+export { WIRE_LIMITS } from './wire-limits.ts'

@@ -1,0 +1,121 @@
+import { ShoalError } from '../base/errors.ts'
+import type { ControlChannel } from './control-channel.ts'
+import type { PeerInfo, PeerKey } from './interface.ts'
+import type { Membership } from './membership.ts'
+import type { AboutFrame, ByeReason, Frame, HelloFrame } from './wire.ts'
+import { PROTOCOL_VERSION } from './wire-limits.ts'
+
+/** Who we are, and how to tell who they are. */
+export interface IntroductionContext {
+  readonly self: PeerInfo
+  readonly membership: Membership
+  readonly software: string
+}
+
+/** Refuses a peer: the reason is what it is told, and the label the refusal is counted under. */
+export function refusal(reason: ByeReason, message: string): ShoalError {
+  return new ShoalError('PEER_REFUSED', message, { details: { reason } })
+}
+
+/** The dialler's half: prove, check, tell, be told. Rejects `PEER_REFUSED`, `PEER_PROTOCOL`, `PEER_GONE`, or as the signal says. */
+export async function introduceAsDialler(
+  control: ControlChannel,
+  remote: PeerKey,
+  context: IntroductionContext,
+  signal: AbortSignal,
+  piecesReady: Promise<unknown>,
+): Promise<PeerInfo> {
+  control.send(helloFrame(remote, context))
+  checkHello(await nextFrame(control, signal), remote, context)
+  control.allowLargeFrames()
+  await piecesReady
+  control.send(aboutFrame(context))
+  return checkAbout(await nextFrame(control, signal), remote, context)
+}
+
+/**
+ * The other half, up to knowing who has dialled. The listener speaks last: sending its own aboutFrame() makes the link,
+ * so the dialler cannot say anything before the listener is ready for it.
+ */
+export async function introduceAsListener(
+  control: ControlChannel,
+  remote: PeerKey,
+  context: IntroductionContext,
+  signal: AbortSignal,
+): Promise<PeerInfo> {
+  control.send(helloFrame(remote, context))
+  checkHello(await nextFrame(control, signal), remote, context)
+  control.allowLargeFrames()
+  return checkAbout(await nextFrame(control, signal), remote, context)
+}
+
+export function aboutFrame(context: IntroductionContext): AboutFrame {
+  const { self, membership, software } = context
+  return {
+    frame: 'about',
+    role: self.role,
+    roleProof: self.role === 'cache' ? membership.proveCache(self.key, self.region) : undefined,
+    region: self.region,
+    zone: self.zone,
+    addresses: self.addresses,
+    software,
+  }
+}
+
+function helloFrame(remote: PeerKey, context: IntroductionContext): HelloFrame {
+  const proof = context.membership.proveMember(context.self.key, remote)
+  return { frame: 'hello', version: PROTOCOL_VERSION, proof }
+}
+
+function checkHello(frame: Frame, remote: PeerKey, context: IntroductionContext): void {
+  if (frame.frame !== 'hello') throw unexpected(frame)
+  if (frame.version !== PROTOCOL_VERSION) throw refusal('version', 'the peer speaks another version of the protocol')
+  if (!context.membership.isMember(remote, context.self.key, frame.proof)) {
+    throw refusal('stranger', 'the peer holds no key of this fleet')
+  }
+}
+
+function checkAbout(frame: Frame, remote: PeerKey, context: IntroductionContext): PeerInfo {
+  if (frame.frame !== 'about') throw unexpected(frame)
+  const { role, roleProof, region, zone, addresses } = frame
+  if (role === 'cache' && (roleProof === undefined || !context.membership.isCache(remote, region, roleProof))) {
+    throw refusal('role', 'the peer claims to be a cache and cannot prove it')
+  }
+  return { key: remote, role, region, zone, addresses }
+}
+
+/** What a frame out of turn means. A goodbye says why: some reasons are for good, others pass. */
+function unexpected(frame: Frame): ShoalError {
+  if (frame.frame !== 'bye') return new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
+  const details = { reason: frame.reason, remote: true }
+  const passes = frame.reason === 'full' || frame.reason === 'closing' || frame.reason === 'duplicate'
+  return passes
+    ? new ShoalError('PEER_GONE', 'the peer takes no link just now', { details })
+    : new ShoalError('PEER_REFUSED', `the peer refused: ${frame.reason}`, { details })
+}
+
+/** One frame; what follows it waits. */
+function nextFrame(control: ControlChannel, signal: AbortSignal): Promise<Frame> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const stop = (): void => {
+      signal.removeEventListener('abort', onAbort)
+      control.setReceiver(undefined)
+    }
+    const onAbort = (): void => {
+      stop()
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    control.setReceiver({
+      frame(frame) {
+        stop()
+        resolve(frame)
+      },
+      failed(error) {
+        stop()
+        reject(error)
+      },
+    })
+  })
+}

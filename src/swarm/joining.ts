@@ -1,0 +1,96 @@
+import type { Connection } from '@libp2p/interface'
+import type { Clock } from '../base/clock.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { BanList } from './ban-list.ts'
+import type { ByteChannel } from './byte-channel.ts'
+import type { ControlChannel } from './control-channel.ts'
+import type { PeerInfo } from './interface.ts'
+import type { IntroductionContext } from './introduction.ts'
+import { closeConnection } from './libp2p-host.ts'
+import type { Link } from './link.ts'
+import type { LinkTable } from './link-table.ts'
+import type { SwarmMetrics } from './metrics.ts'
+import type { SwarmLimits } from './options.ts'
+import { BYE_REASONS } from './wire.ts'
+
+/** Everything a proven member's connection is made into a link of. */
+export interface NewLink {
+  readonly peer: PeerInfo
+  readonly direction: 'inbound' | 'outbound'
+  readonly connection: Connection
+  readonly control: ControlChannel
+  readonly pieces: ByteChannel
+}
+
+/** What dialling and listening share of the swarm. */
+export interface Joining {
+  readonly table: LinkTable
+  readonly bans: BanList
+  readonly context: IntroductionContext
+  readonly limits: SwarmLimits
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: SwarmMetrics
+  /** Aborts when the swarm is being disposed. */
+  readonly stopping: AbortSignal
+  /** Makes and announces the link. The peer must have none. */
+  link(parts: NewLink): Link
+}
+
+/** A signal for one handshake: the swarm's end, the connection's, the caller's, or too much time. */
+export function handshakeSignal(
+  joining: Joining,
+  connection: Connection,
+  caller?: AbortSignal,
+): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController()
+  const timer = joining.clock.after(joining.limits.handshakeTimeoutMs, () =>
+    controller.abort(
+      new ShoalError('PEER_REFUSED', 'the peer did not introduce itself in time', { details: { reason: 'timeout' } }),
+    ),
+  )
+  const onClose = (): void =>
+    controller.abort(new ShoalError('PEER_GONE', 'the connection ended before there was a link'))
+  connection.addEventListener('close', onClose)
+  const signals = [controller.signal, joining.stopping, ...(caller === undefined ? [] : [caller])]
+  return {
+    signal: AbortSignal.any(signals),
+    [Symbol.dispose]() {
+      timer[Symbol.dispose]()
+      connection.removeEventListener('close', onClose)
+    },
+  }
+}
+
+/** Ends a connection that became no link: says why if there is a reason to tell, counts, logs, closes. */
+export async function turnAway(
+  joining: Joining,
+  connection: Connection,
+  control: ControlChannel | undefined,
+  error: unknown,
+): Promise<void> {
+  const peer = connection.remotePeer.toString()
+  if (isShoalError(error, 'PEER_REFUSED') && error.details.remote !== true) {
+    const reason = String(error.details.reason)
+    joining.metrics.refused(reason)
+    const fields = { peer, address: connection.remoteAddr.toString(), direction: connection.direction, reason }
+    if (reason === 'duplicate' || reason === 'closing') joining.logger.debug(fields, 'a second link was turned away')
+    else joining.logger.warn(fields, 'a peer was refused')
+    const bye = BYE_REASONS.find((known) => known === reason)
+    if (bye !== undefined) control?.send({ frame: 'bye', reason: bye })
+  } else if (isShoalError(error, 'PEER_PROTOCOL')) {
+    joining.metrics.refused('protocol')
+    joining.logger.warn(
+      { peer, address: connection.remoteAddr.toString(), problem: error.message },
+      'a peer was refused',
+    )
+    control?.close()
+    connection.abort(error)
+    return
+  } else {
+    joining.logger.debug({ peer, problem: errorText(error) }, 'a connection ended before it became a link')
+  }
+  control?.close()
+  await closeConnection(connection)
+}

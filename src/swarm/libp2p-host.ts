@@ -1,0 +1,166 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Libp2p } from 'libp2p'
+import { createLibp2p } from 'libp2p'
+import { errorText, ShoalError } from '../base/errors.ts'
+import type { HostPort } from './address.ts'
+import { hostPortMultiaddr } from './address.ts'
+import type { PeerKey } from './interface.ts'
+import type { SwarmLimits } from './options.ts'
+import { CONTROL_PROTOCOL, PIECES_PROTOCOL } from './wire-limits.ts'
+
+const KIB = 1024
+/** One unreachable address must not use up the time for a peer's others. */
+const ADDRESS_DIAL_TIMEOUT_MS = 2_000
+/** Enough for the bye to leave. */
+const CLOSE_GRACE_MS = 500
+const UNLIMITED = 1_000_000
+
+/** What the host asks and tells. */
+export interface HostEvents {
+  /** Whether another inbound connection may be looked at. */
+  admits(): boolean
+  /** A connection, its peer id proven, before any stream of it. */
+  inbound(connection: Connection): void
+  /** The remote side has opened one of our two streams. */
+  stream(connection: Connection, protocol: string, stream: Stream): void
+}
+
+export interface HostOptions {
+  readonly privateKey: PrivateKey
+  readonly listen: HostPort
+  readonly limits: SwarmLimits
+}
+
+/** libp2p with TCP, noise and yamux, and everything that acts on its own switched off: connections are dialled and kept by us. */
+export class Libp2pHost {
+  readonly key: PeerKey
+  readonly #libp2p: Libp2p
+
+  private constructor(libp2p: Libp2p) {
+    this.#libp2p = libp2p
+    this.key = libp2p.peerId.toString()
+  }
+
+  /** Listens. Throws `CONFIG_INVALID` when the address cannot be bound. */
+  static async start(options: HostOptions, events: HostEvents): Promise<Libp2pHost> {
+    const libp2p = await createLibp2p({ ...libp2pOptions(options, events), start: false })
+    const host = new Libp2pHost(libp2p)
+    libp2p.addEventListener('connection:open', (event) => {
+      if (event.detail.direction === 'inbound') events.inbound(event.detail)
+    })
+    // The peer store remembers for ever; nothing here asks it.
+    libp2p.addEventListener('peer:disconnect', (event) => host.forget(event.detail.toString()))
+    for (const protocol of [CONTROL_PROTOCOL, PIECES_PROTOCOL]) {
+      await libp2p.handle(protocol, (stream, connection) => events.stream(connection, protocol, stream), {
+        maxInboundStreams: 1,
+        maxOutboundStreams: 1,
+      })
+    }
+    try {
+      await libp2p.start()
+    } catch (cause) {
+      await libp2p.stop()
+      throw new ShoalError(
+        'CONFIG_INVALID',
+        `peer.listen: cannot listen on ${options.listen.host} port ${options.listen.port}: ${errorText(cause)}`,
+        { cause },
+      )
+    }
+    return host
+  }
+
+  /** The port the system gave. */
+  get port(): number {
+    const components = this.#libp2p.getMultiaddrs()[0]?.getComponents() ?? []
+    return Number(components.find((component) => component.name === 'tcp')?.value ?? 0)
+  }
+
+  /**
+   * Connects to whoever is at one of the addresses. Rejects `PEER_GONE`, `PEER_REFUSED` when it is this host, or with
+   * the signal's reason.
+   */
+  async dial(addresses: Multiaddr[], signal: AbortSignal): Promise<Connection> {
+    try {
+      // `force`: an inbound connection from the same peer is no answer, its handshake may still fail.
+      return await this.#libp2p.dial(addresses, { signal, force: true })
+    } catch (cause) {
+      signal.throwIfAborted()
+      const causes = cause instanceof AggregateError ? cause.errors : [cause]
+      if (causes.some((error) => error instanceof Error && error.name === 'InvalidPeerIdError')) {
+        throw new ShoalError('PEER_REFUSED', 'that address is this host itself', {
+          details: { reason: 'self' },
+          cause,
+        })
+      }
+      throw new ShoalError('PEER_GONE', 'the peer cannot be reached', { cause })
+    }
+  }
+
+  /** Drops what the library has noted about a peer. */
+  forget(key: PeerKey): void {
+    this.#libp2p.peerStore.delete(peerIdFromString(key)).catch(() => {})
+  }
+
+  async stop(): Promise<void> {
+    await this.#libp2p.stop()
+  }
+}
+
+/** Lets what was written leave, then closes; at the latest after a short grace. */
+export async function closeConnection(connection: Connection): Promise<void> {
+  try {
+    await connection.close({ signal: AbortSignal.timeout(CLOSE_GRACE_MS) })
+  } catch {
+    connection.abort(new Error('the connection did not close in time'))
+  }
+}
+
+function libp2pOptions(options: HostOptions, events: HostEvents): Parameters<typeof createLibp2p>[0] {
+  const { limits } = options
+  return {
+    privateKey: options.privateKey,
+    addresses: { listen: [hostPortMultiaddr(options.listen).toString()] },
+    // A burst comes from hundreds of hosts at once, in tests from one: membership is our filter, not the rate.
+    connectionManager: {
+      maxConnections: limits.maxLinks * 4 + limits.maxHandshakes * 2,
+      maxIncomingPendingConnections: limits.maxHandshakes,
+      inboundConnectionThreshold: UNLIMITED,
+      maxParallelDials: 64,
+      maxDialQueueLength: limits.maxLinks * 4,
+      dialTimeout: limits.dialTimeoutMs,
+      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+      inboundUpgradeTimeout: limits.handshakeTimeoutMs,
+      inboundStreamProtocolNegotiationTimeout: limits.handshakeTimeoutMs,
+      outboundStreamProtocolNegotiationTimeout: limits.handshakeTimeoutMs,
+      connectionCloseTimeout: CLOSE_GRACE_MS,
+      reconnectRetries: 0,
+      resolvers: {},
+    },
+    connectionMonitor: { enabled: false },
+    connectionGater: {
+      denyInboundConnection: () => !events.admits(),
+      filterMultiaddrForPeer: () => false,
+    },
+    transports: [tcp({ backlog: 1024 })],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        maxInboundStreams: 4,
+        maxOutboundStreams: 4,
+        maxEarlyStreams: 4,
+        // Windows start small and grow with the traffic; what may lie unread stays below what resets the stream. Before
+        // the handshake that is little, a live link raises it (StreamChannel).
+        streamOptions: {
+          initialStreamWindowSize: 256 * KIB,
+          maxStreamWindowSize: 4 * KIB * KIB,
+          maxReadBufferLength: 1024 * KIB,
+        },
+      }),
+    ],
+  }
+}

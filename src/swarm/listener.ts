@@ -1,0 +1,99 @@
+import type { Connection, Stream } from '@libp2p/interface'
+import { raceAbort } from '../base/abort.ts'
+import { ShoalError } from '../base/errors.ts'
+import { ControlChannel } from './control-channel.ts'
+import type { Dialler } from './dialler.ts'
+import type { PeerKey } from './interface.ts'
+import { aboutFrame, introduceAsListener, refusal } from './introduction.ts'
+import type { Joining } from './joining.ts'
+import { handshakeSignal, turnAway } from './joining.ts'
+import { StreamChannel } from './stream-channel.ts'
+import { CONTROL_PROTOCOL } from './wire-limits.ts'
+
+/** An inbound connection that is no link yet: its two streams come in whichever order. */
+interface Session {
+  readonly control: PromiseWithResolvers<StreamChannel>
+  readonly pieces: PromiseWithResolvers<StreamChannel>
+}
+
+/** Links that others make to this host. */
+export class Listener {
+  readonly #joining: Joining
+  readonly #dialler: Dialler
+  readonly #sessions = new Map<string, Session>()
+
+  constructor(joining: Joining, dialler: Dialler) {
+    this.#joining = joining
+    this.#dialler = dialler
+  }
+
+  /** Connections that have not become links yet. */
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** Whether there is room for another connection. Asked before a single byte of it is read. */
+  admits(): boolean {
+    const { table, limits, metrics, stopping } = this.#joining
+    if (stopping.aborted) return false
+    if (table.links.size < limits.maxLinks && this.#sessions.size < limits.maxHandshakes) return true
+    metrics.refused('full')
+    return false
+  }
+
+  connected(connection: Connection): void {
+    const session: Session = { control: Promise.withResolvers(), pieces: Promise.withResolvers() }
+    this.#sessions.set(connection.id, session)
+    // Cannot reject: every failure ends as a connection turned away.
+    void this.#welcome(connection, session)
+  }
+
+  /** A stream of an inbound connection. Only the dialler opens streams, and only before the link is made. */
+  opened(connection: Connection, protocol: string, stream: Stream): void {
+    const session = this.#sessions.get(connection.id)
+    if (session === undefined) {
+      stream.abort(new Error('no stream is expected here'))
+      return
+    }
+    const slot = protocol === CONTROL_PROTOCOL ? session.control : session.pieces
+    slot.resolve(new StreamChannel(stream))
+  }
+
+  async #welcome(connection: Connection, session: Session): Promise<void> {
+    const { bans, context } = this.#joining
+    const key = connection.remotePeer.toString()
+    let control: ControlChannel | undefined
+    using limit = handshakeSignal(this.#joining, connection)
+    const { signal } = limit
+    try {
+      control = new ControlChannel(await raceAbort(session.control.promise, signal))
+      control.open()
+      if (bans.has(key)) throw refusal('banned', 'the peer is banned')
+      const peer = await introduceAsListener(control, key, context, signal)
+      const pieces = await raceAbort(session.pieces.promise, signal)
+      if (context.self.key < key) await raceAbort(this.#dialler.settled(key), signal)
+      this.#makeRoom(key)
+      control.send(aboutFrame(context))
+      this.#joining.link({ peer, direction: 'inbound', connection, control, pieces })
+    } catch (error) {
+      await turnAway(this.#joining, connection, control, error)
+    } finally {
+      this.#sessions.delete(connection.id)
+    }
+  }
+
+  /** Throws a refusal when the peer cannot have a link now; ends the one it has if that must be dead. */
+  #makeRoom(key: PeerKey): void {
+    const { table, limits, clock } = this.#joining
+    const existing = table.links.get(key)
+    // A member dials when it has no link. If ours is older than any handshake under way, then the member has lost it;
+    // a younger one may have been made while this connection was already being dialled.
+    if (existing !== undefined) {
+      if (clock.now() - existing.sinceMs < limits.handshakeTimeoutMs) {
+        throw refusal('duplicate', 'there is a link already')
+      }
+      existing.end(new ShoalError('PEER_GONE', 'the peer has made a new link'))
+    }
+    if (table.links.size >= limits.maxLinks) throw refusal('full', 'this host has as many links as it may')
+  }
+}

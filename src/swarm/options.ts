@@ -1,0 +1,61 @@
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/log.ts'
+import type { MetricRegistry } from '../base/metrics.ts'
+import type { FleetKey } from './fleet-key.ts'
+import type { Role, SwarmEvents } from './interface.ts'
+
+/** What bounds a swarm. All optional: the defaults are for real networks. */
+export interface SwarmLimits {
+  /** Links beyond which inbound connections are refused; own dials are refused at twice as many. Default 1024 for a cache, 256 for an agent. */
+  readonly maxLinks: number
+  /** Inbound connections that have not proven membership yet. */
+  readonly maxHandshakes: number
+  /** Calls of one peer being answered at once; more are refused. Also what this host sends ahead of the answers. */
+  readonly maxCalls: number
+  /** From connection to link. */
+  readonly handshakeTimeoutMs: number
+  /** To get a connection, over all addresses of a peer. */
+  readonly dialTimeoutMs: number
+  /** To get an answer. */
+  readonly callTimeoutMs: number
+  /** How often a link that has nothing to say says so; three times as long without a byte ends it. */
+  readonly pingIntervalMs: number
+}
+
+const COMMON_LIMITS = {
+  maxHandshakes: 512,
+  maxCalls: 32,
+  handshakeTimeoutMs: 5_000,
+  dialTimeoutMs: 5_000,
+  callTimeoutMs: 30_000,
+  pingIntervalMs: 5_000,
+}
+
+export const DEFAULT_SWARM_LIMITS: Readonly<Record<Role, SwarmLimits>> = {
+  agent: { maxLinks: 256, ...COMMON_LIMITS },
+  cache: { maxLinks: 1024, ...COMMON_LIMITS },
+}
+
+export interface SwarmOptions {
+  /** `address:port` to listen on; port 0 picks one. Without a fleet key: a loopback address. */
+  readonly listen: string
+  /** `host:port`s others can dial. Default, or when empty: what `listen` says, with the bound port. */
+  readonly announce?: readonly string[] | undefined
+  readonly role: Role
+  readonly region: string
+  readonly zone: string | null
+  /** LOOPBACK_KEY when the host has no key file. */
+  readonly fleetKey: FleetKey
+  /** The file with this host's own key; made on the first start. */
+  readonly identityPath: string
+  /** This program's version, for the other side's logs. */
+  readonly software?: string | undefined
+  readonly limits?: Partial<SwarmLimits> | undefined
+}
+
+export interface SwarmDeps {
+  readonly events: SwarmEvents
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: MetricRegistry
+}

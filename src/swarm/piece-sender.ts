@@ -1,0 +1,87 @@
+import type { ByteChannel } from './byte-channel.ts'
+import { encodePieceHeader, PIECE_HEADER_BYTES } from './piece-frame.ts'
+
+/** Pieces that may wait on one link, the one being sent included. A peer asks for two at a time. */
+export const MAX_QUEUED_PIECES = 16
+
+interface Job {
+  readonly id: number
+  readonly piece: number
+  readonly bytes: Uint8Array
+  readonly signal: AbortSignal
+  readonly settle: (sent: boolean) => void
+}
+
+/** Sends pieces one after another, each in slices, at the pace of the transport. */
+export class PieceSender {
+  readonly #channel: ByteChannel
+  readonly #waiting: Job[] = []
+  #current: Job | undefined
+  #ended = false
+
+  constructor(channel: ByteChannel) {
+    this.#channel = channel
+  }
+
+  get queued(): number {
+    return this.#waiting.length + (this.#current === undefined ? 0 : 1)
+  }
+
+  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    if (this.#ended || signal.aborted || this.queued >= MAX_QUEUED_PIECES) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const onAbort = (): void => {
+        const index = this.#waiting.indexOf(job)
+        if (index < 0) return
+        this.#waiting.splice(index, 1)
+        job.settle(false)
+      }
+      const settle = (sent: boolean): void => {
+        signal.removeEventListener('abort', onAbort)
+        resolve(sent)
+      }
+      const job: Job = { id, piece, bytes, signal, settle }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.push(job)
+      this.#startNext()
+    })
+  }
+
+  /** Every piece not sent answers false. Idempotent. */
+  end(): void {
+    this.#ended = true
+    for (const job of this.#waiting.splice(0)) job.settle(false)
+    this.#current?.settle(false)
+  }
+
+  #startNext(): void {
+    if (this.#current !== undefined || this.#ended) return
+    const job = this.#waiting.shift()
+    if (job === undefined) return
+    this.#current = job
+    // Cannot reject: writing answers, it does not throw.
+    void this.#sendWhole(job).then((sent) => {
+      this.#current = undefined
+      job.settle(sent)
+      this.#startNext()
+    })
+  }
+
+  async #sendWhole(job: Job): Promise<boolean> {
+    const { bytes } = job
+    const step = this.#channel.sliceBytes
+    let offset = Math.min(step - PIECE_HEADER_BYTES, bytes.length)
+    // Header and first bytes in one write: one record less on the wire.
+    const first = Buffer.allocUnsafe(PIECE_HEADER_BYTES + offset)
+    encodePieceHeader({ id: job.id, piece: job.piece, length: bytes.length }, first)
+    first.set(bytes.subarray(0, offset), PIECE_HEADER_BYTES)
+    let free = this.#channel.write(first)
+    while (offset < bytes.length) {
+      if (!free && !(await this.#channel.drained())) return false
+      const end = Math.min(offset + step, bytes.length)
+      free = this.#channel.write(bytes.subarray(offset, end))
+      offset = end
+    }
+    return free || (await this.#channel.drained())
+  }
+}

@@ -1,0 +1,111 @@
+import type { Stream, StreamMessageEvent } from '@libp2p/interface'
+import type { ByteChannel, ByteReceiver } from './byte-channel.ts'
+
+/** A noise record holds 65519 bytes of plaintext and yamux puts 12 in front: so much fills exactly one record. */
+const RECORD_BYTES = 65_519 - 12
+/** How much a live link's reader may leave unread. It leaves nothing: this only has to exceed the yamux window. */
+const OPEN_READ_BUFFER_BYTES = 8 * 1024 * 1024
+
+/**
+ * A libp2p stream as a byte channel. Uses 'message' events, because iterating over a stream has no back-pressure, and
+ * its own waiting for 'drain', because the library's `onDrain()` answers at once from the second time on.
+ */
+export class StreamChannel implements ByteChannel {
+  readonly sliceBytes = RECORD_BYTES
+  readonly #stream: Stream
+  #receiver: ByteReceiver | undefined
+  #waiting: ((open: boolean) => void)[] = []
+  #closed = false
+
+  constructor(stream: Stream) {
+    this.#stream = stream
+    stream.addEventListener('drain', this.#onProgress)
+    stream.addEventListener('idle', this.#onProgress)
+    stream.addEventListener('close', this.#onClose)
+    stream.addEventListener('remoteCloseWrite', this.#onClose)
+  }
+
+  get pendingBytes(): number {
+    return this.#stream.writeBufferLength
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#closed) return false
+    try {
+      return this.#stream.send(bytes)
+    } catch {
+      // Closed under us; the close event says the rest.
+      return false
+    }
+  }
+
+  drained(): Promise<boolean> {
+    if (this.#closed) return Promise.resolve(false)
+    if (this.#idle()) return Promise.resolve(true)
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  open(receiver: ByteReceiver): void {
+    this.#receiver = receiver
+    if (this.#closed) {
+      receiver.closed()
+      return
+    }
+    this.#stream.maxReadBufferLength = OPEN_READ_BUFFER_BYTES
+    this.#stream.addEventListener('message', this.#onMessage)
+    // Both may have happened before anyone listened.
+    if (this.#stream.status !== 'open' || this.#stream.remoteWriteStatus === 'closed') this.#onClose()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#end()
+    this.#stream.abort(new Error('the link has ended'))
+  }
+
+  /**
+   * Whether the transport is done with what was written. The layers below encrypt as they take, except while they are
+   * saturated; so either nothing was ever refused, or a drain has passed through all of them since.
+   */
+  #idle(): boolean {
+    return !this.#stream.writableNeedsDrain && this.#stream.writeBufferLength === 0
+  }
+
+  readonly #onMessage = (event: StreamMessageEvent): void => {
+    const { data } = event
+    for (const chunk of data instanceof Uint8Array ? [data] : data) {
+      if (this.#closed) return
+      this.#receiver?.data(chunk)
+    }
+  }
+
+  // On 'drain' every layer resumes in a microtask, the lowest first; ours, queued last, sees what they have achieved.
+  readonly #onProgress = (): void => {
+    if (this.#waiting.length > 0) queueMicrotask(() => this.#settle())
+  }
+
+  #settle(): void {
+    if (this.#closed || this.#waiting.length === 0 || !this.#idle()) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve(true)
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#closed) return
+    this.#end()
+    this.#receiver?.closed()
+  }
+
+  #end(): void {
+    this.#closed = true
+    this.#stream.removeEventListener('message', this.#onMessage)
+    this.#stream.removeEventListener('drain', this.#onProgress)
+    this.#stream.removeEventListener('idle', this.#onProgress)
+    this.#stream.removeEventListener('close', this.#onClose)
+    this.#stream.removeEventListener('remoteCloseWrite', this.#onClose)
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve(false)
+  }
+}

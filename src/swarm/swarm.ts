@@ -1,0 +1,277 @@
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import { ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { SingleFlight } from '../base/single-flight.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { HostPort } from './address.ts'
+import {
+  hostPortMultiaddr,
+  isLoopbackHost,
+  MAX_ADDRESSES,
+  parseAnnounced,
+  parseHostPort,
+  parseListenAddress,
+  reachableAddresses,
+} from './address.ts'
+import { BanList } from './ban-list.ts'
+import { Dialler } from './dialler.ts'
+import { isLoopbackKey } from './fleet-key.ts'
+import { FramedPieceChannel } from './framed-piece-channel.ts'
+import { loadIdentity } from './identity.ts'
+import type { HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
+import type { Joining, NewLink } from './joining.ts'
+import { closeConnection, Libp2pHost } from './libp2p-host.ts'
+import { Link } from './link.ts'
+import { LinkTable } from './link-table.ts'
+import { Listener } from './listener.ts'
+import { Membership } from './membership.ts'
+import type { SwarmMetrics } from './metrics.ts'
+import { swarmMetrics } from './metrics.ts'
+import type { SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
+import { DEFAULT_SWARM_LIMITS } from './options.ts'
+
+/** Links say goodbye within this; then the sockets are cut. */
+const STOP_GRACE_MS = 1_500
+
+interface SwarmParts {
+  readonly options: SwarmOptions
+  readonly deps: SwarmDeps
+  readonly limits: SwarmLimits
+  readonly membership: Membership
+}
+
+/** The links of this host, over libp2p: TCP, noise for identity and encryption, yamux for the two streams of a link. */
+export class Libp2pSwarm implements Swarm {
+  readonly vouch: ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array) | undefined
+  readonly #membership: Membership
+  readonly #events: SwarmEvents
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #limits: SwarmLimits
+  readonly #loopbackOnly: boolean
+  readonly #table = new LinkTable()
+  readonly #bans: BanList
+  readonly #metrics: SwarmMetrics
+  readonly #stopping = new AbortController()
+  readonly #flights = new SingleFlight<Link>()
+  #self: PeerInfo
+  #host: Libp2pHost | undefined
+  #dialler: Dialler | undefined
+  #listener: Listener | undefined
+  #disposal: Promise<void> | undefined
+
+  private constructor(parts: SwarmParts) {
+    const { options, deps, limits, membership } = parts
+    this.#membership = membership
+    this.#events = deps.events
+    this.#clock = deps.clock
+    this.#logger = deps.logger
+    this.#limits = limits
+    this.#loopbackOnly = isLoopbackKey(options.fleetKey)
+    this.#bans = new BanList(deps.clock)
+    this.#metrics = swarmMetrics(deps.metrics, () => ({
+      links: this.#table.links.values(),
+      handshakes: this.#listener?.size ?? 0,
+      banned: this.#bans.size,
+    }))
+    this.#self = { key: '', role: options.role, region: options.region, zone: options.zone, addresses: [] }
+    this.vouch = membership.canVouch
+      ? (blob, size, first, hashes) => membership.vouch(blob, size, first, hashes)!
+      : undefined
+  }
+
+  /**
+   * Loads or makes this host's identity and listens. Throws `CONFIG_INVALID` naming the key or file: a bad or taken
+   * address, an address off loopback without a fleet key, a cache without the fleet's cache key.
+   */
+  static async start(options: SwarmOptions, deps: SwarmDeps): Promise<Libp2pSwarm> {
+    const listen = parseListenAddress(options.listen)
+    const announce = parseAnnounced(options.announce ?? [])
+    checkKey(options, listen)
+    const limits = { ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }
+    const membership = new Membership(options.fleetKey)
+    const privateKey = await loadIdentity(options.identityPath)
+    const swarm = new Libp2pSwarm({ options, deps, limits, membership })
+    const host = await Libp2pHost.start(
+      { privateKey, listen, limits },
+      {
+        admits: () => swarm.#listener?.admits() ?? false,
+        inbound: (connection) => swarm.#listener?.connected(connection),
+        stream: (connection, protocol, stream) => swarm.#listener?.opened(connection, protocol, stream),
+      },
+    )
+    const addresses = announce.length > 0 ? announce : reachableAddresses({ host: listen.host, port: host.port })
+    swarm.#begin(host, { ...swarm.#self, key: host.key, addresses }, options.software ?? 'shoal')
+    return swarm
+  }
+
+  get self(): PeerInfo {
+    return this.#self
+  }
+
+  get links(): ReadonlyMap<PeerKey, PeerLink> {
+    return this.#table.links
+  }
+
+  async connect(peer: PeerAddress, signal: AbortSignal): Promise<PeerLink> {
+    signal.throwIfAborted()
+    if (peer.key === this.#self.key) throw refusedDial('self', 'that peer is this host itself')
+    if (this.#bans.has(peer.key)) throw refusedDial('banned', 'the peer is banned')
+    const existing = this.#table.links.get(peer.key)
+    if (existing !== undefined) return existing
+    const addresses = peer.addresses.slice(0, MAX_ADDRESSES).map((address) => this.#diallable(address))
+    const known = addresses
+      .filter((address) => address !== undefined)
+      .map((address) => peerMultiaddr(address, peer.key))
+    if (known.length === 0) throw new ShoalError('PEER_GONE', 'the peer has no address that can be dialled')
+    return await this.#flights.run(
+      `peer ${peer.key}`,
+      (flight) => this.#ready().dialPeer(peer.key, known, AbortSignal.any([flight, this.#stopping.signal])),
+      signal,
+    )
+  }
+
+  async connectAddress(address: string, signal: AbortSignal): Promise<PeerLink> {
+    signal.throwIfAborted()
+    const place = this.#diallable(address)
+    if (place === undefined) throw refusedDial('other', `${address.slice(0, 300)} cannot be dialled from this host`)
+    if (this.#self.addresses.includes(address)) throw refusedDial('self', 'that address is this host itself')
+    const existing = this.#table.at(address)
+    if (existing !== undefined) return existing
+    const link = await this.#flights.run(
+      `address ${address}`,
+      (flight) => this.#ready().dialAddress(hostPortMultiaddr(place), AbortSignal.any([flight, this.#stopping.signal])),
+      signal,
+    )
+    this.#table.learn(address, link.peer.key)
+    return link
+  }
+
+  ban(peer: PeerKey, ms: number, reason: string): void {
+    this.#bans.add(peer, ms)
+    this.#logger.warn({ peer, ms, reason }, 'a peer was banned')
+    this.#table.links.get(peer)?.close(`banned: ${reason}`)
+  }
+
+  vouched(blob: Digest, size: number, run: HashRun): boolean {
+    const { first, hashes, signature } = run
+    return signature !== undefined && this.#membership.vouched(blob, size, first, hashes, signature)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#stop()
+    return this.#disposal
+  }
+
+  #begin(host: Libp2pHost, self: PeerInfo, software: string): void {
+    this.#self = self
+    const joining: Joining = {
+      table: this.#table,
+      bans: this.#bans,
+      context: { self, membership: this.#membership, software },
+      limits: this.#limits,
+      clock: this.#clock,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      stopping: this.#stopping.signal,
+      link: (parts) => this.#link(parts),
+    }
+    this.#host = host
+    this.#dialler = new Dialler(joining, host)
+    this.#listener = new Listener(joining, this.#dialler)
+  }
+
+  #ready(): Dialler {
+    this.#stopping.signal.throwIfAborted()
+    if (this.#table.links.size >= this.#limits.maxLinks * 2) {
+      throw new ShoalError('UNAVAILABLE', 'this host has as many links as it may')
+    }
+    return this.#dialler!
+  }
+
+  #diallable(address: string): HostPort | undefined {
+    const place = parseHostPort(address)
+    return place === undefined || (this.#loopbackOnly && !isLoopbackHost(place.host)) ? undefined : place
+  }
+
+  #link(parts: NewLink): Link {
+    const { peer, direction, control, connection } = parts
+    const pieces = new FramedPieceChannel(parts.pieces)
+    const link = new Link(
+      { peer, direction, control, pieces },
+      {
+        events: this.#events,
+        clock: this.#clock,
+        logger: this.#logger,
+        limits: this.#limits,
+        callRefused: () => this.#metrics.refused('calls'),
+        ended: (ended, error) => {
+          this.#unlink(ended, error)
+          if (error.code === 'PEER_PROTOCOL') connection.abort(error)
+          else void closeConnection(connection)
+        },
+      },
+    )
+    this.#table.add(link)
+    this.#logger.debug({ peer: peer.key, role: peer.role, direction }, 'linked')
+    this.#tell('linked', link)
+    link.start()
+    return link
+  }
+
+  #unlink(link: Link, error: ShoalError): void {
+    this.#table.remove(link)
+    const fields = { peer: link.peer.key, problem: error.message, ...error.details }
+    if (error.code === 'PEER_PROTOCOL') {
+      this.#metrics.refused('protocol')
+      this.#logger.warn(fields, 'a peer broke the protocol')
+    } else {
+      this.#logger.debug(fields, 'unlinked')
+    }
+    this.#tell('unlinked', link)
+  }
+
+  #tell(event: 'linked' | 'unlinked', link: Link): void {
+    try {
+      this.#events[event](link)
+    } catch (error) {
+      this.#logger.error({ event, err: error }, 'a swarm event handler failed')
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const reason = new ShoalError('PEER_GONE', 'this host is stopping')
+    this.#stopping.abort(reason)
+    for (const link of [...this.#table.links.values()]) link.end(reason)
+    const stopped = this.#host?.stop().catch((error: unknown) => {
+      this.#logger.warn({ err: error }, 'libp2p did not stop cleanly')
+    })
+    await Promise.race([stopped, sleep(this.#clock, STOP_GRACE_MS)])
+  }
+}
+
+function checkKey(options: SwarmOptions, listen: HostPort): void {
+  if (isLoopbackKey(options.fleetKey) && !isLoopbackHost(listen.host)) {
+    throw new ShoalError(
+      'CONFIG_INVALID',
+      `peer.listen: ${options.listen} needs fleet.keyFile; without a fleet key this host listens on loopback only`,
+    )
+  }
+  if (options.role === 'cache' && options.fleetKey.kind !== 'cache') {
+    throw new ShoalError('CONFIG_INVALID', 'fleet.keyFile: role "cache" needs the cache key; this is an agent key')
+  }
+}
+
+function peerMultiaddr(address: HostPort, key: PeerKey): Multiaddr {
+  try {
+    return hostPortMultiaddr(address).encapsulate(`/p2p/${key}`)
+  } catch (cause) {
+    throw new ShoalError('PEER_GONE', 'that is no peer id', { cause })
+  }
+}
+
+function refusedDial(reason: string, message: string): ShoalError {
+  return new ShoalError('PEER_REFUSED', message, { details: { reason } })
+}

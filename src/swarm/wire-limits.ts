@@ -1,0 +1,31 @@
+import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
+import { MAX_PIECE_BYTES } from '../piece/piece-layout.ts'
+
+/** The version both sides of a link must speak. Raised when an old node would misread a new one. */
+export const PROTOCOL_VERSION = 1
+export const CONTROL_PROTOCOL = '/shoal/control/1'
+export const PIECES_PROTOCOL = '/shoal/pieces/1'
+
+/** A manifest of the largest size, and what stands around it. */
+export const MAX_FRAME_BYTES = 5 * 1024 * 1024
+/** Before a peer has proven anything it may not make us hold more than this. */
+export const MAX_HANDSHAKE_FRAME_BYTES = 8 * 1024
+
+/** What bounds every array, string and byte string of a frame. */
+export const WIRE_LIMITS = {
+  bitsBytes: 32 * 1024,
+  pieces: 32 * 1024 * 8,
+  haves: 4096,
+  runs: 4096,
+  hashesBytes: 4 * 1024 * 1024,
+  peers: 64,
+  addresses: 8,
+  text: 512,
+  name: 255,
+  tags: 10_000,
+  inlineBytes: MAX_PIECE_BYTES,
+  manifestBytes: MAX_MANIFEST_BYTES,
+} as const
+
+/** The largest piece a piece channel carries. */
+export const MAX_WIRE_PIECE_BYTES = MAX_PIECE_BYTES

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import type { CallArguments, CallName, CallResults, ControlMessage } from './interface.ts'
+import { WIRE_LIMITS } from './wire-limits.ts'
+import {
+  bytes,
+  digest,
+  hashRuns,
+  peerKey,
+  peers,
+  pieceIndex,
+  repository,
+  sizeBytes,
+  tag,
+  tagOrDigest,
+  text,
+  u32,
+  upstream,
+} from './wire-types.ts'
+
+const bits = bytes(WIRE_LIMITS.bitsBytes)
+const name = z.string().max(WIRE_LIMITS.name)
+
+/** Every one-way message. Unknown keys are dropped, so that a later version may add some. */
+export const controlMessage: z.ZodType<ControlMessage> = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('bitfield'), blob: digest, size: sizeBytes, bits, queue: u32 }),
+  z.object({ type: z.literal('have'), blob: digest, pieces: z.array(pieceIndex).max(WIRE_LIMITS.haves), queue: u32 }),
+  z.object({ type: z.literal('hashes'), blob: digest, size: sizeBytes, runs: hashRuns }),
+  z.object({ type: z.literal('request'), id: u32, blob: digest, piece: pieceIndex }),
+  z.object({ type: z.literal('want'), id: u32, blob: digest, wanted: bits }),
+  z.object({ type: z.literal('cancel'), id: u32 }),
+  z.object({ type: z.literal('busy'), id: u32, queue: u32 }),
+  z.object({ type: z.literal('peers'), blob: digest, peers }),
+  z.object({ type: z.literal('leave'), blob: digest }),
+  z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
+])
+
+const place = { upstream, repository }
+
+/** What may be asked, by name. */
+export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[N]> } = {
+  join: z.object({ ...place, digest, size: sizeBytes.optional(), have: bits }),
+  manifest: z.object({ ...place, target: tagOrDigest }),
+  stat: z.object({ ...place, digest }),
+  tags: z.object({ ...place, limit: z.int().min(0).max(WIRE_LIMITS.tags).optional(), after: text.optional() }),
+  referrers: z.object({ ...place, digest, artifactType: name.optional() }),
+  invalidate: z.object({ ...place, tag }),
+}
+
+const refusal = z.object({
+  kind: z.literal('refused'),
+  reason: z.enum(['unknown', 'denied', 'unavailable']),
+  message: text,
+})
+const document = bytes(WIRE_LIMITS.manifestBytes)
+
+/** What may be answered, by the name of the call. */
+export const callResults: { readonly [N in CallName]: z.ZodType<CallResults[N]> } = {
+  join: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('inline'), bytes: bytes(WIRE_LIMITS.inlineBytes) }),
+    z.object({ kind: z.literal('swarm'), size: sizeBytes, peers, runs: hashRuns, members: u32 }),
+    refusal,
+  ]),
+  manifest: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('manifest'),
+      digest,
+      mediaType: name,
+      bytes: document,
+      stale: z.boolean(),
+      ageMs: z.number().min(0),
+    }),
+    refusal,
+  ]),
+  stat: z.discriminatedUnion('kind', [z.object({ kind: z.literal('stat'), size: sizeBytes }), refusal]),
+  tags: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('tags'), tags: z.array(tag).max(WIRE_LIMITS.tags), more: z.boolean() }),
+    refusal,
+  ]),
+  referrers: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('referrers'), bytes: document, filtered: z.boolean() }),
+    refusal,
+  ]),
+  invalidate: z.discriminatedUnion('kind', [z.object({ kind: z.literal('done') }), refusal]),
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import { parseDigest } from '../oci/digest.ts'
+import type { TagOrDigest } from '../oci/reference.ts'
+import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
+import { parseHostPort } from './address.ts'
+import { WIRE_LIMITS } from './wire-limits.ts'
+
+const HASH_BYTES = 32
+const PEER_KEY = /^[1-9A-HJ-NP-Za-km-z]{8,64}$/
+
+export const u32 = z.int().min(0).max(0xffff_ffff)
+export const sizeBytes = z.int().min(0)
+export const pieceIndex = z
+  .int()
+  .min(0)
+  .max(WIRE_LIMITS.pieces - 1)
+
+export function bytes(maxBytes: number): z.ZodType<Uint8Array> {
+  return z.instanceof(Uint8Array).refine((value) => value.length <= maxBytes, 'too many bytes')
+}
+
+/** Free text: shown to people at most, never interpreted. */
+export const text = z.string().max(WIRE_LIMITS.text)
+
+/** A region, a zone, a version: printable and short. */
+export const label = z.string().regex(/^[\x21-\x7e]{1,128}$/)
+
+export const digest = z
+  .string()
+  .max(WIRE_LIMITS.name)
+  .transform((value, context) => {
+    const parsed = parseDigest(value)
+    if (parsed === undefined) context.addIssue({ code: 'custom', message: 'not a digest' })
+    return parsed ?? z.NEVER
+  })
+
+export const upstream = z.string().refine(isRegistryHost, 'not a registry host')
+export const repository = z.string().refine(isRepositoryName, 'not a repository name')
+export const tag = z.string().refine(isTag, 'not a tag')
+
+export const tagOrDigest: z.ZodType<TagOrDigest> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('tag'), tag }),
+  z.object({ kind: z.literal('digest'), digest }),
+])
+
+export const peerKey = z.string().regex(PEER_KEY)
+export const hostPort = z
+  .string()
+  .max(WIRE_LIMITS.text)
+  .refine((value) => parseHostPort(value) !== undefined, 'not a host:port')
+export const addresses = z.array(hostPort).max(WIRE_LIMITS.addresses)
+export const peers = z.array(z.object({ key: peerKey, addresses })).max(WIRE_LIMITS.peers)
+
+export const hashRuns = z
+  .array(
+    z.object({
+      first: pieceIndex,
+      hashes: bytes(WIRE_LIMITS.hashesBytes).refine((value) => value.length % HASH_BYTES === 0, 'not whole hashes'),
+      signature: z
+        .instanceof(Uint8Array)
+        .refine((value) => value.length === 64, 'not a signature')
+        .optional(),
+    }),
+  )
+  .max(WIRE_LIMITS.runs)

@@ -1,0 +1,155 @@
+import { sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import { errorText } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { PeerLink, Swarm } from '../swarm/index.ts'
+
+const RETRY_FIRST_MS = 250
+const RETRY_MOST_MS = 10_000
+const DIAL_TIMEOUT_MS = 4_000
+/** How often the addresses behind a name are looked up again. */
+const RESOLVE_EVERY_MS = 30_000
+/** More addresses behind one name are ignored. */
+const MAX_ADDRESSES = 64
+
+export interface DialerDeps {
+  readonly swarm: Pick<Swarm, 'connectAddress' | 'links'>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** All addresses of a host name. */
+  readonly lookup: (name: string) => Promise<string[]>
+}
+
+/** Which addresses a configured cache stands for, and what became of dialling each. */
+export interface DialedCache {
+  readonly address: string
+  readonly key: string | undefined
+  readonly state: 'linked' | 'dialling' | 'unreachable'
+}
+
+interface Target {
+  key: string | undefined
+  state: DialedCache['state']
+  readonly stop: AbortController
+}
+
+/**
+ * Keeps a link to every configured cache address: dials, dials again with growing waits when the link ends, and
+ * follows names (`dns:host:port`) as their addresses change. A host is not told apart from itself by address: when a
+ * cache finds its own name among the addresses, the swarm refuses that dial and the address is left alone.
+ */
+export class CacheDialer {
+  readonly #deps: DialerDeps
+  readonly #targets = new Map<string, Target>()
+  readonly #stop = new AbortController()
+  readonly #loops = new Set<Promise<void>>()
+  /** Resolves when every address has been tried once: before that, "no cache answers" is not known. */
+  readonly #settled = Promise.withResolvers<void>()
+  #untried = 0
+
+  constructor(deps: DialerDeps) {
+    this.#deps = deps
+  }
+
+  get settled(): Promise<void> {
+    return this.#settled.promise
+  }
+
+  caches(): DialedCache[] {
+    return [...this.#targets].map(([address, { key, state }]) => ({ address, key, state }))
+  }
+
+  /** Peers reached through the configured addresses. */
+  keys(): string[] {
+    return [...this.#targets.values()].flatMap((target) => (target.key === undefined ? [] : [target.key]))
+  }
+
+  start(addresses: readonly string[]): void {
+    this.#untried = addresses.length
+    if (addresses.length === 0) this.#settled.resolve()
+    for (const address of addresses) {
+      if (address.startsWith('dns:')) this.#own(this.#follow(address.slice('dns:'.length)))
+      else this.#add(address, () => this.#tried())
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new DOMException('stopping', 'AbortError'))
+    for (const target of this.#targets.values()) target.stop.abort(this.#stop.signal.reason)
+    await Promise.allSettled(this.#loops)
+  }
+
+  #tried(): void {
+    if (--this.#untried === 0) this.#settled.resolve()
+  }
+
+  #own(loop: Promise<void>): void {
+    // a loop ends only by the stop signal; anything else has been handled inside
+    const owned = loop.catch(() => {}).finally(() => this.#loops.delete(owned))
+    this.#loops.add(owned)
+  }
+
+  async #follow(nameAndPort: string): Promise<void> {
+    const colon = nameAndPort.lastIndexOf(':')
+    const name = nameAndPort.slice(0, colon)
+    const port = nameAndPort.slice(colon + 1)
+    let mine = new Set<string>()
+    for (let first = true; !this.#stop.signal.aborted; first = false) {
+      try {
+        const found = (await this.#deps.lookup(name)).slice(0, MAX_ADDRESSES)
+        const wanted = new Set(found.map((ip) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)))
+        for (const gone of mine) if (!wanted.has(gone)) this.#remove(gone)
+        const firstTry = Promise.all(
+          [...wanted].map((address) => new Promise<void>((done) => this.#add(address, done))),
+        )
+        mine = wanted
+        if (first) firstTry.then(() => this.#tried())
+      } catch (error) {
+        this.#deps.logger.warn({ name, err: errorText(error) }, "cannot resolve the caches' name")
+        if (first) this.#tried()
+      }
+      await sleep(this.#deps.clock, RESOLVE_EVERY_MS, this.#stop.signal)
+    }
+  }
+
+  #add(address: string, tried: () => void): void {
+    if (this.#targets.has(address)) return tried()
+    const target: Target = { key: undefined, state: 'dialling', stop: new AbortController() }
+    this.#targets.set(address, target)
+    this.#own(this.#keep(address, target, tried))
+  }
+
+  #remove(address: string): void {
+    this.#targets.get(address)?.stop.abort(new DOMException('no longer listed', 'AbortError'))
+    this.#targets.delete(address)
+  }
+
+  async #keep(address: string, target: Target, tried: () => void): Promise<void> {
+    const { clock, logger, swarm } = this.#deps
+    const signal = AbortSignal.any([target.stop.signal, this.#stop.signal])
+    let waitMs = RETRY_FIRST_MS
+    while (!signal.aborted) {
+      try {
+        const dial = AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
+        const link = await swarm.connectAddress(address, dial)
+        target.key = link.peer.key
+        target.state = 'linked'
+        waitMs = RETRY_FIRST_MS
+        tried()
+        await this.#untilGone(link, signal)
+      } catch (error) {
+        if (target.state !== 'unreachable') logger.warn({ address, err: errorText(error) }, 'cache not reachable')
+        target.state = 'unreachable'
+        tried()
+      }
+      await sleep(clock, waitMs, signal)
+      waitMs = Math.min(RETRY_MOST_MS, waitMs * 2)
+      if (target.state === 'linked') target.state = 'dialling'
+    }
+  }
+
+  /** Polls the link table: simpler than a second subscription, and a second's delay costs nothing here. */
+  async #untilGone(link: PeerLink, signal: AbortSignal): Promise<void> {
+    while (this.#deps.swarm.links.get(link.peer.key) !== undefined) await sleep(this.#deps.clock, 500, signal)
+  }
+}

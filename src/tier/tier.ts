@@ -1,0 +1,239 @@
+import { raceAbort, sleep } from '../base/abort.ts'
+import { errorText, isShoalError } from '../base/errors.ts'
+import { rankHomes } from '../scheduler/index.ts'
+import type { CallArguments, CallName, CallRefusal, CallResults, PeerLink, Swarm } from '../swarm/index.ts'
+import type { DialedCache, DialerDeps } from './cache-dialer.ts'
+import { CacheDialer } from './cache-dialer.ts'
+
+export interface TierOptions {
+  /** Addresses of this region's caches (`host:port`, `dns:name:port`); empty = this host is its own tier. */
+  readonly caches: readonly string[]
+  /** Tiers above, nearest first. */
+  readonly parents: readonly { readonly region: string; readonly caches: readonly string[] }[]
+  /** How long a host waits for a cache to come back before it and its neighbours take turns at the origin. */
+  readonly graceMs: number
+}
+
+export interface TierDeps extends DialerDeps {
+  readonly swarm: Swarm
+}
+
+/** Whom to ask for a key: this host itself, or a linked one. */
+export type Home = { readonly kind: 'self' } | { readonly kind: 'link'; readonly link: PeerLink }
+
+/** A question to a home, by the name of its call. */
+export interface Question<N extends CallName> {
+  readonly name: N
+  readonly args: CallArguments[N]
+}
+
+export interface Asked<N extends CallName> {
+  /** Who answered; undefined when nobody could and `answer` is the last refusal. */
+  readonly link: PeerLink | undefined
+  readonly answer: CallResults[N]
+}
+
+/** A home that takes longer is passed over: the runtime behind the door must have headers within ten seconds. */
+const ASK_TIMEOUT_MS = 5_000
+/** How long a cache that stalled or misbehaved is not ranked. */
+const SUSPECT_MS = 30_000
+
+/**
+ * Who is home for a key, in this region and in those above. Homes are found by rendezvous hashing over the caches that
+ * are linked right now, so all hosts that see the same caches agree without asking anybody.
+ *
+ * When no cache of the region is linked and the grace is over, the region's hosts stand in for them: the highest-ranked
+ * among this host and its linked neighbours acts as the key's home. It takes turns at the origin for the others, who
+ * would otherwise all go there at once.
+ */
+export class Tier {
+  readonly #options: TierOptions
+  readonly #deps: TierDeps
+  readonly #dialer: CacheDialer
+  readonly #parentDialers: readonly { readonly region: string; readonly dialer: CacheDialer }[]
+  readonly #suspects = new Map<string, number>()
+  readonly #stop = new AbortController()
+  #lastCacheAt: number
+  #closed: Promise<void> | undefined
+
+  constructor(options: TierOptions, deps: TierDeps) {
+    this.#options = options
+    this.#deps = deps
+    this.#dialer = new CacheDialer(deps)
+    this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
+    this.#lastCacheAt = deps.clock.now()
+  }
+
+  static start(options: TierOptions, deps: TierDeps): Tier {
+    const tier = new Tier(options, deps)
+    tier.#dialer.start(options.caches)
+    for (const [i, { dialer }] of tier.#parentDialers.entries()) dialer.start(options.parents[i]?.caches ?? [])
+    return tier
+  }
+
+  /** True once it is known whether a cache answers, or that none is configured. */
+  async settled(signal: AbortSignal): Promise<void> {
+    const dialled = Promise.all([this.#dialer.settled, ...this.#parentDialers.map(({ dialer }) => dialer.settled)])
+    await raceAbort(
+      dialled.then(() => {}),
+      signal,
+    )
+  }
+
+  /** Linked caches of this region that may be homes, this host included if it is one. */
+  #caches(): string[] {
+    const { swarm, clock } = this.#deps
+    const now = clock.now()
+    const keys: string[] = swarm.self.role === 'cache' ? [swarm.self.key] : []
+    if (this.#options.caches.length === 0 && swarm.self.role !== 'cache') return keys
+    for (const { peer } of swarm.links.values()) {
+      const suspect = (this.#suspects.get(peer.key) ?? 0) > now
+      if (peer.role === 'cache' && peer.region === swarm.self.region && !suspect) keys.push(peer.key)
+    }
+    return keys
+  }
+
+  /** Whether this host's region has no cache and its hosts stand in for one. */
+  get acting(): boolean {
+    return this.#options.caches.length > 0 && this.#caches().length === 0
+  }
+
+  /** The homes of `key`, best first; never empty. Caches while one is linked, else this host and its neighbours. */
+  homes(key: string): Home[] {
+    const { swarm } = this.#deps
+    const caches = this.#caches()
+    if (caches.length > 0) return this.#asHomes(rankHomes(key, caches))
+    if (this.#options.caches.length === 0) return [{ kind: 'self' }]
+    const near = [...swarm.links.values()].filter(
+      ({ peer }) => peer.role === 'agent' && peer.region === swarm.self.region,
+    )
+    return this.#asHomes(rankHomes(key, [swarm.self.key, ...near.map(({ peer }) => peer.key)]))
+  }
+
+  /** The homes of `key` once the grace for a lost tier is over: waits only while no cache is linked. */
+  async homesAfterGrace(key: string, signal: AbortSignal): Promise<Home[]> {
+    if (this.acting) await raceAbort(this.#dialer.settled, signal)
+    while (this.acting) {
+      const left = this.#lastCacheAt + this.#options.graceMs - this.#deps.clock.now()
+      if (left <= 0) break
+      await sleep(this.#deps.clock, Math.min(left, 100), AbortSignal.any([signal, this.#stop.signal]))
+    }
+    return this.homes(key)
+  }
+
+  /** The homes of `key` in the regions above that can be asked now, nearest region first. */
+  parents(key: string): PeerLink[] {
+    const { swarm, clock } = this.#deps
+    return this.#parentDialers.flatMap(({ region }) => {
+      const linked = [...swarm.links.values()].filter(
+        ({ peer }) =>
+          peer.role === 'cache' && peer.region === region && (this.#suspects.get(peer.key) ?? 0) <= clock.now(),
+      )
+      const byKey = new Map(linked.map((link) => [link.peer.key, link]))
+      return rankHomes(key, [...byKey.keys()]).map((peer) => byKey.get(peer)!)
+    })
+  }
+
+  /**
+   * Asks the homes of `key` by rank; a home that cannot be reached or cannot help is passed over for its stand-in.
+   * Undefined when this host turns out to be the home itself.
+   */
+  async askHomes<N extends CallName>(
+    key: string,
+    question: Question<N>,
+    signal: AbortSignal,
+  ): Promise<Asked<N> | undefined> {
+    const tried = new Set<string>()
+    let refused: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'no cache of this region answers' }
+    for (;;) {
+      const homes = await this.homesAfterGrace(key, signal)
+      const home = homes.find((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
+      if (home === undefined) return { link: undefined, answer: refused }
+      if (home.kind === 'self') return undefined
+      tried.add(home.link.peer.key)
+      const answer = await this.#ask(home.link, question, signal)
+      if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
+      if (answer?.kind === 'refused') refused = answer
+    }
+  }
+
+  /** Asks the homes of `key` in the regions above, nearest first. Undefined when none of them can help. */
+  async askParents<N extends CallName>(
+    key: string,
+    question: Question<N>,
+    signal: AbortSignal,
+  ): Promise<Asked<N> | undefined> {
+    for (const link of this.parents(key)) {
+      const answer = await this.#ask(link, question, signal)
+      if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
+    }
+    return undefined
+  }
+
+  /** Undefined when the peer does not answer; one that is linked and silent is suspected. */
+  async #ask<N extends CallName>(
+    link: PeerLink,
+    question: Question<N>,
+    signal: AbortSignal,
+  ): Promise<CallResults[N] | undefined> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])
+    try {
+      return await link.call(question.name, question.args, limit)
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#deps.logger.warn(
+        { peer: link.peer.key, call: question.name, err: errorText(error) },
+        'a home does not answer',
+      )
+      if (!isShoalError(error, 'PEER_GONE')) this.suspect(link.peer.key)
+      return undefined
+    }
+  }
+
+  /** A link ended: if it was the last cache, the grace starts now. */
+  unlinked(link: PeerLink): void {
+    if (link.peer.role === 'cache') this.#lastCacheAt = this.#deps.clock.now()
+  }
+
+  /** Leaves a cache out of the ranking for a while: it accepts and does not deliver. */
+  suspect(key: string): void {
+    const now = this.#deps.clock.now()
+    for (const [peer, until] of this.#suspects) if (until <= now) this.#suspects.delete(peer)
+    this.#suspects.set(key, now + SUSPECT_MS)
+  }
+
+  status(): {
+    state: 'own' | 'linked' | 'acting'
+    caches: DialedCache[]
+    parents: (DialedCache & { region: string })[]
+  } {
+    return {
+      state: this.#options.caches.length === 0 ? 'own' : this.acting ? 'acting' : 'linked',
+      caches: this.#dialer.caches(),
+      parents: this.#parentDialers.flatMap(({ region, dialer }) =>
+        dialer.caches().map((cache) => ({ region, ...cache })),
+      ),
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= (async () => {
+      this.#stop.abort(new DOMException('stopping', 'AbortError'))
+      await Promise.all([this.#dialer.stop(), ...this.#parentDialers.map(({ dialer }) => dialer.stop())])
+    })()
+    return this.#closed
+  }
+
+  #asHomes(keys: string[]): Home[] {
+    const { swarm } = this.#deps
+    return keys.flatMap((key): Home[] => {
+      if (key === swarm.self.key) return [{ kind: 'self' }]
+      const link = swarm.links.get(key)
+      return link === undefined ? [] : [{ kind: 'link', link }]
+    })
+  }
+}
+
+function isUnavailable(answer: CallResults[CallName]): answer is CallRefusal {
+  return answer.kind === 'refused' && answer.reason === 'unavailable'
+}

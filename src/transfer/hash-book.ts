@@ -1,0 +1,140 @@
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { HashRun } from '../swarm/index.ts'
+
+export const HASH_BYTES = 32
+
+/**
+ * Why a piece's hash is believed. A peer's word is enough to keep a piece, never to show it to a
+ * runtime; a vouched or own hash is; the proof of the whole digest stands above all and is kept by the transfer.
+ */
+type Trust = 'word' | 'vouched' | 'own'
+
+const RANK: Readonly<Record<Trust, number>> = { word: 1, vouched: 2, own: 3 }
+
+interface Entry {
+  readonly hash: Uint8Array
+  readonly trust: Trust
+}
+
+export type Signer = (first: number, hashes: Uint8Array) => Uint8Array
+
+/** The piece hashes of one blob: where each comes from, and how they are handed on. */
+export class HashBook {
+  readonly #layout: PieceLayout
+  readonly #entries: (Entry | undefined)[]
+  /** Vouched runs as received, to pass on with their signatures. */
+  #received: HashRun[] = []
+
+  constructor(layout: PieceLayout) {
+    this.#layout = layout
+    this.#entries = new Array(layout.count)
+  }
+
+  hash(piece: number): Uint8Array | undefined {
+    return this.#entries[piece]?.hash
+  }
+
+  /** Whether the piece's bytes may go to a runtime before the whole digest is proven. */
+  trusted(piece: number): boolean {
+    const entry = this.#entries[piece]
+    return entry !== undefined && entry.trust !== 'word'
+  }
+
+  /** Whether a mismatch proves that the sender of the bytes lied, rather than the sender of the hash. */
+  vouched(piece: number): boolean {
+    return this.#entries[piece]?.trust === 'vouched'
+  }
+
+  /** This host read the piece from the origin itself. */
+  setOwn(piece: number, hash: Uint8Array): void {
+    this.#put(piece, { hash, trust: 'own' })
+  }
+
+  /**
+   * Takes a run in; out-of-range runs are ignored. Answers the pieces whose hash was known otherwise before and less
+   * trusted: what is on disk for them is wrong.
+   */
+  addRun(
+    run: HashRun,
+    vouched: boolean,
+  ): { readonly first: number; readonly count: number; readonly overruled: number[] } {
+    const count = run.hashes.length / HASH_BYTES
+    const overruled: number[] = []
+    if (!Number.isInteger(count) || run.first + count > this.#layout.count) return { first: 0, count: 0, overruled }
+    for (let i = 0; i < count; i++) {
+      const piece = run.first + i
+      const hash = run.hashes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)
+      const before = this.#entries[piece]?.hash
+      if (!this.#put(piece, { hash, trust: vouched ? 'vouched' : 'word' })) continue
+      if (before !== undefined && !sameBytes(before, hash)) overruled.push(piece)
+    }
+    if (vouched) this.#remember(run)
+    return { first: run.first, count, overruled }
+  }
+
+  /**
+   * What to hand to others, for the pieces of `have` if given. With a signer: as few runs as possible, signed anew.
+   * Without: the vouched runs as they came, and if there are none, this host's own word.
+   */
+  runs(have: ReadonlyBitfield | undefined, sign: Signer | undefined): HashRun[] {
+    if (sign === undefined && this.#received.length > 0) return this.#received
+    const runs: HashRun[] = []
+    for (let first = 0; first < this.#layout.count; first++) {
+      let end = first
+      while (end < this.#layout.count && this.#handable(end, have)) end++
+      if (end === first) continue
+      runs.push(this.run(first, end - first, sign))
+      first = end
+    }
+    return runs
+  }
+
+  /** One run over pieces that all have a hash. */
+  run(first: number, count: number, sign: Signer | undefined): HashRun {
+    const hashes = new Uint8Array(count * HASH_BYTES)
+    for (let i = 0; i < count; i++)
+      hashes.set(this.#entries[first + i]?.hash ?? new Uint8Array(HASH_BYTES), i * HASH_BYTES)
+    return sign === undefined ? { first, hashes } : { first, hashes, signature: sign(first, hashes) }
+  }
+
+  /** The whole digest is proven: so is every hash. */
+  proven(): void {
+    for (const [piece, entry] of this.#entries.entries()) {
+      if (entry !== undefined) this.#entries[piece] = { hash: entry.hash, trust: 'own' }
+    }
+  }
+
+  clear(): void {
+    this.#entries.fill(undefined)
+    this.#received = []
+  }
+
+  #handable(piece: number, have: ReadonlyBitfield | undefined): boolean {
+    return this.trusted(piece) && (have === undefined || have.has(piece))
+  }
+
+  #put(piece: number, entry: Entry): boolean {
+    const before = this.#entries[piece]
+    if (before !== undefined && RANK[before.trust] > RANK[entry.trust]) return false
+    this.#entries[piece] = entry
+    return true
+  }
+
+  /** Keeps a received run unless what is kept already covers it: the list stays shorter than the blob's pieces. */
+  #remember(run: HashRun): void {
+    const end = (r: HashRun): number => r.first + r.hashes.length / HASH_BYTES
+    if (this.#received.some((r) => r.first <= run.first && end(r) >= end(run) && sameRun(r, run))) return
+    this.#received = this.#received.filter((r) => r.first < run.first || end(r) > end(run))
+    this.#received.push(run)
+  }
+}
+
+function sameRun(outer: HashRun, inner: HashRun): boolean {
+  const offset = (inner.first - outer.first) * HASH_BYTES
+  return sameBytes(outer.hashes.subarray(offset, offset + inner.hashes.length), inner.hashes)
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

@@ -1,0 +1,16 @@
+/*
+ * Moving blobs: the schedulers' decisions carried out with real links, origins and files.
+ *
+ *   transfers.ts      the room's face: open, join, messages of peers
+ *   engine.ts         runs transfers: proof, other ways, ends (active.ts: the books of one)
+ *   transfer.ts       one blob on its way: pieces, proof, who waits (hash-book.ts, prefix-digest.ts)
+ *   router.ts         homes, tiers above, origin: whom to ask
+ *   leecher-port.ts, seeder-port.ts, origin-port.ts   drive the schedulers with links and origins
+ *   neighbourhood.ts  what neighbours tell each other; home-desk.ts: what a home tells its members
+ *   memory-partial.ts a blob that cannot be stored; small-blob.ts: one that needs no swarm
+ */
+
+export type { TransferDeps } from './engine.ts'
+export type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
+export type { Opened, OpenRequest, TransferView } from './transfers.ts'
+export { Transfers } from './transfers.ts'

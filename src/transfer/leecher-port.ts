@@ -1,0 +1,240 @@
+import type { Clock } from '../base/clock.ts'
+import { errorText, isShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { RateLimiter } from '../base/rate-limiter.ts'
+import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from '../scheduler/index.ts'
+import { Leecher } from '../scheduler/index.ts'
+import type { PeerLink, PieceSink } from '../swarm/index.ts'
+import { sameBytes } from './hash-book.ts'
+import type { TransferMetrics } from './metrics.ts'
+import type { LinkNumbers } from './numbering.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
+import type { Transfer } from './transfer.ts'
+import { sha256Of } from './transfer.ts'
+
+/** How long a piece that came before its hash waits for it: both travel on streams of their own. */
+const HASH_WAIT_MS = 5_000
+
+export interface LeecherPortDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: TransferMetrics
+  readonly links: LinkNumbers
+  readonly buffers: PieceBuffers
+  readonly download: RateLimiter
+  readonly transfer: (blob: number) => Transfer | undefined
+  /** Effects that are not about one link. */
+  readonly elsewhere: (effect: LeecherEffect) => void
+  /** A piece is kept. */
+  readonly stored: (transfer: Transfer, piece: number) => void
+  /** Bytes that do not match a vouched hash: the sender lied. */
+  readonly caught: (transfer: Transfer, piece: number, link: PeerLink) => void
+  /** The disk failed; the transfer cannot go on. */
+  readonly broken: (transfer: Transfer, error: unknown) => void
+}
+
+interface Asked {
+  readonly link: PeerLink
+  readonly transfer: Transfer
+  readonly kind: SourceKind
+  readonly abort: AbortController
+}
+
+/** Drives the leecher with real links: sends what it asks for, verifies what comes, tells it what happened. */
+export class LeecherPort {
+  readonly #deps: LeecherPortDeps
+  readonly #leecher: Leecher
+  readonly #asked = new Map<number, Asked>()
+  readonly #kinds = new Map<string, SourceKind>()
+  readonly #queue: LeecherEvent[] = []
+  #draining = false
+
+  constructor(options: LeecherOptions, deps: LeecherPortDeps) {
+    this.#deps = deps
+    this.#leecher = new Leecher(options)
+  }
+
+  /** Feeds one event and carries out what follows from it. Safe to call from within an effect. */
+  drive(event: LeecherEvent): void {
+    this.#queue.push(event)
+    if (this.#draining) return
+    this.#draining = true
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        const effects: LeecherEffect[] = []
+        this.#leecher.on(next, this.#deps.clock.now(), effects)
+        for (const effect of effects) this.#run(effect)
+      }
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  /** Makes a link a source of a blob. */
+  join(transfer: Transfer, link: PeerLink, kind: SourceKind, distance: number): void {
+    const source = this.#deps.links.number(link)
+    this.#kinds.set(`${source} ${transfer.blob}`, kind)
+    this.drive({ type: 'sourceJoined', source, blob: transfer.blob, kind, distance })
+  }
+
+  /** A link's number as a source. */
+  sourceOf(link: PeerLink): number {
+    return this.#deps.links.number(link)
+  }
+
+  /** The kind of source a link is for a blob, if it is one. */
+  kindOf(transfer: Transfer, link: PeerLink): SourceKind | undefined {
+    return this.#kinds.get(`${this.#deps.links.find(link)} ${transfer.blob}`)
+  }
+
+  sourceCount(transfer: Transfer, kind: SourceKind): number {
+    let count = 0
+    for (const [key, known] of this.#kinds) if (known === kind && key.endsWith(` ${transfer.blob}`)) count++
+    return count
+  }
+
+  leave(transfer: Transfer, link: PeerLink): void {
+    const source = this.#deps.links.find(link)
+    if (source === undefined) return
+    this.#kinds.delete(`${source} ${transfer.blob}`)
+    this.drive({ type: 'sourceLeft', source, blob: transfer.blob })
+  }
+
+  removeBlob(transfer: Transfer): void {
+    for (const key of [...this.#kinds.keys()]) if (key.endsWith(` ${transfer.blob}`)) this.#kinds.delete(key)
+    this.drive({ type: 'blobRemoved', blob: transfer.blob })
+  }
+
+  unlinked(link: PeerLink): void {
+    const source = this.#deps.links.find(link)
+    if (source === undefined) return
+    for (const key of [...this.#kinds.keys()]) if (key.startsWith(`${source} `)) this.#kinds.delete(key)
+    this.drive({ type: 'sourceLeft', source, blob: undefined })
+  }
+
+  /** The peer will not send what `id` asked for now. */
+  busy(link: PeerLink, id: number, queue: number): void {
+    if (this.#asked.get(id)?.link !== link) return
+    this.#drop(id)
+    this.drive({ type: 'failed', id, reason: 'busy', queue })
+  }
+
+  #run(effect: LeecherEffect): void {
+    switch (effect.type) {
+      case 'request': {
+        const transfer = this.#deps.transfer(effect.blob)
+        const link = this.#deps.links.key(effect.source)
+        if (transfer === undefined || link === undefined) return
+        const { id, piece } = effect
+        this.#ask(id, link, transfer, piece, () => link.send({ type: 'request', id, blob: transfer.digest, piece }))
+        return
+      }
+      case 'want': {
+        const transfer = this.#deps.transfer(effect.blob)
+        const link = this.#deps.links.key(effect.source)
+        if (transfer === undefined || link === undefined) return
+        const { id } = effect
+        const wanted = effect.wanted.toBytes()
+        const send = (): void => link.send({ type: 'want', id, blob: transfer.digest, wanted })
+        if (this.#asked.has(id)) send()
+        else this.#ask(id, link, transfer, undefined, send)
+        return
+      }
+      case 'cancel': {
+        const asked = this.#asked.get(effect.id)
+        this.#drop(effect.id)
+        asked?.link.send({ type: 'cancel', id: effect.id })
+        return
+      }
+      default:
+        this.#deps.elsewhere(effect)
+    }
+  }
+
+  #ask(id: number, link: PeerLink, transfer: Transfer, piece: number | undefined, send: () => void): void {
+    const kind = this.kindOf(transfer, link) ?? 'peer'
+    const asked: Asked = { link, transfer, kind, abort: new AbortController() }
+    this.#asked.set(id, asked)
+    link.expect(id, this.#sink(id, asked, piece))
+    const { download } = this.#deps
+    if (download.bytesPerSec === 0) send()
+    else download.take(transfer.layout.pieceSize, asked.abort.signal).then(send, () => {})
+  }
+
+  #drop(id: number): void {
+    const asked = this.#asked.get(id)
+    if (asked === undefined) return
+    this.#asked.delete(id)
+    asked.abort.abort()
+    asked.link.forget(id)
+  }
+
+  #sink(id: number, asked: Asked, piece: number | undefined): PieceSink {
+    const { transfer } = asked
+    const { layout } = transfer
+    let arriving = -1
+    let buffer: Uint8Array<ArrayBuffer> | undefined
+    return {
+      begin: (begun, length) => {
+        const expected = piece === undefined ? begun < layout.count : begun === piece
+        if (!expected || length !== layout.length(begun)) return undefined
+        arriving = begun
+        buffer = this.#deps.buffers.take(layout.pieceSize, length)
+        this.drive({ type: 'began', id, piece: begun })
+        return buffer
+      },
+      progress: () => this.drive({ type: 'progress', id }),
+      end: () => {
+        if (buffer === undefined) return
+        asked.link.forget(id)
+        void this.#arrived(id, asked, arriving, buffer)
+      },
+    }
+  }
+
+  /** Never rejects. */
+  async #arrived(id: number, asked: Asked, piece: number, buffer: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { transfer, link, kind } = asked
+    this.#deps.metrics.received(transfer, kind, buffer.length)
+    this.#deps.metrics.traffic(link).received += buffer.length
+    try {
+      if (transfer.partial.have.has(piece)) {
+        this.#deps.metrics.rejected('duplicate')
+        this.#finish(id, { type: 'failed', id, reason: 'lost', queue: 0 })
+        return
+      }
+      await this.#hashKnown(transfer, piece)
+      const sha256 = sha256Of(buffer)
+      const expected = transfer.book.hash(piece)
+      if (expected === undefined || !sameBytes(sha256, expected)) {
+        this.#deps.metrics.rejected(expected === undefined ? 'no_hash' : 'wrong_bytes')
+        const lied = expected !== undefined && transfer.book.vouched(piece)
+        this.#finish(id, { type: 'failed', id, reason: 'corrupt', queue: 0 })
+        if (lied) this.#deps.caught(transfer, piece, link)
+        return
+      }
+      await transfer.store(piece, buffer, sha256)
+      this.#finish(id, { type: 'stored', blob: transfer.blob, piece, id })
+      this.#deps.stored(transfer, piece)
+    } catch (error) {
+      this.#finish(id, { type: 'failed', id, reason: 'lost', queue: 0 })
+      if (!transfer.signal.aborted) this.#deps.broken(transfer, error)
+      else if (!isShoalError(error)) this.#deps.logger.debug({ err: errorText(error) }, 'a piece came too late')
+    } finally {
+      this.#deps.buffers.give(buffer)
+    }
+  }
+
+  async #hashKnown(transfer: Transfer, piece: number): Promise<void> {
+    if (transfer.book.hash(piece) !== undefined) return
+    const deadline = this.#deps.clock.now() + HASH_WAIT_MS
+    while (transfer.book.hash(piece) === undefined && this.#deps.clock.now() < deadline) {
+      if (!(await transfer.nextChange(deadline - this.#deps.clock.now()))) return
+    }
+  }
+
+  #finish(id: number, event: LeecherEvent): void {
+    this.#asked.delete(id)
+    this.drive(event)
+  }
+}

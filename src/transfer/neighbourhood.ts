@@ -1,0 +1,180 @@
+import type { Clock } from '../base/clock.ts'
+import { errorText } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { Bitfield } from '../piece/bitfield.ts'
+import type { ControlMessage, HashRun, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import type { Active } from './active.ts'
+import { Batches, runsOf } from './batches.ts'
+import type { Signer } from './hash-book.ts'
+import type { HomeDesk } from './home-desk.ts'
+import type { LeecherPort } from './leecher-port.ts'
+import type { SeederPort } from './seeder-port.ts'
+
+/** Haves are told at once in effect, yet not one by one: a lag of one piece time costs 2 %. */
+const HAVE_BATCH_MS = 10
+const HAVE_BATCH_PIECES = 8
+/** A home signs the hashes of new pieces in runs: a signature per piece would cost more than the pieces. */
+const HASH_BATCH_MS = 20
+const HASH_BATCH_PIECES = 32
+/** Neighbours of one blob that are accepted in all; more than 16 slow a swarm down. */
+const MAX_NEIGHBOURS = 16
+const MEET_TIMEOUT_MS = 4_000
+/** How much farther a host in another zone is, in pieces waiting in its queue. */
+const OTHER_ZONE_DISTANCE = 3
+
+type Message<T extends ControlMessage['type']> = Extract<ControlMessage, { type: T }>
+
+export interface NeighbourhoodDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly swarm: Swarm
+  readonly leecher: LeecherPort
+  readonly seeder: SeederPort
+  readonly desk: HomeDesk
+  readonly signer: (active: Active) => Signer | undefined
+}
+
+/** What neighbours tell each other about the blobs they share: who has which pieces, and what their hashes are. */
+export class Neighbourhood {
+  readonly #deps: NeighbourhoodDeps
+  readonly #haves: Batches<Active>
+  readonly #hashes: Batches<Active>
+
+  constructor(deps: NeighbourhoodDeps) {
+    this.#deps = deps
+    this.#haves = new Batches(deps.clock, HAVE_BATCH_MS, HAVE_BATCH_PIECES, (active, pieces) => {
+      const have = { type: 'have', blob: active.transfer.digest, pieces, queue: deps.seeder.queueLength } as const
+      for (const link of active.told) link.send(have)
+    })
+    this.#hashes = new Batches(deps.clock, HASH_BATCH_MS, HASH_BATCH_PIECES, (active, pieces) => {
+      const { book, digest, layout } = active.transfer
+      const sign = deps.signer(active)
+      const runs = runsOf(pieces).map(({ first, count }) => book.run(first, count, sign))
+      deps.desk.tell(digest, layout.size, runs)
+    })
+  }
+
+  /** Dials the peers a home introduced and tells them what this host has. */
+  meet(active: Active, peers: readonly PeerAddress[]): void {
+    const { swarm, logger } = this.#deps
+    for (const peer of peers) {
+      if (peer.key === swarm.self.key || active.told.size >= MAX_NEIGHBOURS) continue
+      const signal = AbortSignal.any([active.transfer.signal, AbortSignal.timeout(MEET_TIMEOUT_MS)])
+      swarm.connect(peer, signal).then(
+        (link) => this.#introduce(active, link),
+        (error: unknown) => logger.debug({ peer: peer.key, err: errorText(error) }, 'a neighbour is not reachable'),
+      )
+    }
+  }
+
+  /** A piece is kept: neighbours hear of it, and if this host is home, its members get the hash. */
+  stored(active: Active, piece: number): void {
+    if (!active.shared) return
+    if (active.told.size > 0) this.#haves.add(active, piece)
+    if (this.#deps.desk.members(active.transfer.digest).length > 0) this.#hashes.add(active, piece)
+  }
+
+  /** Sends what still waits to be told. */
+  flush(active: Active): void {
+    this.#haves.flush(active)
+    this.#hashes.flush(active)
+  }
+
+  forget(active: Active): void {
+    this.#haves.drop(active)
+    this.#hashes.drop(active)
+    active.told.clear()
+  }
+
+  /** Tells every neighbour that this host is out of the blob's swarm. */
+  leave(active: Active): void {
+    for (const link of active.told) link.send({ type: 'leave', blob: active.transfer.digest })
+    this.forget(active)
+  }
+
+  /** A peer says what it has. Answers in kind, unless it has been told already. */
+  bitfield(active: Active | undefined, link: PeerLink, message: Message<'bitfield'>): void {
+    if (active === undefined) {
+      this.#answerComplete(link, message)
+      return
+    }
+    const { layout } = active.transfer
+    const bits = message.size === layout.size ? Bitfield.fromBytes(layout.count, message.bits) : undefined
+    if (bits === undefined || link === active.home || !active.shared) return
+    if (this.#deps.leecher.sourceCount(active.transfer, 'peer') >= MAX_NEIGHBOURS && !active.told.has(link)) return
+    this.#introduce(active, link)
+    const source = this.#join(active, link)
+    this.#deps.leecher.drive({ type: 'sourceBits', source, blob: active.transfer.blob, bits, queue: message.queue })
+  }
+
+  have(active: Active | undefined, link: PeerLink, message: Message<'have'>): void {
+    if (active === undefined || this.#deps.leecher.kindOf(active.transfer, link) !== 'peer') return
+    const pieces = message.pieces.filter((piece) => piece < active.transfer.layout.count)
+    const source = this.#deps.leecher.sourceOf(link)
+    this.#deps.leecher.drive({ type: 'sourceHas', source, blob: active.transfer.blob, pieces, queue: message.queue })
+  }
+
+  /**
+   * Takes piece hashes in: vouched ones from anybody, a peer's word only from the transfer's home. What they prove
+   * wrong on disk is dropped.
+   */
+  hashes(active: Active, link: PeerLink | undefined, runs: readonly HashRun[]): void {
+    const { transfer } = active
+    const { digest, layout, book } = transfer
+    for (const run of runs) {
+      const vouched = this.#deps.swarm.vouched(digest, layout.size, run)
+      if (!vouched && link !== active.home) continue
+      const { first, count, overruled } = book.addRun(run, vouched)
+      if (overruled.length > 0) {
+        const wrong = overruled.filter((piece) => transfer.partial.have.has(piece))
+        transfer.partial.drop(wrong).catch((error: unknown) => {
+          this.#deps.logger.error({ digest, err: errorText(error) }, 'cannot drop overruled pieces')
+        })
+        this.#deps.leecher.drive({ type: 'dropped', blob: transfer.blob, pieces: wrong })
+      }
+      this.#deps.leecher.drive({ type: 'hashesKnown', blob: transfer.blob, first, count })
+    }
+    transfer.changed()
+  }
+
+  #introduce(active: Active, link: PeerLink): void {
+    const { transfer } = active
+    if (transfer.signal.aborted || active.told.has(link) || link === active.home) return
+    active.told.add(link)
+    this.#join(active, link)
+    const { digest, layout, partial, book } = transfer
+    const runs = book.runs(undefined, undefined)
+    if (runs.some((run) => run.signature !== undefined))
+      link.send({ type: 'hashes', blob: digest, size: layout.size, runs })
+    const queue = this.#deps.seeder.queueLength
+    link.send({ type: 'bitfield', blob: digest, size: layout.size, bits: partial.have.toBytes(), queue })
+  }
+
+  #join(active: Active, link: PeerLink): number {
+    const { leecher, swarm } = this.#deps
+    if (leecher.kindOf(active.transfer, link) === undefined) {
+      const near = link.peer.zone === swarm.self.zone
+      leecher.join(active.transfer, link, 'peer', near ? 0 : OTHER_ZONE_DISTANCE)
+    }
+    return leecher.sourceOf(link)
+  }
+
+  #answerComplete(link: PeerLink, { blob, size, bits }: Message<'bitfield'>): void {
+    this.#deps.seeder.have(blob).then(
+      (have) => {
+        if (have === undefined) link.send({ type: 'leave', blob })
+        else if (isMissingSome(bits, have.length)) {
+          link.send({ type: 'bitfield', blob, size, bits: have.toBytes(), queue: this.#deps.seeder.queueLength })
+        }
+      },
+      (error: unknown) =>
+        this.#deps.logger.warn({ digest: blob, err: errorText(error) }, 'cannot open a blob for a peer'),
+    )
+  }
+}
+
+/** Two complete peers have nothing to tell each other: without this they would answer one another for ever. */
+function isMissingSome(bits: Uint8Array, count: number): boolean {
+  const field = Bitfield.fromBytes(count, bits)
+  return field !== undefined && !field.complete
+}

@@ -1,0 +1,242 @@
+import type { Clock } from '../base/clock.ts'
+import { errorText } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { RateLimiter } from '../base/rate-limiter.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+import { Bitfield } from '../piece/bitfield.ts'
+import { PieceLayout } from '../piece/piece-layout.ts'
+import type { SeederEffect, SeederEvent, SeederOptions } from '../scheduler/index.ts'
+import { Seeder } from '../scheduler/index.ts'
+import type { BlobStore, StoredBlob } from '../store/index.ts'
+import type { PeerLink } from '../swarm/index.ts'
+import type { TransferMetrics } from './metrics.ts'
+import type { BlobNumbers, LinkNumbers } from './numbering.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
+import type { Transfer } from './transfer.ts'
+
+/** A complete blob nobody asked for during this time is closed, and may be evicted again. */
+const IDLE_MS = 60_000
+const SWEEP_EVERY_MS = 10_000
+
+export interface SeederPortDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: TransferMetrics
+  readonly store: BlobStore
+  readonly blobs: BlobNumbers
+  readonly links: LinkNumbers
+  readonly buffers: PieceBuffers
+  readonly upload: RateLimiter
+}
+
+type ReadInto = (target: Uint8Array, offset: number) => Promise<void>
+
+interface Served {
+  readonly blob: number
+  readonly layout: PieceLayout
+  readonly have: ReadonlyBitfield
+  readInto: ReadInto
+  /** The handle behind `readInto` when the blob is complete. */
+  stored: StoredBlob | undefined
+  usedAt: number
+}
+
+/** Drives the seeder: opens what peers ask for, reads and sends the pieces it chose, closes what lies idle. */
+export class SeederPort {
+  readonly #deps: SeederPortDeps
+  readonly #seeder: Seeder
+  readonly #served = new Map<Digest, Served>()
+  readonly #opening = new Map<Digest, Promise<Served | undefined>>()
+  readonly #sends = new Map<string, AbortController>()
+  readonly #tasks = new Set<Promise<void>>()
+  #sweptAt = 0
+
+  constructor(options: SeederOptions, deps: SeederPortDeps) {
+    this.#deps = deps
+    this.#seeder = new Seeder(options)
+  }
+
+  get queueLength(): number {
+    return this.#seeder.queueLength
+  }
+
+  /** Serves a blob that is still arriving. */
+  offer(transfer: Transfer): void {
+    this.#serve(transfer.digest, {
+      blob: transfer.blob,
+      layout: transfer.layout,
+      have: transfer.partial.have,
+      readInto: (target, offset) => transfer.partial.readInto(target, offset),
+      stored: undefined,
+      usedAt: this.#deps.clock.now(),
+    })
+  }
+
+  /** The blob is complete: from now on it is read from the store. */
+  async completed(digest: Digest): Promise<void> {
+    const served = this.#served.get(digest)
+    const stored = served === undefined ? undefined : await this.#deps.store.open(digest)
+    if (stored === undefined) return
+    if (served === undefined || this.#served.get(digest) !== served) return stored[Symbol.asyncDispose]()
+    served.stored = stored
+    served.readInto = (target, offset) => stored.readInto(target, offset)
+  }
+
+  /** Stops serving a blob; who waits for it is told to look elsewhere. */
+  withdraw(digest: Digest): void {
+    const served = this.#served.get(digest)
+    if (served === undefined) return
+    this.#served.delete(digest)
+    this.#run((out) => this.#seeder.removeBlob(served.blob, out))
+    if (served.stored !== undefined) this.#own(Promise.resolve(served.stored[Symbol.asyncDispose]()))
+  }
+
+  /** More pieces of a blob can be served. */
+  available(transfer: Transfer): void {
+    this.#drive({ type: 'available', blob: transfer.blob })
+  }
+
+  /** What this host can serve of a blob; opens it if it is complete on disk. */
+  async have(digest: Digest): Promise<ReadonlyBitfield | undefined> {
+    return (await this.#find(digest))?.have
+  }
+
+  request(link: PeerLink, id: number, digest: Digest, piece: number): void {
+    this.#ask(link, id, digest, (served, peer) => ({ type: 'request', peer, id, blob: served.blob, piece }))
+  }
+
+  want(link: PeerLink, id: number, digest: Digest, bits: Uint8Array): void {
+    this.#ask(link, id, digest, (served, peer) => {
+      const wanted = Bitfield.fromBytes(served.layout.count, bits)
+      return wanted === undefined ? undefined : { type: 'want', peer, id, blob: served.blob, wanted }
+    })
+  }
+
+  cancel(link: PeerLink, id: number): void {
+    const peer = this.#deps.links.find(link)
+    if (peer === undefined) return
+    this.#sends.get(`${peer} ${id}`)?.abort()
+    this.#drive({ type: 'cancel', peer, id })
+  }
+
+  unlinked(link: PeerLink): void {
+    const peer = this.#deps.links.find(link)
+    if (peer !== undefined) this.#drive({ type: 'peerGone', peer })
+  }
+
+  tick(): void {
+    const now = this.#deps.clock.now()
+    if (now - this.#sweptAt < SWEEP_EVERY_MS) return
+    this.#sweptAt = now
+    for (const [digest, served] of this.#served) {
+      if (served.stored !== undefined && now - served.usedAt > IDLE_MS) this.withdraw(digest)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const send of this.#sends.values()) send.abort()
+    for (const digest of [...this.#served.keys()]) this.withdraw(digest)
+    while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
+  }
+
+  #serve(digest: Digest, served: Served): void {
+    this.withdraw(digest)
+    this.#served.set(digest, served)
+    this.#seeder.addBlob(served.blob, served.have)
+  }
+
+  #ask(
+    link: PeerLink,
+    id: number,
+    digest: Digest,
+    toEvent: (served: Served, peer: number) => SeederEvent | undefined,
+  ): void {
+    const refuse = (): void => link.send({ type: 'busy', id, queue: this.#seeder.queueLength })
+    const accept = (served: Served | undefined): void => {
+      const event = served === undefined ? undefined : toEvent(served, this.#deps.links.number(link))
+      if (served === undefined || event === undefined) return refuse()
+      served.usedAt = this.#deps.clock.now()
+      this.#drive(event)
+    }
+    const served = this.#served.get(digest)
+    if (served !== undefined) accept(served)
+    else this.#own(this.#find(digest).then(accept, refuse))
+  }
+
+  #find(digest: Digest): Promise<Served | undefined> {
+    const served = this.#served.get(digest)
+    if (served !== undefined) return Promise.resolve(served)
+    const opening = this.#opening.get(digest) ?? this.#openStored(digest).finally(() => this.#opening.delete(digest))
+    this.#opening.set(digest, opening)
+    return opening
+  }
+
+  async #openStored(digest: Digest): Promise<Served | undefined> {
+    const stored = await this.#deps.store.open(digest)
+    if (stored === undefined) return undefined
+    const meanwhile = this.#served.get(digest)
+    if (meanwhile !== undefined) {
+      await stored[Symbol.asyncDispose]()
+      return meanwhile
+    }
+    const layout = new PieceLayout(digest, stored.size)
+    const served: Served = {
+      blob: this.#deps.blobs.number(digest),
+      layout,
+      have: Bitfield.full(layout.count),
+      readInto: (target, offset) => stored.readInto(target, offset),
+      stored,
+      usedAt: this.#deps.clock.now(),
+    }
+    this.#serve(digest, served)
+    return served
+  }
+
+  #drive(event: SeederEvent): void {
+    this.#run((out) => this.#seeder.on(event, out))
+  }
+
+  #run(decide: (out: SeederEffect[]) => void): void {
+    const effects: SeederEffect[] = []
+    decide(effects)
+    for (const effect of effects) {
+      if (effect.type === 'send') this.#own(this.#send(effect))
+      else this.#deps.links.key(effect.peer)?.send({ type: 'busy', id: effect.id, queue: effect.queue })
+    }
+  }
+
+  async #send({ peer, id, blob, piece }: Extract<SeederEffect, { type: 'send' }>): Promise<void> {
+    const link = this.#deps.links.key(peer)
+    const digest = this.#deps.blobs.key(blob)
+    const served = digest === undefined ? undefined : this.#served.get(digest)
+    let ok = false
+    if (link !== undefined && served !== undefined) {
+      const abort = new AbortController()
+      this.#sends.set(`${peer} ${id}`, abort)
+      const bytes = this.#deps.buffers.take(served.layout.pieceSize, served.layout.length(piece))
+      try {
+        await served.readInto(bytes, served.layout.range(piece).start)
+        await this.#deps.upload.take(bytes.length, abort.signal)
+        ok = await link.sendPiece(id, piece, bytes, abort.signal)
+        if (ok) this.#deps.metrics.sent(link, bytes.length)
+      } catch (error) {
+        if (!abort.signal.aborted)
+          this.#deps.logger.warn({ digest, piece, err: errorText(error) }, 'cannot read a piece to send')
+      } finally {
+        this.#deps.buffers.give(bytes)
+        this.#sends.delete(`${peer} ${id}`)
+      }
+      if (!ok) link.send({ type: 'busy', id, queue: this.#seeder.queueLength })
+    }
+    this.#drive({ type: 'sent', peer, id, ok })
+  }
+
+  #own(task: Promise<void>): void {
+    const owned = task.catch((error: unknown) => {
+      this.#deps.logger.warn({ err: errorText(error) }, 'serving peers failed')
+    })
+    this.#tasks.add(owned)
+    void owned.finally(() => this.#tasks.delete(owned))
+  }
+}

@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto'
+import { raceAbort } from '../base/abort.ts'
+import type { ShoalError } from '../base/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { PartialBlob } from '../store/index.ts'
+import { HashBook, sameBytes } from './hash-book.ts'
+import type { MemoryPartial } from './memory-partial.ts'
+import { PrefixDigest } from './prefix-digest.ts'
+
+/** Where received bytes came from. */
+export type ReceivedFrom = 'peer' | 'home' | 'parent' | 'origin'
+
+/** Which content is moved, in whose name. */
+export interface TransferRef {
+  readonly upstream: string
+  readonly repository: string
+  readonly digest: Digest
+  /** A client's own proof, for content that only this host fetches in that client's name (`access: passthrough`). */
+  readonly authorization?: string | undefined
+}
+
+/**
+ * One blob on its way to this host: its pieces, their hashes and whose word those are, the proof of the whole, and who
+ * waits for what. Asks for nothing itself.
+ *
+ * States: active -> proven -> closed, or active -> failed -> closed. A failed proof starts over within active.
+ */
+export class Transfer {
+  /** The blob's number in the schedulers. */
+  readonly blob: number
+  readonly ref: TransferRef
+  readonly layout: PieceLayout
+  readonly partial: PartialBlob
+  readonly book: HashBook
+  readonly received: Record<ReceivedFrom, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
+  readonly startedEpochMs = Date.now()
+  /** Set while the blob cannot be stored: how far ahead of its reader it is fetched lives with the scheduler. */
+  readonly memory: MemoryPartial | undefined
+  readonly #digest: PrefixDigest
+  readonly #closing = new AbortController()
+  /** Hashes of the pieces a runtime has been given before the whole was proven. */
+  readonly #handedOut = new Map<number, Uint8Array>()
+  #suspectPieces = new Map<number, Uint8Array>()
+  #change = Promise.withResolvers<void>()
+  #failure: ShoalError | undefined
+  #proven = false
+  #tailTrusted = false
+  #proofs = 0
+  #holds = 0
+  #catchingUp = false
+  onIdle: (() => void) | undefined
+
+  constructor(blob: number, ref: TransferRef, partial: PartialBlob, memory: MemoryPartial | undefined) {
+    this.blob = blob
+    this.ref = ref
+    this.partial = partial
+    this.memory = memory
+    this.layout = partial.layout
+    this.book = new HashBook(partial.layout)
+    this.#digest = new PrefixDigest(partial.layout)
+  }
+
+  get digest(): Digest {
+    return this.layout.digest
+  }
+
+  get proven(): boolean {
+    return this.#proven
+  }
+
+  get failure(): ShoalError | undefined {
+    return this.#failure
+  }
+
+  get signal(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** How often the whole content failed its digest so far. */
+  get failedProofs(): number {
+    return this.#proofs
+  }
+
+  get held(): boolean {
+    return this.#holds > 0
+  }
+
+  /** Keeps the transfer going until disposed: a reader, or hosts of the region waiting at this home. */
+  hold(): Disposable {
+    this.#holds++
+    let released = false
+    return {
+      [Symbol.dispose]: () => {
+        if (released) return
+        released = true
+        this.#holds--
+        if (this.#holds === 0) this.onIdle?.()
+      },
+    }
+  }
+
+  /** Keeps a verified piece: to disk, into the running proof, and to whoever waits. The buffer is free again afterwards. */
+  async store(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
+    const attempt = this.#proofs
+    this.#digest.offer(piece, bytes)
+    await this.partial.write(piece, bytes, sha256)
+    // the blob started over while this piece was being written: it belongs to the attempt that failed
+    if (attempt !== this.#proofs) await this.partial.drop([piece])
+    this.changed()
+  }
+
+  /** Resolves at the next change; rejects with the transfer's failure or the signal's reason. */
+  async whenChanged(signal: AbortSignal): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    await raceAbort(this.#change.promise, AbortSignal.any([signal, this.#closing.signal]))
+  }
+
+  /** Resolves true at the next change, false after `ms` or when the transfer closes. */
+  async nextChange(ms: number): Promise<boolean> {
+    const limit = AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.ceil(ms))), this.#closing.signal])
+    try {
+      await raceAbort(this.#change.promise, limit)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Wakes everybody who waits for something to change. */
+  changed(): void {
+    const change = this.#change
+    this.#change = Promise.withResolvers<void>()
+    change.resolve()
+  }
+
+  /**
+   * Whether a runtime may be given this piece: it is here, its hash is this host's own or vouched for, and the last
+   * piece only once the whole digest is proven, so that nobody ever completes a corrupt file.
+   */
+  servable(piece: number): boolean {
+    if (!this.partial.have.has(piece)) return false
+    if (this.#proven) return true
+    const mayGo = piece < this.layout.count - 1 || this.#tailTrusted
+    return mayGo && this.book.trusted(piece) && this.#sameAsHandedOut(piece)
+  }
+
+  /** Resolves once the piece may be given to a runtime. Rejects with the transfer's failure, or the signal's reason. */
+  async whenServable(piece: number, signal: AbortSignal): Promise<void> {
+    while (!this.servable(piece)) await this.whenChanged(signal)
+  }
+
+  handedOut(piece: number): void {
+    if (this.#proven || this.#handedOut.has(piece)) return
+    const hash = this.partial.hash(piece)
+    if (hash !== undefined) this.#handedOut.set(piece, hash)
+  }
+
+  /**
+   * After a failed proof: whether what was handed out before `piece` has turned out to be what belongs there.
+   * Undefined while not all of it is back yet.
+   */
+  prefixConfirmed(piece: number): boolean | undefined {
+    for (const [suspect, hash] of this.#suspectPieces) {
+      if (suspect >= piece) continue
+      const now = this.partial.have.has(suspect) ? this.partial.hash(suspect) : undefined
+      if (now === undefined) return undefined
+      if (!sameBytes(now, hash)) return false
+    }
+    return true
+  }
+
+  /** Whether a wrong prefix may be in some client's hands. */
+  get tainted(): boolean {
+    return this.#suspectPieces.size > 0 && this.prefixConfirmed(this.layout.count) !== true
+  }
+
+  /** Whether the proof can be carried on now. */
+  get provable(): boolean {
+    return !this.#proven && (this.#digest.done || this.partial.have.has(this.#digest.next))
+  }
+
+  /**
+   * Carries the proof on as far as pieces are there, then settles it: 'proven', 'corrupt', or 'partial' while pieces
+   * are missing. One caller at a time does the work, the others get 'partial'.
+   */
+  async prove(scratch: Uint8Array): Promise<'proven' | 'corrupt' | 'partial'> {
+    if (this.#catchingUp || this.#proven) return this.#proven ? 'proven' : 'partial'
+    this.#catchingUp = true
+    try {
+      const { have } = this.partial
+      // again when a piece came in between the last look and here: its caller was told that somebody is at work
+      do {
+        await this.#digest.catchUp(have, scratch, (target, offset) => this.partial.readInto(target, offset))
+      } while (!this.#digest.done && have.has(this.#digest.next))
+    } finally {
+      this.#catchingUp = false
+    }
+    if (!this.#digest.done) return 'partial'
+    this.#proven = this.#digest.proven()
+    this.changed()
+    return this.#proven ? 'proven' : 'corrupt'
+  }
+
+  /** A window that began in the middle of a blob has no whole to prove: its pieces' trusted hashes must do. */
+  trustTail(): void {
+    this.#tailTrusted = true
+  }
+
+  /** Lets go of what the reader of a window has passed and the proof has taken in. */
+  passed(piece: number): void {
+    this.memory?.passed(this.#tailTrusted ? piece : Math.min(piece, this.#digest.next))
+  }
+
+  /** The whole failed its digest: forgets every piece and every hash. What was handed out is remembered as suspect. */
+  async startOver(): Promise<void> {
+    this.#proofs++
+    for (const [piece, hash] of this.#handedOut) this.#suspectPieces.set(piece, hash)
+    this.#handedOut.clear()
+    this.book.clear()
+    this.#digest.restart()
+    await this.partial.drop(allOf(this.layout.count))
+  }
+
+  fail(error: ShoalError): void {
+    this.#failure ??= error
+    this.changed()
+  }
+
+  /** Ends everything that waits on this transfer, and its reads from origins. */
+  close(reason: unknown): void {
+    this.#closing.abort(reason)
+  }
+
+  #sameAsHandedOut(piece: number): boolean {
+    const suspect = this.#suspectPieces.get(piece)
+    return suspect === undefined || this.prefixConfirmed(piece + 1) === true
+  }
+}
+
+export function sha256Of(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest()
+}
+
+function* allOf(count: number): Iterable<number> {
+  for (let i = 0; i < count; i++) yield i
+}

@@ -1,0 +1,327 @@
+import { errorText, isShoalError } from '../base/errors.ts'
+import { SingleFlight } from '../base/single-flight.ts'
+import type { Digest } from '../oci/digest.ts'
+import { digestOf } from '../oci/digest.ts'
+import { Bitfield } from '../piece/bitfield.ts'
+import { PieceLayout } from '../piece/piece-layout.ts'
+import type { CallArguments, CallRefusal, CallResults, ControlMessage, PeerLink } from '../swarm/index.ts'
+import type { Active } from './active.ts'
+import type { TransferDeps } from './engine.ts'
+import { Engine } from './engine.ts'
+import { MemoryPartial } from './memory-partial.ts'
+import type { Route } from './router.ts'
+import { fetchSmall } from './small-blob.ts'
+import type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
+
+export interface OpenRequest extends TransferRef {
+  /** The blob's size, if a manifest told it. */
+  readonly size?: number | undefined
+  /** Lower is fetched first; default: after everything asked for before. */
+  readonly order?: number | undefined
+  /** Fetch from the tier above or the origin, as the region's home for this blob. */
+  readonly asHome?: boolean | undefined
+}
+
+/** What became of a request for a blob. */
+export type Opened =
+  /** On its way: read it as it comes. Hold it. */
+  | { readonly kind: 'transfer'; readonly transfer: Transfer; readonly from: ReceivedFrom }
+  /** Complete in the store. */
+  | { readonly kind: 'stored'; readonly digest: Digest; readonly from: ReceivedFrom | 'local' }
+  /** Small, whole and proven, but not stored (no room). */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly from: ReceivedFrom }
+  | CallRefusal
+
+export interface TransferView {
+  readonly transfer: Transfer
+  readonly neighbours: number
+  readonly asHome: boolean
+}
+
+/** A window in memory holds this much, and at least `WINDOW_LEAST_PIECES`. */
+const WINDOW_BYTES = 16 * 1024 * 1024
+const WINDOW_LEAST_PIECES = 4
+const ACCUSERS_TO_BAN = 3
+const MAX_ACCUSED = 256
+const BAN_MS = 10 * 60_000
+
+/** All blobs on their way to this host, and all that this host gives to others. */
+export class Transfers {
+  readonly #deps: TransferDeps
+  readonly #engine: Engine
+  readonly #opening = new SingleFlight<Opened>()
+  readonly #accusers = new Map<string, Set<string>>()
+  #nextOrder = 0
+
+  constructor(deps: TransferDeps) {
+    this.#deps = deps
+    this.#engine = new Engine(deps)
+  }
+
+  start(): void {
+    this.#engine.start()
+  }
+
+  /** Bytes moved since the start, in all and by link. */
+  get traffic(): Pick<Engine['metrics'], 'totals' | 'traffic'> {
+    return this.#engine.metrics
+  }
+
+  /**
+   * Finds a blob or starts to fetch it; all who ask meanwhile share one transfer. Rejects `STORE_DISK_FULL` when there
+   * is no room (see `openWindow`), and with the signal's reason.
+   */
+  async open(request: OpenRequest, signal: AbortSignal): Promise<Opened> {
+    const active = this.#engine.find(request.digest)
+    if (active !== undefined) return this.#opened(active)
+    if (this.#deps.store.size(request.digest) !== undefined)
+      return { kind: 'stored', digest: request.digest, from: 'local' }
+    return this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
+  }
+
+  /**
+   * Fetches a blob for one reader through a window in memory, because it cannot be stored. From `start` on; when that
+   * is not 0, the whole cannot be proven and trusted piece hashes decide.
+   */
+  async openWindow(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<Opened> {
+    const layout = new PieceLayout(request.digest, request.size)
+    const route = await this.#engine.router.route(this.#routeRequest(request, layout, new Uint8Array()), signal)
+    if (route.kind === 'refused') return route
+    if (route.kind === 'bytes') return this.#keepSmall(request, route)
+    if (layout.count <= 1) return this.#small(request, route, layout, signal)
+    const partial = new MemoryPartial(layout)
+    const window = Math.max(WINDOW_LEAST_PIECES, Math.floor(WINDOW_BYTES / layout.pieceSize))
+    const { asHome = false } = request
+    const active = this.#engine.begin(request, partial, {
+      memory: partial,
+      asHome,
+      shared: false,
+      order: this.#order(request),
+      window,
+    })
+    if (start > 0) active.transfer.trustTail()
+    this.cursor(active.transfer, start)
+    this.#engine.apply(active, route)
+    return this.#opened(active)
+  }
+
+  /** A reader of `transfer` is at byte `offset`: what follows is urgent, and a window moves on. */
+  cursor(transfer: Transfer, offset: number): void {
+    const piece = transfer.layout.pieceAt(offset)
+    transfer.passed(piece)
+    this.#engine.leecher.drive({ type: 'cursor', blob: transfer.blob, piece })
+  }
+
+  /** A peer wants to take part in a blob's swarm, or to have a small blob. The caller has checked its access. */
+  async join(
+    link: PeerLink,
+    args: CallArguments['join'],
+    asHome: boolean,
+    signal: AbortSignal,
+  ): Promise<CallResults['join']> {
+    const { upstream, repository, digest, size, have } = args
+    const opened = await this.open({ upstream, repository, digest, size, asHome }, signal)
+    switch (opened.kind) {
+      case 'refused':
+        return opened
+      case 'bytes':
+        return { kind: 'inline', bytes: opened.bytes }
+      case 'stored':
+        return this.#joinStored(link, digest)
+      case 'transfer':
+        return this.#joinTransfer(link, opened.transfer, have)
+    }
+  }
+
+  message(link: PeerLink, message: ControlMessage): void {
+    const { seeder, neighbours, leecher, desk } = this.#engine
+    switch (message.type) {
+      case 'bitfield':
+        return neighbours.bitfield(this.#engine.find(message.blob), link, message)
+      case 'have':
+        return neighbours.have(this.#engine.find(message.blob), link, message)
+      case 'hashes':
+        for (const active of this.#engine.of(message.blob)) neighbours.hashes(active, link, message.runs)
+        return
+      case 'request':
+        return seeder.request(link, message.id, message.blob, message.piece)
+      case 'want':
+        return seeder.want(link, message.id, message.blob, message.wanted)
+      case 'cancel':
+        return seeder.cancel(link, message.id)
+      case 'busy':
+        return leecher.busy(link, message.id, message.queue)
+      case 'peers':
+        for (const active of this.#engine.of(message.blob))
+          if (active.home === link) neighbours.meet(active, message.peers)
+        return
+      case 'accuse':
+        return this.#accused(link, message.peer)
+      case 'leave':
+        desk.leave(message.blob, link)
+        for (const active of this.#engine.of(message.blob)) this.#left(active, link)
+    }
+  }
+
+  /** Whether a wrong prefix of this blob may be in some client's hands: no reader may complete it. */
+  tainted(digest: Digest): boolean {
+    return this.#engine.tainted(digest)
+  }
+
+  unlinked(link: PeerLink): void {
+    this.#engine.unlinked(link)
+  }
+
+  views(): TransferView[] {
+    return [...this.#engine.actives].map(({ transfer, told, asHome }) => ({ transfer, neighbours: told.size, asHome }))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#engine[Symbol.asyncDispose]()
+  }
+
+  async #open(request: OpenRequest, signal: AbortSignal): Promise<Opened> {
+    const announced = request.size === undefined ? undefined : new PieceLayout(request.digest, request.size)
+    const wantsPartial = announced !== undefined && announced.count > 1
+    let partial = wantsPartial ? await this.#deps.store.openPartial(announced) : undefined
+    try {
+      const have = partial?.have.toBytes() ?? new Uint8Array()
+      const route = await this.#engine.router.route(this.#routeRequest(request, announced, have), signal)
+      if (route.kind === 'refused') return route
+      if (route.kind === 'bytes') return await this.#keepSmall(request, route)
+      const layout = new PieceLayout(request.digest, route.kind === 'origin' ? route.size : route.joined.size)
+      if (announced !== undefined && announced.size !== layout.size) return otherSize(request, announced, layout)
+      if (layout.count <= 1) return await this.#small(request, route, layout, signal)
+      partial ??= await this.#deps.store.openPartial(layout)
+      const shared = request.authorization === undefined
+      const { asHome = false } = request
+      const active = this.#engine.begin(request, partial, {
+        ...{ memory: undefined, asHome: asHome || route.kind === 'origin', shared },
+        ...{ order: this.#order(request), window: undefined },
+      })
+      partial = undefined
+      this.#engine.apply(active, route)
+      return this.#opened(active)
+    } finally {
+      await partial?.[Symbol.asyncDispose]()
+    }
+  }
+
+  #routeRequest(
+    request: OpenRequest,
+    layout: PieceLayout | undefined,
+    have: Uint8Array,
+  ): Parameters<Engine['router']['route']>[0] {
+    return { ref: request, size: layout?.size, have, asHome: request.asHome ?? false }
+  }
+
+  #order(request: OpenRequest): number {
+    return request.order ?? this.nextOrders(1)
+  }
+
+  /** Reserves `count` places in the order of downloads and answers the first. */
+  nextOrders(count: number): number {
+    const first = this.#nextOrder
+    this.#nextOrder += count
+    return first
+  }
+
+  #opened({ transfer, asHome, home }: Active): Opened {
+    const from = home === undefined ? 'origin' : asHome ? 'parent' : 'peer'
+    return { kind: 'transfer', transfer, from }
+  }
+
+  async #small(request: OpenRequest, route: Route, layout: PieceLayout, signal: AbortSignal): Promise<Opened> {
+    if (route.kind !== 'origin') {
+      return { kind: 'refused', reason: 'unavailable', message: 'the home announced a swarm for a blob of one piece' }
+    }
+    try {
+      const bytes = await fetchSmall(route.chain, request, layout.size, this.#deps.limits.origin, signal)
+      if (bytes === undefined) {
+        return { kind: 'refused', reason: 'unknown', message: `${request.upstream} has no ${request.digest}` }
+      }
+      this.#engine.metrics.received(undefined, 'origin', bytes.length)
+      return await this.#put(request.digest, bytes, 'origin')
+    } catch (error) {
+      signal.throwIfAborted()
+      const reason = isShoalError(error, 'ORIGIN_DENIED') ? 'denied' : 'unavailable'
+      return { kind: 'refused', reason, message: errorText(error) }
+    }
+  }
+
+  async #keepSmall(request: OpenRequest, route: Extract<Route, { kind: 'bytes' }>): Promise<Opened> {
+    this.#engine.metrics.received(undefined, route.from, route.bytes.length)
+    if (digestOf(route.bytes, request.digest) !== request.digest) {
+      this.#engine.metrics.rejected('failed_digest')
+      this.#deps.tier.suspect(route.link.peer.key)
+      return { kind: 'refused', reason: 'unavailable', message: 'the home sent wrong bytes' }
+    }
+    return this.#put(request.digest, route.bytes, route.from)
+  }
+
+  async #put(digest: Digest, bytes: Uint8Array, from: ReceivedFrom): Promise<Opened> {
+    try {
+      await this.#deps.store.putSmall(digest, bytes)
+      return { kind: 'stored', digest, from }
+    } catch (error) {
+      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) throw error
+      this.#deps.logger.warn({ digest, err: error.message }, 'a small blob cannot be stored')
+      return { kind: 'bytes', bytes, from }
+    }
+  }
+
+  async #joinStored(link: PeerLink, digest: Digest): Promise<CallResults['join']> {
+    const size = this.#deps.store.size(digest)
+    const gone = { kind: 'refused', reason: 'unavailable', message: 'evicted just now' } as const
+    if (size === undefined) return gone
+    const layout = new PieceLayout(digest, size)
+    if (layout.count <= 1) {
+      const bytes = await this.#deps.store.readSmall(digest, layout.pieceSize)
+      return bytes === undefined ? gone : { kind: 'inline', bytes }
+    }
+    const runs = await this.#engine.archive.load(layout, this.#engine.signer(digest, size))
+    if (runs === undefined) return gone
+    return { kind: 'swarm', size, runs, ...this.#engine.desk.join(digest, link) }
+  }
+
+  #joinTransfer(link: PeerLink, transfer: Transfer, have: Uint8Array): CallResults['join'] {
+    const { layout, book, partial, digest, blob } = transfer
+    const active = this.#engine.find(digest)
+    if (active === undefined || !active.shared) {
+      return { kind: 'refused', reason: 'unavailable', message: 'this content is fetched for one client only' }
+    }
+    if (!active.memberHolds.has(link)) active.memberHolds.set(link, transfer.hold())
+    const bits = have.length === 0 ? undefined : Bitfield.fromBytes(layout.count, have)
+    if (bits !== undefined && bits.count > 0 && link !== active.home) {
+      this.#engine.leecher.join(transfer, link, 'peer', 0)
+      const source = this.#engine.leecher.sourceOf(link)
+      this.#engine.leecher.drive({ type: 'sourceBits', source, blob, bits, queue: 0 })
+    }
+    const runs = book.runs(partial.have, this.#engine.signer(digest, layout.size))
+    return { kind: 'swarm', size: layout.size, runs, ...this.#engine.desk.join(digest, link) }
+  }
+
+  #left(active: Active, link: PeerLink): void {
+    active.memberHolds.get(link)?.[Symbol.dispose]()
+    active.memberHolds.delete(link)
+    active.told.delete(link)
+    if (active.home === link) this.#engine.homeStartsOver(active)
+    else this.#engine.leecher.leave(active.transfer, link)
+  }
+
+  /** Members accuse; when several independent ones name the same peer, this home drops it, too. */
+  #accused(link: PeerLink, peer: string): void {
+    const accusers = this.#accusers.get(peer) ?? new Set()
+    accusers.add(link.peer.key)
+    this.#accusers.delete(peer)
+    this.#accusers.set(peer, accusers)
+    const oldest = this.#accusers.keys().next().value
+    if (this.#accusers.size > MAX_ACCUSED && oldest !== undefined) this.#accusers.delete(oldest)
+    if (accusers.size >= ACCUSERS_TO_BAN) this.#deps.swarm.ban(peer, BAN_MS, 'accused by several members')
+  }
+}
+
+function otherSize(request: OpenRequest, announced: PieceLayout, found: PieceLayout): CallRefusal {
+  const message = `${request.digest} has ${found.size} bytes at its source, ${announced.size} by its manifest`
+  return { kind: 'refused', reason: 'unavailable', message }
+}

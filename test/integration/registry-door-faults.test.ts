@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import type { Clock } from '../../src/base/clock.ts'
+import { MEDIA_TYPE } from '../../src/oci/manifest.ts'
+import { eventually } from '../support/eventually.ts'
+import { MemoryContent } from '../support/memory-content.ts'
+import type { OpenDoor } from '../support/open-door.ts'
+import { openDoor } from '../support/open-door.ts'
+import { RawConnection, rawExchange } from '../support/raw-http.ts'
+
+const content = new MemoryContent()
+const BYTES = Buffer.alloc(100_000, 'blob')
+const { digest, blob } = content.putBlob('local', 'app', BYTES)
+content.putManifest('local', 'app', Buffer.from('{}'), { tag: 'v1', mediaType: MEDIA_TYPE.ociManifest })
+let open: OpenDoor
+
+/** A clock whose timers fire only when told. */
+class HandClock implements Clock {
+  readonly timers = new Set<{ ms: number; fn: () => void }>()
+  now(): number {
+    return 0
+  }
+  after(ms: number, fn: () => void): Disposable {
+    const timer = { ms, fn }
+    this.timers.add(timer)
+    return { [Symbol.dispose]: () => this.timers.delete(timer) }
+  }
+  fire(): void {
+    for (const timer of [...this.timers]) timer.fn()
+  }
+}
+
+before(async () => {
+  open = await openDoor(content)
+})
+after(() => open[Symbol.asyncDispose]())
+
+describe('requests that are hardly requests', () => {
+  const cases: [what: string, request: string, status: number][] = [
+    ['bad percent-encoding', 'GET /v2/%zz/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 400],
+    [
+      'an overlong encoding',
+      'GET /v2/%c0%af/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    [
+      'a name of 4000 characters',
+      `GET /v2/${'a'.repeat(4000)}/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      400,
+    ],
+    [
+      'a URL beyond all limits',
+      `GET /v2/${'a'.repeat(40_000)}/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      431,
+    ],
+    ['an absolute URL', 'GET http://localhost/v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 404],
+    ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 404],
+    ['a method of WebDAV', 'PROPFIND /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 405],
+    ['a method nobody knows', 'BREW /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
+    ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', 400],
+    ['HTTP/1.1 without Host', 'GET /v2/ HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['HTTP/1.0 without Host', 'GET /v2/ HTTP/1.0\r\n\r\n', 200],
+    [
+      'an expectation nobody knows',
+      'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nExpect: magic\r\nConnection: close\r\n\r\n',
+      200,
+    ],
+    [
+      'a write that waits for permission',
+      'PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n',
+      405,
+    ],
+    [
+      'a GET with a body',
+      'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\nConnection: close\r\n\r\n{"x":',
+      200,
+    ],
+    [
+      'a version to accept',
+      'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nAccept-Version: 9.x\r\nConnection: close\r\n\r\n',
+      200,
+    ],
+    ['an upgrade', 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n', 200],
+  ]
+  for (const [what, request, status] of cases) {
+    it(`${what} is answered ${status} in JSON`, async () => {
+      const answer = await rawExchange(open.port, request)
+      assert.equal(answer.status, status, answer.head)
+      assert.match(answer.head, /content-type: application\/json(\r\n|$)/i)
+      const length = /content-length: (\d+)/i.exec(answer.head)?.[1]
+      assert.equal(answer.body.length, Number(length))
+      const body = JSON.parse(answer.body)
+      if (status !== 200) assert.equal(typeof body.errors[0].code, 'string')
+    })
+  }
+
+  it('HEAD of an error has no body', async () => {
+    const answer = await rawExchange(open.port, 'HEAD /v2/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    assert.equal(answer.status, 404)
+    assert.equal(answer.body, '')
+  })
+
+  it('garbage after a request that is being answered cuts the body and adds nothing to it', async () => {
+    blob.holdAt(50_000)
+    using connection = await RawConnection.open(open.port)
+    connection.send(`GET /v2/app/blobs/${digest} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    await connection.until(() => connection.body.length === 50_000)
+    connection.send('\x00garbage\r\n\r\n')
+    await connection.ended
+    assert.deepEqual(connection.body, BYTES.subarray(0, 50_000))
+    await eventually('the reader is disposed', () => blob.openReaders === 0)
+    blob.arrive(BYTES.length)
+  })
+
+  it('pipelined requests are answered in order, and let go together when the client leaves', async () => {
+    using connection = await RawConnection.open(open.port)
+    const get = `GET /v2/app/blobs/${digest} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+    connection.send(get.repeat(3))
+    await connection.until((received) => received.length > 3 * BYTES.length)
+    blob.holdAt(0)
+    connection.send(get.repeat(20))
+    await eventually('readers are open', () => blob.openReaders > 1)
+    connection.socket.destroy()
+    await eventually('all readers are disposed', () => blob.openReaders === 0)
+    blob.arrive(BYTES.length)
+  })
+})
+
+describe('an upstream that does not answer', () => {
+  it('is given up for a prompt 404, and a blob opened too late is given back', async () => {
+    const clock = new HandClock()
+    await using slow = await openDoor(content, {}, clock)
+    const paths = ['manifests/v1', `blobs/${digest}`, 'tags/list', `referrers/${digest}`]
+    for (const path of paths) {
+      const resume = content.stall('local')
+      const asked = content.asked.length
+      const answer = rawExchange(
+        slow.port,
+        `GET /v2/app/${path}?ns=local HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      )
+      await eventually('it is asked for', () => content.asked.length > asked)
+      clock.fire()
+      assert.equal((await answer).status, 404, path)
+      resume()
+      await eventually('the reader is disposed', () => blob.openReaders === 0)
+    }
+  })
+
+  it('does not keep GET /v2/ from being 200', async () => {
+    const clock = new HandClock()
+    await using slow = await openDoor(content, {}, clock)
+    const resume = content.stall('local')
+    const answer = rawExchange(slow.port, 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    await eventually('it waits', () => clock.timers.size > 0)
+    clock.fire()
+    assert.equal((await answer).status, 200)
+    resume()
+  })
+})
+
+describe('draining', () => {
+  const get = `GET /v2/app/blobs/${digest} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+
+  async function halfSent(door: OpenDoor): Promise<RawConnection> {
+    blob.holdAt(50_000)
+    const connection = await RawConnection.open(door.port)
+    connection.send(get)
+    await connection.until(() => connection.body.length === 50_000)
+    return connection
+  }
+
+  it('lets a running response end, though kept alive, and takes no more connections', async () => {
+    const door = await openDoor(content, {}, new HandClock())
+    using idle = await RawConnection.open(door.port)
+    using running = await halfSent(door)
+    const drained = door.door.drain()
+    assert.equal(await idle.ended, 'fin')
+    const refused = connect({ port: door.port, host: '127.0.0.1' })
+    const [error] = await once(refused, 'error')
+    assert.equal(error.code, 'ECONNREFUSED')
+    blob.arrive(BYTES.length)
+    assert.equal(await running.ended, 'fin')
+    assert.deepEqual(running.body, BYTES)
+    await drained
+    await door[Symbol.asyncDispose]()
+  })
+
+  it('cuts off what is still running after its time', async () => {
+    const clock = new HandClock()
+    const door = await openDoor(content, { drainMs: 1234 }, clock)
+    using running = await halfSent(door)
+    const drained = door.door.drain()
+    assert.deepEqual(
+      [...clock.timers].map(({ ms }) => ms),
+      [1234],
+    )
+    clock.fire()
+    assert.equal(await running.ended, 'fin')
+    assert.equal(running.body.length, 50_000)
+    await drained
+    assert.equal(blob.openReaders, 0)
+  })
+
+  it('cuts off at once when called again, and is idempotent', async () => {
+    const door = await openDoor(content, {}, new HandClock())
+    using running = await halfSent(door)
+    const first = door.door.drain()
+    await door[Symbol.asyncDispose]()
+    await first
+    assert.equal(await running.ended, 'fin')
+    assert.equal(blob.openReaders, 0)
+    await door[Symbol.asyncDispose]()
+  })
+
+  it('answers requests on connections still open, and closes those', async () => {
+    const door = await openDoor(content, {}, new HandClock())
+    using running = await halfSent(door)
+    const drained = door.door.drain()
+    running.send('GET /v2/app/manifests/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await eventually('it is asked for', () => content.asked.at(-1)?.what === 'manifest')
+    blob.arrive(BYTES.length)
+    assert.equal(await running.ended, 'fin')
+    const rest = running.body.subarray(BYTES.length).toString('latin1')
+    assert.match(rest, /^HTTP\/1\.1 200 /)
+    assert.match(rest, /connection: close/i)
+    await drained
+  })
+})
+
+describe('starting', () => {
+  it('refuses an address that is none, and one that is taken', async () => {
+    await assert.rejects(openDoor(content, { listen: 'nowhere' }), { code: 'CONFIG_INVALID' })
+    await assert.rejects(openDoor(content, { listen: `127.0.0.1:${open.port}` }), { code: 'EADDRINUSE' })
+  })
+  it('keeps idle connections for longer than Go clients do', async () => {
+    using connection = await RawConnection.open(open.port)
+    connection.send('GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const seconds = Number(/^keep-alive: timeout=(\d+)/im.exec(await connection.head())?.[1])
+    assert.ok(seconds >= 120, `${seconds} s`)
+  })
+})

@@ -1,0 +1,198 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../src/base/clock.ts'
+import type { Logger } from '../../src/base/log.ts'
+import type { MetricRegistry } from '../../src/base/metrics.ts'
+import type {
+  CallArguments,
+  CallName,
+  CallResults,
+  ControlMessage,
+  FleetKey,
+  PeerLink,
+  PieceSink,
+  SwarmEvents,
+  SwarmOptions,
+} from '../../src/swarm/index.ts'
+import { Libp2pSwarm, LOOPBACK_KEY } from '../../src/swarm/index.ts'
+
+type Answer = (name: CallName, args: CallArguments[CallName], signal: AbortSignal) => Promise<CallResults[CallName]>
+
+/** Keeps what a swarm said, and lets tests wait for it. */
+export class RecordedEvents implements SwarmEvents {
+  readonly linkedPeers: PeerLink[] = []
+  readonly unlinkedPeers: PeerLink[] = []
+  readonly messages: ControlMessage[] = []
+  onMessage: (link: PeerLink, message: ControlMessage) => void = () => {}
+  answer: Answer = async () => ({ kind: 'refused', reason: 'unknown', message: 'not here' })
+
+  linked(link: PeerLink): void {
+    this.linkedPeers.push(link)
+  }
+
+  unlinked(link: PeerLink): void {
+    this.unlinkedPeers.push(link)
+  }
+
+  message(link: PeerLink, message: ControlMessage): void {
+    this.messages.push(message)
+    this.onMessage(link, message)
+  }
+
+  async call<N extends CallName>(
+    _link: PeerLink,
+    name: N,
+    args: CallArguments[N],
+    signal: AbortSignal,
+  ): Promise<CallResults[N]> {
+    return (await this.answer(name, args, signal)) as CallResults[N]
+  }
+}
+
+/** A logger that keeps warnings and worse. */
+export class RecordedLogger implements Logger {
+  readonly warnings: string[] = []
+  trace(): void {}
+  debug(): void {}
+  info(): void {}
+  warn(fields: object, message: string): void {
+    this.warnings.push(`${message} ${JSON.stringify(fields)}`)
+  }
+  error(fields: object, message: string): void {
+    this.warnings.push(`ERROR ${message} ${JSON.stringify(fields)} ${'err' in fields ? String(fields.err) : ''}`)
+  }
+  child(): Logger {
+    return this
+  }
+}
+
+/** Counts refusals and reads gauges. */
+export class RecordedMetrics implements MetricRegistry {
+  readonly refusals = new Map<string, number>()
+  readonly #collect: (() => void)[] = []
+  #peers = new Map<string, number>()
+
+  counter(): { inc(labels: Readonly<Record<string, string>>): void } {
+    return {
+      inc: (labels) => {
+        const reason = labels.reason ?? ''
+        this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1)
+      },
+    }
+  }
+
+  gauge<L extends string>(
+    _name: string,
+    _help: string,
+    _labels: readonly L[],
+    collect?: (gauge: { set(labels: Readonly<Record<L, string>>, value: number): void }) => void,
+  ): { set(labels: Readonly<Record<L, string>>, value: number): void } {
+    const gauge = {
+      set: (labels: Readonly<Record<L, string>>, value: number): void => {
+        this.#peers.set(Object.values(labels).join('/'), value)
+      },
+    }
+    if (collect !== undefined) this.#collect.push(() => collect(gauge))
+    return gauge
+  }
+
+  histogram(): { observe(): void } {
+    return { observe() {} }
+  }
+
+  peers(): ReadonlyMap<string, number> {
+    for (const collect of this.#collect) collect()
+    return this.#peers
+  }
+}
+
+export interface TestHost {
+  readonly swarm: Libp2pSwarm
+  readonly events: RecordedEvents
+  readonly logger: RecordedLogger
+  readonly metrics: RecordedMetrics
+  readonly address: string
+}
+
+/** Real swarms on loopback, all disposed together. */
+export class TestFleet implements AsyncDisposable {
+  readonly directory: string
+  readonly hosts: TestHost[] = []
+
+  private constructor(directory: string) {
+    this.directory = directory
+  }
+
+  static async create(): Promise<TestFleet> {
+    return new TestFleet(await mkdtemp(join(tmpdir(), 'shoal-swarm-')))
+  }
+
+  async host(options: Partial<SwarmOptions> & { readonly fleetKey?: FleetKey } = {}): Promise<TestHost> {
+    const events = new RecordedEvents()
+    const logger = new RecordedLogger()
+    const metrics = new RecordedMetrics()
+    const swarm = await Libp2pSwarm.start(
+      {
+        listen: '127.0.0.1:0',
+        role: 'agent',
+        region: 'test',
+        zone: null,
+        fleetKey: LOOPBACK_KEY,
+        identityPath: join(this.directory, `identity-${this.hosts.length}`),
+        ...options,
+      },
+      { events, clock: systemClock, logger, metrics },
+    )
+    const host: TestHost = { swarm, events, logger, metrics, address: swarm.self.addresses[0] ?? '' }
+    this.hosts.push(host)
+    return host
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.hosts.map((host) => host.swarm[Symbol.asyncDispose]()))
+    await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** Polls until `condition` holds; fails after a generous while. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 15_000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited in vain for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+export function soon(): AbortSignal {
+  return AbortSignal.timeout(15_000)
+}
+
+/** Gathers one piece. */
+export class GatheringSink implements PieceSink {
+  readonly done: Promise<Uint8Array>
+  piece = -1
+  bytes = new Uint8Array()
+  received = 0
+  readonly #resolve: (bytes: Uint8Array) => void
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>()
+    this.done = promise
+    this.#resolve = resolve
+  }
+
+  begin(piece: number, length: number): Uint8Array {
+    this.piece = piece
+    this.bytes = new Uint8Array(length)
+    return this.bytes
+  }
+
+  progress(received: number): void {
+    this.received = received
+  }
+
+  end(): void {
+    this.#resolve(this.bytes)
+  }
+}

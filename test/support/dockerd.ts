@@ -1,0 +1,51 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ManagedProcess } from '../../src/demo/index.ts'
+import { execute } from './execute.ts'
+import { findProgram } from './runtime-test.ts'
+
+/** Docker Engine with everything of its own (data, socket, containerd) in one directory; touches no network setting. */
+export class Dockerd implements AsyncDisposable {
+  readonly process: ManagedProcess
+  readonly #directory: string
+
+  private constructor(directory: string, process: ManagedProcess) {
+    this.#directory = directory
+    this.process = process
+  }
+
+  /** Keep `directory` short: it becomes part of socket paths, which end at 107 bytes. */
+  static async start(directory: string, { mirror }: { readonly mirror: string }): Promise<Dockerd> {
+    await mkdir(directory, { recursive: true })
+    const args = [
+      ...['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'exec')],
+      ...['--host', `unix://${join(directory, 'sock')}`, '--pidfile', join(directory, 'pid')],
+      ...['--registry-mirror', mirror, '--storage-driver', 'vfs'],
+      ...['--iptables=false', '--ip-masq=false', '--bridge=none', '--userland-proxy=false'],
+    ]
+    const started = await ManagedProcess.start({ name: 'dockerd', command: findProgram('dockerd') ?? 'dockerd', args })
+    const dockerd = new Dockerd(directory, started)
+    try {
+      await started.waitUntil(
+        'answering',
+        async () => (await dockerd.docker('version', '--format', '{{.Server.Version}}')) !== '',
+      )
+      return dockerd
+    } catch (error) {
+      await dockerd[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Runs `docker ...` against this daemon, without any user's own settings. Answers what it printed. */
+  async docker(...args: readonly string[]): Promise<string> {
+    const host = ['--host', `unix://${join(this.#directory, 'sock')}`]
+    const env = { DOCKER_CONFIG: join(this.#directory, 'client') }
+    const { stdout } = await execute('docker', [...host, ...args], { env })
+    return stdout
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.stop()
+  }
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { AdminDoor } from '../../../src/admin/index.ts'
+import { silentLogger } from '../../../src/base/log.ts'
+import { runProgram } from '../../../src/cli/index.ts'
+import { PrometheusRegistry } from '../../../src/node/index.ts'
+import { MemoryAdminSource, SAMPLE_DIGEST, SAMPLE_STATUS, SAMPLE_TRANSFER } from '../../support/admin-source.ts'
+import { runCommand, TextSink } from '../../support/run-command.ts'
+import { TempDir } from '../../support/temp-dir.ts'
+
+const TOKEN = 'a-token-of-enough-length'
+
+async function openDoor(token?: string) {
+  const source = new MemoryAdminSource()
+  const deps = { source, metrics: new PrometheusRegistry(), logger: silentLogger }
+  const door = await AdminDoor.start(deps, { host: '127.0.0.1', port: 0, token })
+  const admin = ['--admin', `http://127.0.0.1:${door.address.port}`]
+  return { door, source, admin, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() }
+}
+
+describe('shoal status', () => {
+  it('shows a host and its transfers for eyes', async () => {
+    await using opened = await openDoor()
+    const { code, stdout, stderr } = await runCommand(['status', ...opened.admin])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /^Host +agent in region eu-1, zone a; shoal 1\.2\.3, up 1h$/m)
+    assert.match(stdout, /^Tier +up: 10\.0\.0\.2:7071 linked; parent eu-core: 10\.1\.0\.2:7071 down$/m)
+    assert.match(stdout, /^Store +32 MiB of 100 MiB \(2 MiB in partials, 1 MiB pinned\)$/m)
+    assert.match(stdout, /^Received +peer 20 MiB, home 10 MiB$/m)
+    assert.match(stdout, /^DIGEST +STATE +DONE +SIZE +RATE +ETA +PEERS +FROM$/m)
+    assert.match(stdout, /^sha256:abababababab +running +25% +8 MiB +3 MiB\/s +2s +4 +peer 1 MiB, home 1 MiB$/m)
+  })
+
+  it('prints one JSON object for scripts', async () => {
+    await using opened = await openDoor()
+    const { stdout } = await runCommand(['status', '--json', ...opened.admin])
+    assert.deepEqual(JSON.parse(stdout), { ...SAMPLE_STATUS, transfers: [SAMPLE_TRANSFER] })
+  })
+
+  it('watches until it is interrupted, which is no failure', async () => {
+    await using opened = await openDoor()
+    const interruption = new AbortController()
+    const stdout = new TextSink()
+    const stderr = new TextSink()
+    const args = ['status', '--watch', '--json', ...opened.admin]
+    const io = { stdout, stderr, env: {}, signal: interruption.signal, setExitCode() {} }
+    const running = runProgram(args, io)
+    while (stdout.text.split('\n').length < 3) await once(stdout, 'text')
+    interruption.abort(new DOMException('interrupted', 'AbortError'))
+    assert.equal(await running, 0, stderr.text)
+    const lines = stdout.text.trim().split('\n')
+    assert.ok(lines.length >= 2)
+    for (const line of lines) assert.equal(JSON.parse(line).peerId, SAMPLE_STATUS.peerId)
+  })
+})
+
+describe('shoal transfers', () => {
+  it('shows what runs, or that nothing does', async () => {
+    await using opened = await openDoor()
+    assert.match((await runCommand(['transfers', ...opened.admin])).stdout, /sha256:abababababab +running/)
+    assert.deepEqual(JSON.parse((await runCommand(['transfers', '--json', ...opened.admin])).stdout), [SAMPLE_TRANSFER])
+    opened.source.currentTransfers = []
+    assert.equal((await runCommand(['transfers', ...opened.admin])).stdout, 'no transfer is running\n')
+  })
+})
+
+describe('shoal invalidate', () => {
+  it('says which digest was forgotten', async () => {
+    await using opened = await openDoor()
+    const { code, stdout } = await runCommand(['invalidate', 'quay.io/a/b:1', ...opened.admin])
+    assert.equal(code, 0)
+    assert.equal(stdout, `quay.io/a/b:1: forgotten, was ${SAMPLE_DIGEST}\n`)
+    assert.deepEqual(opened.source.invalidated, ['quay.io/a/b:1'])
+    const cold = await runCommand(['invalidate', 'quay.io/a/b:cold', '--json', ...opened.admin])
+    assert.deepEqual(JSON.parse(cold.stdout), { reference: 'quay.io/a/b:cold', digest: null })
+  })
+
+  it('refuses what is no reference without asking anybody (2), and passes on what the agent refuses (1)', async () => {
+    await using opened = await openDoor()
+    const wrong = await runCommand(['invalidate', 'Not A Reference', '--admin', 'http://127.0.0.1:1'])
+    assert.equal(wrong.code, 2)
+    assert.match(wrong.stderr, /^shoal: "Not A Reference": .*\n$/)
+    const refused = await runCommand(['invalidate', `a@${SAMPLE_DIGEST}`, ...opened.admin])
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^shoal: http:\/\/127\.0\.0\.1:\d+: nobody there\n$/)
+  })
+})
+
+describe('a command that talks to an agent', () => {
+  it('says where it found none, and how to start one', async () => {
+    const { door, admin } = await openDoor()
+    await door[Symbol.asyncDispose]()
+    const { code, stderr } = await runCommand(['status', ...admin])
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      /^shoal: no agent answers at http:\/\/127\.0\.0\.1:\d+ \(connection refused\); start one with "shoal agent", or name another with --admin URL\n$/,
+    )
+  })
+
+  it('shows the token of --token-file, and asks for it when it is missing or wrong', async () => {
+    await using dir = await TempDir.make()
+    await using opened = await openDoor(TOKEN)
+    const [right, wrong, short] = [join(dir.path, 'right'), join(dir.path, 'wrong'), join(dir.path, 'short')]
+    await writeFile(right, `${TOKEN}\n`)
+    await writeFile(wrong, `${TOKEN}x`)
+    await writeFile(short, 'short')
+    assert.equal((await runCommand(['status', ...opened.admin, '--token-file', right])).code, 0)
+    for (const args of [[], ['--token-file', wrong], ['--token-file', short], ['--token-file', '/nonexistent']]) {
+      const { code, stderr } = await runCommand(['status', ...opened.admin, ...args])
+      assert.equal(code, 2, stderr)
+      assert.match(stderr, /^shoal: .*token.*\n$/)
+      assert.doesNotMatch(stderr, /a-token-of/)
+    }
+  })
+
+  it('says so when --admin is no URL, or no admin door', async () => {
+    assert.equal((await runCommand(['status', '--admin', '127.0.0.1:7072'])).code, 2)
+    const server = createServer((_request, response) => void response.end('<html>'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : undefined
+    const { code, stderr } = await runCommand(['status', '--admin', `http://127.0.0.1:${port}`])
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    assert.equal(code, 1)
+    assert.match(stderr, /is no admin door/)
+  })
+})

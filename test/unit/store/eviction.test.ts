@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { access } from 'node:fs/promises'
+import { test } from 'node:test'
+import { isShoalError } from '../../../src/base/errors.ts'
+import type { MetricRegistry } from '../../../src/base/metrics.ts'
+import { noMetrics } from '../../../src/base/metrics.ts'
+import type { DiskStore } from '../../../src/store/index.ts'
+import { StorePaths } from '../../../src/store/paths.ts'
+import type { TestBlob } from './store-fixture.ts'
+import { KIB, MIB, openStore, storeBlob, temporaryDirectory, testBlob, writePieces } from './store-fixture.ts'
+
+// A capacity of 20 pieces: blobs of one piece reach the high mark (95 %) with the 19th, and go down to 17 (85 %).
+const PIECE = 256 * KIB
+const CAPACITY = 20 * PIECE
+
+const diskFull = (error: unknown): boolean => isShoalError(error, 'STORE_DISK_FULL')
+
+function onePiece(seed: number): TestBlob {
+  return testBlob(PIECE, seed)
+}
+
+function range(from: number, to: number): TestBlob[] {
+  return Array.from({ length: to - from }, (_, i) => onePiece(from + i))
+}
+
+/** Seeds of `blobs` that are in the store. */
+function present(store: DiskStore, blobs: readonly TestBlob[]): number[] {
+  return blobs.flatMap((blob) => (store.size(blob.digest) === undefined ? [] : [(blob.bytes.at(-1) ?? 0) & 0xff]))
+}
+
+test('above the high mark the least recently used blobs go, down to the low mark', async () => {
+  await using directory = await temporaryDirectory()
+  let now = 1000
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY, now: () => now++ })
+  const blobs = range(0, 20)
+  for (const blob of blobs.slice(0, 19)) await store.putSmall(blob.digest, blob.bytes)
+  assert.equal(store.usage().evictedBytes, 0)
+  await (await store.open(onePiece(0).digest))?.[Symbol.asyncDispose]()
+  await store.readSmall(onePiece(2).digest, PIECE)
+  await store.putSmall(onePiece(19).digest, onePiece(19).bytes)
+  assert.deepEqual(present(store, blobs), [0, 2, ...range(5, 20).map((_, i) => i + 5)])
+  assert.equal(store.usage().evictedBytes, 3 * PIECE)
+  assert.equal(store.usage().completeBytes, 17 * PIECE)
+  await assert.rejects(access(new StorePaths(directory.path).blob(onePiece(1).digest)))
+})
+
+test('the order of use survives a restart', async () => {
+  await using directory = await temporaryDirectory()
+  let now = 1000
+  const options = { capacityBytes: CAPACITY, now: () => now++ }
+  const blobs = range(0, 19)
+  {
+    await using store = await openStore(directory.path, options)
+    for (const blob of blobs) await store.putSmall(blob.digest, blob.bytes)
+    await store.readSmall(onePiece(0).digest, PIECE)
+  }
+  await using store = await openStore(directory.path, options)
+  await store.putSmall(onePiece(19).digest, onePiece(19).bytes)
+  assert.ok(store.size(onePiece(0).digest) !== undefined)
+  assert.equal(store.size(onePiece(1).digest), undefined)
+})
+
+test('a pinned blob stays until its pin runs out, also across a restart', async () => {
+  await using directory = await temporaryDirectory()
+  let now = 1000
+  const options = { capacityBytes: CAPACITY, now: () => now }
+  const blobs = range(0, 19)
+  {
+    await using store = await openStore(directory.path, options)
+    await store.pin(onePiece(0).digest, 5000)
+    await store.pin(onePiece(1).digest, Number.POSITIVE_INFINITY)
+    await store.pin(onePiece(2).digest, Number.POSITIVE_INFINITY)
+    await store.unpin(onePiece(2).digest)
+    for (const blob of blobs) {
+      await store.putSmall(blob.digest, blob.bytes)
+      now++
+    }
+    assert.equal(store.usage().pinnedBytes, 2 * PIECE)
+  }
+  await using store = await openStore(directory.path, options)
+  assert.equal(store.list().find((entry) => entry.digest === onePiece(0).digest)?.pinnedUntilEpochMs, 5000)
+  await store.putSmall(onePiece(19).digest, onePiece(19).bytes)
+  assert.deepEqual(present(store, range(0, 6)), [0, 1, 5])
+  now = 5000
+  for (const blob of range(20, 24)) await store.putSmall(blob.digest, blob.bytes)
+  assert.deepEqual(present(store, range(0, 6)), [1])
+  assert.equal(store.usage().pinnedBytes, PIECE)
+})
+
+test('a blob or partial in use stays; when nothing can go, the request is refused and nothing is evicted', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const [used, other] = [onePiece(0), onePiece(1)]
+  await store.putSmall(used.digest, used.bytes)
+  await store.putSmall(other.digest, other.bytes)
+  const handle = await store.open(used.digest)
+  const big = testBlob(18 * PIECE, 2)
+  const bigger = testBlob(20 * PIECE, 3)
+  await assert.rejects(store.openPartial(bigger.layout), diskFull)
+  assert.ok(store.size(other.digest) !== undefined, 'evicted for a request that was refused')
+  assert.ok(store.usage().diskFull)
+  {
+    await using partial = await store.openPartial(big.layout)
+    assert.equal(store.size(other.digest), undefined)
+    await writePieces(partial, big, [0])
+    await assert.rejects(store.openPartial(testBlob(2 * PIECE, 4).layout), diskFull)
+    assert.ok(store.size(used.digest) !== undefined)
+  }
+  await handle?.[Symbol.asyncDispose]()
+  await using partial = await store.openPartial(bigger.layout)
+  assert.equal(partial.have.count, 0)
+  assert.equal(store.size(used.digest), undefined)
+  assert.ok(!store.usage().diskFull)
+})
+
+test('what a refusal says is enough to act on', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const huge = testBlob(21 * PIECE, 1)
+  await assert.rejects(store.openPartial(huge.layout), (error) => {
+    assert.ok(isShoalError(error, 'STORE_DISK_FULL'))
+    assert.match(error.message, new RegExp(`no room for ${21 * PIECE} bytes: [0-9]+ bytes free, .*store\\.capacity`))
+    return true
+  })
+  assert.ok(!store.usage().diskFull, 'a blob that never fits is no alarm')
+  assert.deepEqual(store.list(), [])
+})
+
+test('partials nobody has open go before any blob', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const left = testBlob(10 * PIECE, 200)
+  {
+    await using partial = await store.openPartial(left.layout)
+    await writePieces(partial, left, [0, 1, 2, 3])
+  }
+  const blobs = range(0, 15)
+  for (const blob of blobs) await store.putSmall(blob.digest, blob.bytes)
+  await store.putSmall(onePiece(15).digest, onePiece(15).bytes)
+  assert.equal(store.usage().partialBytes, 0)
+  assert.equal(present(store, range(0, 16)).length, 16)
+  assert.equal(store.usage().evictedBytes, 4 * PIECE)
+  await using partial = await store.openPartial(left.layout)
+  assert.equal(partial.have.count, 0)
+})
+
+test('open partials have their room reserved, so that pulls at once do not overcommit', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const blobs = [1, 2, 3].map((seed) => testBlob(8 * PIECE, seed))
+  const results = await Promise.allSettled(blobs.map((blob) => store.openPartial(blob.layout)))
+  assert.deepEqual(
+    results.map((result) => result.status),
+    ['fulfilled', 'fulfilled', 'rejected'],
+  )
+  const [first] = results
+  if (first?.status === 'fulfilled') await first.value.discard()
+  await using third = await store.openPartial(testBlob(8 * PIECE, 3).layout)
+  assert.equal(third.have.count, 0)
+})
+
+test('a store opened with a smaller capacity evicts at once', async () => {
+  await using directory = await temporaryDirectory()
+  const blobs = range(0, 10)
+  {
+    await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+    for (const blob of blobs) await storeBlob(store, blob)
+  }
+  await using store = await openStore(directory.path, { capacityBytes: 6 * PIECE })
+  assert.equal(store.usage().completeBytes, 5 * PIECE)
+})
+
+test('metrics follow the store', async () => {
+  await using directory = await temporaryDirectory()
+  const values = new Map<string, number>()
+  const collectors: (() => void)[] = []
+  const metrics: MetricRegistry = {
+    ...noMetrics,
+    counter: (name) => ({ inc: (_, by = 1) => values.set(name, (values.get(name) ?? 0) + by) }),
+    gauge(name, _help, _labels, collect) {
+      const gauge = {
+        set: (labels: object, value: number) => values.set([name, ...Object.values(labels)].join(' '), value),
+      }
+      collectors.push(() => collect?.(gauge))
+      return gauge
+    },
+  }
+  await using store = await openStore(directory.path, { capacityBytes: 2 * MIB }, { metrics })
+  for (const blob of range(0, 8)) await storeBlob(store, blob)
+  await store.pin(onePiece(7).digest, Number.POSITIVE_INFINITY)
+  await using partial = await store.openPartial(testBlob(2 * PIECE, 100).layout)
+  await writePieces(partial, testBlob(2 * PIECE, 100), [1])
+  for (const collect of collectors) collect()
+  assert.equal(values.get('shoal_store_bytes complete'), store.usage().completeBytes)
+  assert.equal(values.get('shoal_store_bytes partial'), PIECE)
+  assert.equal(values.get('shoal_store_bytes pinned'), PIECE)
+  assert.equal(values.get('shoal_store_capacity_bytes'), 2 * MIB)
+  assert.equal(values.get('shoal_store_disk_full'), 0)
+  assert.equal(values.get('shoal_store_evicted_bytes_total'), store.usage().evictedBytes)
+  assert.ok(store.usage().evictedBytes > 0)
+})

@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encode } from 'cborg'
+import { seededRng } from '../../../src/base/rng.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import type { Frame } from '../../../src/swarm/wire.ts'
+import { decodeFrame, encodeFrame, parseResult } from '../../../src/swarm/wire.ts'
+
+const BLOB = `sha256:${'ab'.repeat(32)}` as Digest
+const PEER = '12D3KooWQ4QnWr98vNA3fkDzdX2QsueKJn5uawzNxjqdgrGhVYNk'
+const place = { upstream: 'docker.io', repository: 'library/alpine' }
+
+/** Every kind of frame and message, with the bytes it has had since version 1. Changing one needs a new version. */
+const GOLDEN: readonly (readonly [string, Frame, string])[] = [
+  [
+    'hello',
+    { frame: 'hello', version: 1, proof: new Uint8Array(32).fill(1) },
+    'AAAAPqNlZnJhbWVlaGVsbG9lcHJvb2ZYIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBZ3ZlcnNpb24B',
+  ],
+  [
+    'about an agent',
+    {
+      frame: 'about',
+      role: 'agent',
+      region: 'eu-1',
+      zone: null,
+      addresses: ['10.0.0.1:7071'],
+      software: 'shoal/0.1.0',
+    },
+    'AAAAWKZkcm9sZWVhZ2VudGR6b25l9mVmcmFtZWVhYm91dGZyZWdpb25kZXUtMWhzb2Z0d2FyZWtzaG9hbC8wLjEuMGlhZGRyZXNzZXOBbTEwLjAuMC4xOjcwNzE=',
+  ],
+  [
+    'about a cache',
+    {
+      frame: 'about',
+      role: 'cache',
+      roleProof: new Uint8Array(64).fill(2),
+      region: 'eu-1',
+      zone: 'a',
+      addresses: [],
+      software: 'shoal',
+    },
+    'AAAAkadkcm9sZWVjYWNoZWR6b25lYWFlZnJhbWVlYWJvdXRmcmVnaW9uZGV1LTFoc29mdHdhcmVlc2hvYWxpYWRkcmVzc2VzgGlyb2xlUHJvb2ZYQAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=',
+  ],
+  ['bye', { frame: 'bye', reason: 'stranger' }, 'AAAAG6JlZnJhbWVjYnllZnJlYXNvbmhzdHJhbmdlcg=='],
+  ['ping', { frame: 'ping' }, 'AAAADKFlZnJhbWVkcGluZw=='],
+  ['abandon', { frame: 'abandon', id: 7 }, 'AAAAE6JiaWQHZWZyYW1lZ2FiYW5kb24='],
+  [
+    'answer',
+    { frame: 'answer', id: 7, result: { kind: 'stat', size: 5_000_000_000 } },
+    'AAAAMqNiaWQHZWZyYW1lZmFuc3dlcmZyZXN1bHSiZGtpbmRkc3RhdGRzaXplGwAAAAEqBfIA',
+  ],
+  [
+    'call join',
+    { frame: 'call', id: 1, name: 'join', args: { ...place, digest: BLOB, have: new Uint8Array() } },
+    'AAAAo6RiaWQBZGFyZ3OkZGhhdmVAZmRpZ2VzdHhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJodXBzdHJlYW1pZG9ja2VyLmlvanJlcG9zaXRvcnlubGlicmFyeS9hbHBpbmVkbmFtZWRqb2luZWZyYW1lZGNhbGw=',
+  ],
+  [
+    'call manifest',
+    { frame: 'call', id: 2, name: 'manifest', args: { ...place, target: { kind: 'tag', tag: 'latest' } } },
+    'AAAAbaRiaWQCZGFyZ3OjZnRhcmdldKJjdGFnZmxhdGVzdGRraW5kY3RhZ2h1cHN0cmVhbWlkb2NrZXIuaW9qcmVwb3NpdG9yeW5saWJyYXJ5L2FscGluZWRuYW1laG1hbmlmZXN0ZWZyYW1lZGNhbGw=',
+  ],
+  [
+    'call stat',
+    { frame: 'call', id: 3, name: 'stat', args: { ...place, digest: BLOB } },
+    'AAAAnaRiaWQDZGFyZ3OjZmRpZ2VzdHhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJodXBzdHJlYW1pZG9ja2VyLmlvanJlcG9zaXRvcnlubGlicmFyeS9hbHBpbmVkbmFtZWRzdGF0ZWZyYW1lZGNhbGw=',
+  ],
+  [
+    'call tags',
+    { frame: 'call', id: 4, name: 'tags', args: { ...place, limit: 100 } },
+    'AAAAVaRiaWQEZGFyZ3OjZWxpbWl0GGRodXBzdHJlYW1pZG9ja2VyLmlvanJlcG9zaXRvcnlubGlicmFyeS9hbHBpbmVkbmFtZWR0YWdzZWZyYW1lZGNhbGw=',
+  ],
+  [
+    'call referrers',
+    { frame: 'call', id: 5, name: 'referrers', args: { ...place, digest: BLOB } },
+    'AAAAoqRiaWQFZGFyZ3OjZmRpZ2VzdHhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJodXBzdHJlYW1pZG9ja2VyLmlvanJlcG9zaXRvcnlubGlicmFyeS9hbHBpbmVkbmFtZWlyZWZlcnJlcnNlZnJhbWVkY2FsbA==',
+  ],
+  [
+    'call invalidate',
+    { frame: 'call', id: 6, name: 'invalidate', args: { ...place, tag: 'v1' } },
+    'AAAAWqRiaWQGZGFyZ3OjY3RhZ2J2MWh1cHN0cmVhbWlkb2NrZXIuaW9qcmVwb3NpdG9yeW5saWJyYXJ5L2FscGluZWRuYW1lamludmFsaWRhdGVlZnJhbWVkY2FsbA==',
+  ],
+  [
+    'bitfield',
+    { frame: 'message', message: { type: 'bitfield', blob: BLOB, size: 1000, bits: Uint8Array.of(5), queue: 2 } },
+    'AAAAiqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpWRiaXRzQQVkYmxvYnhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJkc2l6ZRkD6GR0eXBlaGJpdGZpZWxkZXF1ZXVlAg==',
+  ],
+  [
+    'have',
+    { frame: 'message', message: { type: 'have', blob: BLOB, pieces: [0, 24, 300], queue: 0 } },
+    'AAAAhaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZGhhdmVlcXVldWUAZnBpZWNlc4MAGBgZASw=',
+  ],
+  [
+    'hashes',
+    {
+      frame: 'message',
+      message: {
+        type: 'hashes',
+        blob: BLOB,
+        size: 1000,
+        runs: [
+          { first: 0, hashes: new Uint8Array(32).fill(3), signature: new Uint8Array(64).fill(4) },
+          { first: 9, hashes: new Uint8Array(32).fill(5) },
+        ],
+      },
+    },
+    'AAABLqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmRydW5zgqNlZmlyc3QAZmhhc2hlc1ggAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwNpc2lnbmF0dXJlWEAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEomVmaXJzdAlmaGFzaGVzWCAFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBWRzaXplGQPoZHR5cGVmaGFzaGVz',
+  ],
+  [
+    'request',
+    { frame: 'message', message: { type: 'request', id: 9, blob: BLOB, piece: 3 } },
+    'AAAAfqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGJpZAlkYmxvYnhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJkdHlwZWdyZXF1ZXN0ZXBpZWNlAw==',
+  ],
+  [
+    'want',
+    { frame: 'message', message: { type: 'want', id: 9, blob: BLOB, wanted: Uint8Array.of(255) } },
+    'AAAAfaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGJpZAlkYmxvYnhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJkdHlwZWR3YW50ZndhbnRlZEH/',
+  ],
+  [
+    'cancel',
+    { frame: 'message', message: { type: 'cancel', id: 9 } },
+    'AAAAKKJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomJpZAlkdHlwZWZjYW5jZWw=',
+  ],
+  [
+    'busy',
+    { frame: 'message', message: { type: 'busy', id: 9, queue: 4 } },
+    'AAAALaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlo2JpZAlkdHlwZWRidXN5ZXF1ZXVlBA==',
+  ],
+  [
+    'peers',
+    { frame: 'message', message: { type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: ['[::1]:1'] }] } },
+    'AAAAxqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlo2RibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZXBlZXJzZXBlZXJzgaJja2V5eDQxMkQzS29vV1E0UW5Xcjk4dk5BM2ZrRHpkWDJRc3VlS0puNXVhd3pOeGpxZGdyR2hWWU5raWFkZHJlc3Nlc4FnWzo6MV06MQ==',
+  ],
+  [
+    'leave',
+    { frame: 'message', message: { type: 'leave', blob: BLOB } },
+    'AAAAcaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZWxlYXZl',
+  ],
+  [
+    'accuse',
+    { frame: 'message', message: { type: 'accuse', blob: BLOB, piece: 3, peer: PEER } },
+    'AAAAtKJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmRwZWVyeDQxMkQzS29vV1E0UW5Xcjk4dk5BM2ZrRHpkWDJRc3VlS0puNXVhd3pOeGpxZGdyR2hWWU5rZHR5cGVmYWNjdXNlZXBpZWNlAw==',
+  ],
+]
+
+for (const [name, frame, golden] of GOLDEN) {
+  test(`${name} has its golden bytes and is read back`, () => {
+    const bytes = encodeFrame(frame)
+    assert.equal(Buffer.from(bytes).toString('base64'), golden)
+    assert.equal(Buffer.from(bytes).readUInt32BE(0), bytes.length - 4)
+    assert.deepEqual(decodeFrame(bytes.subarray(4)), frame)
+  })
+}
+
+test('bytes that were read do not alias the buffer they came in', () => {
+  const bytes = encodeFrame({ frame: 'hello', version: 1, proof: new Uint8Array(32).fill(1) })
+  const frame = decodeFrame(bytes.subarray(4))
+  bytes.fill(0)
+  assert.deepEqual(frame, { frame: 'hello', version: 1, proof: new Uint8Array(32).fill(1) })
+})
+
+test('unknown keys are dropped, so that later versions may add some', () => {
+  assert.deepEqual(decodeFrame(encode({ frame: 'abandon', id: 1, later: 'x' })), { frame: 'abandon', id: 1 })
+})
+
+const message = (fields: object): object => ({ frame: 'message', message: fields })
+const long = 'a'.repeat(513)
+
+/** Well-formed CBOR that is no valid frame. */
+const INVALID: readonly (readonly [string, unknown])[] = [
+  ['no frame', 5],
+  ['null', null],
+  ['unknown frame', { frame: 'shout' }],
+  ['unknown message', message({ type: 'shout' })],
+  ['a negative id', { frame: 'abandon', id: -1 }],
+  ['a fractional id', { frame: 'abandon', id: 1.5 }],
+  ['an id of 33 bits', { frame: 'abandon', id: 0x1_0000_0000 }],
+  ['a digest in upper case', message({ type: 'leave', blob: BLOB.toUpperCase() })],
+  ['a piece too far', message({ type: 'request', id: 1, blob: BLOB, piece: 262_144 })],
+  ['too many bits', message({ type: 'bitfield', blob: BLOB, size: 1, bits: new Uint8Array(32_769), queue: 0 })],
+  ['too many haves', message({ type: 'have', blob: BLOB, pieces: new Array(4097).fill(1), queue: 0 })],
+  ['half a hash', message({ type: 'hashes', blob: BLOB, size: 1, runs: [{ first: 0, hashes: new Uint8Array(31) }] })],
+  [
+    'a short signature',
+    message({
+      type: 'hashes',
+      blob: BLOB,
+      size: 1,
+      runs: [{ first: 0, hashes: new Uint8Array(32), signature: new Uint8Array(63) }],
+    }),
+  ],
+  [
+    'too many runs',
+    message({
+      type: 'hashes',
+      blob: BLOB,
+      size: 1,
+      runs: new Array(4097).fill({ first: 0, hashes: new Uint8Array(32) }),
+    }),
+  ],
+  ['too many peers', message({ type: 'peers', blob: BLOB, peers: new Array(65).fill({ key: PEER, addresses: [] }) })],
+  [
+    'too many addresses',
+    message({ type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: new Array(9).fill('10.0.0.1:1') }] }),
+  ],
+  ['an address that is none', message({ type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: ['x'] }] })],
+  ['a peer id that is none', message({ type: 'accuse', blob: BLOB, piece: 1, peer: '../../etc' })],
+  ['an unknown call', { frame: 'call', id: 1, name: 'shutdown', args: {} }],
+  [
+    'a repository with dots',
+    { frame: 'call', id: 1, name: 'stat', args: { ...place, repository: '../x', digest: BLOB } },
+  ],
+  ['a long cursor', { frame: 'call', id: 1, name: 'tags', args: { ...place, after: long } }],
+  ['a role nobody has', { frame: 'about', role: 'root', region: 'r', zone: null, addresses: [], software: 's' }],
+  [
+    'a region with a line end',
+    { frame: 'about', role: 'agent', region: 'a\n', zone: null, addresses: [], software: 's' },
+  ],
+  ['a long software', { frame: 'about', role: 'agent', region: 'r', zone: null, addresses: [], software: long }],
+  ['a long proof', { frame: 'hello', version: 1, proof: new Uint8Array(65) }],
+  ['text for bytes', { frame: 'hello', version: 1, proof: 'x' }],
+]
+
+for (const [name, value] of INVALID) {
+  test(`a frame with ${name} is a protocol error`, () => {
+    assert.throws(() => decodeFrame(encode(value)), { code: 'PEER_PROTOCOL' })
+  })
+}
+
+test('CBOR outside the strict subset is a protocol error', () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['a tag', 'c100'],
+    ['undefined', 'f7'],
+    ['an indefinite map', 'bfff'],
+    ['an indefinite string', '7f6161ff'],
+    ['a number not in its shortest form', '1800'],
+    ['NaN', 'f97e00'],
+    ['bytes after the end', '0000'],
+    ['a repeated key', 'a2616100616101'],
+    ['a truncated map', 'a261'],
+    ['an array that promises too much', '9affffffff'],
+    ['a 64-bit length', '5bffffffffffffffff'],
+    ['nothing', ''],
+  ]
+  for (const [name, hex] of cases) {
+    assert.throws(() => decodeFrame(Buffer.from(hex, 'hex')), { code: 'PEER_PROTOCOL' }, name)
+  }
+  assert.throws(() => decodeFrame(new Uint8Array(1_000_000).fill(0x81)), { code: 'PEER_PROTOCOL' }, 'endless nesting')
+})
+
+test('random bytes and damaged frames never throw anything but a protocol error', () => {
+  for (let seed = 1; seed <= 400; seed++) {
+    const rng = seededRng(seed)
+    const [, frame] = GOLDEN[rng.below(GOLDEN.length)]!
+    const bytes = new Uint8Array(encodeFrame(frame).subarray(4))
+    for (let i = 0; i < 1 + rng.below(4); i++) bytes[rng.below(bytes.length)] = rng.below(256)
+    const random = Uint8Array.from({ length: rng.below(200) }, () => rng.below(256))
+    for (const input of [bytes, random]) {
+      try {
+        decodeFrame(input)
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'PEER_PROTOCOL', `seed ${seed}: ${error}`)
+      }
+    }
+  }
+})
+
+test('a protocol error does not repeat what the peer wrote', () => {
+  try {
+    decodeFrame(encode(message({ type: 'accuse', blob: BLOB, piece: 1, peer: 'SECRET-TEXT' })))
+    assert.fail('must throw')
+  } catch (error) {
+    assert.ok(!JSON.stringify({ ...(error as object), text: String(error) }).includes('SECRET-TEXT'))
+  }
+})
+
+test('results are checked by the call they answer', () => {
+  const refused = { kind: 'refused', reason: 'denied', message: 'no' }
+  for (const name of ['join', 'manifest', 'stat', 'tags', 'referrers', 'invalidate'] as const) {
+    assert.deepEqual(parseResult(name, refused), refused)
+    assert.throws(() => parseResult(name, { ...refused, message: long }), { code: 'PEER_PROTOCOL' })
+    assert.throws(() => parseResult(name, undefined), { code: 'PEER_PROTOCOL' })
+  }
+  const inline = { kind: 'inline', bytes: new Uint8Array(4 * 1024 * 1024) }
+  assert.deepEqual(parseResult('join', inline), inline)
+  assert.throws(() => parseResult('join', { kind: 'inline', bytes: new Uint8Array(4 * 1024 * 1024 + 1) }))
+  assert.throws(() => parseResult('stat', inline), { code: 'PEER_PROTOCOL' })
+  assert.throws(() => parseResult('manifest', { kind: 'manifest', digest: BLOB }), { code: 'PEER_PROTOCOL' })
+})
+
+test('a frame beyond what a peer takes is not encoded', () => {
+  const result = { kind: 'referrers', bytes: new Uint8Array(5 * 1024 * 1024), filtered: false }
+  assert.throws(() => encodeFrame({ frame: 'answer', id: 1, result }), RangeError)
+})
