@@ -17,15 +17,23 @@ test('agents and their runtimes have bytes long before the home has the whole bl
   const manifest = await MirrorReader.get(fleet.agents[0]!.mirrorUrl, `${manifestOnly}/manifests/1?ns=docker.io`)
   await manifest.readAll()
   const readers = await Promise.all(
-    fleet.agents.map((agent) => MirrorReader.get(agent.mirrorUrl, `${manifestOnly}/blobs/${layer.digest}?ns=docker.io`)),
+    fleet.agents.map((agent) =>
+      MirrorReader.get(agent.mirrorUrl, `${manifestOnly}/blobs/${layer.digest}?ns=docker.io`),
+    ),
   )
-  assert.deepEqual(readers.map(({ status }) => status), [200, 200, 200])
+  assert.deepEqual(
+    readers.map(({ status }) => status),
+    [200, 200, 200],
+  )
   await Promise.all(readers.map((reader) => reader.readAtLeast(1 * MIB)))
 
   // what the home has at this moment is what the origin had sent by then, at most
   const sent = (await fleet.origin.counters()).byKind.blob.bytes
   const progress = readers.map(({ received }) => received)
-  assert.ok(sent < 0.7 * layer.size, `runtimes had only ${progress} bytes when the origin had sent ${sent} of ${layer.size}`)
+  assert.ok(
+    sent < 0.7 * layer.size,
+    `runtimes had only ${progress} bytes when the origin had sent ${sent} of ${layer.size}`,
+  )
   for (const agent of fleet.agents) {
     const { peer, home } = await fleet.received([agent])
     assert.ok(peer + home > 0, `${agent.name} has received nothing`)

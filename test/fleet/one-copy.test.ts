@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Fleet } from '../../src/demo/index.ts'
 import type { AgentProcess } from '../../src/demo/index.ts'
+import { Fleet } from '../../src/demo/index.ts'
 
 const MIB = 1024 * 1024
 

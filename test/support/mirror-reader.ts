@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { request } from 'undici'
 import type { Dispatcher } from 'undici'
+import { request } from 'undici'
 
 /** A runtime's GET of one blob, read at the test's pace. */
 export class MirrorReader {
