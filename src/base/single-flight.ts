@@ -2,6 +2,7 @@ interface Flight<T> {
   readonly promise: Promise<T>
   readonly controller: AbortController
   waiters: number
+  settled: boolean
 }
 
 /**
@@ -24,7 +25,7 @@ export class SingleFlight<T> {
       })
     } finally {
       flight.waiters--
-      if (flight.waiters === 0) {
+      if (flight.waiters === 0 && !flight.settled) {
         if (this.#flights.get(key) === flight) this.#flights.delete(key)
         flight.controller.abort(new DOMException('nobody waits for this any more', 'AbortError'))
       }
@@ -33,11 +34,12 @@ export class SingleFlight<T> {
 
   #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const controller = new AbortController()
-    const flight: Flight<T> = { promise: work(controller.signal), controller, waiters: 0 }
+    const flight: Flight<T> = { promise: work(controller.signal), controller, waiters: 0, settled: false }
     this.#flights.set(key, flight)
     flight.promise
       .catch(() => {})
       .finally(() => {
+        flight.settled = true
         if (this.#flights.get(key) === flight) this.#flights.delete(key)
       })
     return flight

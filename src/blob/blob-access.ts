@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OriginChain } from '../origin/index.ts'
 import type { Tier } from '../tier/index.ts'
-import type { Grants } from './grants.ts'
+import type { Grant, Grants } from './grants.ts'
 import type { Outcome } from './interface.ts'
 import { failure, found, refusalOf, unknown } from './outcome.ts'
 
@@ -37,7 +37,7 @@ export class BlobAccess {
   async check(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
     const { upstream, repository, digest } = ref
     const grant = await this.#deps.grants.find(upstream, repository, digest)
-    if (grant !== undefined) return found({ size: grant.size })
+    if (grant !== undefined) return granted(ref, grant)
     const asked = await this.#deps.tier.askHomes(
       digest,
       { name: 'stat', args: { upstream, repository, digest } },
@@ -51,7 +51,7 @@ export class BlobAccess {
   async checkAsHome(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
     const { upstream, repository, digest } = ref
     const grant = await this.#deps.grants.find(upstream, repository, digest)
-    if (grant !== undefined) return found({ size: grant.size })
+    if (grant !== undefined) return granted(ref, grant)
     const asked = await this.#deps.tier.askParents(
       digest,
       { name: 'stat', args: { upstream, repository, digest } },
@@ -66,7 +66,7 @@ export class BlobAccess {
   /** In a client's own name: the origin must have let this client read the repository, now or a minute ago. */
   async checkAsClient(ref: BlobRef, authorization: string, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
     const grant = await this.#deps.grants.find(ref.upstream, ref.repository, ref.digest)
-    if (grant !== undefined && this.#proven(ref, authorization)) return found({ size: grant.size })
+    if (grant !== undefined && this.#proven(ref, authorization)) return granted(ref, grant)
     const outcome = await this.#atOrigin(ref, authorization, signal)
     if (outcome.ok) this.prove(ref, authorization)
     return outcome
@@ -105,6 +105,13 @@ export class BlobAccess {
     await this.#deps.grants.blob(upstream, repository, digest, size)
     return found({ size })
   }
+}
+
+/** A manifest is no blob, although its bytes lie in the same store. */
+function granted({ upstream, repository, digest }: BlobRef, { kind, size }: Grant): Outcome<{ size: number }> {
+  return kind === 'blob'
+    ? found({ size })
+    : unknown(`${upstream}/${repository} has ${digest} as a manifest, not a blob`)
 }
 
 /** Tokens are kept as hashes only. */

@@ -10,6 +10,7 @@ const grantSchema = z.object({
   size: z.int().nonnegative(),
   /** Manifests: what the upstream called it. */
   mediaType: z.string().optional(),
+  grantedEpochMs: z.number(),
 })
 
 /** That a repository may read a digest, and what is known of it. */
@@ -20,9 +21,14 @@ export type Grant = z.infer<typeof grantSchema>
  * repository that refers to it. Bytes are shared between repositories, this right is not.
  */
 export class Grants {
+  readonly #store: BlobStore
+  readonly #now: () => number
   readonly #table: StoreTable<Grant>
 
-  constructor(store: BlobStore) {
+  /** `now` is the wall clock, epoch milliseconds. */
+  constructor(store: BlobStore, now: () => number) {
+    this.#store = store
+    this.#now = now
     this.#table = store.table('grants', jsonCodec(grantSchema))
   }
 
@@ -31,7 +37,15 @@ export class Grants {
   }
 
   async blob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#table.put(key(upstream, repository, digest), { kind: 'blob', size })
+    await this.#table.put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#now() })
+  }
+
+  /** Drops rights to blobs that are not here and that nobody has asked for since `beforeEpochMs`. */
+  async sweep(beforeEpochMs: number): Promise<void> {
+    for await (const [row, grant] of this.#table.entries('')) {
+      const digest = row.slice(row.lastIndexOf('@') + 1) as Digest
+      if (grant.grantedEpochMs < beforeEpochMs && this.#store.size(digest) === undefined) await this.#table.delete(row)
+    }
   }
 
   /** A manifest of the repository, and everything it refers to. */
@@ -42,16 +56,16 @@ export class Grants {
     content: { readonly size: number; readonly mediaType: string; readonly manifest: Manifest },
   ): Promise<void> {
     const { size, mediaType, manifest } = content
-    const kind = manifest.kind === 'index' ? 'manifest' : 'blob'
+    const kind = manifest.kind === 'index' ? ('manifest' as const) : ('blob' as const)
+    const grantedEpochMs = this.#now()
     for (const child of manifestChildren(manifest)) {
       const childGrant = {
-        kind,
-        size: child.size,
+        ...{ kind, size: child.size, grantedEpochMs },
         ...(kind === 'manifest' ? { mediaType: child.mediaType } : {}),
       } as const
       await this.#table.put(key(upstream, repository, child.digest), childGrant)
     }
-    await this.#table.put(key(upstream, repository, digest), { kind: 'manifest', size, mediaType })
+    await this.#table.put(key(upstream, repository, digest), { kind: 'manifest', size, mediaType, grantedEpochMs })
   }
 }
 

@@ -56,8 +56,9 @@ export class HomeService {
 
   async #answer(link: PeerLink, call: Call, signal: AbortSignal): Promise<CallResults[CallName]> {
     const { self, manifests, access, listings, transfers } = this.#deps
-    // another cache of this region asks only whom it takes for the home: passing the question on could go in circles
-    const asHome = link.peer.role === 'cache' && link.peer.region === self.region
+    // another cache of this region asks only whom it takes for the home: passing the question on could go in circles;
+    // so could hosts that stand in for the caches, each of whom knows other neighbours
+    const asHome = link.peer.region === self.region && (link.peer.role === 'cache' || self.role !== 'cache')
     switch (call.name) {
       case 'manifest': {
         const outcome = await (asHome ? manifests.findAsHome(call.args, signal) : manifests.find(call.args, signal))

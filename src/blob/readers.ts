@@ -93,8 +93,9 @@ export class TransferReader implements BlobReader {
       await this.#transfer.whenServable(piece, signal)
       if (this.#transfer.failedProofs !== failedProofs) await this.#confirmPrefix(piece, signal)
       const chunk = buffer.subarray(0, Math.min(buffer.length, Math.min(end, layout.range(piece).end) - offset))
-      await partial.readInto(chunk, offset)
+      // noted first: should the content start over during the read, these bytes must not be forgotten
       this.#transfer.handedOut(piece)
+      await partial.readInto(chunk, offset)
       yield chunk
       offset += chunk.length
     }

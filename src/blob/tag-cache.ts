@@ -30,6 +30,13 @@ export class TagCache {
     await this.#table.put(tagKey(upstream, repository, tag), known)
   }
 
+  /** Drops what the upstream has not confirmed since `beforeEpochMs`. */
+  async sweep(beforeEpochMs: number): Promise<void> {
+    for await (const [row, known] of this.#table.entries('')) {
+      if (known.confirmedEpochMs < beforeEpochMs) await this.#table.delete(row)
+    }
+  }
+
   async forget(upstream: string, repository: string, tag: string): Promise<void> {
     await this.#table.delete(tagKey(upstream, repository, tag))
   }

@@ -15,7 +15,11 @@ export interface UpstreamConfig {
 export interface Config {
   readonly role: 'agent' | 'cache'
   readonly mirror: { readonly listen: Address; readonly hosts: readonly string[]; readonly drainMs: number }
-  readonly peer: { readonly listen: Address; readonly announce: readonly string[] }
+  readonly peer: {
+    readonly listen: Address
+    readonly announce: readonly string[]
+    readonly pieceChannel: 'auto' | 'tls' | 'stream'
+  }
   readonly admin: { readonly listen: Address; readonly tokenFile: string | null }
   readonly store: { readonly path: string; readonly capacityBytes: number; readonly minFreeBytes: number }
   readonly tier: {

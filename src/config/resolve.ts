@@ -15,7 +15,7 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
   return deepFreeze({
     role: settings.role,
     mirror: { listen: mirror.listen, hosts: mirror.hosts.map((host) => host.toLowerCase()), drainMs: mirror.drain },
-    peer: { listen: resolvePeerListen(peer.listen, fleet.keyFile), announce: peer.announce },
+    peer: { ...peer, listen: resolvePeerListen(peer.listen, fleet.keyFile) },
     admin: { listen: admin.listen, tokenFile: optional(admin.tokenFile) },
     store: { path: absolute(store.path), capacityBytes: store.capacity, minFreeBytes: store.minFree },
     tier: settings.tier,

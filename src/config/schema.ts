@@ -50,6 +50,10 @@ const peer = section({
     doc: "Addresses told to other hosts instead of this host's own: behind NAT, or in a container.",
     allowed: 'a list of host:port',
   }),
+  pieceChannel: setting(z.enum(['auto', 'tls', 'stream']), 'auto', {
+    doc: 'How pieces travel. auto: TLS 1.3 on the same port, or the libp2p stream (at several times the CPU) where that fails.',
+    allowed: 'auto, tls or stream',
+  }),
 })
 
 const admin = section({

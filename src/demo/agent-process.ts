@@ -1,10 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { request } from 'undici'
 import { stringify } from 'yaml'
 import { ManagedProcess } from './managed-process.ts'
 import { MetricsSnapshot } from './metrics-text.ts'
+import type { Place } from './place.ts'
+import { commandIn, LOOPBACK } from './place.ts'
 
 const PROGRAM = fileURLToPath(new URL('../main.ts', import.meta.url))
 const READY_TIMEOUT_MS = 60_000
@@ -19,6 +20,8 @@ export interface AgentSpec {
   /** Top-level configuration keys, merged over what this class sets. */
   readonly config: Readonly<Record<string, unknown>>
   readonly env: Readonly<Record<string, string>>
+  /** Where it runs; loopback when not said. Mirror and admin door are on the loopback of that place. */
+  readonly place?: Place | undefined
 }
 
 /** A daemon (agent or cache) as a real child process, with its doors on loopback. It can be killed and come back. */
@@ -31,17 +34,19 @@ export class AgentProcess implements AsyncDisposable {
   readonly adminUrl: string
   readonly peerAddress: string
   readonly #spec: AgentSpec
+  readonly #place: Place
   #process: ManagedProcess | undefined
 
   constructor(spec: AgentSpec) {
     this.#spec = spec
+    this.#place = spec.place ?? LOOPBACK
     this.name = spec.name
     this.role = spec.role
     this.storeDir = join(spec.directory, 'store')
     this.configFile = join(spec.directory, 'shoal.yaml')
     this.mirrorUrl = `http://127.0.0.1:${spec.ports.mirror}`
     this.adminUrl = `http://127.0.0.1:${spec.ports.admin}`
-    this.peerAddress = `127.0.0.1:${spec.ports.peer}`
+    this.peerAddress = `${this.#place.address}:${spec.ports.peer}`
   }
 
   /** Writes the configuration and starts the daemon; ready when `/readyz` says so. */
@@ -82,28 +87,26 @@ export class AgentProcess implements AsyncDisposable {
     await writeFile(this.configFile, stringify(this.#config()))
     this.#process = await ManagedProcess.start({
       name: this.name,
-      command: process.execPath,
-      args: [PROGRAM, 'agent', '--config', this.configFile],
+      ...commandIn(this.#place, process.execPath, [PROGRAM, 'agent', '--config', this.configFile]),
       env: this.#spec.env,
     })
     await this.#process.waitUntil('ready', () => this.ready(), READY_TIMEOUT_MS, signal)
   }
 
   async ready(): Promise<boolean> {
-    const response = await request(`${this.adminUrl}/readyz`, { headersTimeout: 5_000 })
-    await response.body.dump()
-    return response.statusCode === 200
+    const { status } = await this.#place.ask(`${this.adminUrl}/readyz`)
+    return status === 200
   }
 
   async metrics(): Promise<MetricsSnapshot> {
-    const response = await request(`${this.adminUrl}/metrics`)
-    return new MetricsSnapshot(await response.body.text())
+    const { text } = await this.#place.ask(`${this.adminUrl}/metrics`)
+    return new MetricsSnapshot(text)
   }
 
   /** `/api/v1/<path>` of its admin door. */
   async api(path: string): Promise<unknown> {
-    const response = await request(`${this.adminUrl}/api/v1/${path}`)
-    return response.body.json()
+    const { text } = await this.#place.ask(`${this.adminUrl}/api/v1/${path}`)
+    return JSON.parse(text)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,7 +119,7 @@ export class AgentProcess implements AsyncDisposable {
     return {
       role,
       mirror: { listen: `127.0.0.1:${ports.mirror}` },
-      peer: { listen: `127.0.0.1:${ports.peer}` },
+      peer: { listen: this.peerAddress },
       admin: { listen: `127.0.0.1:${ports.admin}` },
       store: { path: this.storeDir, capacity: '1TiB', minFree: '64MiB' },
       ...config,

@@ -19,6 +19,8 @@ export interface ImageSpec {
   /** Bytes of all layers together, within a tar block per layer. */
   readonly sizeBytes: number
   readonly layerCount: number
+  /** Bytes of each layer, instead of `sizeBytes` in `layerCount` equal parts. */
+  readonly layerSizes?: readonly number[] | undefined
   /** Another seed, another content. */
   readonly seed: number
   readonly format: 'oci' | 'docker'
@@ -83,8 +85,9 @@ export async function buildImage(
   await mkdir(directory, { recursive: true })
   const layers: BlobFile[] = []
   const diffIds: Digest[] = []
-  for (let index = 0; index < spec.layerCount; index++) {
-    const { blob, diffId } = await writeLayer(directory, spec, await layerEntries(spec, index), signal)
+  const equal = Array<number>(spec.layerCount).fill(Math.floor(spec.sizeBytes / spec.layerCount))
+  for (const [index, sizeBytes] of (spec.layerSizes ?? equal).entries()) {
+    const { blob, diffId } = await writeLayer(directory, spec, await layerEntries(spec, index, sizeBytes), signal)
     layers.push(blob)
     diffIds.push(diffId)
   }
@@ -111,7 +114,7 @@ export async function buildIndex(
   return { manifest: await writeJson(directory, mediaType, { schemaVersion: 2, mediaType, manifests }), images }
 }
 
-async function layerEntries(spec: ImageSpec, index: number): Promise<TarEntry[]> {
+async function layerEntries(spec: ImageSpec, index: number, sizeBytes: number): Promise<TarEntry[]> {
   const entries: TarEntry[] = [{ kind: 'directory', path: 'data' }]
   let overhead = 2 * TAR_BLOCK_BYTES + TAR_END_BYTES
   if (spec.program !== undefined && index === 0) {
@@ -121,7 +124,7 @@ async function layerEntries(spec: ImageSpec, index: number): Promise<TarEntry[]>
     entries.push({ kind: 'file', path: `bin/${name}`, mode: 0o755, size, content: createReadStream(file) })
     overhead += 2 * TAR_BLOCK_BYTES + Math.ceil(size / TAR_BLOCK_BYTES) * TAR_BLOCK_BYTES
   }
-  const share = Math.floor(spec.sizeBytes / spec.layerCount) - overhead
+  const share = sizeBytes - overhead
   const size = Math.max(1, Math.floor(share / TAR_BLOCK_BYTES)) * TAR_BLOCK_BYTES
   const content = seededBytes(`image ${spec.seed} layer ${index}`, size)
   entries.push({ kind: 'file', path: `data/layer-${index}.bin`, mode: 0o644, size, content })

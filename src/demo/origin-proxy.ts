@@ -15,30 +15,32 @@ import { emptyCounters, TrafficClassifier } from './origin-traffic.ts'
 export class OriginProxy implements AsyncDisposable {
   readonly #server: Server
   readonly #target: URL
+  readonly #host: string
   readonly #agent = new Agent({ keepAlive: true })
   readonly #limiter = new RateLimiter(systemClock, 0)
   readonly #classifier = new TrafficClassifier()
   #counters = emptyCounters()
   #faults: OriginFaults = {}
 
-  private constructor(target: string) {
+  private constructor(target: string, host: string) {
     this.#target = new URL(target)
+    this.#host = host
     this.#server = createServer({ keepAliveTimeout: 120_000 }, (incoming, answer) => {
       this.#handle(incoming, answer).catch(() => answer.destroy())
     })
   }
 
-  /** Listens on a free loopback port, in front of `target` (an http URL without a path). */
-  static async listen(target: string): Promise<OriginProxy> {
-    const proxy = new OriginProxy(target)
+  /** Listens on a free port, in front of `target` (an http URL without a path); on loopback unless `host` says more. */
+  static async listen(target: string, host = '127.0.0.1'): Promise<OriginProxy> {
+    const proxy = new OriginProxy(target, host)
     await new Promise<void>((resolve, reject) => {
-      proxy.#server.once('error', reject).listen(0, '127.0.0.1', resolve)
+      proxy.#server.once('error', reject).listen(0, host, resolve)
     })
     return proxy
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `http://${this.#host}:${(this.#server.address() as AddressInfo).port}`
   }
 
   counters(): OriginCounters {

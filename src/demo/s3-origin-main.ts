@@ -9,7 +9,7 @@ import { OriginProxy } from './origin-proxy.ts'
 import { originFaultsSchema } from './origin-traffic.ts'
 
 const settings = z
-  .strictObject({ directory: z.string(), buckets: z.array(z.string()) })
+  .strictObject({ directory: z.string(), buckets: z.array(z.string()), address: z.string() })
   .parse(JSON.parse(process.argv[2] ?? 'null'))
 
 const s3 = new S3rver({
@@ -21,7 +21,7 @@ const s3 = new S3rver({
   configureBuckets: settings.buckets.map((name) => ({ name })),
 })
 const { port } = await s3.run()
-const proxy = await OriginProxy.listen(`http://127.0.0.1:${port}`)
+const proxy = await OriginProxy.listen(`http://127.0.0.1:${port}`, settings.address)
 
 const control = createServer(async (request, response) => {
   const body: unknown = request.method === 'PUT' ? await json(request).catch(() => null) : undefined

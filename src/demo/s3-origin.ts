@@ -4,59 +4,55 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { S3Client } from '@aws-sdk/client-s3'
-import { request } from 'undici'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import { copyTreeToBucket } from './bucket.ts'
 import { ManagedProcess } from './managed-process.ts'
 import type { OriginCounters, OriginFaults } from './origin-traffic.ts'
 import { originCountersSchema } from './origin-traffic.ts'
+import type { Place } from './place.ts'
+import { commandIn, LOOPBACK } from './place.ts'
 
 const PROGRAM = fileURLToPath(new URL('./s3-origin-main.ts', import.meta.url))
 const ACCESS_KEY = 'S3RVER'
 const addressesSchema = z.object({ endpoint: z.string(), control: z.string() })
 
-/** An S3-compatible store with one bucket, as a process of its own on loopback: the origin of demos and tests. */
+/** An S3-compatible store with one bucket, as a process of its own: the origin of demos, tests and benchmarks. */
 export class S3Origin implements AsyncDisposable {
   readonly bucket: string
   /** For `endpoint:` of an agent's s3 origin (with forcePathStyle). */
   readonly endpoint: string
   readonly process: ManagedProcess
   readonly client: S3Client
+  readonly #place: Place
   readonly #control: string
   readonly #directory: string
 
   private constructor(
-    bucket: string,
+    { bucket, place }: { readonly bucket: string; readonly place: Place },
     process: ManagedProcess,
     urls: z.infer<typeof addressesSchema>,
     directory: string,
   ) {
+    this.#place = place
     this.bucket = bucket
     this.process = process
     this.endpoint = urls.endpoint
     this.#control = urls.control
     this.#directory = directory
-    this.client = new S3Client({
-      endpoint: this.endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials: { accessKeyId: ACCESS_KEY, secretAccessKey: ACCESS_KEY },
-      // The default adds a trailing checksum in a body encoding that small S3 servers do not read.
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-    })
+    this.client = originClient(this.endpoint)
   }
 
-  /** Starts the server with an empty bucket in a temporary directory. */
-  static async start(bucket = 'images'): Promise<S3Origin> {
+  /** Starts the server with an empty bucket in a temporary directory (below `parent`), listening at the place's address. */
+  static async start(bucket = 'images', place: Place = LOOPBACK, parent = tmpdir()): Promise<S3Origin> {
     requireServer()
-    const directory = await mkdtemp(join(tmpdir(), 'shoal-s3-'))
+    const directory = await mkdtemp(join(parent, 'shoal-s3-'))
     try {
-      const settings = JSON.stringify({ directory, buckets: [bucket] })
-      const args = [PROGRAM, settings]
-      const started = await ManagedProcess.start({ name: 's3 origin', command: process.execPath, args })
+      const settings = JSON.stringify({ directory, buckets: [bucket], address: place.address })
+      const command = commandIn(place, process.execPath, [PROGRAM, settings])
+      const started = await ManagedProcess.start({ name: 's3 origin', ...command })
       const urls = await started.waitForLine('listening', (line) => addressesIn(line))
-      return new S3Origin(bucket, started, urls, directory)
+      return new S3Origin({ bucket, place }, started, urls, directory)
     } catch (error) {
       await rm(directory, { recursive: true, force: true })
       throw error
@@ -98,14 +94,23 @@ export class S3Origin implements AsyncDisposable {
     await rm(this.#directory, { recursive: true, force: true })
   }
 
-  async #ask(method: 'GET' | 'PUT' | 'DELETE', body: string | null = null): Promise<OriginCounters> {
-    const response = await request(this.#control, { method, body })
-    if (response.statusCode !== 200) {
-      await response.body.dump()
-      throw this.process.failure(`refused ${method} ${body ?? ''}`)
-    }
-    return originCountersSchema.parse(await response.body.json())
+  async #ask(method: 'GET' | 'PUT' | 'DELETE', body?: string): Promise<OriginCounters> {
+    const { status, text } = await this.#place.ask(this.#control, { method, body })
+    if (status !== 200) throw this.process.failure(`refused ${method} ${body ?? ''}`)
+    return originCountersSchema.parse(JSON.parse(text))
   }
+}
+
+/** A client for the bucket at `endpoint`, with the rights to fill it. */
+export function originClient(endpoint: string): S3Client {
+  return new S3Client({
+    endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: { accessKeyId: ACCESS_KEY, secretAccessKey: ACCESS_KEY },
+    // The default adds a trailing checksum in a body encoding that small S3 servers do not read.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+  })
 }
 
 function requireServer(): void {

@@ -21,6 +21,7 @@ import type { FleetKey, Swarm } from '../swarm/index.ts'
 import { Libp2pSwarm, LOOPBACK_KEY, parseFleetKey } from '../swarm/index.ts'
 import { Tier } from '../tier/index.ts'
 import { Transfers } from '../transfer/index.ts'
+import { Housekeeping } from './housekeeping.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
 import { SwarmHub } from './swarm-hub.ts'
@@ -69,6 +70,7 @@ export class ShoalNode implements AsyncDisposable {
     const origins = (upstream: string): OriginChain | undefined => upstreams.get(upstream)?.chain
     const services = buildServices(config, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
     services.attach(hub)
+    stack.defer(() => hub.detach())
     const sent = registry.counter('shoal_sent_bytes_total', 'Content bytes sent, by whom to', ['to'])
     let runtimeBytes = 0
     let addresses = { mirror: '', peer: swarm.self.addresses[0] ?? '', admin: '' }
@@ -156,6 +158,7 @@ async function startSwarm(config: Config, { logger, registry }: NodeDeps, hub: S
       ...{ role, region, zone, fleetKey, software: productVersion() },
       listen: addressText(config.peer.listen),
       announce: config.peer.announce,
+      pieceChannel: config.peer.pieceChannel,
       identityPath: join(config.store.path, 'identity'),
     },
     { events: hub, clock: systemClock, logger: logger.child({ room: 'swarm' }), metrics: registry },
@@ -213,12 +216,14 @@ function buildServices(
     }),
   )
   transfers.start()
-  const grants = new Grants(store)
+  const grants = new Grants(store, Date.now)
   const tags = new TagCache(store)
   const manifests = new Manifests(
     { tagTtlMs: config.tags.ttlMs, tagMaxStaleMs: config.tags.maxStaleMs },
     { store, tier, grants, tags, logger: log, registry, origins, now: Date.now },
   )
+  const housekeeping = stack.use(new Housekeeping({ clock, logger: log, grants, tags, transfers }))
+  housekeeping.start()
   const access = new BlobAccess({ tier, grants, clock, origins })
   const listings = new Listings({ tier, origins })
   const content = stack.use(new Content({ logger: log, store, transfers, manifests, access, listings, upstreams }))

@@ -2,13 +2,17 @@ import type { CallArguments, CallName, CallResults, ControlMessage, PeerLink, Sw
 
 /**
  * Stands between the swarm and the rooms above it, which can only be built once the swarm runs. Links that come up in
- * between are in the swarm's table; what they ask is refused until somebody can answer.
+ * between are in the swarm's table; what they ask is refused until somebody can answer, and again once the rooms close.
  */
 export class SwarmHub implements SwarmEvents {
   #owner: SwarmEvents | undefined
 
   attach(owner: SwarmEvents): void {
     this.#owner = owner
+  }
+
+  detach(): void {
+    this.#owner = undefined
   }
 
   linked(link: PeerLink): void {
@@ -29,7 +33,7 @@ export class SwarmHub implements SwarmEvents {
     args: CallArguments[N],
     signal: AbortSignal,
   ): Promise<CallResults[N]> {
-    const starting = { kind: 'refused', reason: 'unavailable', message: 'this host is starting' } as const
-    return this.#owner === undefined ? starting : this.#owner.call(link, name, args, signal)
+    const absent = { kind: 'refused', reason: 'unavailable', message: 'this host is starting or stopping' } as const
+    return this.#owner === undefined ? absent : this.#owner.call(link, name, args, signal)
   }
 }

@@ -75,6 +75,9 @@ export function parseReference(text: string, defaultUpstream: string): Reference
   const colon = rest.lastIndexOf(':')
   const repository = canonicalRepository(upstream, colon < 0 ? rest : rest.slice(0, colon))
   const target = parseTagOrDigest(at >= 0 ? text.slice(at + 1) : colon < 0 ? 'latest' : rest.slice(colon + 1))
+  if (!isRegistryHost(upstream)) {
+    throw new ShoalError('REFERENCE_INVALID', `"${text}": "${upstream}" is no registry host`)
+  }
   if (!isRepositoryName(repository)) {
     throw new ShoalError(
       'REFERENCE_INVALID',

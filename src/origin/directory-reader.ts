@@ -25,6 +25,8 @@ export class DirectoryReader implements ObjectReader {
   readonly #root: string
   readonly #logger: Logger
   #warned = false
+  /** A directory that was there and is not any more has been unmounted or lost: it does not say "no such tag". */
+  #seen = false
 
   constructor(path: string, logger: Logger) {
     this.label = `directory ${path}`
@@ -113,9 +115,11 @@ export class DirectoryReader implements ObjectReader {
   async #resolve(path: string): Promise<string | undefined> {
     const root = await this.#guard('.', () => realpath(this.#root))
     if (root === undefined) {
+      if (this.#seen) throw new ShoalError('ORIGIN_UNREACHABLE', `${this.label} has gone`)
       this.#warnMissing()
       return undefined
     }
+    this.#seen = true
     const real = await this.#guard(path, () => realpath(join(root, path)))
     if (real === undefined || real.startsWith(root.endsWith(sep) ? root : root + sep)) return real
     throw new ShoalError('ORIGIN_DENIED', `${this.label}: ${path} leads out of the directory`)

@@ -39,7 +39,7 @@ export interface Origin extends AsyncDisposable {
 
 export interface OriginQuery {
   readonly repository: string
-  /** A client's own Authorization header, used instead of the configured credentials (`access: passthrough`). */
+  /** A client's own Authorization header (empty: it sent none), used instead of the configured credentials (`access: passthrough`). */
   readonly authorization?: string | undefined
   readonly signal: AbortSignal
 }

@@ -110,12 +110,10 @@ export class LayoutOrigin implements Origin {
     await this.#reader[Symbol.asyncDispose]()
   }
 
-  /** The proof that a repository may read a blob: a link to it as a layer or config, else as a manifest. */
+  /** The proof that a repository may read a blob: a link to it as a layer or config. Manifests have links of their own. */
   async #blobTarget(query: OriginQuery & { digest: Digest }): Promise<Digest | undefined> {
     const { repository, digest, signal } = query
-    const target =
-      (await this.#followLink(layerLinkPath(repository, digest), signal)) ??
-      (await this.#followLink(revisionLinkPath(repository, digest), signal))
+    const target = await this.#followLink(layerLinkPath(repository, digest), signal)
     if (target === undefined) this.#links.delete(linkKey(query))
     else this.#links.set(linkKey(query), target, LINK_MEMORY_MS)
     return target

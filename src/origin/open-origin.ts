@@ -3,12 +3,12 @@ import type { AccessMode, OriginConfig, OriginSettings } from './config.ts'
 import { DirectoryReader } from './directory-reader.ts'
 import type { Origin } from './interface.ts'
 import { LayoutOrigin } from './layout-origin.ts'
+import { LazyS3Reader } from './lazy-s3-reader.ts'
 import { MeteredOrigin } from './metered-origin.ts'
 import type { OriginDeps, OriginOptions } from './options.ts'
 import { DEFAULT_ORIGIN_OPTIONS } from './options.ts'
 import { OriginChain } from './origin-chain.ts'
 import { RegistryOrigin } from './registry-origin.ts'
-import { S3Reader } from './s3-reader.ts'
 
 /** An origin of the configured kind, with metrics. Does no I/O: that starts with the first question. */
 export function openOrigin(config: OriginConfig, deps: OriginDeps, options: Partial<OriginOptions> = {}): Origin {
@@ -40,7 +40,7 @@ export function openOriginChain(
 function createOrigin(config: OriginConfig, deps: OriginDeps, options: OriginOptions): Origin {
   switch (config.kind) {
     case 's3':
-      return new LayoutOrigin(new S3Reader(config, deps, options), deps.clock)
+      return new LayoutOrigin(new LazyS3Reader(config, deps, options), deps.clock)
     case 'directory':
       return new LayoutOrigin(new DirectoryReader(config.path, deps.logger), deps.clock)
     case 'registry':

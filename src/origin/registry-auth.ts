@@ -37,7 +37,7 @@ export class RegistryAuth {
 
   /** The header to send with a first try. `given` is the client's own, which counts only with `access: passthrough`. */
   async first(repository: string, given: string | undefined, signal: AbortSignal): Promise<string | undefined> {
-    if (this.#settings.access === 'passthrough') return given
+    if (this.#settings.access === 'passthrough') return given === '' ? undefined : given
     const scheme = this.#schemes.get(repository)
     return scheme === undefined ? undefined : this.#prove(scheme, undefined, signal)
   }

@@ -34,10 +34,14 @@ export class S3Reader implements ObjectReader {
   readonly #options: OriginOptions
   #warned = false
 
-  constructor(settings: S3OriginSettings, deps: { clock: Clock; logger: Logger }, options: OriginOptions) {
+  constructor(
+    label: string,
+    settings: S3OriginSettings,
+    deps: { clock: Clock; logger: Logger },
+    options: OriginOptions,
+  ) {
     const prefix = settings.prefix.replace(/^\/+|\/+$/g, '')
-    const host = settings.endpoint === null ? '' : ` at ${new URL(settings.endpoint).host}`
-    this.label = `s3 ${settings.bucket}${prefix === '' ? '' : `/${prefix}`}${host}`
+    this.label = label
     this.#bucket = settings.bucket
     this.#prefix = prefix === '' ? '' : `${prefix}/`
     this.#clock = deps.clock

@@ -61,7 +61,7 @@ export class Bitfield implements ReadonlyBitfield {
   }
 
   has(index: number): boolean {
-    return ((this.#words[index >>> 5] ?? 0) & (1 << (index & 31))) !== 0
+    return index >= 0 && index < this.length && (this.#words[index >>> 5]! & (1 << (index & 31))) !== 0
   }
 
   /** Sets `index`; answers whether it was clear before. */
@@ -103,4 +103,10 @@ export class Bitfield implements ReadonlyBitfield {
 export function firstMissing(field: ReadonlyBitfield, from: number): number {
   for (let i = from; i < field.length; i++) if (!field.has(i)) return i
   return field.length
+}
+
+export function sameBits(a: ReadonlyBitfield, b: ReadonlyBitfield): boolean {
+  if (a.length !== b.length || a.count !== b.count) return false
+  for (let word = 0; word < a.words; word++) if (a.word(word) !== b.word(word)) return false
+  return true
 }

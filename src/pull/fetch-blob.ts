@@ -21,32 +21,36 @@ export async function fetchBlob(
   client: MirrorClient,
   { digest, size }: Descriptor,
   sink: BlobSink,
-  signal: AbortSignal,
+  { signal, attempts }: { readonly signal: AbortSignal; readonly attempts?: number | undefined },
 ): Promise<FetchedBlob> {
   const hash = digestHasher(digest)
   let received = 0
   let source: string | undefined
-  await withRetries(async () => {
-    const opened = await client.blob(digest, size, received, signal)
-    source ??= opened.source
-    let position = opened.start
-    try {
-      for await (const chunk of opened.body) {
-        // A mirror without ranges starts over: what is here already is skipped.
-        const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, received - position)))
-        position += chunk.length
-        if (received + fresh.length > size) throw tooLong(digest, size)
-        hash.update(fresh)
-        received += fresh.length
-        if (fresh.length > 0) await sink(fresh)
+  await withRetries(
+    async () => {
+      const opened = await client.blob(digest, size, received, signal)
+      source ??= opened.source
+      let position = opened.start
+      try {
+        for await (const chunk of opened.body) {
+          // A mirror without ranges starts over: what is here already is skipped.
+          const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, received - position)))
+          position += chunk.length
+          if (received + fresh.length > size) throw tooLong(digest, size)
+          hash.update(fresh)
+          received += fresh.length
+          if (fresh.length > 0) await sink(fresh)
+        }
+      } catch (cause) {
+        signal.throwIfAborted()
+        if (cause instanceof ShoalError) throw cause
+        if (received < size) throw cut(digest, received, size, cause)
       }
-    } catch (cause) {
-      signal.throwIfAborted()
-      if (cause instanceof ShoalError) throw cause
-      if (received < size) throw cut(digest, received, size, cause)
-    }
-    if (received < size) throw cut(digest, received, size, undefined)
-  }, signal)
+      if (received < size) throw cut(digest, received, size, undefined)
+    },
+    signal,
+    attempts,
+  )
   const actual = `${digest.slice(0, digest.indexOf(':'))}:${hash.digest('hex')}`
   if (actual !== digest) throw new ShoalError('CONTENT_CORRUPT', `${digest} came with other content (${actual})`)
   return { source }

@@ -25,6 +25,8 @@ export interface PullOptions {
   readonly platform?: Platform | undefined
   /** A directory to write an OCI image layout to; without one the content is verified and dropped. */
   readonly output?: string | undefined
+  /** How often anything is asked for before the pull fails; six times by default. */
+  readonly attempts?: number | undefined
   readonly onProgress?: ((progress: BlobProgress) => void) | undefined
   readonly signal: AbortSignal
 }
@@ -112,18 +114,18 @@ interface BlobPull {
 
 async function findImage(
   client: MirrorClient,
-  { platform, signal }: PullOptions,
+  { platform, attempts, signal }: PullOptions,
 ): Promise<{ top: FetchedManifest; image: FoundImage; manifests: FetchedManifest[] }> {
   const wanted = platform ?? hostPlatform()
   // Where nobody listens at all, the user should hear of it soon.
-  const resolved = await withRetries(() => client.resolve(signal), signal, 1)
-  const top = await withRetries(() => client.manifest(resolved, signal), signal)
+  const resolved = await withRetries(() => client.resolve(signal), signal, Math.min(2, attempts ?? 2))
+  const top = await withRetries(() => client.manifest(resolved, signal), signal, attempts)
   const manifests = [top]
   for (let current = top; manifests.length <= MAX_INDEX_DEPTH; manifests.push(current)) {
     const parsed = parseManifest(current.bytes)
     if (parsed.kind === 'image') return { top, image: { ...current, parsed }, manifests }
     const { digest } = choosePlatform(parsed.manifests, wanted)
-    current = await withRetries(() => client.manifest(digest, signal), signal)
+    current = await withRetries(() => client.manifest(digest, signal), signal, attempts)
   }
   throw new ShoalError('MANIFEST_INVALID', `${top.digest}: indexes nested more than ${MAX_INDEX_DEPTH} deep`)
 }
@@ -149,7 +151,7 @@ async function pullBlob({ client, layout, options, signal }: BlobPull, blob: Des
         received += chunk.length
         report('moved', received)
       },
-      signal,
+      { signal, attempts: options.attempts },
     )
   const { source } = layout === undefined ? await fetchInto(async () => {}) : await layout.write(blob, fetchInto)
   return finish(source)

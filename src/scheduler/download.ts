@@ -81,6 +81,15 @@ export class Download {
     return window === undefined || (piece >= this.cursor && piece < this.cursor + window)
   }
 
+  /** Whether anything is missing that may be fetched now. */
+  get wanting(): boolean {
+    if (this.spec.window === undefined) return !this.have.complete
+    for (let piece = 0; piece < this.have.length; piece++) {
+      if (this.inWindow(piece) && !this.have.has(piece)) return true
+    }
+    return false
+  }
+
   /** Known holders among the neighbours. */
   holders(piece: number): number {
     return this.#holders[piece] ?? 0
@@ -124,10 +133,13 @@ export class Download {
     return waiting
   }
 
-  /** Missing pieces that nothing is under way for: what a home may choose from. */
-  wanted(): Bitfield {
+  /** What a home may choose from: missing pieces that nothing is under way for, or all that are missing. */
+  wanted(all: boolean): Bitfield {
     const wanted = new Bitfield(this.have.length)
-    for (let piece = 0; piece < wanted.length; piece++) if (this.open(piece)) wanted.set(piece)
+    for (let piece = 0; piece < wanted.length; piece++) {
+      const missing = all && !this.have.has(piece) && this.inWindow(piece)
+      if (missing || this.open(piece)) wanted.set(piece)
+    }
     return wanted
   }
 

@@ -1,14 +1,21 @@
-import { Download, FIND_PEERS_FIRST_MS, FIND_PEERS_MOST_MS } from './download.ts'
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+import { sameBits } from '../piece/bitfield.ts'
+import { Download, FIND_PEERS_FIRST_MS } from './download.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
 import { OriginLanes } from './origin-lanes.ts'
 import type { PieceRequest } from './request-table.ts'
 import { RequestTable } from './request-table.ts'
 import { Sources } from './sources.ts'
+import { noticeStarving } from './starving.ts'
 
-/** Fewer usable neighbours than this, and the home is asked for more. */
-const NEIGHBOURS_LEAST = 4
-/** No byte for this long while somebody should have what is missing: the blob is stalled. */
-const STALLED_MS = 10_000
+/**
+ * No byte for as long as a request may take, within these bounds, and what neighbours say they have is taken from the
+ * home or the origin all the same. On slow links too little patience makes the home send what neighbours would have.
+ */
+const NEIGHBOURS_FAIL_LEAST_MS = 3_000
+const NEIGHBOURS_FAIL_MOST_MS = 8_000
+/** Wants of all blobs at one home; less than it lets one host keep waiting. */
+const WANTS_MOST = 24
 /** In the endgame a request this many times older than a piece usually takes is asked for elsewhere, too. */
 const OVERDUE_TIMES = 1.5
 const OVERDUE_LEAST_MS = 200
@@ -48,8 +55,7 @@ export class Leecher {
     this.#now = now
     switch (event.type) {
       case 'blobAdded':
-        this.#downloads.set(event.blob, new Download(event.blob, event.spec, now))
-        this.#sort()
+        this.#addBlob(event, out)
         break
       case 'blobRemoved':
         this.#removeBlob(event.blob, out)
@@ -102,7 +108,7 @@ export class Leecher {
         this.#sources.told(event.source, event.queue)
         break
       case 'hashesKnown':
-        for (let piece = event.first; piece < event.first + event.count; piece++) download.hashKnown.set(piece)
+        this.#learnHashes(download, event)
         break
       case 'dropped':
         for (const piece of event.pieces) download.have.clear(piece)
@@ -112,6 +118,25 @@ export class Leecher {
         download.cursor = event.piece
         break
     }
+  }
+
+  #learnHashes(download: Download, { first, count }: Event<'hashesKnown'>): void {
+    for (let piece = first; piece < first + count; piece++) download.hashKnown.set(piece)
+    // the parent has got these now: only from here on is it late
+    const inRun = (r: PieceRequest): boolean => r.piece >= first && r.piece < first + count
+    for (const request of this.#requests.where((r) => r.blob === download.blob && r.kind === 'parent' && inRun(r))) {
+      if (request.began) continue
+      request.askedAt = this.#now
+      request.lastByteAt = this.#now
+    }
+  }
+
+  #addBlob({ blob, spec }: Event<'blobAdded'>, out: LeecherEffect[]): void {
+    this.#removeBlob(blob, out)
+    const download = new Download(blob, spec, this.#now)
+    this.#downloads.set(blob, download)
+    this.#sort()
+    this.#completeIfDone(download, out)
   }
 
   #removeBlob(blob: number, out: LeecherEffect[]): void {
@@ -154,12 +179,15 @@ export class Leecher {
     request.began = true
     request.lastByteAt = this.#now
     if (request.kind !== 'home') return
+    const same = this.#requests.where((r) => r.blob === request.blob && r.piece === event.piece)
+    // the want crossed news of this piece on the wire: the home's bytes are better spent on another one
+    if (download.have.has(event.piece) || same.some((r) => r.began)) return this.#cancel(request, out)
     request.piece = event.piece
+    request.askedAt = this.#now
     this.#outstanding++
     download.pending[event.piece]!++
     // the home's copy is on its way: whoever was asked for the same piece and has not begun need not send it
-    const others = this.#requests.where((r) => r.blob === request.blob && r.piece === event.piece && !r.began)
-    for (const other of others) this.#cancel(other, out)
+    for (const other of same) this.#cancel(other, out)
   }
 
   #progress(id: number): void {
@@ -175,6 +203,7 @@ export class Leecher {
     if (request === undefined) return
     this.#close(request)
     if (event.reason === 'busy') this.#sources.refused(request.source, event.queue, this.#now)
+    else if (event.reason === 'corrupt') this.#sources.shun(request.source, this.#now)
   }
 
   #stored(event: Event<'stored'>, out: LeecherEffect[]): void {
@@ -192,21 +221,25 @@ export class Leecher {
     download.findPeersWait = FIND_PEERS_FIRST_MS
     const same = this.#requests.where((r) => r.blob === event.blob && r.piece === event.piece)
     for (const duplicate of same) this.#cancel(duplicate, out)
+    this.#completeIfDone(download, out)
+  }
+
+  #completeIfDone(download: Download, out: LeecherEffect[]): void {
     if (!download.have.complete || download.completed) return
     download.completed = true
-    for (const parked of this.#requests.where((r) => r.blob === event.blob)) this.#cancel(parked, out)
+    for (const parked of this.#requests.where((r) => r.blob === download.blob)) this.#cancel(parked, out)
     this.#lanes.closeAll(download, out)
     out.push({ type: 'complete', blob: download.blob })
   }
 
   /** Asks for as much as the limits allow: first of neighbours, then of homes, then of the origin. */
   #fill(out: LeecherEffect[]): void {
+    for (const download of this.#byOrder) if (this.#failedBy(download)) this.#fillLanes(download, out)
     this.#fillRequests(out)
     for (const download of this.#byOrder) {
       if (download.completed) continue
       this.#fillWants(download, out)
-      if (download.lanesAllowed > 0)
-        this.#lanes.fill(download, (s) => this.#sources.usable(s, this.#now), this.#now, out)
+      this.#fillLanes(download, out)
     }
   }
 
@@ -248,7 +281,8 @@ export class Leecher {
     duplicate: boolean,
     out: LeecherEffect[],
   ): void {
-    const request = this.#requests.open({ blob: download.blob, source, kind, askedAt: this.#now, piece, duplicate })
+    const fields = { blob: download.blob, source, kind, askedAt: this.#now, piece, duplicate }
+    const request = this.#requests.open({ ...fields, wanted: undefined })
     this.#sources.asked(source)
     this.#outstanding++
     download.pending[piece]!++
@@ -258,25 +292,37 @@ export class Leecher {
   /** Keeps a few wants at each home; as many as the link takes when nobody else has anything. */
   #fillWants(download: Download, out: LeecherEffect[]): void {
     for (const [source, { kind }] of download.sources) {
-      if (kind !== 'home' || !this.#sources.usable(source, this.#now)) continue
+      if (kind !== 'home' || !this.#sources.ready(source, WANTS_MOST, this.#now)) continue
       const standing = this.#requests.where((r) => r.source === source && r.kind === 'home')
-      const allowed = Math.max(this.#options.wants, this.#options.maxOutstanding - this.#outstanding)
+      const begun = standing.filter((r) => r.began).length
       const parked = standing.filter((r) => !r.began && r.blob === download.blob).length
-      if (standing.length >= allowed) continue
-      const wanted = download.wanted()
-      for (let n = Math.min(allowed - standing.length, wanted.count - parked); n > 0; n--) {
-        const request = this.#requests.open({
-          blob: download.blob,
-          source,
-          kind,
-          askedAt: this.#now,
-          piece: -1,
-          duplicate: false,
-        })
-        this.#sources.asked(source)
-        out.push({ type: 'want', source, id: request.id, blob: download.blob, wanted })
-      }
+      const allowed = Math.max(this.#options.wants, this.#options.maxOutstanding - this.#outstanding)
+      // a blob that the home itself must wait for may not keep the others from asking for one piece
+      const more = Math.max(allowed - standing.length, parked === 0 && begun < allowed ? 1 : 0)
+      if (more <= 0) continue
+      const wanted = download.wanted(this.#failedBy(download))
+      for (let n = Math.min(more, wanted.count - parked); n > 0; n--) this.#want(download, source, wanted, out)
     }
+  }
+
+  #want(download: Download, source: number, wanted: ReadonlyBitfield, out: LeecherEffect[]): void {
+    const { blob } = download
+    const fields = { blob, source, kind: 'home', askedAt: this.#now, piece: -1, duplicate: false } as const
+    const request = this.#requests.open({ ...fields, wanted })
+    this.#sources.asked(source)
+    out.push({ type: 'want', source, id: request.id, blob, wanted })
+  }
+
+  #fillLanes(download: Download, out: LeecherEffect[]): void {
+    if (download.lanesAllowed === 0 || download.completed) return
+    const failed = this.#failedBy(download)
+    this.#lanes.fill(download, (source) => !failed && this.#sources.usable(source, this.#now), this.#now, out)
+  }
+
+  /** Whether neighbours bring nothing: stale or lying about what they have, they could keep every piece asked for. */
+  #failedBy(download: Download): boolean {
+    const patience = Math.max(NEIGHBOURS_FAIL_LEAST_MS, this.#sources.deadlineMs)
+    return this.#now - download.lastProgressAt >= Math.min(NEIGHBOURS_FAIL_MOST_MS, patience)
   }
 
   #tick(out: LeecherEffect[]): void {
@@ -286,8 +332,7 @@ export class Leecher {
       if (download.completed) continue
       this.#refreshWants(download, out)
       this.#endgame(download, out)
-      this.#lookForPeers(download, out)
-      this.#noticeStall(download, out)
+      noticeStarving(download, (source) => this.#sources.usable(source, this.#now), this.#now, out)
     }
   }
 
@@ -307,10 +352,13 @@ export class Leecher {
   #refreshWants(download: Download, out: LeecherEffect[]): void {
     const parked = this.#requests.where((r) => r.blob === download.blob && r.kind === 'home' && !r.began)
     if (parked.length === 0) return
-    const wanted = download.wanted()
+    const wanted = download.wanted(this.#failedBy(download))
     for (const [i, request] of parked.entries()) {
       if (i >= wanted.count) this.#cancel(request, out)
-      else out.push({ type: 'want', source: request.source, id: request.id, blob: download.blob, wanted })
+      else if (request.wanted === undefined || !sameBits(request.wanted, wanted)) {
+        request.wanted = wanted
+        out.push({ type: 'want', source: request.source, id: request.id, blob: download.blob, wanted })
+      }
     }
   }
 
@@ -328,24 +376,6 @@ export class Leecher {
         break
       }
     }
-  }
-
-  #lookForPeers(download: Download, out: LeecherEffect[]): void {
-    if (!download.spec.swarm || download.findPeersAt > this.#now) return
-    let usable = 0
-    for (const [source, { kind }] of download.sources)
-      if (kind === 'peer' && this.#sources.usable(source, this.#now)) usable++
-    const starving = this.#now - download.lastProgressAt > FIND_PEERS_FIRST_MS
-    if (usable >= NEIGHBOURS_LEAST && !starving) return
-    download.findPeersWait = Math.min(FIND_PEERS_MOST_MS, download.findPeersWait * 2)
-    download.findPeersAt = this.#now + download.findPeersWait
-    out.push({ type: 'findPeers', blob: download.blob })
-  }
-
-  #noticeStall(download: Download, out: LeecherEffect[]): void {
-    if (this.#now - download.lastProgressAt < STALLED_MS) return
-    download.lastProgressAt = this.#now
-    out.push({ type: 'stalled', blob: download.blob })
   }
 
   #cancel(request: PieceRequest, out: LeecherEffect[]): void {

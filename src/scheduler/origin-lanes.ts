@@ -65,9 +65,11 @@ export class OriginLanes {
   ended(id: number, ok: boolean, now: number, out: LeecherEffect[]): void {
     const lane = this.#lanes.get(id)
     if (lane === undefined) return
+    // an answer that ends early is no success, whatever it says
+    const failed = !ok || lane.left.size > 0
     this.#close(lane)
     const { download } = lane
-    if (ok) return
+    if (!failed) return
     download.laneFailures++
     download.laneRetryAt = now + Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (download.laneFailures - 1))
     if (download.laneFailures >= MAX_FAILURES) {

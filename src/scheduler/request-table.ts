@@ -1,3 +1,4 @@
+import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { SourceKind } from './leecher-types.ts'
 
 /** One question to one source that will bring one piece. */
@@ -6,13 +7,16 @@ export interface PieceRequest {
   readonly blob: number
   readonly source: number
   readonly kind: SourceKind
-  readonly askedAt: number
+  /** Since when its source is to act on it: asked or, where it may wait there for the piece to come, since that is there. */
+  askedAt: number
   /** -1 while a home has not chosen yet. */
   piece: number
   began: boolean
   lastByteAt: number
   /** Asked although another request for the piece is under way: endgame. */
   readonly duplicate: boolean
+  /** What a want last said. */
+  wanted: ReadonlyBitfield | undefined
 }
 
 /** All requests of this host that are under way, by id and by piece. */

@@ -29,7 +29,7 @@ export type SeederEffect =
   | { readonly type: 'busy'; readonly peer: number; readonly id: number; readonly queue: number }
 
 export interface SeederOptions {
-  /** Pieces sent at the same time. Few: a piece that is whole early can be passed on early (8 cost 16-34 %, simulated). */
+  /** Pieces sent at the same time. Few: a piece that is whole early can be passed on early. */
   readonly slots: number
   /** Requests that may wait behind the slots; more are answered `busy`. */
   readonly queue: number
@@ -37,18 +37,22 @@ export interface SeederOptions {
   readonly parks: boolean
 }
 
-/** Enough for an agent: see `SeederOptions`. */
-export const AGENT_SEEDER: SeederOptions = { slots: 2, queue: 4, parks: false }
+/**
+ * Simulated: two slots do where buffers between the hosts are deep, but cost 20 % where a slow receiver holds its
+ * slot up; four do in both cases. A queue shorter than what leechers have outstanding per host refuses every third
+ * request, which leaves uplinks idle.
+ */
+export const AGENT_SEEDER: SeederOptions = { slots: 4, queue: 8, parks: false }
 /** A cache feeds many hosts, each slower than itself: it needs more sends at once to fill its uplink. */
 export const CACHE_SEEDER: SeederOptions = { slots: 8, queue: 64, parks: true }
 
 /** Sends under way to one peer: a second one keeps the link busy while the first is being acknowledged. */
 const ACTIVE_PER_PEER = 2
-/** Pieces remembered per peer as just sent: wants that crossed them on the wire still ask for them. */
-const RECENT_PER_PEER = 4
+/** What is remembered per peer as just sent: messages that crossed it on the wire still ask for it. */
+const RECENT_PER_PEER = 16
 const JUST_SENT = 2 ** 32
 /** What one peer may have waiting here; more is answered `busy`, so that no peer can grow this queue. */
-const WAITING_PER_PEER = 16
+const WAITING_PER_PEER = 32
 
 interface Waiting {
   readonly peer: number
@@ -60,8 +64,15 @@ interface Waiting {
 }
 
 interface Sent {
+  readonly id: number
   readonly blob: number
   readonly piece: number
+}
+
+interface Asker {
+  readonly waiting: Waiting[]
+  readonly active: Map<number, Sent>
+  readonly recent: Sent[]
 }
 
 interface SeededBlob {
@@ -71,16 +82,18 @@ interface SeededBlob {
 }
 
 /**
- * Decides what this host sends, to whom, next: explicit requests first come first served, wants by super-seeding - of
- * what the peer lacks, the piece handed out least often so far, ties by lowest index. Pure: events in, effects out.
+ * Decides what this host sends, to whom, next. Peers take turns, a piece each, so that the first to ask cannot keep
+ * the others from having something to pass on; of one peer, first come first served. A want gets what super-seeding
+ * chooses: of what the peer lacks, the piece handed out least often so far, ties by lowest index. Pure: events in,
+ * effects out.
  */
 export class Seeder {
   readonly #options: SeederOptions
   readonly #blobs = new Map<number, SeededBlob>()
-  readonly #waiting: Waiting[] = []
-  readonly #waitingOf = new Map<number, number>()
-  readonly #active = new Map<number, Map<number, Sent>>()
-  readonly #recent = new Map<number, Sent[]>()
+  readonly #askers = new Map<number, Asker>()
+  /** Peers with something waiting; the first is next. */
+  readonly #turns = new Set<number>()
+  #queued = 0
   #sending = 0
 
   constructor(options: SeederOptions) {
@@ -89,7 +102,7 @@ export class Seeder {
 
   /** Pieces waiting for a slot: what `have`, `bitfield` and `busy` tell others of this host's load. */
   get queueLength(): number {
-    return this.#waiting.length
+    return this.#queued
   }
 
   get sending(): number {
@@ -104,27 +117,30 @@ export class Seeder {
   /** Stops serving a blob; what waits for it is answered `busy`. */
   removeBlob(blob: number, out: SeederEffect[]): void {
     this.#blobs.delete(blob)
-    this.#dropWaiting((waiting) => waiting.blob === blob, out)
+    for (const [peer, { waiting }] of this.#askers) {
+      for (const { id } of waiting.filter((one) => one.blob === blob)) {
+        this.#drop(peer, id)
+        out.push({ type: 'busy', peer, id, queue: this.#queued })
+      }
+    }
   }
 
   on(event: SeederEvent, out: SeederEffect[]): void {
     switch (event.type) {
       case 'request':
         this.#accept({ ...event, wanted: undefined }, out)
-        break
+        return
       case 'want':
         this.#accept({ ...event, piece: undefined }, out)
-        break
+        return
       case 'cancel':
-        this.#dropWaiting((waiting) => waiting.peer === event.peer && waiting.id === event.id)
-        break
+        this.#drop(event.peer, event.id)
+        return
       case 'sent':
         this.#finish(event.peer, event.id, event.ok)
         break
       case 'peerGone':
-        this.#dropWaiting((waiting) => waiting.peer === event.peer)
-        for (const id of [...(this.#active.get(event.peer)?.keys() ?? [])]) this.#finish(event.peer, id, false)
-        this.#recent.delete(event.peer)
+        this.#forget(event.peer)
         break
       case 'available':
         break
@@ -132,117 +148,139 @@ export class Seeder {
     this.#fill(out)
   }
 
-  #accept(waiting: Waiting, out: SeederEffect[]): void {
-    // the same id again is news of what the peer still lacks; it keeps its place in the queue
-    const at = this.#waiting.findIndex((other) => other.peer === waiting.peer && other.id === waiting.id)
+  #accept(asked: Waiting, out: SeederEffect[]): void {
+    const asker: Asker = this.#askers.get(asked.peer) ?? { waiting: [], active: new Map(), recent: [] }
+    // news of a want that crossed its piece on the wire
+    if (asker.active.has(asked.id) || asker.recent.some((sent) => sent.id === asked.id)) return
+    const at = asker.waiting.findIndex((other) => other.id === asked.id)
+    if (!this.#admits(asked, asker, at >= 0)) {
+      this.#drop(asked.peer, asked.id)
+      out.push({ type: 'busy', peer: asked.peer, id: asked.id, queue: this.#queued })
+      return
+    }
+    this.#askers.set(asked.peer, asker)
     if (at >= 0) {
-      this.#waiting[at] = waiting
-      return
+      // the same id again is news of what the peer still lacks; it keeps its place in the queue
+      asker.waiting[at] = asked
+    } else {
+      asker.waiting.push(asked)
+      this.#queued++
+      this.#turns.add(asked.peer)
     }
-    const blob = this.#blobs.get(waiting.blob)
-    const mine = this.#waitingOf.get(waiting.peer) ?? 0
-    const refused =
-      blob === undefined ||
-      mine >= WAITING_PER_PEER ||
-      (waiting.wanted !== undefined && waiting.wanted.length !== blob.have.length) ||
-      (waiting.piece !== undefined && !this.#admits(blob, waiting.piece))
-    if (refused) {
-      out.push({ type: 'busy', peer: waiting.peer, id: waiting.id, queue: this.#waiting.length })
-      return
-    }
-    this.#waiting.push(waiting)
-    this.#waitingOf.set(waiting.peer, mine + 1)
+    // whatever else waits could not be served before, and cannot now
+    if (this.#sending < this.#options.slots) this.#serve(asked.peer, asker, out)
   }
 
-  #admits(blob: SeededBlob, piece: number): boolean {
+  #admits({ blob: number, piece, wanted }: Waiting, asker: Asker, again: boolean): boolean {
+    const blob = this.#blobs.get(number)
+    if (blob === undefined) return false
+    if (!again && asker.waiting.length >= WAITING_PER_PEER) return false
+    if (piece === undefined) return wanted?.length === blob.have.length
     if (piece >= blob.have.length || (!this.#options.parks && !blob.have.has(piece))) return false
-    return this.#waiting.length < this.#options.queue || this.#sending < this.#options.slots
+    return again || this.#queued < this.#options.queue || this.#sending < this.#options.slots
   }
 
+  /** Round by round, until the slots are full or a whole round brought nothing. */
   #fill(out: SeederEffect[]): void {
-    for (let i = 0; i < this.#waiting.length && this.#sending < this.#options.slots; ) {
-      const waiting = this.#waiting[i]!
-      const piece = this.#servable(waiting)
-      if (piece === undefined) {
-        i++
-        continue
+    for (let served = true; served; ) {
+      served = false
+      for (const peer of [...this.#turns]) {
+        if (this.#sending >= this.#options.slots) return
+        if (this.#serve(peer, this.#askers.get(peer)!, out)) served = true
       }
-      this.#removeAt(i)
-      this.#start(waiting, piece)
-      out.push({ type: 'send', peer: waiting.peer, id: waiting.id, blob: waiting.blob, piece })
     }
   }
 
-  #servable(waiting: Waiting): number | undefined {
-    const blob = this.#blobs.get(waiting.blob)
-    if (blob === undefined || (this.#active.get(waiting.peer)?.size ?? 0) >= ACTIVE_PER_PEER) return undefined
-    if (waiting.piece !== undefined) return blob.have.has(waiting.piece) ? waiting.piece : undefined
-    if (waiting.wanted === undefined) return undefined
-    const recent = this.#recent.get(waiting.peer)?.filter((sent) => sent.blob === waiting.blob) ?? []
-    return leastServed(
-      blob,
-      waiting.wanted,
-      recent.map((sent) => sent.piece),
-    )
+  #serve(peer: number, asker: Asker, out: SeederEffect[]): boolean {
+    if (asker.active.size >= ACTIVE_PER_PEER) return false
+    const choice = this.#choose(asker)
+    if (choice === undefined) return false
+    const { id, blob, piece } = choice
+    this.#drop(peer, id)
+    this.#start(asker, { id, blob, piece })
+    // behind all others that wait
+    if (this.#turns.delete(peer)) this.#turns.add(peer)
+    out.push({ type: 'send', peer, id, blob, piece })
+    return true
   }
 
-  #start(waiting: Waiting, piece: number): void {
-    const active = this.#active.get(waiting.peer) ?? new Map<number, Sent>()
-    active.set(waiting.id, { blob: waiting.blob, piece })
-    this.#active.set(waiting.peer, active)
+  /** The first request that can be served, or of all wants' pieces the one handed out least, whatever blob it is of. */
+  #choose({ waiting, recent }: Asker): Sent | undefined {
+    let best: Sent | undefined
+    let bestServed = Number.POSITIVE_INFINITY
+    for (const { id, blob: number, piece, wanted } of waiting) {
+      const blob = this.#blobs.get(number)
+      if (blob === undefined) continue
+      if (piece !== undefined && blob.have.has(piece)) return { id, blob: number, piece }
+      if (wanted === undefined) continue
+      const sent = recent.filter((one) => one.blob === number).map((one) => one.piece)
+      const least = leastServed(blob, wanted, sent)
+      if (least === undefined || least.served >= bestServed) continue
+      best = { id, blob: number, piece: least.piece }
+      bestServed = least.served
+      if (bestServed === 0) return best
+    }
+    return best
+  }
+
+  #start(asker: Asker, send: Sent): void {
+    asker.active.set(send.id, send)
     this.#sending++
-    this.#blobs.get(waiting.blob)!.served[piece]!++
-    const recent = this.#recent.get(waiting.peer) ?? []
-    recent.push({ blob: waiting.blob, piece })
-    if (recent.length > RECENT_PER_PEER) recent.shift()
-    this.#recent.set(waiting.peer, recent)
+    this.#blobs.get(send.blob)!.served[send.piece]!++
+    asker.recent.push(send)
+    if (asker.recent.length > RECENT_PER_PEER) asker.recent.shift()
   }
 
   #finish(peer: number, id: number, ok: boolean): void {
-    const active = this.#active.get(peer)
-    const send = active?.get(id)
-    if (active === undefined || send === undefined) return
-    active.delete(id)
-    if (active.size === 0) this.#active.delete(peer)
+    const asker = this.#askers.get(peer)
+    const send = asker?.active.get(id)
+    if (asker === undefined || send === undefined) return
+    asker.active.delete(id)
     this.#sending--
-    const blob = this.#blobs.get(send.blob)
+    if (ok) return
+    const recent = asker.recent.indexOf(send)
+    if (recent >= 0) asker.recent.splice(recent, 1)
     // a piece that did not arrive has not been handed out: otherwise its only copy may never leave this host
-    if (!ok && blob !== undefined && blob.served[send.piece]! > 0) blob.served[send.piece]!--
+    const blob = this.#blobs.get(send.blob)
+    if (blob !== undefined && blob.served[send.piece]! > 0) blob.served[send.piece]!--
   }
 
-  #removeAt(index: number): Waiting {
-    const waiting = this.#waiting.splice(index, 1)[0]!
-    const left = (this.#waitingOf.get(waiting.peer) ?? 1) - 1
-    if (left === 0) this.#waitingOf.delete(waiting.peer)
-    else this.#waitingOf.set(waiting.peer, left)
-    return waiting
+  #forget(peer: number): void {
+    const asker = this.#askers.get(peer)
+    if (asker === undefined) return
+    for (const { id } of [...asker.waiting]) this.#drop(peer, id)
+    for (const id of [...asker.active.keys()]) this.#finish(peer, id, false)
+    this.#askers.delete(peer)
   }
 
-  #dropWaiting(which: (waiting: Waiting) => boolean, out?: SeederEffect[]): void {
-    for (let i = this.#waiting.length - 1; i >= 0; i--) {
-      if (!which(this.#waiting[i]!)) continue
-      const waiting = this.#removeAt(i)
-      out?.push({ type: 'busy', peer: waiting.peer, id: waiting.id, queue: this.#waiting.length })
-    }
+  #drop(peer: number, id: number): void {
+    const asker = this.#askers.get(peer)
+    const at = asker?.waiting.findIndex((one) => one.id === id) ?? -1
+    if (asker === undefined || at < 0) return
+    asker.waiting.splice(at, 1)
+    this.#queued--
+    if (asker.waiting.length === 0) this.#turns.delete(peer)
   }
 }
 
 /** Of `wanted`, what has been handed out least; what this peer was just sent only if nothing else is left. */
-function leastServed(blob: SeededBlob, wanted: ReadonlyBitfield, recent: readonly number[]): number | undefined {
-  let best: number | undefined
+function leastServed(
+  blob: SeededBlob,
+  wanted: ReadonlyBitfield,
+  recent: readonly number[],
+): { readonly piece: number; readonly served: number } | undefined {
+  let best = -1
   let bestServed = Number.POSITIVE_INFINITY
-  for (let word = 0; word < wanted.words; word++) {
+  for (let word = 0; word < wanted.words && bestServed > 0; word++) {
     let bits = wanted.word(word) & blob.have.word(word)
-    while (bits !== 0) {
+    while (bits !== 0 && bestServed > 0) {
       const piece = word * 32 + 31 - Math.clz32(bits & -bits)
       bits &= bits - 1
       const served = blob.served[piece]! + (recent.includes(piece) ? JUST_SENT : 0)
-      if (served < bestServed) {
-        best = piece
-        bestServed = served
-        if (served === 0) return best
-      }
+      if (served >= bestServed) continue
+      best = piece
+      bestServed = served
     }
   }
-  return best
+  return best < 0 ? undefined : { piece: best, served: bestServed }
 }

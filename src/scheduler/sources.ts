@@ -4,6 +4,8 @@ const DEADLINE_LEAST_MS = 1_500
 /** Before the first piece nothing is known of the link. */
 const DEADLINE_FIRST_MS = 5_000
 const DEADLINE_MOST_MS = 15_000
+const BUSY_LEAST_MS = 20
+const BUSY_MOST_MS = 1_000
 const SNUB_FIRST_MS = 2_000
 const SNUB_MOST_MS = 30_000
 /** Snubbing more than this share means that the trouble is here, not there. */
@@ -95,13 +97,21 @@ export class Sources {
     const source = this.#sources.get(id)
     if (source === undefined) return
     source.queue = queue
-    source.busyUntil = now + Math.min(1_000, Math.max(20, this.#pieceTimeMs * Math.max(1, queue)))
+    source.busyUntil = now + Math.min(BUSY_MOST_MS, Math.max(BUSY_LEAST_MS, this.#pieceTimeMs * Math.max(1, queue)))
+  }
+
+  /** It sent wrong bytes: whether it lied is for others to judge, but the next request goes elsewhere. */
+  shun(id: number, now: number): void {
+    const source = this.#sources.get(id)
+    if (source !== undefined) source.busyUntil = now + BUSY_MOST_MS
   }
 
   /** It let a deadline pass: skip it for a while, unless too many are skipped already. */
   snub(id: number, now: number): boolean {
     const source = this.#sources.get(id)
     if (source === undefined) return false
+    // several of its requests were overdue at once: that is one failure
+    if (source.snubbedUntil > now) return true
     const snubbed = this.#sources.size - this.usableCount(now)
     if (snubbed + 1 > Math.max(1, this.#sources.size * SNUB_SHARE)) return false
     source.snubMs = Math.min(SNUB_MOST_MS, source.snubMs === 0 ? SNUB_FIRST_MS : source.snubMs * 2)

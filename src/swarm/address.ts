@@ -48,6 +48,13 @@ export function hostPortMultiaddr(address: HostPort): Multiaddr {
   return multiaddr(`/${protocol}/${address.host}/tcp/${address.port}`)
 }
 
+/** The place a multiaddr of TCP names; undefined when it is another kind. */
+export function multiaddrHostPort(address: Multiaddr): HostPort | undefined {
+  const [first, second] = address.getComponents()
+  const known = first !== undefined && /^(ip4|ip6|dns|dns4|dns6)$/.test(first.name) && second?.name === 'tcp'
+  return known && first.value !== undefined ? { host: first.value, port: Number(second.value) } : undefined
+}
+
 /** Whether only this machine can be behind `host`. */
 export function isLoopbackHost(host: string): boolean {
   const family = isIP(host)

@@ -6,7 +6,7 @@ import { ControlChannel } from './control-channel.ts'
 import type { PeerKey } from './interface.ts'
 import { introduceAsDialler, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { handshakeSignal, turnAway } from './joining.ts'
+import { handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
 import type { Libp2pHost } from './libp2p-host.ts'
 import { closeConnection } from './libp2p-host.ts'
 import type { Link } from './link.ts'
@@ -59,24 +59,31 @@ export class Dialler {
     const key = connection.remotePeer.toString()
     const existing = this.#joining.table.links.get(key)
     if (existing !== undefined) {
-      await closeConnection(connection)
+      void closeConnection(connection)
       return existing
     }
+    try {
+      return await this.#introduceOnce(connection, key, signal)
+    } catch (error) {
+      if (!isDuplicate(error)) throw error
+      using waiter = this.#joining.table.wait(key)
+      return this.#joining.table.links.get(key) ?? (await this.#awaitTheirs(waiter.link, signal))
+    }
+  }
+
+  /** One introduction per peer: a second connection to it gives way to the first. */
+  async #introduceOnce(connection: Connection, key: PeerKey, signal: AbortSignal): Promise<Link> {
     const other = this.#introducing.get(key)
     if (other !== undefined) {
-      if (other.connection !== connection) await closeConnection(connection)
+      if (other.connection !== connection) void closeConnection(connection)
       return await raceAbort(other.done, signal)
     }
     const done = this.#introduce(connection, key, signal)
     this.#introducing.set(key, { connection, done })
     try {
       return await done
-    } catch (error) {
-      if (!isDuplicate(error)) throw error
-      using waiter = this.#joining.table.wait(key)
-      return this.#joining.table.links.get(key) ?? (await this.#awaitTheirs(waiter.link, signal))
     } finally {
-      if (this.#introducing.get(key)?.done === done) this.#introducing.delete(key)
+      this.#introducing.delete(key)
     }
   }
 
@@ -94,19 +101,26 @@ export class Dialler {
     using limit = handshakeSignal(this.#joining, connection, caller)
     const { signal } = limit
     let control: ControlChannel | undefined
+    const ticket = this.#joining.tls?.ticket()
     try {
       if (bans.has(key)) throw refusal('banned', 'the peer is banned')
       const opening = [CONTROL_PROTOCOL, PIECES_PROTOCOL].map((name) => openStream(connection, name, signal))
       const [controlStream, piecesStream] = opening
       piecesStream!.catch(() => {})
-      control = new ControlChannel(await controlStream!)
+      const talk = await controlStream!
+      control = new ControlChannel(talk)
       control.open()
-      const peer = await introduceAsDialler(control, key, context, signal, piecesStream!)
+      const introducing = { ...context, offer: ticket?.offer }
+      const { peer, offer } = await introduceAsDialler(control, key, introducing, signal, piecesStream!)
       const pieces = await piecesStream!
       if (table.links.has(key)) throw refusal('duplicate', 'the peer has linked from its side')
-      return this.#joining.link({ peer, direction: 'outbound', connection, control, pieces })
+      widenAcrossRegions(context, peer, [talk, pieces])
+      const tls = tlsTerms(this.#joining, ticket, offer)
+      return this.#joining.link({ peer, direction: 'outbound', connection, control, pieces, tls })
     } catch (error) {
-      await turnAway(this.#joining, connection, control, error)
+      ticket?.[Symbol.dispose]()
+      // The caller need not wait for the goodbye to be read.
+      void turnAway(this.#joining, connection, control, error)
       throw error
     }
   }

@@ -7,6 +7,8 @@
 //   control-channel  frames (wire*, frame-decoder)         call-client, call-server
 //   piece-channel    bulk: framed-piece-channel, piece-sender, piece-receiver, piece-frame
 //   byte-channel     what both channels stand on; stream-channel: a libp2p stream as one; libp2p-host: libp2p itself
+//   tls-lanes        pieces over TLS: tls-piece-reader, tls-piece-writer; tls-door, tls-ticket, self-signed make the
+//                    connections; shared-port: TLS and libp2p on one port
 //
 // PROTOCOL.md says what goes over the wire. Only this room knows libp2p.
 
@@ -37,8 +39,8 @@ export type {
   Swarm,
   SwarmEvents,
 } from './interface.ts'
-export type { SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
-export { DEFAULT_SWARM_LIMITS } from './options.ts'
+export type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
+export { DEFAULT_SWARM_LIMITS, PIECE_CHANNEL_KINDS } from './options.ts'
 export { MAX_QUEUED_PIECES } from './piece-sender.ts'
 export { Libp2pSwarm } from './swarm.ts'
 export { WIRE_LIMITS } from './wire-limits.ts'

@@ -2,6 +2,7 @@ import { ShoalError } from '../base/errors.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo, PeerKey } from './interface.ts'
 import type { Membership } from './membership.ts'
+import type { TlsOffer } from './tls-ticket.ts'
 import type { AboutFrame, ByeReason, Frame, HelloFrame } from './wire.ts'
 import { PROTOCOL_VERSION } from './wire-limits.ts'
 
@@ -10,6 +11,17 @@ export interface IntroductionContext {
   readonly self: PeerInfo
   readonly membership: Membership
   readonly software: string
+}
+
+/** What a side tells of itself in one introduction. */
+export interface Introducing extends IntroductionContext {
+  readonly offer: TlsOffer | undefined
+}
+
+/** Who the peer is, and how it takes TLS connections, if it does. */
+export interface Introduced {
+  readonly peer: PeerInfo
+  readonly offer: TlsOffer | undefined
 }
 
 /** Refuses a peer: the reason is what it is told, and the label the refusal is counted under. */
@@ -21,10 +33,10 @@ export function refusal(reason: ByeReason, message: string): ShoalError {
 export async function introduceAsDialler(
   control: ControlChannel,
   remote: PeerKey,
-  context: IntroductionContext,
+  context: Introducing,
   signal: AbortSignal,
   piecesReady: Promise<unknown>,
-): Promise<PeerInfo> {
+): Promise<Introduced> {
   control.send(helloFrame(remote, context))
   checkHello(await nextFrame(control, signal), remote, context)
   control.allowLargeFrames()
@@ -42,15 +54,15 @@ export async function introduceAsListener(
   remote: PeerKey,
   context: IntroductionContext,
   signal: AbortSignal,
-): Promise<PeerInfo> {
+): Promise<Introduced> {
   control.send(helloFrame(remote, context))
   checkHello(await nextFrame(control, signal), remote, context)
   control.allowLargeFrames()
   return checkAbout(await nextFrame(control, signal), remote, context)
 }
 
-export function aboutFrame(context: IntroductionContext): AboutFrame {
-  const { self, membership, software } = context
+export function aboutFrame(context: Introducing): AboutFrame {
+  const { self, membership, software, offer } = context
   return {
     frame: 'about',
     role: self.role,
@@ -59,6 +71,7 @@ export function aboutFrame(context: IntroductionContext): AboutFrame {
     zone: self.zone,
     addresses: self.addresses,
     software,
+    tls: offer,
   }
 }
 
@@ -75,13 +88,13 @@ function checkHello(frame: Frame, remote: PeerKey, context: IntroductionContext)
   }
 }
 
-function checkAbout(frame: Frame, remote: PeerKey, context: IntroductionContext): PeerInfo {
+function checkAbout(frame: Frame, remote: PeerKey, context: IntroductionContext): Introduced {
   if (frame.frame !== 'about') throw unexpected(frame)
-  const { role, roleProof, region, zone, addresses } = frame
+  const { role, roleProof, region, zone, addresses, tls } = frame
   if (role === 'cache' && (roleProof === undefined || !context.membership.isCache(remote, region, roleProof))) {
     throw refusal('role', 'the peer claims to be a cache and cannot prove it')
   }
-  return { key: remote, role, region, zone, addresses }
+  return { peer: { key: remote, role, region, zone, addresses }, offer: tls }
 }
 
 /** What a frame out of turn means. A goodbye says why: some reasons are for good, others pass. */

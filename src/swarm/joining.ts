@@ -7,11 +7,15 @@ import type { ByteChannel } from './byte-channel.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo } from './interface.ts'
 import type { IntroductionContext } from './introduction.ts'
-import { closeConnection } from './libp2p-host.ts'
+import { closeAfterGoodbye, closeConnection } from './libp2p-host.ts'
 import type { Link } from './link.ts'
 import type { LinkTable } from './link-table.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import type { SwarmLimits } from './options.ts'
+import type { StreamChannel } from './stream-channel.ts'
+import type { TlsDoor } from './tls-door.ts'
+import type { TlsTerms } from './tls-lanes.ts'
+import type { TlsOffer, TlsTicket } from './tls-ticket.ts'
 import { BYE_REASONS } from './wire.ts'
 
 /** Everything a proven member's connection is made into a link of. */
@@ -21,6 +25,7 @@ export interface NewLink {
   readonly connection: Connection
   readonly control: ControlChannel
   readonly pieces: ByteChannel
+  readonly tls: TlsTerms | undefined
 }
 
 /** What dialling and listening share of the swarm. */
@@ -32,6 +37,8 @@ export interface Joining {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: SwarmMetrics
+  /** Undefined when this host wants no TLS. */
+  readonly tls: TlsDoor | undefined
   /** Aborts when the swarm is being disposed. */
   readonly stopping: AbortSignal
   /** Makes and announces the link. The peer must have none. */
@@ -63,7 +70,20 @@ export function handshakeSignal(
   }
 }
 
-/** Ends a connection that became no link: says why if there is a reason to tell, counts, logs, closes. */
+/** What is settled about TLS when both sides have made an offer; otherwise nothing, and the ticket is void. */
+export function tlsTerms(
+  joining: Joining,
+  ticket: TlsTicket | undefined,
+  theirs: TlsOffer | undefined,
+): TlsTerms | undefined {
+  if (joining.tls !== undefined && ticket !== undefined && theirs !== undefined) {
+    return { door: joining.tls, ticket, theirs }
+  }
+  ticket?.[Symbol.dispose]()
+  return undefined
+}
+
+/** Ends a connection that became no link: says why if there is a reason to tell, counts, logs, closes. Cannot reject. */
 export async function turnAway(
   joining: Joining,
   connection: Connection,
@@ -78,7 +98,12 @@ export async function turnAway(
     if (reason === 'duplicate' || reason === 'closing') joining.logger.debug(fields, 'a second link was turned away')
     else joining.logger.warn(fields, 'a peer was refused')
     const bye = BYE_REASONS.find((known) => known === reason)
-    if (bye !== undefined) control?.send({ frame: 'bye', reason: bye })
+    if (bye !== undefined && control !== undefined) {
+      control.send({ frame: 'bye', reason: bye })
+      control.close()
+      await closeAfterGoodbye(connection)
+      return
+    }
   } else if (isShoalError(error, 'PEER_PROTOCOL')) {
     joining.metrics.refused('protocol')
     joining.logger.warn(
@@ -93,4 +118,14 @@ export async function turnAway(
   }
   control?.close()
   await closeConnection(connection)
+}
+
+/** Members of one region are near each other; others may be an ocean apart. */
+export function widenAcrossRegions(
+  context: IntroductionContext,
+  peer: PeerInfo,
+  channels: readonly StreamChannel[],
+): void {
+  if (peer.region === context.self.region) return
+  for (const channel of channels) channel.widen()
 }

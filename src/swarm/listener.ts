@@ -6,7 +6,7 @@ import type { Dialler } from './dialler.ts'
 import type { PeerKey } from './interface.ts'
 import { aboutFrame, introduceAsListener, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { handshakeSignal, turnAway } from './joining.ts'
+import { handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
 import { StreamChannel } from './stream-channel.ts'
 import { CONTROL_PROTOCOL } from './wire-limits.ts'
 
@@ -65,17 +65,22 @@ export class Listener {
     let control: ControlChannel | undefined
     using limit = handshakeSignal(this.#joining, connection)
     const { signal } = limit
+    const ticket = this.#joining.tls?.ticket()
     try {
-      control = new ControlChannel(await raceAbort(session.control.promise, signal))
+      const talk = await raceAbort(session.control.promise, signal)
+      control = new ControlChannel(talk)
       control.open()
       if (bans.has(key)) throw refusal('banned', 'the peer is banned')
-      const peer = await introduceAsListener(control, key, context, signal)
+      const { peer, offer } = await introduceAsListener(control, key, context, signal)
       const pieces = await raceAbort(session.pieces.promise, signal)
       if (context.self.key < key) await raceAbort(this.#dialler.settled(key), signal)
       this.#makeRoom(key)
-      control.send(aboutFrame(context))
-      this.#joining.link({ peer, direction: 'inbound', connection, control, pieces })
+      widenAcrossRegions(context, peer, [talk, pieces])
+      control.send(aboutFrame({ ...context, offer: ticket?.offer }))
+      const tls = tlsTerms(this.#joining, ticket, offer)
+      this.#joining.link({ peer, direction: 'inbound', connection, control, pieces, tls })
     } catch (error) {
+      ticket?.[Symbol.dispose]()
       await turnAway(this.#joining, connection, control, error)
     } finally {
       this.#sessions.delete(connection.id)

@@ -23,6 +23,8 @@ export interface SwarmCounts {
 
 export interface SwarmMetrics {
   refused(reason: string): void
+  /** How the pieces that a link receives come; `refused`: a TLS connection that was not the peer's. */
+  pieceChannel(kind: 'tls' | 'stream', result: 'ok' | 'failed' | 'refused' | 'fallback'): void
 }
 
 export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts): SwarmMetrics {
@@ -40,7 +42,13 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
     'Connections, peers and requests turned away, by reason',
     ['reason'],
   )
+  const channels: Counter<'kind' | 'result'> = registry.counter(
+    'shoal_piece_channels_total',
+    'Ways to receive pieces by kind and what became of them: tls ok, failed or refused; stream by agreement (ok) or as fallback',
+    ['kind', 'result'],
+  )
   return {
+    pieceChannel: (kind, result) => channels.inc({ kind, result }),
     refused(reason) {
       refusals.inc({ reason: REFUSALS.find((known) => known === reason) ?? 'other' })
     },

@@ -36,6 +36,10 @@ export const DEFAULT_SWARM_LIMITS: Readonly<Record<Role, SwarmLimits>> = {
   cache: { maxLinks: 1024, ...COMMON_LIMITS },
 }
 
+/** How pieces travel. auto: over TLS, or over the libp2p stream where that cannot be had. tls, stream: that or nothing. */
+export const PIECE_CHANNEL_KINDS = ['auto', 'tls', 'stream'] as const
+export type PieceChannelKind = (typeof PIECE_CHANNEL_KINDS)[number]
+
 export interface SwarmOptions {
   /** `address:port` to listen on; port 0 picks one. Without a fleet key: a loopback address. */
   readonly listen: string
@@ -48,6 +52,8 @@ export interface SwarmOptions {
   readonly fleetKey: FleetKey
   /** The file with this host's own key; made on the first start. */
   readonly identityPath: string
+  /** Default `auto`. */
+  readonly pieceChannel?: PieceChannelKind | undefined
   /** This program's version, for the other side's logs. */
   readonly software?: string | undefined
   readonly limits?: Partial<SwarmLimits> | undefined

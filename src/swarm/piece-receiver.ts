@@ -12,19 +12,22 @@ interface Arrival {
   readonly buffer: Uint8Array | undefined
 }
 
-/** Takes a piece stream apart and copies every chunk straight to where its piece belongs. Holds no bytes of its own. */
+/**
+ * Takes a piece stream apart and copies every chunk straight to where its piece belongs. Holds no bytes of its own. Who
+ * expects what is its owner's, since an answer may come by any of the channels of a link.
+ */
 export class PieceReceiver {
-  readonly #expected = new Map<number, PieceSink>()
+  readonly #expected: Map<number, PieceSink>
   readonly #header = new Uint8Array(PIECE_HEADER_BYTES)
   #headerFilled = 0
   #arrival: Arrival | undefined
 
-  expect(id: number, sink: PieceSink): void {
-    this.#expected.set(id, sink)
+  constructor(expected: Map<number, PieceSink>) {
+    this.#expected = expected
   }
 
+  /** What is arriving for `id` goes nowhere from here on. */
   forget(id: number): void {
-    this.#expected.delete(id)
     if (this.#arrival?.id === id) this.#arrival.sink = undefined
   }
 

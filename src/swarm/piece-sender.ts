@@ -4,6 +4,9 @@ import { encodePieceHeader, PIECE_HEADER_BYTES } from './piece-frame.ts'
 /** Pieces that may wait on one link, the one being sent included. A peer asks for two at a time. */
 export const MAX_QUEUED_PIECES = 16
 
+/** The header is copied in front of so many bytes, to leave with them. */
+const FIRST_WRITE_BYTES = 64 * 1024
+
 interface Job {
   readonly id: number
   readonly piece: number
@@ -14,17 +17,28 @@ interface Job {
 
 /** Sends pieces one after another, each in slices, at the pace of the transport. */
 export class PieceSender {
-  readonly #channel: ByteChannel
+  #channel: ByteChannel | undefined
   readonly #waiting: Job[] = []
   #current: Job | undefined
   #ended = false
 
-  constructor(channel: ByteChannel) {
+  /** Without a channel, pieces wait for one. */
+  constructor(channel?: ByteChannel) {
     this.#channel = channel
+  }
+
+  /** The next piece goes this way, and those after it; one that has begun stays where it is. */
+  use(channel: ByteChannel): void {
+    this.#channel = channel
+    this.#startNext()
   }
 
   get queued(): number {
     return this.#waiting.length + (this.#current === undefined ? 0 : 1)
+  }
+
+  get hasChannel(): boolean {
+    return this.#channel !== undefined
   }
 
   send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
@@ -55,33 +69,34 @@ export class PieceSender {
   }
 
   #startNext(): void {
-    if (this.#current !== undefined || this.#ended) return
+    const channel = this.#channel
+    if (this.#current !== undefined || this.#ended || channel === undefined) return
     const job = this.#waiting.shift()
     if (job === undefined) return
     this.#current = job
     // Cannot reject: writing answers, it does not throw.
-    void this.#sendWhole(job).then((sent) => {
+    void this.#sendWhole(job, channel).then((sent) => {
       this.#current = undefined
       job.settle(sent)
       this.#startNext()
     })
   }
 
-  async #sendWhole(job: Job): Promise<boolean> {
+  async #sendWhole(job: Job, channel: ByteChannel): Promise<boolean> {
     const { bytes } = job
-    const step = this.#channel.sliceBytes
-    let offset = Math.min(step - PIECE_HEADER_BYTES, bytes.length)
+    const step = channel.sliceBytes
+    let offset = Math.min(Math.min(step, FIRST_WRITE_BYTES) - PIECE_HEADER_BYTES, bytes.length)
     // Header and first bytes in one write: one record less on the wire.
     const first = Buffer.allocUnsafe(PIECE_HEADER_BYTES + offset)
     encodePieceHeader({ id: job.id, piece: job.piece, length: bytes.length }, first)
     first.set(bytes.subarray(0, offset), PIECE_HEADER_BYTES)
-    let free = this.#channel.write(first)
+    let free = channel.write(first)
     while (offset < bytes.length) {
-      if (!free && !(await this.#channel.drained())) return false
+      if (!free && !(await channel.drained())) return false
       const end = Math.min(offset + step, bytes.length)
-      free = this.#channel.write(bytes.subarray(offset, end))
+      free = channel.write(bytes.subarray(offset, end))
       offset = end
     }
-    return free || (await this.#channel.drained())
+    return free || (await channel.drained())
   }
 }

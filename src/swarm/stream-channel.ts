@@ -5,6 +5,8 @@ import type { ByteChannel, ByteReceiver } from './byte-channel.ts'
 const RECORD_BYTES = 65_519 - 12
 /** How much a live link's reader may leave unread. It leaves nothing: this only has to exceed the yamux window. */
 const OPEN_READ_BUFFER_BYTES = 8 * 1024 * 1024
+/** The window over long distances: 80 MB/s at 50 ms. */
+const WIDE_WINDOW_BYTES = 4 * 1024 * 1024
 
 /**
  * A libp2p stream as a byte channel. Uses 'message' events, because iterating over a stream has no back-pressure, and
@@ -27,6 +29,13 @@ export class StreamChannel implements ByteChannel {
 
   get pendingBytes(): number {
     return this.#stream.writeBufferLength
+  }
+
+  /** Lets the window grow with the traffic, for links whose round trip is long. */
+  widen(): void {
+    // A field of yamux streams that the stream interface does not declare; without it the window stays as it is.
+    const stream: Stream & { maxStreamWindowSize?: number } = this.#stream
+    if (stream.maxStreamWindowSize !== undefined) stream.maxStreamWindowSize = WIDE_WINDOW_BYTES
   }
 
   write(bytes: Uint8Array): boolean {

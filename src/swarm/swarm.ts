@@ -1,3 +1,4 @@
+import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
@@ -10,6 +11,7 @@ import {
   hostPortMultiaddr,
   isLoopbackHost,
   MAX_ADDRESSES,
+  multiaddrHostPort,
   parseAnnounced,
   parseHostPort,
   parseListenAddress,
@@ -29,11 +31,18 @@ import { Listener } from './listener.ts'
 import { Membership } from './membership.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import { swarmMetrics } from './metrics.ts'
-import type { SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
+import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
 import { DEFAULT_SWARM_LIMITS } from './options.ts'
+import { SharedPort } from './shared-port.ts'
+import { TlsDoor } from './tls-door.ts'
+import { TlsLanes } from './tls-lanes.ts'
 
 /** Links say goodbye within this; then the sockets are cut. */
 const STOP_GRACE_MS = 1_500
+
+/** How much of the pieces may be on its way to us at once, by one link: within a region, and between two. */
+const NEAR_WINDOW_BYTES = 1024 * 1024
+const FAR_WINDOW_BYTES = 8 * 1024 * 1024
 
 interface SwarmParts {
   readonly options: SwarmOptions
@@ -60,6 +69,9 @@ export class Libp2pSwarm implements Swarm {
   #host: Libp2pHost | undefined
   #dialler: Dialler | undefined
   #listener: Listener | undefined
+  readonly #pieceChannel: PieceChannelKind
+  readonly #tls: TlsDoor | undefined
+  readonly #port: SharedPort | undefined
   #disposal: Promise<void> | undefined
 
   private constructor(parts: SwarmParts) {
@@ -76,6 +88,17 @@ export class Libp2pSwarm implements Swarm {
       handshakes: this.#listener?.size ?? 0,
       banned: this.#bans.size,
     }))
+    this.#pieceChannel = options.pieceChannel ?? 'auto'
+    if (this.#pieceChannel !== 'stream') {
+      const { clock } = deps
+      const tls = new TlsDoor({ clock, limits, refused: (problem) => this.#tlsRefused(problem) })
+      this.#tls = tls
+      this.#port = new SharedPort({
+        ...{ clock, limits },
+        tls: (socket) => tls.accept(socket),
+        full: () => this.#metrics.refused('full'),
+      })
+    }
     this.#self = { key: '', role: options.role, region: options.region, zone: options.zone, addresses: [] }
     this.vouch = membership.canVouch
       ? (blob, size, first, hashes) => membership.vouch(blob, size, first, hashes)!
@@ -95,7 +118,7 @@ export class Libp2pSwarm implements Swarm {
     const privateKey = await loadIdentity(options.identityPath)
     const swarm = new Libp2pSwarm({ options, deps, limits, membership })
     const host = await Libp2pHost.start(
-      { privateKey, listen, limits },
+      { privateKey, listen, limits, port: swarm.#port },
       {
         admits: () => swarm.#listener?.admits() ?? false,
         inbound: (connection) => swarm.#listener?.connected(connection),
@@ -175,6 +198,7 @@ export class Libp2pSwarm implements Swarm {
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
+      tls: this.#tls,
       stopping: this.#stopping.signal,
       link: (parts) => this.#link(parts),
     }
@@ -198,7 +222,11 @@ export class Libp2pSwarm implements Swarm {
 
   #link(parts: NewLink): Link {
     const { peer, direction, control, connection } = parts
-    const pieces = new FramedPieceChannel(parts.pieces)
+    const pieces = new FramedPieceChannel(parts.pieces, {
+      hold: this.#pieceChannel === 'tls',
+      firstUse: (use) => lanes.used(use),
+    })
+    const lanes = this.#lanes(parts, pieces)
     const link = new Link(
       { peer, direction, control, pieces },
       {
@@ -208,6 +236,7 @@ export class Libp2pSwarm implements Swarm {
         limits: this.#limits,
         callRefused: () => this.#metrics.refused('calls'),
         ended: (ended, error) => {
+          lanes[Symbol.dispose]()
           this.#unlink(ended, error)
           if (error.code === 'PEER_PROTOCOL') connection.abort(error)
           else void closeConnection(connection)
@@ -218,7 +247,30 @@ export class Libp2pSwarm implements Swarm {
     this.#logger.debug({ peer: peer.key, role: peer.role, direction }, 'linked')
     this.#tell('linked', link)
     link.start()
+    lanes.start()
     return link
+  }
+
+  #lanes({ peer, connection, direction, tls }: NewLink, pieces: FramedPieceChannel): TlsLanes {
+    const remote = multiaddrHostPort(connection.remoteAddr)
+    const announced = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
+    // What this host has dialled is good again; one that has dialled us is at one of its addresses, and likely at the
+    // one it came from.
+    const nearest = announced.toSorted((a, b) => Number(b.host === remote?.host) - Number(a.host === remote?.host))
+    return new TlsLanes(
+      { pieces, clock: this.#clock, logger: this.#logger, metrics: this.#metrics },
+      {
+        kind: this.#pieceChannel,
+        terms: tls,
+        places: direction === 'outbound' && remote !== undefined ? [remote] : nearest,
+        windowBytes: peer.region === this.#self.region ? NEAR_WINDOW_BYTES : FAR_WINDOW_BYTES,
+      },
+    )
+  }
+
+  #tlsRefused(problem: string): void {
+    this.#metrics.pieceChannel('tls', 'refused')
+    this.#logger.debug({ problem }, 'a TLS connection was refused')
   }
 
   #unlink(link: Link, error: ShoalError): void {
@@ -245,6 +297,8 @@ export class Libp2pSwarm implements Swarm {
     const reason = new ShoalError('PEER_GONE', 'this host is stopping')
     this.#stopping.abort(reason)
     for (const link of [...this.#table.links.values()]) link.end(reason)
+    this.#tls?.[Symbol.dispose]()
+    this.#port?.[Symbol.dispose]()
     const stopped = this.#host?.stop().catch((error: unknown) => {
       this.#logger.warn({ err: error }, 'libp2p did not stop cleanly')
     })
@@ -266,7 +320,7 @@ function checkKey(options: SwarmOptions, listen: HostPort): void {
 
 function peerMultiaddr(address: HostPort, key: PeerKey): Multiaddr {
   try {
-    return hostPortMultiaddr(address).encapsulate(`/p2p/${key}`)
+    return hostPortMultiaddr(address).encapsulate(`/p2p/${peerIdFromString(key)}`)
   } catch (cause) {
     throw new ShoalError('PEER_GONE', 'that is no peer id', { cause })
   }

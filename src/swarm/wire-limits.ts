@@ -29,3 +29,16 @@ export const WIRE_LIMITS = {
 
 /** The largest piece a piece channel carries. */
 export const MAX_WIRE_PIECE_BYTES = MAX_PIECE_BYTES
+
+/** What both ends of a TLS piece connection agree on. */
+export const PIECE_TLS = {
+  alpn: 'shoal-pieces/1',
+  fingerprintBytes: 32,
+  tokenBytes: 16,
+  /** The first byte of the side that was connected to: it knows the token. */
+  accepted: 0x06,
+  /** What a reader may let be under way. */
+  maxWindowBytes: 64 * 1024 * 1024,
+  /** RFC 8446 section 5.5 allows 2^24.5 records under one AES-GCM key; a connection ends well before. */
+  maxBytes: 2 ** 37,
+} as const

@@ -3,7 +3,7 @@ import { parseDigest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
 import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
 import { parseHostPort } from './address.ts'
-import { WIRE_LIMITS } from './wire-limits.ts'
+import { PIECE_TLS, WIRE_LIMITS } from './wire-limits.ts'
 
 const HASH_BYTES = 32
 const PEER_KEY = /^[1-9A-HJ-NP-Za-km-z]{8,64}$/
@@ -18,6 +18,15 @@ export const pieceIndex = z
 export function bytes(maxBytes: number): z.ZodType<Uint8Array> {
   return z.instanceof(Uint8Array).refine((value) => value.length <= maxBytes, 'too many bytes')
 }
+
+export function exactBytes(length: number): z.ZodType<Uint8Array> {
+  return z.instanceof(Uint8Array).refine((value) => value.length === length, 'not so many bytes')
+}
+
+export const tlsOffer = z.object({
+  certificate: exactBytes(PIECE_TLS.fingerprintBytes),
+  token: exactBytes(PIECE_TLS.tokenBytes),
+})
 
 /** Free text: shown to people at most, never interpreted. */
 export const text = z.string().max(WIRE_LIMITS.text)
@@ -56,10 +65,7 @@ export const hashRuns = z
     z.object({
       first: pieceIndex,
       hashes: bytes(WIRE_LIMITS.hashesBytes).refine((value) => value.length % HASH_BYTES === 0, 'not whole hashes'),
-      signature: z
-        .instanceof(Uint8Array)
-        .refine((value) => value.length === 64, 'not a signature')
-        .optional(),
+      signature: exactBytes(64).optional(),
     }),
   )
   .max(WIRE_LIMITS.runs)

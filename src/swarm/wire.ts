@@ -3,9 +3,10 @@ import { decode, encode } from 'cborg'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, Role } from './interface.ts'
+import type { TlsOffer } from './tls-ticket.ts'
 import { MAX_FRAME_BYTES } from './wire-limits.ts'
 import { callArguments, callResults, controlMessage } from './wire-messages.ts'
-import { addresses, bytes, label, u32 } from './wire-types.ts'
+import { addresses, bytes, label, tlsOffer, u32 } from './wire-types.ts'
 
 /** Why a side ends a handshake. The only thing a stranger is told. */
 export const BYE_REASONS = ['stranger', 'version', 'role', 'banned', 'full', 'duplicate', 'self', 'closing'] as const
@@ -29,6 +30,8 @@ export interface AboutFrame {
   readonly addresses: readonly string[]
   /** For people who read logs; nothing depends on it. */
   readonly software: string
+  /** Absent when the sender wants no TLS. */
+  readonly tls?: TlsOffer | undefined
 }
 
 export type CallFrame = {
@@ -69,6 +72,7 @@ const schemas: { readonly [F in Frame['frame']]: z.ZodType<Extract<Frame, { fram
     zone: label.nullable(),
     addresses,
     software: label,
+    tls: tlsOffer.optional(),
   }),
   bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS) }),
   ping: z.object({ frame: z.literal('ping') }),

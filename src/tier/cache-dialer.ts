@@ -1,4 +1,4 @@
-import { sleep } from '../base/abort.ts'
+import { raceAbort, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -69,7 +69,11 @@ export class CacheDialer {
     if (addresses.length === 0) this.#settled.resolve()
     for (const address of addresses) {
       if (address.startsWith('dns:')) this.#own(this.#follow(address.slice('dns:'.length)))
-      else this.#add(address, () => this.#tried())
+      else
+        this.#add(
+          address,
+          once(() => this.#tried()),
+        )
     }
   }
 
@@ -96,7 +100,7 @@ export class CacheDialer {
     let mine = new Set<string>()
     for (let first = true; !this.#stop.signal.aborted; first = false) {
       try {
-        const found = (await this.#deps.lookup(name)).slice(0, MAX_ADDRESSES)
+        const found = (await raceAbort(this.#deps.lookup(name), this.#stop.signal)).slice(0, MAX_ADDRESSES)
         const wanted = new Set(found.map((ip) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)))
         for (const gone of mine) if (!wanted.has(gone)) this.#remove(gone)
         const firstTry = Promise.all(
@@ -105,6 +109,7 @@ export class CacheDialer {
         mine = wanted
         if (first) firstTry.then(() => this.#tried())
       } catch (error) {
+        if (this.#stop.signal.aborted) return
         this.#deps.logger.warn({ name, err: errorText(error) }, "cannot resolve the caches' name")
         if (first) this.#tried()
       }
@@ -138,6 +143,7 @@ export class CacheDialer {
         tried()
         await this.#untilGone(link, signal)
       } catch (error) {
+        if (signal.aborted) return
         if (target.state !== 'unreachable') logger.warn({ address, err: errorText(error) }, 'cache not reachable')
         target.state = 'unreachable'
         tried()
@@ -151,5 +157,14 @@ export class CacheDialer {
   /** Polls the link table: simpler than a second subscription, and a second's delay costs nothing here. */
   async #untilGone(link: PeerLink, signal: AbortSignal): Promise<void> {
     while (this.#deps.swarm.links.get(link.peer.key) !== undefined) await sleep(this.#deps.clock, 500, signal)
+  }
+}
+
+/** An address is tried again and again, but counts once. */
+function once(run: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) run()
+    done = true
   }
 }

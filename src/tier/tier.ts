@@ -80,17 +80,24 @@ export class Tier {
     )
   }
 
-  /** Linked caches of this region that may be homes, this host included if it is one. */
+  /**
+   * Linked caches of this region that may be homes, this host included if it is one. Suspects are left out only while
+   * another is there: a slow cache is better than none.
+   */
   #caches(): string[] {
-    const { swarm, clock } = this.#deps
-    const now = clock.now()
-    const keys: string[] = swarm.self.role === 'cache' ? [swarm.self.key] : []
-    if (this.#options.caches.length === 0 && swarm.self.role !== 'cache') return keys
-    for (const { peer } of swarm.links.values()) {
-      const suspect = (this.#suspects.get(peer.key) ?? 0) > now
-      if (peer.role === 'cache' && peer.region === swarm.self.region && !suspect) keys.push(peer.key)
-    }
-    return keys
+    const { swarm } = this.#deps
+    const self = swarm.self.role === 'cache' ? [swarm.self.key] : []
+    if (this.#options.caches.length === 0 && self.length === 0) return []
+    const linked = [...swarm.links.values()]
+      .filter(({ peer }) => peer.role === 'cache' && peer.region === swarm.self.region)
+      .map(({ peer }) => peer.key)
+    return this.#trusted([...self, ...linked])
+  }
+
+  #trusted(keys: string[]): string[] {
+    const now = this.#deps.clock.now()
+    const trusted = keys.filter((key) => (this.#suspects.get(key) ?? 0) <= now)
+    return trusted.length > 0 ? trusted : keys
   }
 
   /** Whether this host's region has no cache and its hosts stand in for one. */
@@ -107,7 +114,7 @@ export class Tier {
     const near = [...swarm.links.values()].filter(
       ({ peer }) => peer.role === 'agent' && peer.region === swarm.self.region,
     )
-    return this.#asHomes(rankHomes(key, [swarm.self.key, ...near.map(({ peer }) => peer.key)]))
+    return this.#asHomes(rankHomes(key, this.#trusted([swarm.self.key, ...near.map(({ peer }) => peer.key)])))
   }
 
   /** The homes of `key` once the grace for a lost tier is over: waits only while no cache is linked. */
@@ -123,14 +130,10 @@ export class Tier {
 
   /** The homes of `key` in the regions above that can be asked now, nearest region first. */
   parents(key: string): PeerLink[] {
-    const { swarm, clock } = this.#deps
+    const links = [...this.#deps.swarm.links.values()].filter(({ peer }) => peer.role === 'cache')
     return this.#parentDialers.flatMap(({ region }) => {
-      const linked = [...swarm.links.values()].filter(
-        ({ peer }) =>
-          peer.role === 'cache' && peer.region === region && (this.#suspects.get(peer.key) ?? 0) <= clock.now(),
-      )
-      const byKey = new Map(linked.map((link) => [link.peer.key, link]))
-      return rankHomes(key, [...byKey.keys()]).map((peer) => byKey.get(peer)!)
+      const byKey = new Map(links.filter(({ peer }) => peer.region === region).map((link) => [link.peer.key, link]))
+      return rankHomes(key, this.#trusted([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
     })
   }
 
@@ -192,7 +195,8 @@ export class Tier {
 
   /** A link ended: if it was the last cache, the grace starts now. */
   unlinked(link: PeerLink): void {
-    if (link.peer.role === 'cache') this.#lastCacheAt = this.#deps.clock.now()
+    const { role, region } = link.peer
+    if (role === 'cache' && region === this.#deps.swarm.self.region) this.#lastCacheAt = this.#deps.clock.now()
   }
 
   /** Leaves a cache out of the ranking for a while: it accepts and does not deliver. */

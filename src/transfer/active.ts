@@ -19,6 +19,8 @@ export interface Active {
   rerouting: Promise<void> | undefined
   /** Attempts in a row to find a way that brought nothing. */
   failures: number
+  /** While content that failed its digest is being dropped. */
+  startingOver: boolean
   /** Hosts of the region that wait at this home. */
   readonly memberHolds: Map<PeerLink, Disposable>
   /** Neighbours that were sent this host's bitfield. */

@@ -1,17 +1,11 @@
-import { sleep } from '../base/abort.ts'
-import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
-import type { Logger } from '../base/log.ts'
-import type { MetricRegistry } from '../base/metrics.ts'
-import type { RateLimiter } from '../base/rate-limiter.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { OriginChain } from '../origin/index.ts'
 import type { LeecherEffect } from '../scheduler/index.ts'
 import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../scheduler/index.ts'
-import type { BlobStore, PartialBlob } from '../store/index.ts'
-import type { PeerLink, Swarm } from '../swarm/index.ts'
-import type { Tier } from '../tier/index.ts'
+import type { PartialBlob } from '../store/index.ts'
+import type { PeerLink } from '../swarm/index.ts'
 import type { Active } from './active.ts'
+import type { TransferDeps } from './deps.ts'
 import { HashArchive } from './hash-archive.ts'
 import type { Signer } from './hash-book.ts'
 import { HomeDesk } from './home-desk.ts'
@@ -20,25 +14,13 @@ import type { MemoryPartial } from './memory-partial.ts'
 import { TransferMetrics } from './metrics.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { Numbering } from './numbering.ts'
-import { LANES_PER_BLOB, OriginPort } from './origin-port.ts'
+import { OriginPort } from './origin-port.ts'
 import { PieceBuffers } from './piece-buffers.ts'
-import type { Route } from './router.ts'
 import { Router } from './router.ts'
 import { SeederPort } from './seeder-port.ts'
 import type { TransferRef } from './transfer.ts'
 import { Transfer } from './transfer.ts'
-
-export interface TransferDeps {
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly registry: MetricRegistry
-  readonly store: BlobStore
-  readonly swarm: Swarm
-  readonly tier: Tier
-  /** The origins of an upstream; undefined for one that is not configured. */
-  readonly origins: (upstream: string) => OriginChain | undefined
-  readonly limits: { readonly upload: RateLimiter; readonly download: RateLimiter; readonly origin: RateLimiter }
-}
+import { WayFinder } from './way-finder.ts'
 
 const TICK_MS = 100
 /** How long a transfer goes on that nobody waits for any more: a runtime that lost its connection comes back. */
@@ -47,9 +29,6 @@ const LINGER_MS = 30_000
 const LINGER_UNREAD_MS = 5 * 60_000
 /** How long no client may resume a blob of which a wrong prefix was handed out. */
 const TAINTED_MS = 10 * 60_000
-/** Attempts in a row to find a way to the content, without a piece between them, before the transfer fails. */
-const MAX_FAILURES = 5
-const RETRY_MS = 400
 /** Whole contents that failed their digest before the blob is given up. */
 const MAX_FAILED_PROOFS = 3
 /** From this failed proof on, the blob is read from the origin itself, whatever the homes say. */
@@ -78,6 +57,7 @@ export class Engine {
   readonly neighbours: Neighbourhood
   readonly archive: HashArchive
   readonly router: Router
+  readonly ways: WayFinder
   readonly buffers = new PieceBuffers(IDLE_BUFFER_BYTES)
   readonly #deps: TransferDeps
   readonly #origin: OriginPort
@@ -86,6 +66,7 @@ export class Engine {
   readonly #byBlob = new Map<number, Active>()
   readonly #byDigest = new Map<Digest, Active>()
   readonly #tainted = new Map<Digest, number>()
+  readonly #closing = new Map<Digest, Promise<void>>()
   readonly #tasks = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #timer: Disposable | undefined
@@ -102,8 +83,9 @@ export class Engine {
     const stored = (transfer: Transfer, piece: number): void => this.#stored(transfer, piece)
     const broken = (transfer: Transfer, error: unknown): void => this.#broken(transfer, error)
     const shared = { clock, logger, metrics, buffers, links: this.#links }
+    const shareable = this.archive.shareable.bind(this.archive)
     const seeding = swarm.self.role === 'cache' ? CACHE_SEEDER : AGENT_SEEDER
-    this.seeder = new SeederPort(seeding, { ...shared, store, blobs: this.#blobs, upload: limits.upload })
+    this.seeder = new SeederPort(seeding, { ...shared, store, blobs: this.#blobs, upload: limits.upload, shareable })
     this.leecher = new LeecherPort(DEFAULT_LEECHER, {
       ...shared,
       download: limits.download,
@@ -118,6 +100,12 @@ export class Engine {
     this.neighbours = new Neighbourhood({
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
       signer: (active) => this.signer(active.transfer.layout.digest, active.transfer.layout.size),
+    })
+    this.ways = new WayFinder({
+      ...{ clock, tier: deps.tier, router: this.router, leecher: this.leecher, neighbours: this.neighbours },
+      running: (active) => this.#runs(active),
+      fail: (active, error) => this.fail(active, error),
+      own: (task) => this.#own(task),
     })
   }
 
@@ -149,14 +137,20 @@ export class Engine {
     return (first, hashes) => vouch(digest, size, first, hashes)
   }
 
-  /** Starts moving a blob into `partial`, which it owns from here on. `apply` a route next. */
+  /** Starts moving a blob into `partial`, which it owns from here on. Give it a way (`ways.apply`) next. */
   begin(ref: TransferRef, partial: PartialBlob, options: BeginOptions): Active {
     const blob = options.shared ? this.#blobs.number(ref.digest) : this.#blobs.fresh()
     const transfer = new Transfer(blob, ref, partial, options.memory)
     const { asHome, shared, order, window } = options
     const active: Active = {
       ...{ transfer, asHome, shared, order, window, home: undefined, chain: undefined, rerouting: undefined },
-      ...{ failures: 0, memberHolds: new Map(), told: new Set(), idleSince: this.#deps.clock.now() },
+      ...{
+        failures: 0,
+        startingOver: false,
+        memberHolds: new Map(),
+        told: new Set(),
+        idleSince: this.#deps.clock.now(),
+      },
       lingerMs: LINGER_UNREAD_MS,
     }
     transfer.onIdle = () => {
@@ -166,37 +160,11 @@ export class Engine {
     }
     this.#byBlob.set(blob, active)
     if (options.memory === undefined) this.#byDigest.set(ref.digest, active)
-    this.#recallHashes(transfer)
+    transfer.recallHashes()
     this.#announceToLeecher(active)
     if (shared) this.seeder.offer(transfer)
     this.#own(this.#advance(active))
     return active
-  }
-
-  /** Takes a way to the content: joins the home's swarm, or opens the origin's lanes. */
-  apply(active: Active, route: Extract<Route, { kind: 'swarm' | 'origin' }>): void {
-    const { transfer } = active
-    if (route.kind === 'origin') {
-      active.home = undefined
-      active.chain = route.chain
-      this.leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: LANES_PER_BLOB })
-      return
-    }
-    if (active.chain !== undefined) this.leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: 0 })
-    active.chain = undefined
-    active.home = route.link
-    this.leecher.join(transfer, route.link, route.as, 0)
-    this.neighbours.hashes(active, route.link, route.joined.runs)
-    if (active.shared) this.neighbours.meet(active, route.joined.peers)
-  }
-
-  /** Looks for a way again: the home is gone, starts over, or has more neighbours to introduce. */
-  reroute(active: Active): void {
-    if (active.rerouting !== undefined || active.transfer.signal.aborted) return
-    active.rerouting = this.#findWay(active).finally(() => {
-      active.rerouting = undefined
-    })
-    this.#own(active.rerouting)
   }
 
   /** A link ended: its requests are asked elsewhere, its swarms live on, its home's transfers find the stand-in. */
@@ -210,19 +178,28 @@ export class Engine {
       active.memberHolds.delete(link)
       if (active.home !== link) continue
       active.home = undefined
-      this.reroute(active)
+      this.ways.reroute(active)
     }
     this.#links.forget(link)
   }
 
   /** The home found its content wrong: everything that came by its hashes goes, and the blob is joined anew. */
   homeStartsOver(active: Active): void {
-    this.#own(this.#startOver(active))
+    // proven content needs no home
+    if (!active.transfer.proven) this.#own(this.#startOver(active))
+  }
+
+  /** Resolves when nothing of the digest is being closed any more: its partial can be opened again. */
+  async released(digest: Digest): Promise<void> {
+    await this.#closing.get(digest)
   }
 
   fail(active: Active, error: ShoalError): void {
+    if (!this.#runs(active)) return
     this.#deps.logger.warn({ digest: active.transfer.digest, code: error.code, err: error.message }, 'transfer failed')
     active.transfer.fail(error)
+    // who waits at this home for content that nobody has right would wait in vain
+    if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(active.transfer.digest)
     this.#end(active)
   }
 
@@ -243,14 +220,6 @@ export class Engine {
     this.leecher.drive({ type: 'blobAdded', blob, spec })
   }
 
-  /** Pieces left by an earlier process match their own hashes; whether those are the right ones, a home must say. */
-  #recallHashes({ layout, partial, book }: Transfer): void {
-    for (let piece = 0; piece < layout.count; piece++) {
-      const hashes = partial.have.has(piece) ? partial.hash(piece) : undefined
-      if (hashes !== undefined) book.addRun({ first: piece, hashes }, false)
-    }
-  }
-
   #run(effect: LeecherEffect): void {
     if (effect.type === 'cancelFetch') return this.#origin.cancel(effect.lane)
     const active = 'blob' in effect ? this.#byBlob.get(effect.blob) : undefined
@@ -260,30 +229,20 @@ export class Engine {
         if (active.chain !== undefined) this.#origin.fetch(active.transfer, active.chain, effect)
         return
       case 'findPeers':
-        this.reroute(active)
+        this.ways.reroute(active)
         return
       case 'stalled':
-        if (active.home !== undefined && active.transfer.received.peer === 0)
-          this.#deps.tier.suspect(active.home.peer.key)
-        this.reroute(active)
+        this.ways.stalled(active)
         return
-      case 'originFailed':
-        this.#originFailed(active)
+      case 'originFailed': {
+        const unreachable = new ShoalError('ORIGIN_UNREACHABLE', 'the origin does not answer')
+        this.ways.originFailed(active, this.#origin.lastError(active.transfer) ?? unreachable)
         return
+      }
       default:
         // 'complete' needs nothing here: the proof runs as pieces are stored
         return
     }
-  }
-
-  #originFailed(active: Active): void {
-    active.failures++
-    if (active.failures < MAX_FAILURES && this.#deps.tier.parents(active.transfer.digest).length > 0) {
-      this.reroute(active)
-      return
-    }
-    const cause = this.#origin.lastError(active.transfer)
-    this.fail(active, cause ?? new ShoalError('ORIGIN_UNREACHABLE', 'the origin does not answer'))
   }
 
   #stored(transfer: Transfer, piece: number): void {
@@ -329,68 +288,56 @@ export class Engine {
 
   async #finish(active: Active): Promise<void> {
     const { transfer } = active
-    if (this.#byBlob.get(transfer.blob) !== active || transfer.memory !== undefined) return
+    if (!this.#runs(active) || transfer.memory !== undefined) return
     const { digest, layout, partial, book } = transfer
     book.proven()
     await partial.commit()
-    await this.archive.save(layout, book.runs(undefined, this.signer(digest, layout.size)))
+    if (active.shared) await this.archive.save(layout, book.runs(undefined, this.signer(digest, layout.size)))
     this.neighbours.flush(active)
     if (active.shared) await this.seeder.completed(digest)
     this.metrics.finished(transfer)
     this.#deps.logger.info({ digest, bytes: layout.size, received: transfer.received }, 'blob complete')
     this.#forget(active)
-    const close = (): void => this.#own(Promise.resolve(partial[Symbol.asyncDispose]()))
+    transfer.close(new DOMException('the blob is complete', 'AbortError'))
+    const close = (): void => this.#close(transfer)
     if (transfer.held) transfer.onIdle = close
     else close()
   }
 
   async #startOver(active: Active): Promise<void> {
     const { transfer } = active
+    if (active.startingOver || !this.#runs(active)) return
     const { digest } = transfer
     this.metrics.rejected('failed_digest')
     for (const label of this.#origin.usedBy(transfer)) active.chain?.distrust(label, digest)
     this.#deps.logger.error({ digest, attempt: transfer.failedProofs + 1 }, 'content failed its digest and is dropped')
-    this.leecher.removeBlob(transfer)
-    await transfer.startOver()
-    if (transfer.failedProofs >= MAX_FAILED_PROOFS) {
-      await transfer.partial.discard()
-      this.fail(active, new ShoalError('CONTENT_CORRUPT', `no source has the right bytes for ${digest}`))
+    if (transfer.memory !== undefined) {
+      // what its reader has passed is gone: nothing can be confirmed any more
+      this.fail(active, new ShoalError('CONTENT_CORRUPT', `what came of ${digest} failed its digest`))
       return
     }
+    active.startingOver = true
+    this.leecher.removeBlob(transfer)
+    // before the hashes go: nothing more may be said about them
     this.neighbours.leave(active)
     this.desk.dissolve(digest)
     active.home = undefined
     active.chain = undefined
+    try {
+      await transfer.startOver()
+      if (transfer.failedProofs >= MAX_FAILED_PROOFS) await transfer.partial.discard()
+    } finally {
+      active.startingOver = false
+    }
+    if (!this.#runs(active)) return
+    if (transfer.failedProofs >= MAX_FAILED_PROOFS) {
+      this.fail(active, new ShoalError('CONTENT_CORRUPT', `no source has the right bytes for ${digest}`))
+      return
+    }
     if (transfer.failedProofs >= DISTRUST_HOMES_AFTER) active.asHome = true
     if (active.shared) this.seeder.offer(transfer)
     this.#announceToLeecher(active)
-    this.reroute(active)
-  }
-
-  /** Never rejects. */
-  async #findWay(active: Active): Promise<void> {
-    const { transfer, asHome } = active
-    const { layout, ref, partial, signal } = transfer
-    while (!signal.aborted) {
-      try {
-        const request = { ref, size: layout.size, have: partial.have.toBytes(), asHome }
-        const route = await this.router.route(request, signal)
-        if (route.kind === 'origin' || (route.kind === 'swarm' && route.joined.size === layout.size)) {
-          this.apply(active, route)
-          return
-        }
-        active.failures++
-        if (active.failures >= MAX_FAILURES) {
-          const why = route.kind === 'refused' ? route.message : 'the home announces another size'
-          this.fail(active, new ShoalError('UNAVAILABLE', why))
-          return
-        }
-        await sleep(this.#deps.clock, RETRY_MS * active.failures, signal)
-      } catch (error) {
-        if (!signal.aborted) this.fail(active, new ShoalError('UNAVAILABLE', errorText(error), { cause: error }))
-        return
-      }
-    }
+    this.ways.reroute(active)
   }
 
   #tick(): void {
@@ -415,7 +362,19 @@ export class Engine {
     if (active.shared) this.seeder.withdraw(transfer.digest)
     this.#forget(active)
     transfer.close(transfer.failure ?? new DOMException('the transfer was stopped', 'AbortError'))
-    this.#own(Promise.resolve(transfer.partial[Symbol.asyncDispose]()))
+    this.#close(transfer)
+  }
+
+  #close({ digest, partial, memory }: Transfer): void {
+    const closing = Promise.resolve(partial[Symbol.asyncDispose]()).finally(() => {
+      if (this.#closing.get(digest) === closing) this.#closing.delete(digest)
+    })
+    if (memory === undefined) this.#closing.set(digest, closing)
+    this.#own(closing)
+  }
+
+  #runs(active: Active): boolean {
+    return this.#byBlob.get(active.transfer.blob) === active
   }
 
   #forget(active: Active): void {

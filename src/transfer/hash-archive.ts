@@ -1,5 +1,7 @@
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
+import type { Digest } from '../oci/digest.ts'
+import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { BlobStore, StoreTable, TableCodec } from '../store/index.ts'
 import type { HashRun } from '../swarm/index.ts'
@@ -43,6 +45,21 @@ export class HashArchive {
     await this.#table.put(layout.digest, runs)
   }
 
+  /**
+   * Whether peers may have this blob by its digest alone: it came through a swarm, or its home has checked a member's
+   * access to it. What was fetched in one client's name has no row here.
+   */
+  async shareable(digest: Digest): Promise<boolean> {
+    return (await this.#table.get(digest)) !== undefined
+  }
+
+  /** Drops the rows of blobs that are gone. */
+  async sweep(): Promise<void> {
+    for await (const [digest] of this.#table.entries('')) {
+      if (this.#store.size(digest as Digest) === undefined) await this.#table.delete(digest)
+    }
+  }
+
   /** The runs of a complete blob; read from the content itself when they were never saved. Undefined without the blob. */
   async load(layout: PieceLayout, sign: Signer | undefined): Promise<HashRun[] | undefined> {
     const saved = await this.#table.get(layout.digest)
@@ -73,6 +90,9 @@ export class HashArchive {
   }
 }
 
+/** Runs that a peer handed on may overlap and leave gaps. */
 function covers(runs: readonly HashRun[], count: number): boolean {
-  return runs.reduce((total, run) => total + run.hashes.length / HASH_BYTES, 0) >= count
+  const known = new Bitfield(count)
+  for (const { first, hashes } of runs) for (let i = 0; i < hashes.length / HASH_BYTES; i++) known.set(first + i)
+  return known.complete
 }

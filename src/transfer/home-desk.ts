@@ -53,6 +53,8 @@ export class HomeDesk {
 
   tell(digest: Digest, size: number, runs: readonly HashRun[]): void {
     if (runs.length === 0) return
+    const swarm = this.#swarms.get(digest)
+    if (swarm !== undefined) swarm.usedAt = this.#clock.now()
     for (const link of this.members(digest)) link.send({ type: 'hashes', blob: digest, size, runs })
   }
 

@@ -10,7 +10,7 @@
  *   memory-partial.ts a blob that cannot be stored; small-blob.ts: one that needs no swarm
  */
 
-export type { TransferDeps } from './engine.ts'
+export type { TransferDeps } from './deps.ts'
 export type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
 export type { Opened, OpenRequest, TransferView } from './transfers.ts'
 export { Transfers } from './transfers.ts'

@@ -213,7 +213,10 @@ export class LeecherPort {
         if (lied) this.#deps.caught(transfer, piece, link)
         return
       }
-      await transfer.store(piece, buffer, sha256)
+      if (!(await transfer.store(piece, buffer, sha256))) {
+        this.#finish(id, { type: 'failed', id, reason: 'lost', queue: 0 })
+        return
+      }
       this.#finish(id, { type: 'stored', blob: transfer.blob, piece, id })
       this.#deps.stored(transfer, piece)
     } catch (error) {

@@ -49,7 +49,9 @@ export class Neighbourhood {
     this.#hashes = new Batches(deps.clock, HASH_BATCH_MS, HASH_BATCH_PIECES, (active, pieces) => {
       const { book, digest, layout } = active.transfer
       const sign = deps.signer(active)
-      const runs = runsOf(pieces).map(({ first, count }) => book.run(first, count, sign))
+      // the hashes of content that started over are gone: vouching for nothing would convict honest peers
+      const known = pieces.filter((piece) => book.trusted(piece))
+      const runs = runsOf(known).map(({ first, count }) => book.run(first, count, sign))
       deps.desk.tell(digest, layout.size, runs)
     })
   }
@@ -126,11 +128,11 @@ export class Neighbourhood {
       if (!vouched && link !== active.home) continue
       const { first, count, overruled } = book.addRun(run, vouched)
       if (overruled.length > 0) {
-        const wrong = overruled.filter((piece) => transfer.partial.have.has(piece))
-        transfer.partial.drop(wrong).catch((error: unknown) => {
-          this.#deps.logger.error({ digest, err: errorText(error) }, 'cannot drop overruled pieces')
-        })
-        this.#deps.leecher.drive({ type: 'dropped', blob: transfer.blob, pieces: wrong })
+        transfer.overruled(overruled).then(
+          (wrong) => this.#deps.leecher.drive({ type: 'dropped', blob: transfer.blob, pieces: wrong }),
+          (error: unknown) =>
+            this.#deps.logger.error({ digest, err: errorText(error) }, 'cannot drop overruled pieces'),
+        )
       }
       this.#deps.leecher.drive({ type: 'hashesKnown', blob: transfer.blob, first, count })
     }

@@ -81,7 +81,8 @@ export class OriginPort {
 
   #note(transfer: Transfer, error: unknown): void {
     this.#deps.logger.warn({ digest: transfer.digest, err: errorText(error) }, 'reading the origin failed')
-    if (isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) this.#deps.broken(transfer, error)
+    // a full disk, or an origin that is known to lie, is not made good by trying again
+    if (isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED', 'CONTENT_CORRUPT')) this.#deps.broken(transfer, error)
     else if (isShoalError(error)) this.#lastError.set(transfer, error)
   }
 
@@ -114,6 +115,8 @@ export class OriginPort {
     try {
       for await (const chunk of chunks) {
         await this.#deps.limit.take(chunk.length, signal)
+        // a lane that was cancelled must leave no trace: its blob may have started over
+        signal.throwIfAborted()
         this.#deps.metrics.received(transfer, 'origin', chunk.length)
         for (let taken = 0; taken < chunk.length; ) {
           const part = chunk.subarray(taken, taken + buffer.length - filled)
@@ -122,6 +125,7 @@ export class OriginPort {
           filled += part.length
           if (filled < buffer.length) continue
           await this.#keep(transfer, piece, buffer)
+          signal.throwIfAborted()
           piece++
           filled = 0
           if (piece < first + count) buffer = this.#fit(buffer, layout.pieceSize, layout.length(piece))
@@ -143,7 +147,7 @@ export class OriginPort {
     if (transfer.partial.have.has(piece)) return
     const sha256 = sha256Of(bytes)
     transfer.book.setOwn(piece, sha256)
-    await transfer.store(piece, bytes, sha256)
+    if (!(await transfer.store(piece, bytes, sha256))) return
     this.#deps.drive({ type: 'stored', blob: transfer.blob, piece, id: undefined })
     this.#deps.stored(transfer, piece)
   }

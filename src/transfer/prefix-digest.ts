@@ -41,9 +41,11 @@ export class PrefixDigest {
   ): Promise<void> {
     while (!this.done && have.has(this.#next)) {
       const piece = this.#next
+      const hash = this.#hash
       const bytes = scratch.subarray(0, this.#layout.length(piece))
       await readInto(bytes, this.#layout.range(piece).start)
-      this.offer(piece, bytes)
+      // restarted meanwhile: what was read may be what has just been dropped
+      if (hash === this.#hash) this.offer(piece, bytes)
     }
   }
 

@@ -28,6 +28,8 @@ export interface SeederPortDeps {
   readonly links: LinkNumbers
   readonly buffers: PieceBuffers
   readonly upload: RateLimiter
+  /** Whether peers may have a complete blob by its digest alone. */
+  readonly shareable: (digest: Digest) => Promise<boolean>
 }
 
 type ReadInto = (target: Uint8Array, offset: number) => Promise<void>
@@ -173,6 +175,7 @@ export class SeederPort {
   }
 
   async #openStored(digest: Digest): Promise<Served | undefined> {
+    if (!(await this.#deps.shareable(digest))) return undefined
     const stored = await this.#deps.store.open(digest)
     if (stored === undefined) return undefined
     const meanwhile = this.#served.get(digest)

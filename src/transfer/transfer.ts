@@ -47,6 +47,8 @@ export class Transfer {
   #proven = false
   #tailTrusted = false
   #proofs = 0
+  /** The attempt whose proof has been settled. */
+  #settled = -1
   #holds = 0
   #catchingUp = false
   onIdle: (() => void) | undefined
@@ -100,14 +102,34 @@ export class Transfer {
     }
   }
 
-  /** Keeps a verified piece: to disk, into the running proof, and to whoever waits. The buffer is free again afterwards. */
-  async store(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
+  /** Pieces left by an earlier process match their own hashes; whether those are the right ones, a home must say. */
+  recallHashes(): void {
+    for (let piece = 0; piece < this.layout.count; piece++) {
+      const hashes = this.partial.hash(piece)
+      if (hashes !== undefined) this.book.addRun({ first: piece, hashes }, false)
+    }
+  }
+
+  /**
+   * Keeps a verified piece: to disk, into the running proof, and to whoever waits. The buffer is free again afterwards.
+   * False when the blob started over meanwhile: the piece belongs to the attempt that failed.
+   */
+  async store(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<boolean> {
     const attempt = this.#proofs
     this.#digest.offer(piece, bytes)
     await this.partial.write(piece, bytes, sha256)
-    // the blob started over while this piece was being written: it belongs to the attempt that failed
-    if (attempt !== this.#proofs) await this.partial.drop([piece])
+    const kept = attempt === this.#proofs
+    if (!kept) await this.partial.drop([piece])
     this.changed()
+    return kept
+  }
+
+  /** Drops pieces whose hashes were overruled, and takes them out of the running proof. Answers which were here. */
+  async overruled(pieces: readonly number[]): Promise<number[]> {
+    const wrong = pieces.filter((piece) => this.partial.have.has(piece))
+    if (this.memory === undefined && pieces.some((piece) => piece < this.#digest.next)) this.#digest.restart()
+    await this.partial.drop(wrong)
+    return wrong
   }
 
   /** Resolves at the next change; rejects with the transfer's failure or the signal's reason. */
@@ -177,15 +199,15 @@ export class Transfer {
 
   /** Whether the proof can be carried on now. */
   get provable(): boolean {
-    return !this.#proven && (this.#digest.done || this.partial.have.has(this.#digest.next))
+    return this.#settled !== this.#proofs && (this.#digest.done || this.partial.have.has(this.#digest.next))
   }
 
   /**
    * Carries the proof on as far as pieces are there, then settles it: 'proven', 'corrupt', or 'partial' while pieces
-   * are missing. One caller at a time does the work, the others get 'partial'.
+   * are missing. One caller at a time does the work, and one per attempt gets the verdict; the others get 'partial'.
    */
   async prove(scratch: Uint8Array): Promise<'proven' | 'corrupt' | 'partial'> {
-    if (this.#catchingUp || this.#proven) return this.#proven ? 'proven' : 'partial'
+    if (this.#catchingUp || this.#settled === this.#proofs) return 'partial'
     this.#catchingUp = true
     try {
       const { have } = this.partial
@@ -196,7 +218,9 @@ export class Transfer {
     } finally {
       this.#catchingUp = false
     }
-    if (!this.#digest.done) return 'partial'
+    // the hash may be ahead of the disk: a piece is hashed from memory while it is being written
+    if (!this.#digest.done || !this.partial.have.complete) return 'partial'
+    this.#settled = this.#proofs
     this.#proven = this.#digest.proven()
     this.changed()
     return this.#proven ? 'proven' : 'corrupt'

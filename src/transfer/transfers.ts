@@ -6,7 +6,7 @@ import { Bitfield } from '../piece/bitfield.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
 import type { CallArguments, CallRefusal, CallResults, ControlMessage, PeerLink } from '../swarm/index.ts'
 import type { Active } from './active.ts'
-import type { TransferDeps } from './engine.ts'
+import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import { MemoryPartial } from './memory-partial.ts'
 import type { Route } from './router.ts'
@@ -101,7 +101,7 @@ export class Transfers {
     })
     if (start > 0) active.transfer.trustTail()
     this.cursor(active.transfer, start)
-    this.#engine.apply(active, route)
+    this.#engine.ways.apply(active, route)
     return this.#opened(active)
   }
 
@@ -163,6 +163,11 @@ export class Transfers {
     }
   }
 
+  /** Forgets what was kept about blobs that are gone. */
+  sweep(): Promise<void> {
+    return this.#engine.archive.sweep()
+  }
+
   /** Whether a wrong prefix of this blob may be in some client's hands: no reader may complete it. */
   tainted(digest: Digest): boolean {
     return this.#engine.tainted(digest)
@@ -183,6 +188,7 @@ export class Transfers {
   async #open(request: OpenRequest, signal: AbortSignal): Promise<Opened> {
     const announced = request.size === undefined ? undefined : new PieceLayout(request.digest, request.size)
     const wantsPartial = announced !== undefined && announced.count > 1
+    await this.#engine.released(request.digest)
     let partial = wantsPartial ? await this.#deps.store.openPartial(announced) : undefined
     try {
       const have = partial?.have.toBytes() ?? new Uint8Array()
@@ -200,7 +206,7 @@ export class Transfers {
         ...{ order: this.#order(request), window: undefined },
       })
       partial = undefined
-      this.#engine.apply(active, route)
+      this.#engine.ways.apply(active, route)
       return this.#opened(active)
     } finally {
       await partial?.[Symbol.asyncDispose]()

@@ -67,17 +67,20 @@ export class RecordedLogger implements Logger {
   }
 }
 
-/** Counts refusals and reads gauges. */
+/** Counts refusals and piece channels, and reads gauges. */
 export class RecordedMetrics implements MetricRegistry {
   readonly refusals = new Map<string, number>()
+  /** By `kind/result`. */
+  readonly pieceChannels = new Map<string, number>()
   readonly #collect: (() => void)[] = []
   #peers = new Map<string, number>()
 
-  counter(): { inc(labels: Readonly<Record<string, string>>): void } {
+  counter(name: string): { inc(labels: Readonly<Record<string, string>>): void } {
+    const counts = name === 'shoal_piece_channels_total' ? this.pieceChannels : this.refusals
     return {
       inc: (labels) => {
-        const reason = labels.reason ?? ''
-        this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1)
+        const label = Object.values(labels).join('/')
+        counts.set(label, (counts.get(label) ?? 0) + 1)
       },
     }
   }

@@ -2,14 +2,16 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { Fleet } from '../../src/demo/index.ts'
 import { Containerd } from '../support/containerd.ts'
+import { logsOnFailure } from '../support/logs-on-failure.ts'
 import { busybox, runtimeTest } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
 const NEEDS = { programs: ['containerd', 'ctr', 'runc', 'busybox'], packages: 'containerd runc busybox-static' }
 
-runtimeTest('containerd pulls another registry by ?ns= through hosts.toml, and runs it', NEEDS, async () => {
+runtimeTest('containerd pulls another registry by ?ns= through hosts.toml, and runs it', NEEDS, async (t) => {
   await using temp = await TempDir.make()
   await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 1 }] })
+  logsOnFailure(t, fleet)
   const { image } = await fleet.push(
     { sizeBytes: 24 * 1024 * 1024, layerCount: 3, program: busybox('from containerd') },
     'team/app:1',

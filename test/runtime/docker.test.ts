@@ -4,6 +4,7 @@ import { Fleet } from '../../src/demo/index.ts'
 import { DockerRegistry } from '../support/docker-registry.ts'
 import { Dockerd } from '../support/dockerd.ts'
 import { execute } from '../support/execute.ts'
+import { logsOnFailure } from '../support/logs-on-failure.ts'
 import { busybox, findProgram, runtimeTest } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -21,9 +22,10 @@ const REGIONS = [{ name: 'default', caches: 1, agents: 1 }]
 runtimeTest(
   'Docker Engine pulls and runs Docker Hub images that only the bucket has, through an agent',
   NEEDS,
-  async () => {
+  async (t) => {
     await using temp = await TempDir.make()
     await using fleet = await Fleet.start({ regions: REGIONS })
+    logsOnFailure(t, fleet)
     await fleet.push({ sizeBytes: 24 * MIB, layerCount: 3, program: busybox('from an oci image') }, 'library/oci:1')
     await fleet.push(
       { sizeBytes: 8 * MIB, format: 'docker', gzip: true, program: busybox('from a docker image'), seed: 2 },
@@ -39,7 +41,7 @@ runtimeTest(
 runtimeTest(
   'what docker pushes to a registry is pulled from its bucket, and from the registry itself',
   REGISTRY,
-  async () => {
+  async (t) => {
     await using temp = await TempDir.make()
     await using registry = await DockerRegistry.start(temp.path)
     const direct = {
@@ -48,6 +50,7 @@ runtimeTest(
       origins: [{ kind: 'registry', url: registry.url }],
     } as const
     await using fleet = await Fleet.start({ regions: REGIONS, upstreams: ['docker.io', direct] })
+    logsOnFailure(t, fleet)
     const mirror = fleet.agents[0]?.mirrorUrl ?? ''
     await using dockerd = await Dockerd.start(join(temp.path, 'd'), { mirror })
     const pushed = `${registry.address}/library/pushed:1`

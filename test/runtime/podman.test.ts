@@ -3,14 +3,16 @@ import { join } from 'node:path'
 import { Fleet } from '../../src/demo/index.ts'
 import { containersConfig } from '../support/containers-image.ts'
 import { execute } from '../support/execute.ts'
+import { logsOnFailure } from '../support/logs-on-failure.ts'
 import { busybox, runtimeTest } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
 const NEEDS = { programs: ['podman', 'conmon', 'runc', 'busybox'], packages: 'podman runc busybox-static' }
 
-runtimeTest('podman pulls and runs an image through a mirror with the registry in its path', NEEDS, async () => {
+runtimeTest('podman pulls and runs an image through a mirror with the registry in its path', NEEDS, async (t) => {
   await using temp = await TempDir.make()
   await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 1 }] })
+  logsOnFailure(t, fleet)
   await fleet.push({ sizeBytes: 16 * 1024 * 1024, layerCount: 3, program: busybox('from podman') }, 'team/app:1')
   const mirror = `${new URL(fleet.agents[0]?.mirrorUrl ?? '').host}/registry.test`
   const { policy, env } = await containersConfig(temp.path, 'registry.test', mirror)

@@ -18,7 +18,11 @@ export class VirtualClock {
   after(ms: number, fn: () => void): Disposable {
     let live = true
     this.#push({ at: this.#now + Math.max(0, ms), order: this.#order++, fn: () => live && fn() })
-    return { [Symbol.dispose]: () => void (live = false) }
+    return {
+      [Symbol.dispose]: () => {
+        live = false
+      },
+    }
   }
 
   /** Runs until `done`, until nothing is left to do, or until `untilMs`. Answers whether `done`. */

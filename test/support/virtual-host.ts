@@ -90,6 +90,19 @@ export class VirtualHost {
     return this.#seeder.queueLength
   }
 
+  get sending(): number {
+    return this.#seeder.sending
+  }
+
+  /** The disk turns out bad: every piece must be fetched again, and the neighbours know nothing of it. */
+  loseEverything(): void {
+    for (const { blob, pieces } of this.spec.blobs) {
+      this.have.get(blob)!.clearAll()
+      const all = Array.from({ length: pieces }, (_, piece) => piece)
+      this.toLeecher({ type: 'dropped', blob, pieces: all })
+    }
+  }
+
   /** Begins a life: empty books, and what the disk has. */
   start(): void {
     this.up = true

@@ -3,13 +3,16 @@ import type { VirtualClock } from './virtual-clock.ts'
 
 /** Blocks in which a piece is sent: the grain at which sends share an uplink. */
 const BLOCKS = 4
-/** Blocks of one send on their way at most: what a transport's window is to a sender. */
-const WINDOW = 2
 
 export interface NetworkOptions {
   readonly latencyMs: number
   /** Up to this much is added to each message and block, at random; order within a pair of hosts is kept. */
   readonly jitterMs: number
+  /**
+   * Blocks of one send that may be on their way. From 4 on, a receiver's full downlink never holds a sender up (its
+   * buffers take the piece); fewer make the sender wait with it, as a transport's window does.
+   */
+  readonly windowBlocks: number
 }
 
 /** Milliseconds one whole piece occupies a host's links. */
@@ -23,8 +26,10 @@ export interface SendEvents {
   readonly began: () => void
   /** The receiver got some of the bytes. */
   readonly progress: () => void
-  /** The receiver has all of the bytes, and the sender knows. */
+  /** The receiver has all of the bytes. */
   readonly done: () => void
+  /** The sender has got rid of all of the bytes: they left its uplink, or with a small window, arrived. */
+  readonly sent: () => void
 }
 
 export interface Send {
@@ -89,12 +94,13 @@ export class VirtualNetwork {
     this.#pump(send.from)
   }
 
-  #remove(send: Send): void {
+  #remove(send: Send): boolean {
     const host = this.#hosts.get(send.from)!
     const at = host.sends.indexOf(send)
-    if (at < 0) return
+    if (at < 0) return false
     host.sends.splice(at, 1)
     if (host.next > at) host.next--
+    return true
   }
 
   /** The uplink takes the next send in turn that has a block to give. */
@@ -104,13 +110,19 @@ export class VirtualNetwork {
     for (let turn = 0; turn < host.sends.length; turn++) {
       const at = (host.next + turn) % host.sends.length
       const send = host.sends[at]!
-      if (send.sent >= BLOCKS || send.sent - send.delivered >= WINDOW || send.sent >= send.silentAfter) continue
+      if (
+        send.sent >= BLOCKS ||
+        send.sent - send.delivered >= this.#options.windowBlocks ||
+        send.sent >= send.silentAfter
+      )
+        continue
       host.next = at + 1
       host.busy = true
       send.sent++
       this.#clock.after(host.upMs / BLOCKS, () => {
         host.busy = false
         this.#fly(send)
+        if (send.sent === BLOCKS && this.#options.windowBlocks >= BLOCKS) this.#leave(send)
         this.#pump(id)
       })
       return
@@ -129,13 +141,18 @@ export class VirtualNetwork {
   #deliver(send: Send): void {
     if (send.aborted) return
     send.delivered++
-    if (send.delivered === BLOCKS) {
-      this.#remove(send)
-      send.events.done()
-    } else {
+    if (send.delivered < BLOCKS) {
       send.events.progress()
+    } else {
+      this.#leave(send)
+      send.events.done()
     }
     this.#pump(send.from)
+  }
+
+  #leave(send: Send): void {
+    if (send.aborted || !this.#remove(send)) return
+    send.events.sent()
   }
 
   /** Latency and jitter, never overtaking what was sent before between the same two. */

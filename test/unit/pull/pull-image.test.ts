@@ -126,6 +126,16 @@ test('gives up on a blob after the fifth resume', async () => {
   await assert.rejects(pull(mirror, 'team/app:1'), { code: 'UNAVAILABLE', message: /stopped after 300000 of/ })
 })
 
+test('asks only once when told so', async () => {
+  await using mirror = await start()
+  mirror.faults = { cutAfterBytes: [100_000] }
+  await assert.rejects(pull(mirror, 'team/app:1', { attempts: 1 }), { message: /stopped after 100000 of/ })
+  assert.deepEqual(
+    mirror.requests.flatMap(({ range }) => range ?? []),
+    [],
+  )
+})
+
 test('fails on wrong content and leaves no trace of it in the output', async () => {
   await using mirror = await start()
   await using output = await TempDir.make()

@@ -42,6 +42,19 @@ const GOLDEN: readonly (readonly [string, Frame, string])[] = [
     },
     'AAAAkadkcm9sZWVjYWNoZWR6b25lYWFlZnJhbWVlYWJvdXRmcmVnaW9uZGV1LTFoc29mdHdhcmVlc2hvYWxpYWRkcmVzc2VzgGlyb2xlUHJvb2ZYQAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=',
   ],
+  [
+    'about a host that takes TLS',
+    {
+      frame: 'about',
+      role: 'agent',
+      region: 'eu-1',
+      zone: null,
+      addresses: [],
+      software: 'shoal',
+      tls: { certificate: new Uint8Array(32).fill(6), token: new Uint8Array(16).fill(7) },
+    },
+    'AAAAjqdjdGxzomV0b2tlblAHBwcHBwcHBwcHBwcHBwcHa2NlcnRpZmljYXRlWCAGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBmRyb2xlZWFnZW50ZHpvbmX2ZWZyYW1lZWFib3V0ZnJlZ2lvbmRldS0xaHNvZnR3YXJlZXNob2FsaWFkZHJlc3Nlc4A=',
+  ],
   ['bye', { frame: 'bye', reason: 'stranger' }, 'AAAAG6JlZnJhbWVjYnllZnJlYXNvbmhzdHJhbmdlcg=='],
   ['ping', { frame: 'ping' }, 'AAAADKFlZnJhbWVkcGluZw=='],
   ['abandon', { frame: 'abandon', id: 7 }, 'AAAAE6JiaWQHZWZyYW1lZ2FiYW5kb24='],
@@ -217,6 +230,13 @@ const INVALID: readonly (readonly [string, unknown])[] = [
     { frame: 'about', role: 'agent', region: 'a\n', zone: null, addresses: [], software: 's' },
   ],
   ['a long software', { frame: 'about', role: 'agent', region: 'r', zone: null, addresses: [], software: long }],
+  [
+    'a short token',
+    {
+      ...{ frame: 'about', role: 'agent', region: 'r', zone: null, addresses: [], software: 's' },
+      tls: { certificate: new Uint8Array(32), token: new Uint8Array(15) },
+    },
+  ],
   ['a long proof', { frame: 'hello', version: 1, proof: new Uint8Array(65) }],
   ['text for bytes', { frame: 'hello', version: 1, proof: 'x' }],
 ]

@@ -1,0 +1,168 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { raceAbort, sleep } from '../../src/base/abort.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { ShoalError } from '../../src/base/errors.ts'
+import { AgentProcess } from '../../src/demo/index.ts'
+import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
+import { eachAtMost } from '../support/each-at-most.ts'
+import type { Hand } from './hand.ts'
+import { sharedNowMs } from './hand-tasks.ts'
+import type { Segment } from './network.ts'
+import type { Stage } from './stage.ts'
+import { REPOSITORY, TAG } from './stage.ts'
+
+const PORTS = { mirror: 7070, peer: 7071, admin: 7072 }
+const STARTS_AT_ONCE = 3
+const UPSTREAM = 'registry.test'
+export const REFERENCE = `${UPSTREAM}/${REPOSITORY}:${TAG}`
+
+/** A daemon on a host of the network, with the hand on the same host. */
+export interface TrialNode {
+  readonly name: string
+  readonly segment: Segment
+  readonly hand: Hand
+  readonly agent: AgentProcess
+}
+
+/** When a host had everything, in seconds: since its own start, and since the trial's first. */
+export interface PullTime {
+  readonly name: string
+  readonly seconds: number
+  readonly at: number
+}
+
+/** One measured run: fresh daemons with empty stores on a stage. */
+export class Trial implements AsyncDisposable {
+  readonly stage: Stage
+  readonly signal: AbortSignal
+  readonly caches: TrialNode[] = []
+  readonly hosts: TrialNode[] = []
+  /** Nodes that were killed or stopped on purpose: not to be asked anything. */
+  readonly down = new Set<TrialNode>()
+  readonly #directory: string
+  #startedAtMs: number | undefined
+
+  private constructor(stage: Stage, signal: AbortSignal) {
+    this.stage = stage
+    this.signal = signal
+    this.#directory = join(stage.directory, 'trial')
+  }
+
+  /** Starts the caches, then the agents, and waits until every agent is ready and linked to its cache. */
+  static async open(stage: Stage, signal: AbortSignal): Promise<Trial> {
+    const trial = new Trial(stage, signal)
+    try {
+      await trial.#start()
+      return trial
+    } catch (error) {
+      await trial[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  get nodes(): TrialNode[] {
+    return [...this.caches, ...this.hosts]
+  }
+
+  /** Seconds since the first pull began. */
+  get elapsed(): number {
+    return this.#startedAtMs === undefined ? 0 : (sharedNowMs() - this.#startedAtMs) / 1000
+  }
+
+  /** Waits until so many seconds after the first pull began. */
+  async until(seconds: number): Promise<void> {
+    const waitMs = (seconds - this.elapsed) * 1000
+    if (waitMs > 0) await sleep(systemClock, waitMs, this.signal)
+  }
+
+  /** All of `nodes` pull the image at this moment. Throws when one fails or gets other content than was pushed. */
+  async pull(nodes: readonly TrialNode[]): Promise<PullTime[]> {
+    const startedAtMs = sharedNowMs()
+    this.#startedAtMs ??= startedAtMs
+    const first = this.#startedAtMs
+    const { image } = this.stage
+    const pulls = nodes.map(async ({ name, hand, agent }) => {
+      const { endedAtMs, bytes, manifest } = await hand.pull(agent.mirrorUrl, REFERENCE).catch((cause: unknown) => {
+        throw agent.process.failure(`did not deliver the image: ${String(cause)}`)
+      })
+      if (bytes !== image.sizeBytes || manifest !== image.manifest.digest) {
+        throw new ShoalError('CONTENT_CORRUPT', `${name} got ${bytes} bytes of ${manifest}`)
+      }
+      return { name, seconds: (endedAtMs - startedAtMs) / 1000, at: (endedAtMs - first) / 1000 }
+    })
+    return raceAbort(Promise.all(pulls), this.signal)
+  }
+
+  /** Starts pulls whose outcome does not matter: of hosts that will be killed, or are not waited for. */
+  pullUnwatched(nodes: readonly TrialNode[]): void {
+    this.pull(nodes).catch(() => {})
+  }
+
+  async kill(nodes: readonly TrialNode[], signal: 'SIGKILL' | 'SIGSTOP'): Promise<void> {
+    for (const node of nodes) this.down.add(node)
+    await Promise.all(nodes.map(({ agent }) => agent.kill(signal)))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.nodes.map(({ hand }) => hand.abandon()))
+    await Promise.allSettled(this.nodes.map(({ agent }) => agent[Symbol.asyncDispose]()))
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #start(): Promise<void> {
+    const { stage, signal } = this
+    const cacheKey = generateFleetKey()
+    const keys = { cache: formatFleetKey(cacheKey), agent: formatFleetKey(agentKeyOf(cacheKey)) }
+    for (const [role, key] of Object.entries(keys)) {
+      await writeFile(join(stage.directory, `${role}.key`), key, { mode: 0o600 })
+    }
+    const segments: Segment[] = stage.plan.wan === undefined ? ['a'] : ['a', 'b']
+    for (const segment of segments) {
+      await this.#startNode(stage.cacheHand(segment), 'cache', segment)
+    }
+    const hands = stage.hostHands
+    await eachAtMost(STARTS_AT_ONCE, hands, async (hand, index) => {
+      signal.throwIfAborted()
+      await this.#startNode(hand, 'agent', stage.plan.hosts[index]?.segment ?? 'a')
+    })
+    this.hosts.sort((a, b) => hands.indexOf(a.hand) - hands.indexOf(b.hand))
+    for (const { agent } of this.hosts) {
+      await agent.process.waitUntil('linked to its cache', async () => {
+        return (await agent.metrics()).sum('shoal_peers', { role: 'cache', state: 'linked' }) > 0
+      })
+    }
+  }
+
+  async #startNode(hand: Hand, role: 'agent' | 'cache', segment: Segment): Promise<void> {
+    const { name } = hand.host
+    const agent = await AgentProcess.start(
+      {
+        name,
+        role,
+        directory: join(this.#directory, name),
+        ports: PORTS,
+        place: hand.place,
+        env: {},
+        config: this.#config(role, segment),
+      },
+      this.signal,
+    )
+    const nodes = role === 'cache' ? this.caches : this.hosts
+    nodes.push({ name, segment, hand, agent })
+  }
+
+  #config(role: 'agent' | 'cache', segment: Segment): Record<string, unknown> {
+    const { stage } = this
+    const { relay } = stage
+    const parents = segment === 'a' || relay === undefined ? [] : [{ region: 'a', caches: [relay.cacheAddress] }]
+    const origin = stage.origin.agentConfig()
+    const endpoint = segment === 'a' || relay === undefined ? stage.origin.endpoint : relay.originUrl
+    return {
+      tier: { region: segment, caches: [`${stage.cacheHand(segment).host.address}:${PORTS.peer}`], parents },
+      fleet: { keyFile: join(stage.directory, `${role}.key`) },
+      search: [UPSTREAM],
+      upstreams: [{ name: UPSTREAM, access: 'node', origins: [{ ...origin, endpoint }] }],
+    }
+  }
+}

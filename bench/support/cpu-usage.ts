@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs'
+
+/** Clock ticks since boot over all cores, of /proc/stat's first line. */
+export interface CpuTicks {
+  readonly total: number
+  readonly idle: number
+  readonly softirq: number
+}
+
+/** Shares of all cores over a stretch of time, 0..1. */
+export interface CpuUsage {
+  readonly busy: number
+  readonly softirq: number
+  /** Used by processes that were not named: other work on the machine, which spoils a measurement. */
+  readonly foreign: number
+  /** The busiest of the named processes, in cores: 1 = a whole core. */
+  readonly busiestProcess: { readonly name: string; readonly cores: number }
+  /** CPU seconds of the named processes, by name. */
+  readonly seconds: Readonly<Record<string, number>>
+}
+
+/** Linux reports times to user space in hundredths of a second whatever its own tick is. */
+const TICKS_PER_SECOND = 100
+
+/** Reads /proc/stat's first line: user nice system idle iowait irq softirq steal. */
+export function parseCpuTicks(stat: string): CpuTicks {
+  const fields = stat.split('\n', 1)[0]?.trim().split(/\s+/).slice(1, 9).map(Number) ?? []
+  const [, , , idle = 0, iowait = 0, , softirq = 0] = fields
+  return { total: fields.reduce((sum, ticks) => sum + ticks, 0), idle: idle + iowait, softirq }
+}
+
+/** User and system ticks of a /proc/<pid>/stat line, whose second field may contain anything. */
+export function parseProcessTicks(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+}
+
+/** Measures the machine and named processes from `start` to `stop`. */
+export class CpuMeter {
+  readonly #pids: ReadonlyMap<string, number>
+  readonly #begin: CpuTicks
+  readonly #processes: ReadonlyMap<string, number>
+  readonly #startedAt = performance.now()
+
+  private constructor(pids: ReadonlyMap<string, number>) {
+    this.#pids = pids
+    this.#begin = readTicks()
+    this.#processes = readProcesses(pids)
+  }
+
+  static start(pids: ReadonlyMap<string, number>): CpuMeter {
+    return new CpuMeter(pids)
+  }
+
+  /** Processes that ended meanwhile count what they used only as foreign. */
+  stop(): CpuUsage {
+    const elapsed = (performance.now() - this.#startedAt) / 1000
+    const now = readTicks()
+    const total = Math.max(1, now.total - this.#begin.total)
+    const busyTicks = total - (now.idle - this.#begin.idle)
+    const softirqTicks = now.softirq - this.#begin.softirq
+    const seconds: Record<string, number> = {}
+    for (const [name, ticks] of readProcesses(this.#pids)) {
+      seconds[name] = (ticks - (this.#processes.get(name) ?? 0)) / TICKS_PER_SECOND
+    }
+    const ours = Object.values(seconds).reduce((sum, one) => sum + one, 0) * TICKS_PER_SECOND
+    const [name = 'none', most = 0] = Object.entries(seconds).sort(([, a], [, b]) => b - a)[0] ?? []
+    return {
+      busy: busyTicks / total,
+      softirq: softirqTicks / total,
+      foreign: Math.max(0, busyTicks - softirqTicks - ours) / total,
+      busiestProcess: { name, cores: most / elapsed },
+      seconds,
+    }
+  }
+}
+
+/** The largest resident set a process ever had, in bytes; undefined once it is gone. */
+export function peakRssBytes(pid: number): number | undefined {
+  try {
+    const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return match === null ? undefined : Number(match[1]) * 1024
+  } catch {
+    return undefined
+  }
+}
+
+function readTicks(): CpuTicks {
+  return parseCpuTicks(readFileSync('/proc/stat', 'utf8'))
+}
+
+function readProcesses(pids: ReadonlyMap<string, number>): Map<string, number> {
+  const found = new Map<string, number>()
+  for (const [name, pid] of pids) {
+    try {
+      found.set(name, parseProcessTicks(readFileSync(`/proc/${pid}/stat`, 'utf8')))
+    } catch {
+      // It has ended.
+    }
+  }
+  return found
+}

@@ -1,0 +1,32 @@
+import type { Download } from './download.ts'
+import { FIND_PEERS_FIRST_MS, FIND_PEERS_MOST_MS } from './download.ts'
+import type { LeecherEffect } from './leecher-types.ts'
+
+/** Fewer usable neighbours than this, and the home is asked for more. */
+const NEIGHBOURS_LEAST = 4
+/** No byte for this long while somebody should have what is missing: the blob is stalled. */
+const STALLED_MS = 10_000
+
+/** Asks for other neighbours when there are too few or nothing comes, and says so when nothing comes for long. */
+export function noticeStarving(
+  download: Download,
+  usable: (source: number) => boolean,
+  now: number,
+  out: LeecherEffect[],
+): void {
+  // a reader slower than its window is no fault of the sources
+  if (!download.wanting) download.lastProgressAt = now
+  const idleMs = now - download.lastProgressAt
+  if (download.spec.swarm && download.findPeersAt <= now) {
+    let peers = 0
+    for (const [source, { kind }] of download.sources) if (kind === 'peer' && usable(source)) peers++
+    if (peers < NEIGHBOURS_LEAST || idleMs > FIND_PEERS_FIRST_MS) {
+      download.findPeersWait = Math.min(FIND_PEERS_MOST_MS, download.findPeersWait * 2)
+      download.findPeersAt = now + download.findPeersWait
+      out.push({ type: 'findPeers', blob: download.blob })
+    }
+  }
+  if (idleMs < STALLED_MS) return
+  download.lastProgressAt = now
+  out.push({ type: 'stalled', blob: download.blob })
+}

@@ -1,0 +1,117 @@
+import { sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { Tier } from '../tier/index.ts'
+import type { Active } from './active.ts'
+import type { LeecherPort } from './leecher-port.ts'
+import type { Neighbourhood } from './neighbourhood.ts'
+import { LANES_PER_BLOB } from './origin-port.ts'
+import type { Route, Router } from './router.ts'
+
+/** Attempts in a row to find a way to the content, without a piece between them, before the transfer fails. */
+const MAX_FAILURES = 5
+const RETRY_MS = 400
+const START_OVER_MS = 50
+
+export interface WayFinderDeps {
+  readonly clock: Clock
+  readonly tier: Tier
+  readonly router: Router
+  readonly leecher: LeecherPort
+  readonly neighbours: Neighbourhood
+  /** Whether the transfer still runs: the answer of a home may come after its end. */
+  readonly running: (active: Active) => boolean
+  readonly fail: (active: Active, error: ShoalError) => void
+  readonly own: (task: Promise<void>) => void
+}
+
+/** Leads transfers to their content, and to another way when one is lost. */
+export class WayFinder {
+  readonly #deps: WayFinderDeps
+
+  constructor(deps: WayFinderDeps) {
+    this.#deps = deps
+  }
+
+  /** Takes a way to the content: joins the home's swarm, or opens the origin's lanes. */
+  apply(active: Active, route: Extract<Route, { kind: 'swarm' | 'origin' }>): void {
+    const { leecher, neighbours } = this.#deps
+    const { transfer } = active
+    if (route.kind === 'origin') {
+      active.home = undefined
+      active.chain = route.chain
+      leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: LANES_PER_BLOB })
+      return
+    }
+    if (active.chain !== undefined) leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: 0 })
+    active.chain = undefined
+    active.home = route.link
+    leecher.join(transfer, route.link, route.as, 0)
+    neighbours.hashes(active, route.link, route.joined.runs)
+    if (active.shared) neighbours.meet(active, route.joined.peers)
+  }
+
+  /** Looks for a way again: the home is gone, starts over, or has more neighbours to introduce. */
+  reroute(active: Active): void {
+    if (active.rerouting !== undefined || !this.#deps.running(active)) return
+    active.rerouting = this.#findWay(active).finally(() => {
+      active.rerouting = undefined
+    })
+    this.#deps.own(active.rerouting)
+  }
+
+  /** Nothing has come for long. A home that keeps saying "join" and never delivers must not hold a pull for ever. */
+  stalled(active: Active): void {
+    const { home, transfer, window } = active
+    // a window stands still while its reader does
+    if (home !== undefined && window === undefined) {
+      if (transfer.received.peer === 0) this.#deps.tier.suspect(home.peer.key)
+      if (this.#failedOften(active, new ShoalError('UNAVAILABLE', 'nobody sends anything of the blob'))) return
+    }
+    this.reroute(active)
+  }
+
+  /** The origin failed again and again: asks the tier above once more, if there is one. */
+  originFailed(active: Active, cause: ShoalError): void {
+    const hasParents = this.#deps.tier.parents(active.transfer.digest).length > 0
+    if (!hasParents) this.#deps.fail(active, cause)
+    else if (!this.#failedOften(active, cause)) this.reroute(active)
+  }
+
+  #failedOften(active: Active, cause: ShoalError): boolean {
+    active.failures++
+    if (active.failures < MAX_FAILURES) return false
+    this.#deps.fail(active, cause)
+    return true
+  }
+
+  /** Never rejects. */
+  async #findWay(active: Active): Promise<void> {
+    const { running, router, clock, fail } = this.#deps
+    const { layout, ref, partial, signal } = active.transfer
+    while (running(active)) {
+      try {
+        const { asHome } = active
+        const attempt = active.transfer.failedProofs
+        const route = await router.route({ ref, size: layout.size, have: partial.have.toBytes(), asHome }, signal)
+        if (!running(active)) return
+        if (active.startingOver || attempt !== active.transfer.failedProofs) {
+          // found for content that has turned out wrong meanwhile
+          await sleep(clock, START_OVER_MS, signal)
+          continue
+        }
+        if (route.kind === 'origin' || (route.kind === 'swarm' && route.joined.size === layout.size)) {
+          this.apply(active, route)
+          return
+        }
+        const why = route.kind === 'refused' ? route.message : 'the home announces another size'
+        if (this.#failedOften(active, new ShoalError('UNAVAILABLE', why))) return
+        await sleep(clock, RETRY_MS * active.failures, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        fail(active, isShoalError(error) ? error : new ShoalError('UNAVAILABLE', errorText(error), { cause: error }))
+        return
+      }
+    }
+  }
+}

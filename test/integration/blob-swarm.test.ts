@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
+import type { TestNode } from '../support/node-fleet.ts'
+import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+
+const UP = 'registry.test'
+const KIB = 1024
+
+test('several agents pull an image of many pieces at once, and the origin gives one copy', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 6 * KIB * KIB, layerCount: 2 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const { cache, agents } = await fleet.region({ upstreams }, 3)
+  await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+  const layerBytes = image.layers.reduce((sum, { size }) => sum + size, image.config.size)
+  assert.equal(await cache.received('origin'), layerBytes)
+  for (const agent of agents) {
+    assert.equal(await agent.originRequests(), 0)
+    assert.equal(await agent.received('origin'), 0)
+    const bytes = (await agent.received('peer')) + (await agent.received('home'))
+    assert.ok(bytes >= layerBytes && bytes < 1.5 * layerBytes, `${bytes} bytes for ${layerBytes}`)
+    // the last byte leaves when the whole is proven, a moment before it is filed
+    await eventually('both layers are filed', async () => {
+      const stored = await agent.storedDigests()
+      return image.layers.every(({ digest }) => stored.includes(digest))
+    })
+  }
+})
+
+test('a small blob comes in one round trip, and once from the origin', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 64 * KIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const { cache, agents } = await fleet.region({ upstreams }, 3)
+  await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+  // the config and the one layer; what they measure was known from the manifest
+  assert.deepEqual([await cache.originRequests('blob'), await cache.originRequests('stat')], [2, 0])
+  for (const agent of agents) {
+    assert.equal(await agent.received('home'), image.config.size + image.layers[0]!.size)
+    assert.equal(await agent.received('peer'), 0)
+  }
+})
+
+test('a host that joins later is served by the fleet alone', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 2 * KIB * KIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const { cache, agents } = await fleet.region({ upstreams }, 1)
+  await agents[0]!.pull(UP, 'team/app', 'v1', image)
+  const before = await cache.originRequests()
+  const late = await fleet.start({ upstreams, caches: [cache] })
+  await late.pull(UP, 'team/app', 'v1', image)
+  assert.equal(await cache.originRequests(), before)
+  assert.equal(await late.originRequests(), 0)
+})
+
+test('two regions under one parent region: the origin gives one copy, the parent one to each', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 3 * KIB * KIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const core = await fleet.start({ role: 'cache', region: 'core', upstreams })
+  const parent = { region: 'core', caches: [core] }
+  const [east, west] = [
+    await fleet.region({ region: 'east', parent, upstreams }, 2),
+    await fleet.region({ region: 'west', parent, upstreams }, 2),
+  ]
+  await Promise.all([...east.agents, ...west.agents].map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+  const bytes = image.config.size + image.layers[0]!.size
+  assert.equal(await core.received('origin'), bytes)
+  for (const { cache, agents } of [east, west]) {
+    assert.deepEqual([await cache.received('parent'), await cache.received('origin')], [bytes, 0])
+    assert.equal(await cache.originRequests(), 0)
+    for (const agent of agents) assert.equal((await agent.received('parent')) + (await agent.received('origin')), 0)
+  }
+  assert.equal(await core.originRequests('tag'), 1)
+})
+
+test('with several caches each blob has one home: together they read one copy', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 4 * KIB * KIB, layerCount: 4 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const caches: TestNode[] = []
+  // each knows the ones before it, and is told of the later ones by their dials
+  while (caches.length < 3) caches.push(await fleet.start({ role: 'cache', upstreams, caches: [...caches] }))
+  const agents = await Promise.all([1, 2, 3].map(() => fleet.start({ upstreams, caches })))
+  await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+  const received = await Promise.all(caches.map((cache) => cache.received('origin')))
+  const blobs = [image.config, ...image.layers]
+  assert.equal(
+    received.reduce((sum, bytes) => sum + bytes, 0),
+    blobs.reduce((sum, { size }) => sum + size, 0),
+  )
+  const tags = await Promise.all(caches.map((cache) => cache.originRequests('tag')))
+  assert.deepEqual(tags.sort(), [0, 0, 1])
+})

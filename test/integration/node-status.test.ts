@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { z } from 'zod'
+import { eventually } from '../support/eventually.ts'
+import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+
+const UP = 'registry.test'
+const MIB = 1024 * 1024
+
+const statusSchema = z.object({
+  role: z.string(),
+  region: z.string(),
+  tier: z.object({ state: z.string(), caches: z.array(z.object({ state: z.string() })) }),
+  peers: z.object({ linked: z.number(), caches: z.number() }),
+  received: z.object({ home: z.number(), peer: z.number() }),
+  sent: z.object({ runtime: z.number() }),
+  transfersActive: z.number(),
+  upstreams: z.array(z.object({ name: z.string(), access: z.string() })),
+})
+const transfersSchema = z.object({
+  transfers: z.array(z.object({ digest: z.string(), sizeBytes: z.number(), haveBytes: z.number(), state: z.string() })),
+})
+const peersSchema = z.object({ peers: z.array(z.object({ role: z.string(), receivedBytes: z.number() })) })
+
+test("a host's status tells its tier, its links, what moves and where it came from", async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 3 * MIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const { agents } = await fleet.region({ upstreams, limits: { upload: 2 * MIB } }, 1)
+  const agent = agents[0]!
+  const layer = image.layers[0]!
+  const pulled = agent.pull(UP, 'team/app', 'v1', image)
+  const running = await eventually('the layer is on its way', async () => {
+    const { transfers } = transfersSchema.parse(await agent.admin('transfers'))
+    return transfers.find(({ digest, haveBytes }) => digest === layer.digest && haveBytes > 0)
+  })
+  assert.ok(running !== undefined)
+  assert.ok(running.state === 'running' && running.sizeBytes === layer.size && running.haveBytes <= layer.size)
+  await pulled
+  const status = statusSchema.parse(await agent.admin('status'))
+  assert.deepEqual([status.role, status.region, status.tier.state], ['agent', 'default', 'linked'])
+  assert.deepEqual([status.peers, status.tier.caches], [{ linked: 1, caches: 1 }, [{ state: 'linked' }]])
+  assert.equal(status.received.home, layer.size + image.config.size)
+  assert.equal(status.sent.runtime, image.sizeBytes)
+  assert.deepEqual(status.upstreams, [{ name: UP, access: 'public' }])
+  const { peers } = peersSchema.parse(await agent.admin('peers'))
+  assert.deepEqual(peers, [{ role: 'cache', receivedBytes: layer.size }])
+  await eventually('nothing moves any more', async () => {
+    return statusSchema.parse(await agent.admin('status')).transfersActive === 0
+  })
+})
+
+test('limits change while the host runs', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 8192, layerCount: 1 })
+  const node = await fleet.start({ upstreams: [directoryUpstream(UP, await fleet.push('origin', 'app', 'v1', image))] })
+  const response = await fetch(`http://${node.node.addresses.admin}/api/v1/limits`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ upload: 5 * MIB }),
+  })
+  assert.equal(response.status, 200, await response.clone().text())
+  await response.arrayBuffer()
+  assert.deepEqual(await node.admin('limits'), { upload: 5 * MIB, download: 0, origin: 0, prewarm: 0 })
+})

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { PeerLink } from '../../src/swarm/index.ts'
+import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
+import type { TestHost } from './swarm-support.ts'
+import { soon, TestFleet, until } from './swarm-support.ts'
+
+function onlyLink(host: TestHost): PeerLink {
+  assert.equal(host.swarm.links.size, 1)
+  return [...host.swarm.links.values()][0]!
+}
+
+test('a dialled address becomes one link with a proven peer, on both sides', async () => {
+  await using fleet = await TestFleet.create()
+  const key = generateFleetKey()
+  const agent = await fleet.host({ fleetKey: agentKeyOf(key), region: 'eu-1', zone: 'a' })
+  const cache = await fleet.host({ fleetKey: key, role: 'cache', region: 'eu-1' })
+  const link = await agent.swarm.connectAddress(cache.address, soon())
+  await until(() => cache.swarm.links.size === 1, 'the other side')
+  assert.deepEqual(link.peer, cache.swarm.self)
+  assert.equal(link.direction, 'outbound')
+  assert.deepEqual(onlyLink(cache).peer, agent.swarm.self)
+  assert.equal(onlyLink(cache).direction, 'inbound')
+  assert.equal(agent.events.linkedPeers[0], link)
+  assert.equal(await agent.swarm.connectAddress(cache.address, soon()), link, 'the same link for the same address')
+  assert.equal(await agent.swarm.connect(cache.swarm.self, soon()), link)
+  assert.equal(await cache.swarm.connect(agent.swarm.self, soon()), onlyLink(cache), 'the dialled side uses it too')
+  assert.equal(agent.metrics.peers().get('cache/linked'), 1)
+  assert.equal(cache.metrics.peers().get('agent/linked'), 1)
+})
+
+test('messages flow both ways over a link', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  const link = await left.swarm.connect(right.swarm.self, soon())
+  link.send({ type: 'cancel', id: 1 })
+  await until(() => right.events.messages.length === 1, 'the message')
+  onlyLink(right).send({ type: 'busy', id: 1, queue: 3 })
+  await until(() => left.events.messages.length === 1, 'the answer')
+  assert.deepEqual(left.events.messages, [{ type: 'busy', id: 1, queue: 3 }])
+})
+
+test('a burst of dials to one peer, by address and by key, shares one link', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  const links = await Promise.all(
+    Array.from({ length: 10 }, (_, i) =>
+      i % 2 === 0 ? left.swarm.connectAddress(right.address, soon()) : left.swarm.connect(right.swarm.self, soon()),
+    ),
+  )
+  assert.equal(new Set(links).size, 1)
+  assert.equal(left.events.linkedPeers.length, 1)
+  await until(() => right.events.linkedPeers.length === 1, 'the other side')
+  assert.equal(right.events.unlinkedPeers.length, 0)
+})
+
+test('two hosts that dial each other at once end up with one link, the same on both sides', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  for (let i = 0; i < 50; i++) {
+    const byAddress = i % 2 === 0
+    const connect = (from: TestHost, to: TestHost): Promise<PeerLink> =>
+      byAddress ? from.swarm.connectAddress(to.address, soon()) : from.swarm.connect(to.swarm.self, soon())
+    const [ours, theirs] = await Promise.all([connect(left, right), connect(right, left)])
+    assert.equal(ours, onlyLink(left), `round ${i}`)
+    assert.equal(theirs, onlyLink(right), `round ${i}`)
+    assert.notEqual(ours.direction, theirs.direction, `round ${i}: two ends of one link`)
+    ours.send({ type: 'cancel', id: i })
+    await until(() => right.events.messages.length === i + 1, `the message of round ${i}`)
+    ours.close('next round')
+    await until(() => left.swarm.links.size + right.swarm.links.size === 0, `the end of round ${i}`)
+  }
+  for (const host of [left, right]) {
+    assert.equal(host.events.linkedPeers.length, 50, 'no link was made in vain')
+    assert.deepEqual(host.events.unlinkedPeers, host.events.linkedPeers)
+    assert.deepEqual(host.logger.warnings, [])
+  }
+})
+
+test('a whole clique that dials at once is fully linked', async () => {
+  await using fleet = await TestFleet.create()
+  const hosts = await Promise.all(
+    Array.from({ length: 8 }, async (_, i) => {
+      return await fleet.host({ identityPath: join(fleet.directory, `clique-${i}`) })
+    }),
+  )
+  await Promise.all(
+    hosts.flatMap((from) => hosts.filter((to) => to !== from).map((to) => from.swarm.connect(to.swarm.self, soon()))),
+  )
+  await until(() => hosts.every((host) => host.swarm.links.size === 7), 'every pair')
+  for (const host of hosts) assert.equal(host.events.linkedPeers.length, 7)
+})
+
+test('a closed link is gone on both sides, told once, and can be made again', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  const link = await left.swarm.connect(right.swarm.self, soon())
+  await until(() => right.swarm.links.size === 1, 'the other side')
+  link.close('test')
+  link.close('test')
+  assert.equal(left.swarm.links.size, 0)
+  await until(() => right.swarm.links.size === 0, 'the other side')
+  assert.equal(left.events.unlinkedPeers.length, 1)
+  assert.equal(right.events.unlinkedPeers.length, 1)
+  assert.notEqual(await right.swarm.connect(left.swarm.self, soon()), link)
+})
+
+test('a ban closes the link and refuses both ways until it ends', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  await left.swarm.connect(right.swarm.self, soon())
+  await until(() => right.swarm.links.size === 1, 'the other side')
+  left.swarm.ban(right.swarm.self.key, 60_000, 'sent wrong bytes')
+  await until(() => right.swarm.links.size === 0, 'the end')
+  await assert.rejects(left.swarm.connect(right.swarm.self, soon()), { code: 'PEER_REFUSED' })
+  await assert.rejects(left.swarm.connectAddress(right.address, soon()), { code: 'PEER_REFUSED' })
+  await assert.rejects(right.swarm.connect(left.swarm.self, soon()), { code: 'PEER_REFUSED' })
+  assert.ok((left.metrics.refusals.get('banned') ?? 0) >= 1)
+  left.swarm.ban(right.swarm.self.key, 0, 'forgiven')
+  await right.swarm.connect(left.swarm.self, soon())
+})
+
+test('a host does not link to itself', async () => {
+  await using fleet = await TestFleet.create()
+  const host = await fleet.host()
+  const alias = await fleet.host({ announce: ['cache.example:1'] })
+  await assert.rejects(host.swarm.connect(host.swarm.self, soon()), { code: 'PEER_REFUSED' })
+  await assert.rejects(host.swarm.connectAddress(host.address, soon()), { code: 'PEER_REFUSED' })
+  const port = host.address.split(':')[1]
+  await assert.rejects(host.swarm.connectAddress(`localhost:${port}`, soon()), { code: 'PEER_REFUSED' })
+  assert.deepEqual(alias.swarm.self.addresses, ['cache.example:1'])
+  assert.deepEqual(host.logger.warnings, [])
+})
+
+test('nobody at the address, or somebody else: the peer is gone', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right, other] = [await fleet.host(), await fleet.host(), await fleet.host()]
+  const absent = await fleet.host()
+  await absent.swarm[Symbol.asyncDispose]()
+  await assert.rejects(left.swarm.connectAddress(absent.address, soon()), { code: 'PEER_GONE' })
+  await assert.rejects(left.swarm.connect(absent.swarm.self, soon()), { code: 'PEER_GONE' })
+  await assert.rejects(left.swarm.connect({ key: right.swarm.self.key, addresses: [other.address] }, soon()), {
+    code: 'PEER_GONE',
+  })
+  await assert.rejects(left.swarm.connect({ key: 'notapeerid', addresses: [other.address] }, soon()), {
+    code: 'PEER_GONE',
+  })
+  await assert.rejects(left.swarm.connect({ key: right.swarm.self.key, addresses: [] }, soon()), { code: 'PEER_GONE' })
+  const link = await left.swarm.connect(
+    { key: right.swarm.self.key, addresses: [absent.address, other.address, right.address] },
+    soon(),
+  )
+  assert.equal(link.peer.key, right.swarm.self.key)
+})
+
+test('connecting obeys the signal', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  const reason = new Error('not now')
+  await assert.rejects(left.swarm.connect(right.swarm.self, AbortSignal.abort(reason)), reason)
+  const controller = new AbortController()
+  const dial = left.swarm.connect(right.swarm.self, controller.signal)
+  controller.abort(reason)
+  await assert.rejects(dial, reason)
+  await left.swarm.connect(right.swarm.self, soon())
+})
+
+test('beyond its maximum of links a host takes no more', async () => {
+  await using fleet = await TestFleet.create()
+  const full = await fleet.host({ limits: { maxLinks: 2 } })
+  for (let i = 0; i < 2; i++) await (await fleet.host()).swarm.connect(full.swarm.self, soon())
+  await until(() => full.swarm.links.size === 2, 'two links')
+  const late = await fleet.host()
+  await assert.rejects(late.swarm.connect(full.swarm.self, soon()), { code: 'PEER_GONE' })
+  assert.equal(full.swarm.links.size, 2)
+  assert.ok((full.metrics.refusals.get('full') ?? 0) >= 1)
+})
+
+test('the identity outlives a restart; stopping tells the peers and can be repeated', async () => {
+  await using fleet = await TestFleet.create()
+  const identityPath = join(fleet.directory, 'kept')
+  const first = await fleet.host({ identityPath })
+  const other = await fleet.host()
+  const link = await other.swarm.connect(first.swarm.self, soon())
+  const call = link.call('tags', { upstream: 'docker.io', repository: 'a/b' }, soon())
+  first.events.answer = () => new Promise(() => {})
+  await first.swarm[Symbol.asyncDispose]()
+  await first.swarm[Symbol.asyncDispose]()
+  await assert.rejects(call, { code: 'PEER_GONE' })
+  await until(() => other.events.unlinkedPeers.length === 1, 'the other side')
+  await assert.rejects(first.swarm.connect(other.swarm.self, soon()), { code: 'PEER_GONE' })
+  const second = await fleet.host({ identityPath })
+  assert.equal(second.swarm.self.key, first.swarm.self.key)
+  await other.swarm.connect(second.swarm.self, soon())
+})
+
+test('without a fleet key a host stays on loopback; a cache needs the cache key; a taken port is named', async () => {
+  await using fleet = await TestFleet.create()
+  const message = /peer\.listen.*fleet\.keyFile/
+  await assert.rejects(fleet.host({ listen: '0.0.0.0:0' }), { code: 'CONFIG_INVALID', message })
+  await assert.rejects(fleet.host({ listen: '[::]:0' }), { code: 'CONFIG_INVALID', message })
+  const host = await fleet.host()
+  await assert.rejects(host.swarm.connectAddress('192.0.2.1:7071', soon()), { code: 'PEER_REFUSED' })
+  await assert.rejects(host.swarm.connect({ key: host.swarm.self.key.slice(1), addresses: ['192.0.2.1:1'] }, soon()), {
+    code: 'PEER_GONE',
+  })
+  const agentKey = agentKeyOf(generateFleetKey())
+  await assert.rejects(fleet.host({ role: 'cache', fleetKey: agentKey }), { code: 'CONFIG_INVALID' })
+  await assert.rejects(fleet.host({ listen: host.address }), { code: 'CONFIG_INVALID', message: /peer\.listen/ })
+  await fleet.host({ listen: '0.0.0.0:0', fleetKey: agentKey })
+})
+
+test('only the cache key vouches for hashes, and every member can check it', async () => {
+  await using fleet = await TestFleet.create()
+  const key = generateFleetKey()
+  const agent = await fleet.host({ fleetKey: agentKeyOf(key) })
+  const cache = await fleet.host({ fleetKey: key, role: 'cache' })
+  const blob = `sha256:${'ab'.repeat(32)}` as Parameters<typeof agent.swarm.vouched>[0]
+  const hashes = new Uint8Array(32).fill(1)
+  assert.equal(agent.swarm.vouch, undefined)
+  const signature = cache.swarm.vouch?.(blob, 10, 0, hashes)
+  assert.ok(agent.swarm.vouched(blob, 10, { first: 0, hashes, signature }))
+  assert.ok(!agent.swarm.vouched(blob, 10, { first: 1, hashes, signature }))
+  assert.ok(!agent.swarm.vouched(blob, 10, { first: 0, hashes }))
+})

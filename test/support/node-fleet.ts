@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { silentLogger } from '../../src/base/log.ts'
+import type { Config, UpstreamConfig } from '../../src/config/index.ts'
+import { defaultConfig } from '../../src/config/index.ts'
+import type { BlobFile, BuiltImage, ImageSpec } from '../../src/demo/index.ts'
+import { buildImage, MetricsSnapshot, writeToBucketTree } from '../../src/demo/index.ts'
+import { PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+
+const MIB = 1024 * 1024
+const LOOPBACK = { host: '127.0.0.1', port: 0 }
+
+export interface HostSpec {
+  readonly role?: Config['role']
+  readonly region?: string
+  /** The caches of this host's region. */
+  readonly caches?: readonly TestNode[]
+  readonly parent?: { readonly region: string; readonly caches: readonly TestNode[] }
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly tags?: Partial<Config['tags']>
+  readonly store?: Partial<Config['store']>
+  readonly limits?: Partial<Config['limits']>
+}
+
+export interface PulledManifest {
+  readonly status: number
+  readonly digest: string | null
+  readonly stale: boolean
+  readonly source: string | null
+}
+
+/** A whole host in this process, asked through its doors. */
+export class TestNode {
+  readonly node: ShoalNode
+  readonly #registry: PrometheusRegistry
+
+  constructor(node: ShoalNode, registry: PrometheusRegistry) {
+    this.node = node
+    this.#registry = registry
+  }
+
+  get peerAddress(): string {
+    return this.node.addresses.peer
+  }
+
+  /** `path` is what follows /v2/. */
+  get(upstream: string, path: string, headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(`http://${this.node.addresses.mirror}/v2/${path}?ns=${upstream}`, { headers })
+  }
+
+  async manifest(upstream: string, repository: string, target: string): Promise<PulledManifest> {
+    const response = await this.get(upstream, `${repository}/manifests/${target}`)
+    const bytes = new Uint8Array(await response.arrayBuffer())
+    const { headers, status } = response
+    const digest = headers.get('docker-content-digest')
+    if (status === 200) assert.equal(digest, digestOf(bytes))
+    return { status, digest, stale: headers.get('x-shoal-stale') === 'true', source: headers.get('x-shoal-source') }
+  }
+
+  /** A whole blob's digest, computed over what arrived; rejects when the answer breaks off. */
+  async blobDigest(upstream: string, repository: string, digest: string): Promise<string | number> {
+    const response = await this.get(upstream, `${repository}/blobs/${digest}`)
+    const bytes = new Uint8Array(await response.arrayBuffer())
+    return response.status === 200 ? digestOf(bytes) : response.status
+  }
+
+  /** What a runtime does: the tag, the config, all layers at once. */
+  async pull(upstream: string, repository: string, tag: string, image: BuiltImage): Promise<void> {
+    assert.equal((await this.manifest(upstream, repository, tag)).digest, image.manifest.digest)
+    const blobs: readonly BlobFile[] = [image.config, ...image.layers]
+    const digests = await Promise.all(blobs.map(({ digest }) => this.blobDigest(upstream, repository, digest)))
+    assert.deepEqual(
+      digests,
+      blobs.map(({ digest }) => digest),
+    )
+  }
+
+  async metrics(): Promise<MetricsSnapshot> {
+    return new MetricsSnapshot(await this.#registry.text())
+  }
+
+  async originRequests(kind?: 'tag' | 'manifest' | 'blob' | 'stat'): Promise<number> {
+    return (await this.metrics()).sum('shoal_origin_requests_total', kind === undefined ? {} : { kind })
+  }
+
+  async received(from: 'peer' | 'home' | 'parent' | 'origin'): Promise<number> {
+    return (await this.metrics()).sum('shoal_received_bytes_total', { from })
+  }
+
+  /** What `shoal status`, `shoal transfers` and the like see. */
+  async admin(path: string, body?: unknown): Promise<unknown> {
+    const url = `http://${this.node.addresses.admin}/api/v1/${path}`
+    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    const response = await fetch(url, body === undefined ? {} : request)
+    assert.equal(response.status, 200, await response.clone().text())
+    return response.json()
+  }
+
+  async storedDigests(): Promise<string[]> {
+    // parsed by nobody else: this is the door's own JSON
+    const { blobs } = (await this.admin('blobs')) as { blobs: { digest: string; state: string }[] }
+    return blobs.filter(({ state }) => state === 'complete').map(({ digest }) => digest)
+  }
+}
+
+/** Hosts of one fleet in this process, and directories in a registry's layout for them to read. */
+export class NodeFleet implements AsyncDisposable {
+  readonly directory: string
+  readonly #stack = new AsyncDisposableStack()
+  #made = 0
+
+  private constructor(directory: string) {
+    this.directory = directory
+    this.#stack.defer(() => rm(directory, { recursive: true, force: true }))
+  }
+
+  /** All hosts end with the test. */
+  static async create(t: TestContext): Promise<NodeFleet> {
+    const fleet = new NodeFleet(await mkdtemp(join(tmpdir(), 'shoal-fleet-')))
+    t.after(() => fleet[Symbol.asyncDispose]())
+    return fleet
+  }
+
+  async start(spec: HostSpec): Promise<TestNode> {
+    const defaults = defaultConfig(this.directory)
+    const { role = 'agent', region = 'default', caches = [], parent, upstreams, tags, store, limits } = spec
+    const addresses = (nodes: readonly TestNode[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
+    const parents = parent === undefined ? [] : [{ region: parent.region, caches: addresses(parent.caches) }]
+    const config: Config = {
+      ...defaults,
+      role,
+      mirror: { listen: LOOPBACK, hosts: [], drainMs: 0 },
+      peer: { ...defaults.peer, listen: LOOPBACK },
+      admin: { ...defaults.admin, listen: LOOPBACK },
+      store: {
+        path: join(this.directory, `host-${this.#made++}`),
+        capacityBytes: 512 * MIB,
+        minFreeBytes: 0,
+        ...store,
+      },
+      tier: { ...defaults.tier, region, caches: addresses(caches), parents },
+      tags: { ...defaults.tags, ...tags },
+      limits: { ...defaults.limits, ...limits },
+      search: upstreams.map(({ name }) => name),
+      upstreams,
+    }
+    const registry = new PrometheusRegistry()
+    return new TestNode(this.#stack.use(await ShoalNode.start(config, { logger: silentLogger, registry })), registry)
+  }
+
+  /** A cache and some agents of one region. */
+  async region(spec: HostSpec, agents: number): Promise<{ cache: TestNode; agents: TestNode[] }> {
+    const cache = await this.start({ ...spec, role: 'cache' })
+    const started = Array.from({ length: agents }, () => this.start({ ...spec, caches: [cache] }))
+    return { cache, agents: await Promise.all(started) }
+  }
+
+  image(spec: Partial<ImageSpec>): Promise<BuiltImage> {
+    return buildImage(join(this.directory, 'built'), { sizeBytes: 4 * MIB, layerCount: 2, ...spec })
+  }
+
+  /** Pushes an image into a directory that an origin of kind `directory` reads; answers its path. */
+  async push(origin: string, repository: string, tag: string, image: BuiltImage): Promise<string> {
+    const root = join(this.directory, origin)
+    await writeToBucketTree(root, { repository, tag }, image)
+    return root
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+/** A public upstream over directories in a registry's layout. */
+export function directoryUpstream(name: string, ...paths: string[]): UpstreamConfig {
+  return { name, access: 'public', origins: paths.map((path) => ({ kind: 'directory', path })) }
+}

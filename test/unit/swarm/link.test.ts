@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Clock } from '../../../src/base/clock.ts'
+import type { ShoalError } from '../../../src/base/errors.ts'
+import { silentLogger } from '../../../src/base/log.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { ControlChannel } from '../../../src/swarm/control-channel.ts'
+import { FramedPieceChannel } from '../../../src/swarm/framed-piece-channel.ts'
+import type { CallName, CallResults, ControlMessage, PeerLink } from '../../../src/swarm/index.ts'
+import { DEFAULT_SWARM_LIMITS } from '../../../src/swarm/index.ts'
+import { Link } from '../../../src/swarm/link.ts'
+import { encodeFrame } from '../../../src/swarm/wire.ts'
+import { MemoryChannel, settle } from './memory-channel.ts'
+
+const BLOB = `sha256:${'ab'.repeat(32)}` as Digest
+const QUESTION = { upstream: 'docker.io', repository: 'library/alpine', digest: BLOB }
+const never = new AbortController().signal
+
+/** Time that passes when the test says so. */
+class ManualClock implements Clock {
+  #now = 0
+  readonly #timers = new Map<object, { at: number; fn: () => void }>()
+
+  now(): number {
+    return this.#now
+  }
+
+  after(ms: number, fn: () => void): Disposable {
+    const key = { [Symbol.dispose]: () => void this.#timers.delete(key) }
+    this.#timers.set(key, { at: this.#now + ms, fn })
+    return key
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.#now += ms
+    for (const [key, timer] of [...this.#timers]) {
+      if (timer.at <= this.#now && this.#timers.delete(key)) timer.fn()
+    }
+    await settle()
+  }
+}
+
+interface Side {
+  readonly link: Link
+  readonly control: MemoryChannel
+  readonly pieces: MemoryChannel
+  readonly messages: ControlMessage[]
+  readonly ends: ShoalError[]
+  readonly calls: { name: CallName; signal: AbortSignal; answer: (result: CallResults[CallName]) => void }[]
+  refused: number
+}
+
+function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel): Side {
+  const channel = new ControlChannel(control)
+  channel.open()
+  channel.allowLargeFrames()
+  const made: Omit<Side, 'link'> = { control, pieces, messages: [], ends: [], calls: [], refused: 0 }
+  const link = new Link(
+    {
+      peer: { key: 'peer', role: 'agent', region: 'r', zone: null, addresses: [] },
+      direction: 'inbound',
+      control: channel,
+      pieces: new FramedPieceChannel(pieces),
+    },
+    {
+      clock,
+      logger: silentLogger,
+      limits: { ...DEFAULT_SWARM_LIMITS.agent, maxCalls: 4 },
+      callRefused: () => {
+        made.refused++
+      },
+      ended: (_link, error) => made.ends.push(error),
+      events: {
+        linked() {},
+        unlinked() {},
+        message: (_link: PeerLink, message: ControlMessage) => {
+          if (message.type === 'leave') throw new Error('a fault of ours')
+          made.messages.push(message)
+        },
+        call: <N extends CallName>(_link: PeerLink, name: N, _args: unknown, signal: AbortSignal) =>
+          new Promise<CallResults[N]>((resolve) => {
+            made.calls.push({ name, signal, answer: resolve as (result: CallResults[CallName]) => void })
+          }),
+      },
+    },
+  )
+  link.start()
+  return Object.assign(made, { link })
+}
+
+function linked(): { clock: ManualClock; left: Side; right: Side } {
+  const clock = new ManualClock()
+  const [leftControl, rightControl] = MemoryChannel.pair()
+  const [leftPieces, rightPieces] = MemoryChannel.pair()
+  return { clock, left: side(clock, leftControl, leftPieces), right: side(clock, rightControl, rightPieces) }
+}
+
+test('messages arrive in order, and what is sent in one turn leaves in one write', async () => {
+  const { left, right } = linked()
+  let writes = 0
+  const receive = right.control.receive.bind(right.control)
+  right.control.receive = (chunk) => {
+    writes++
+    receive(chunk)
+  }
+  for (let id = 0; id < 5; id++) left.link.send({ type: 'cancel', id })
+  await settle()
+  assert.deepEqual(
+    right.messages.map((message) => (message.type === 'cancel' ? message.id : -1)),
+    [0, 1, 2, 3, 4],
+  )
+  assert.equal(writes, 1)
+})
+
+test('a message handler that fails does not cost the link', async () => {
+  const { left, right } = linked()
+  left.link.send({ type: 'leave', blob: BLOB })
+  left.link.send({ type: 'cancel', id: 1 })
+  await settle()
+  assert.equal(right.messages.length, 1)
+  assert.deepEqual(right.ends, [])
+})
+
+test('calls are answered, each with its own answer', async () => {
+  const { left, right } = linked()
+  const first = left.link.call('stat', QUESTION, never)
+  const second = left.link.call('stat', QUESTION, never)
+  await settle()
+  right.calls[1]?.answer({ kind: 'stat', size: 2 })
+  right.calls[0]?.answer({ kind: 'stat', size: 1 })
+  assert.deepEqual(await first, { kind: 'stat', size: 1 })
+  assert.deepEqual(await second, { kind: 'stat', size: 2 })
+})
+
+test('an aborted call rejects with the reason and aborts the other side; its late answer is dropped', async () => {
+  const { left, right } = linked()
+  const controller = new AbortController()
+  const call = left.link.call('stat', QUESTION, controller.signal)
+  await settle()
+  const reason = new Error('changed my mind')
+  controller.abort(reason)
+  await assert.rejects(call, reason)
+  await settle()
+  assert.ok(right.calls[0]?.signal.aborted)
+  right.calls[0]?.answer({ kind: 'stat', size: 1 })
+  await settle()
+  assert.deepEqual([...left.ends, ...right.ends], [])
+  await assert.rejects(left.link.call('stat', QUESTION, AbortSignal.abort(reason)), reason)
+})
+
+test('a call without an answer times out', async () => {
+  const { clock, left } = linked()
+  const call = left.link.call('stat', QUESTION, never)
+  await settle()
+  void clock.pass(30_000)
+  await assert.rejects(call, { code: 'UNAVAILABLE' })
+})
+
+test('an answer to an unknown id is ignored; one of the wrong kind ends the link', async () => {
+  const { left } = linked()
+  left.control.receive(encodeFrame({ frame: 'answer', id: 99, result: { kind: 'done' } }))
+  assert.equal(left.ends.length, 0)
+  const call = left.link.call('stat', QUESTION, never)
+  await settle()
+  left.control.receive(encodeFrame({ frame: 'answer', id: 1, result: { kind: 'done' } }))
+  await assert.rejects(call, { code: 'PEER_GONE' })
+  assert.deepEqual(
+    left.ends.map((error) => error.code),
+    ['PEER_PROTOCOL'],
+  )
+})
+
+test('no more calls are in flight than allowed; the others follow as answers come', async () => {
+  const { left, right } = linked()
+  const calls = Array.from({ length: 10 }, () => left.link.call('stat', QUESTION, never))
+  await settle()
+  assert.equal(right.calls.length, 4)
+  for (let size = 0; size < 10; size++) {
+    right.calls[size]?.answer({ kind: 'stat', size })
+    await settle()
+  }
+  assert.deepEqual(
+    (await Promise.all(calls)).map((result) => (result.kind === 'stat' ? result.size : -1)),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  )
+  assert.equal(right.refused, 0)
+})
+
+test('a peer that asks more at once is refused the rest, and one that reuses an id loses its link', async () => {
+  const { right } = linked()
+  const ask = (id: number): void =>
+    right.control.receive(encodeFrame({ frame: 'call', id, name: 'stat', args: QUESTION }))
+  for (let id = 1; id <= 6; id++) ask(id)
+  assert.equal(right.calls.length, 4)
+  assert.equal(right.refused, 2)
+  ask(1)
+  assert.equal(right.ends[0]?.code, 'PEER_PROTOCOL')
+  for (const call of right.calls) assert.ok(call.signal.aborted)
+})
+
+test('the end of a link rejects what is pending, once, and later use does no harm', async () => {
+  const { left, right } = linked()
+  const call = left.link.call('stat', QUESTION, never)
+  await settle()
+  left.link.close('test')
+  left.link.close('again')
+  await assert.rejects(call, { code: 'PEER_GONE' })
+  await assert.rejects(left.link.call('stat', QUESTION, never), { code: 'PEER_GONE' })
+  assert.equal(await left.link.sendPiece(1, 1, new Uint8Array(1), never), false)
+  left.link.send({ type: 'cancel', id: 1 })
+  left.link.expect(1, { begin: () => undefined, progress() {}, end() {} })
+  assert.equal(left.ends.length, 1)
+  await settle()
+  assert.equal(right.ends.length, 1, 'the piece channel ended, and with it the link on the other side')
+})
+
+test('an idle link stays up, by pings; a peer that has fallen silent loses its link after three intervals', async () => {
+  const { clock, left, right } = linked()
+  for (let i = 0; i < 10; i++) await clock.pass(5_000)
+  assert.deepEqual([...left.ends, ...right.ends], [])
+  left.control.flowing = false
+  right.control.flowing = false
+  await clock.pass(5_000)
+  await clock.pass(5_000)
+  assert.equal(left.ends.length, 0)
+  await clock.pass(5_000)
+  await clock.pass(5_000)
+  assert.equal(left.ends[0]?.code, 'PEER_GONE')
+})
+
+test('a process that was stopped for long does not blame its peers', async () => {
+  const { clock, left, right } = linked()
+  await clock.pass(60_000)
+  await clock.pass(5_000)
+  assert.deepEqual([...left.ends, ...right.ends], [])
+})
+
+test('bytes on the piece channel alone keep a link up', async () => {
+  const { clock, left, right } = linked()
+  right.control.flowing = false
+  for (let i = 0; i < 10; i++) {
+    await right.link.sendPiece(i, 0, new Uint8Array(10), never)
+    await clock.pass(5_000)
+  }
+  assert.equal(left.ends.length, 0)
+})
+
+test('a peer that does not read what it is sent loses its link before it costs much memory', async () => {
+  const { left, right } = linked()
+  left.control.flowing = false
+  const runs = [{ first: 0, hashes: new Uint8Array(1024 * 1024) }]
+  for (let i = 0; i < 40 && left.ends.length === 0; i++) {
+    left.link.send({ type: 'hashes', blob: BLOB, size: 1, runs })
+    await settle()
+  }
+  assert.equal(left.ends[0]?.code, 'PEER_PROTOCOL')
+  assert.ok(left.control.pendingBytes < 35 * 1024 * 1024)
+  assert.deepEqual(right.messages, [])
+})
+
+test('an introduction on a live link ends it', () => {
+  const { left } = linked()
+  left.control.receive(encodeFrame({ frame: 'hello', version: 1, proof: new Uint8Array(32) }))
+  assert.equal(left.ends[0]?.code, 'PEER_PROTOCOL')
+})

@@ -1,0 +1,60 @@
+import type { PartialBlob } from '../../../src/store/index.ts'
+import type { CallName, CallResults, ControlMessage, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
+import { Transfer } from '../../../src/transfer/transfer.ts'
+import type { TestBlob } from '../store/store-fixture.ts'
+import { KIB, pieceOf, sha256 } from '../store/store-fixture.ts'
+
+/** What a piece of a small blob measures. */
+export const PIECE = 256 * KIB
+
+/** A link that nobody is behind: it keeps what was sent. */
+export class SilentLink implements PeerLink {
+  readonly peer: PeerInfo
+  readonly direction = 'inbound'
+  readonly sent: ControlMessage[] = []
+
+  constructor(key: string, zone: string | null = null) {
+    this.peer = { key, addresses: [`${key}:7071`], role: 'agent', region: 'test', zone }
+  }
+
+  send(message: ControlMessage): void {
+    this.sent.push(message)
+  }
+
+  call<N extends CallName>(): Promise<CallResults[N]> {
+    return Promise.reject(new Error('nobody answers'))
+  }
+
+  async sendPiece(): Promise<boolean> {
+    return false
+  }
+
+  expect(): void {}
+  forget(): void {}
+  close(): void {}
+}
+
+export function transferOf(partial: PartialBlob): Transfer {
+  return new Transfer(1, { upstream: 'up', repository: 'repo', digest: partial.layout.digest }, partial, undefined)
+}
+
+/** Stores pieces as if they came from a source with hashes of that trust. */
+export async function bring(
+  transfer: Transfer,
+  blob: TestBlob,
+  pieces: Iterable<number>,
+  trust: 'word' | 'vouched' | 'own',
+): Promise<void> {
+  for (const piece of pieces) {
+    const bytes = pieceOf(blob, piece)
+    const hash = sha256(bytes)
+    if (trust === 'own') transfer.book.setOwn(piece, hash)
+    else transfer.book.addRun({ first: piece, hashes: hash }, trust === 'vouched')
+    await transfer.store(piece, bytes, hash)
+  }
+}
+
+/** Carries the proof on as far as it goes. */
+export function prove(transfer: Transfer): Promise<'proven' | 'corrupt' | 'partial'> {
+  return transfer.prove(new Uint8Array(transfer.layout.pieceSize))
+}

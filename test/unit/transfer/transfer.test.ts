@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+import { ShoalError } from '../../../src/base/errors.ts'
+import type { Transfer } from '../../../src/transfer/transfer.ts'
+import { tempDir } from '../../support/temp-dir.ts'
+import type { TestBlob } from '../store/store-fixture.ts'
+import { openStore, pieceOf, sha256, testBlob } from '../store/store-fixture.ts'
+import { bring, PIECE, prove, transferOf } from './fixture.ts'
+
+const never = new AbortController().signal
+
+/** A transfer of a blob of four pieces into a real store. */
+async function started(t: TestContext, seed: number): Promise<{ blob: TestBlob; transfer: Transfer }> {
+  const blob = testBlob(4 * PIECE - 5, seed)
+  const store = await openStore(await tempDir(t))
+  const partial = await store.openPartial(blob.layout)
+  t.after(async () => {
+    await partial[Symbol.asyncDispose]()
+    await store[Symbol.asyncDispose]()
+  })
+  return { blob, transfer: transferOf(partial) }
+}
+
+/** The same blob with one byte of one piece changed. */
+function spoiled(blob: TestBlob, piece: number): TestBlob {
+  const bytes = blob.bytes.slice()
+  bytes[piece * PIECE]! ^= 1
+  return { ...blob, bytes }
+}
+
+test("a piece on a peer's word alone is withheld until the whole is proven", async (t) => {
+  const { blob, transfer } = await started(t, 1)
+  await bring(transfer, blob, [0], 'word')
+  await bring(transfer, blob, [1], 'vouched')
+  await bring(transfer, blob, [2], 'own')
+  assert.deepEqual(
+    [0, 1, 2, 3].map((piece) => transfer.servable(piece)),
+    [false, true, true, false],
+  )
+  await bring(transfer, blob, [3], 'word')
+  assert.equal(await prove(transfer), 'proven')
+  assert.deepEqual(
+    [0, 1, 2, 3].map((piece) => transfer.servable(piece)),
+    [true, true, true, true],
+  )
+})
+
+test('the last piece leaves only after the proof, however well its hash is trusted', async (t) => {
+  const { blob, transfer } = await started(t, 2)
+  await bring(transfer, blob, [3, 2, 1], 'own')
+  assert.equal(await prove(transfer), 'partial')
+  assert.deepEqual(
+    [1, 2, 3].map((piece) => transfer.servable(piece)),
+    [true, true, false],
+  )
+  const waiting = transfer.whenServable(3, never)
+  await bring(transfer, blob, [0], 'own')
+  assert.equal(await prove(transfer), 'proven')
+  await waiting
+})
+
+test('the verdict is given once, and not before every piece is on disk', async (t) => {
+  const { blob, transfer } = await started(t, 3)
+  await bring(transfer, blob, [0, 1, 2], 'own')
+  // the hash takes the last piece from memory while it is still being written
+  transfer.book.setOwn(3, sha256(pieceOf(blob, 3)))
+  const writing = transfer.store(3, pieceOf(blob, 3), sha256(pieceOf(blob, 3)))
+  assert.equal(transfer.partial.have.complete, false)
+  assert.equal(await prove(transfer), transfer.partial.have.complete ? 'proven' : 'partial')
+  await writing
+  const verdicts = await Promise.all([prove(transfer), prove(transfer), prove(transfer)])
+  assert.ok(verdicts.filter((verdict) => verdict === 'proven').length <= 1)
+  assert.ok(transfer.proven)
+  assert.equal(await prove(transfer), 'partial')
+  await transfer.partial.commit()
+})
+
+test('content that fails its digest is settled as corrupt once, and forgotten whole', async (t) => {
+  const { blob, transfer } = await started(t, 4)
+  await bring(transfer, spoiled(blob, 1), [0, 1, 2, 3], 'own')
+  assert.deepEqual(await Promise.all([prove(transfer), prove(transfer)]), ['corrupt', 'partial'])
+  // who comes later must not start over once more
+  assert.equal(await prove(transfer), 'partial')
+  assert.equal(transfer.servable(3), false)
+  await transfer.startOver()
+  assert.equal(transfer.failedProofs, 1)
+  assert.equal(transfer.partial.have.count, 0)
+  assert.equal(transfer.book.hash(0), undefined)
+  await bring(transfer, blob, [3, 2, 1, 0], 'own')
+  assert.equal(await prove(transfer), 'proven')
+})
+
+test('after a wrong prefix was handed out, its place is served again only with the same bytes before it', async (t) => {
+  const { blob, transfer } = await started(t, 5)
+  const wrong = spoiled(blob, 1)
+  await bring(transfer, wrong, [0, 1, 2, 3], 'own')
+  for (const piece of [0, 1]) transfer.handedOut(piece)
+  assert.equal(await prove(transfer), 'corrupt')
+  await transfer.startOver()
+  assert.ok(transfer.tainted)
+  assert.equal(transfer.prefixConfirmed(1), undefined)
+  await bring(transfer, blob, [0], 'own')
+  // what a reader got so far was right: it may go on
+  assert.equal(transfer.prefixConfirmed(1), true)
+  assert.ok(transfer.servable(0))
+  await bring(transfer, blob, [1], 'own')
+  assert.equal(transfer.prefixConfirmed(2), false)
+  assert.equal(transfer.servable(1), false)
+  assert.ok(transfer.tainted)
+})
+
+test('a blob whose handed-out beginning turns out right is not tainted', async (t) => {
+  const { blob, transfer } = await started(t, 6)
+  await bring(transfer, spoiled(blob, 3), [0, 1, 2, 3], 'own')
+  transfer.handedOut(0)
+  await prove(transfer)
+  await transfer.startOver()
+  assert.ok(transfer.tainted)
+  await bring(transfer, blob, [0, 1], 'own')
+  assert.equal(transfer.tainted, false)
+  assert.equal(transfer.prefixConfirmed(2), true)
+})
+
+test('a piece that was being written while the blob started over is not kept', async (t) => {
+  const { blob, transfer } = await started(t, 7)
+  const writing = transfer.store(2, pieceOf(blob, 2), sha256(pieceOf(blob, 2)))
+  await transfer.startOver()
+  assert.equal(await writing, false)
+  assert.equal(transfer.partial.have.has(2), false)
+})
+
+test('pieces of an earlier process are known by their hashes, and an overruled one leaves the proof', async (t) => {
+  const { blob, transfer } = await started(t, 8)
+  const wrong = spoiled(blob, 0)
+  for (const piece of [0, 1]) {
+    await transfer.partial.write(piece, pieceOf(wrong, piece), sha256(pieceOf(wrong, piece)))
+  }
+  transfer.recallHashes()
+  assert.equal(transfer.servable(0), false)
+  assert.equal(await prove(transfer), 'partial')
+  const hashes = Buffer.concat([0, 1].map((piece) => sha256(pieceOf(blob, piece))))
+  const { overruled } = transfer.book.addRun({ first: 0, hashes }, true)
+  assert.deepEqual(await transfer.overruled(overruled), [0])
+  assert.deepEqual(
+    [0, 1].map((piece) => transfer.servable(piece)),
+    [false, true],
+  )
+  await bring(transfer, blob, [0, 2, 3], 'vouched')
+  assert.equal(await prove(transfer), 'proven')
+})
+
+test('a failure reaches who waits, closing ends the wait, and holds are counted', async (t) => {
+  const { transfer } = await started(t, 9)
+  const waiting = transfer.whenServable(0, never)
+  transfer.fail(new ShoalError('ORIGIN_UNREACHABLE', 'gone'))
+  await assert.rejects(waiting, { code: 'ORIGIN_UNREACHABLE' })
+  let idle = 0
+  transfer.onIdle = () => idle++
+  const first = transfer.hold()
+  const second = transfer.hold()
+  first[Symbol.dispose]()
+  first[Symbol.dispose]()
+  assert.ok(transfer.held)
+  second[Symbol.dispose]()
+  assert.deepEqual([transfer.held, idle], [false, 1])
+  const change = transfer.nextChange(60_000)
+  transfer.close(new Error('stopped'))
+  assert.equal(await change, false)
+})
