@@ -1,3 +1,4 @@
+import { errorText } from '../../src/base/errors.ts'
 import { BASELINE_TABLE } from './baselines/index.ts'
 import { measureBaseline, measureScenario } from './measure.ts'
 import type { BaselineName, ScenarioName } from './names.ts'
@@ -16,33 +17,47 @@ interface Group {
   readonly baselines: BaselineName[]
 }
 
-export interface BenchOutput {
-  say(what: string): void
-  /** After each series: a result is not to be lost when a later one fails. */
-  done(results: readonly SeriesResult[]): Promise<void>
+/** A scenario or baseline that could not be run to its end. */
+export interface Failure {
+  readonly scenario: string
+  readonly error: string
 }
 
-/** Runs what the options name; what needs the same network shares it. Throws the first failure, after taking all down. */
+export interface BenchOutput {
+  say(what: string): void
+  /** After each series: results are not to be lost when a later one fails. */
+  done(results: readonly SeriesResult[], failures: readonly Failure[]): Promise<void>
+}
+
+/**
+ * Runs what the options name; what needs the same network shares it. A scenario that fails does not keep the others from
+ * running. Throws the signal's reason, and what makes the network impossible, after taking all down.
+ */
 export async function runBench(options: FleetBenchOptions, signal: AbortSignal, output: BenchOutput): Promise<void> {
   const results: SeriesResult[] = []
+  const failures: Failure[] = []
+  const add = async (name: string, summary: string, run: () => Promise<RunResult>): Promise<void> => {
+    output.say(`${name}: ${summary}`)
+    try {
+      results.push(seriesOf(await repeat(options, output, run)))
+    } catch (error) {
+      signal.throwIfAborted()
+      output.say(`${name}: FAILED: ${errorText(error)}`)
+      failures.push({ scenario: name, error: errorText(error) })
+    }
+    await output.done(results, failures)
+  }
   for (const { plan, scenarios, baselines } of groupsOf(options)) {
     await using stage = await Stage.open(plan, signal, (what) => output.say(what))
-    const { calibration } = stage
-    output.say(`calibrated: host ${inMbps(calibration.host)}, cache ${inMbps(stage.rates.cache)} Mb/s of payload`)
+    const { calibration, rates } = stage
+    output.say(`calibrated: host ${inMbps(calibration.host)}, cache ${inMbps(rates.cache)} Mb/s of payload`)
     for (const name of scenarios) {
-      output.say(`${name}: ${SCENARIO_TABLE[name].summary}`)
-      results.push(seriesOf(await repeat(options, output, () => runScenario(name, stage, options))))
-      await output.done(results)
+      await add(name, SCENARIO_TABLE[name].summary, () => runScenario(name, stage, options))
     }
     for (const name of baselines) {
-      const { summary, needs, installed } = BASELINE_TABLE[name]
-      if (!(await installed())) {
-        output.say(`${name}: left out, ${needs} is not installed`)
-        continue
-      }
-      output.say(`${name}: ${summary}`)
-      results.push(seriesOf(await repeat(options, output, () => measureBaseline(name, BASELINE_TABLE[name], stage))))
-      await output.done(results)
+      const baseline = BASELINE_TABLE[name]
+      if (await baseline.installed()) await add(name, baseline.summary, () => measureBaseline(name, baseline, stage))
+      else output.say(`${name}: left out, ${baseline.needs} is not installed`)
     }
   }
 }

@@ -15,9 +15,12 @@ export interface Calibration {
 export const GOODPUT = 1448 / 1514
 const WINDOW = { skipMs: 1_500, measureMs: 3_000 }
 
-/** Bytes per second that a link of `mbps` carries at best. */
+/** What acknowledgements of the other direction take of a link that is full both ways. */
+const ACKNOWLEDGEMENTS = 0.015
+
+/** Bytes per second that a link of `mbps` should carry when it is full both ways. */
 export function goodput(mbps: number): number {
-  return ((mbps * 1e6) / 8) * GOODPUT
+  return ((mbps * 1e6) / 8) * GOODPUT * (1 - ACKNOWLEDGEMENTS)
 }
 
 /** Calibrates hosts of one rate in a ring, each sending to the next, then the cache. Takes about ten seconds. */

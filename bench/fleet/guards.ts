@@ -14,8 +14,8 @@ export interface GuardInput {
   readonly calibration: Calibration
   /** What the calibrated link should carry at best, in bytes per second. */
   readonly expectedHostRate: number
-  /** The fewest times any shaped uplink that carried content made a packet wait. */
-  readonly leastOverlimits: number
+  /** The most times that one shaper made packets wait during the run: 0 means that no link was ever full. */
+  readonly mostOverlimits: number
   /** The worst of all daemons; undefined where there was none. */
   readonly eventLoopP99Ms: number | undefined
 }
@@ -32,7 +32,7 @@ const MOST = {
 
 /** What tells a run that the network limited from one that the machine did. One that fails makes the run invalid. */
 export function checkGuards(input: GuardInput): GuardResult[] {
-  const { cpu, calibration, expectedHostRate, leastOverlimits, eventLoopP99Ms } = input
+  const { cpu, calibration, expectedHostRate, mostOverlimits, eventLoopP99Ms } = input
   const error = Math.abs(calibration.host / expectedHostRate - 1)
   const [least, most] = calibration.spread
   const results = [
@@ -42,7 +42,7 @@ export function checkGuards(input: GuardInput): GuardResult[] {
     atMost('CPU used by others', cpu.foreign, MOST.foreign),
     atMost('calibration off the expected rate', error, MOST.calibrationError),
     atMost('calibration spread over hosts', (most - least) / calibration.host, MOST.calibrationSpread),
-    { guard: 'links were limited by their shaper', value: leastOverlimits, limit: 1, holds: leastOverlimits >= 1 },
+    { guard: 'links were limited by their shaper', value: mostOverlimits, limit: 1, holds: mostOverlimits >= 1 },
   ]
   if (eventLoopP99Ms !== undefined) results.push(atMost('event loop p99, ms', eventLoopP99Ms, MOST.eventLoopP99Ms))
   return results

@@ -2,6 +2,7 @@ import { errorText } from '../../src/base/errors.ts'
 import { interruption } from '../support/interruption.ts'
 import { describeMachine } from '../support/machine.ts'
 import { writeResult } from '../support/result-file.ts'
+import type { Failure } from './bench.ts'
 import { runBench } from './bench.ts'
 import type { FleetBenchOptions } from './options.ts'
 import { benchCommand } from './options.ts'
@@ -13,16 +14,23 @@ const signal = interruption()
 async function run(options: FleetBenchOptions): Promise<void> {
   const machine = describeMachine()
   let results: readonly SeriesResult[] = []
-  await runBench(options, signal, {
-    say: (what) => void process.stderr.write(`${what}\n`),
-    async done(all) {
-      results = [...all]
-      if (options.json !== undefined) await writeResult(options.json, resultObject(machine, options, results))
-    },
-  })
-  process.stdout.write(`${resultText(machine, results)}\n`)
+  let failures: readonly Failure[] = []
+  try {
+    await runBench(options, signal, {
+      say: (what) => void process.stderr.write(`${what}\n`),
+      async done(allResults, allFailures) {
+        results = [...allResults]
+        failures = [...allFailures]
+        if (options.json !== undefined) {
+          await writeResult(options.json, resultObject(machine, options, results, failures))
+        }
+      },
+    })
+  } finally {
+    if (results.length > 0) process.stdout.write(`${resultText(machine, results)}\n`)
+  }
   // A run that the machine limited is no result.
-  if (results.some(({ valid }) => !valid)) process.exitCode = 1
+  if (failures.length > 0 || results.some(({ valid }) => !valid)) process.exitCode = 1
 }
 
 try {

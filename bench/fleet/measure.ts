@@ -1,3 +1,4 @@
+import type { CpuUsage } from '../support/cpu-usage.ts'
 import { CpuMeter, peakRssBytes } from '../support/cpu-usage.ts'
 import { quantile } from '../support/quantile.ts'
 import type { Baseline } from './baselines/baseline.ts'
@@ -27,13 +28,15 @@ export async function measureScenario(
   await stage.origin.resetCounters()
   // The last host, for scenarios do things to the first ones.
   const watched = [trial.hosts.at(-1), trial.caches[0]].map((node) => (isUp(trial, node) ? node : undefined))
+  const before = await Promise.all(trial.nodes.filter((node) => isUp(trial, node)).map(nodeNumbers))
   for (const node of watched) await node?.hand.watch(`${node.agent.adminUrl}/metrics`, SCRAPE_EVERY_MS)
-  const { result: times, cpu } = await metered(stage, trial, () => scenario.run(trial, options))
+  const run = await metered(stage, trial, () => scenario.run(trial, options))
+  const { result: times, cpu } = run
   const [agentScrapes, cacheScrapes] = await Promise.all(watched.map((node) => node?.hand.unwatch()))
   const { bytes: originBytes, requests } = await stage.origin.counters()
   const nodes = await Promise.all(trial.nodes.filter((node) => isUp(trial, node)).map(nodeNumbers))
   const eventLoopP99Ms = Math.max(...nodes.map((node) => node.eventLoopP99Ms))
-  const guards = await guardsOf(stage, cpu, eventLoopP99Ms)
+  const guards = guardsOf(stage, run, eventLoopP99Ms)
   const agents = nodes.filter(({ role }) => role === 'agent')
   const cache = nodes.find(({ role }) => role === 'cache')
   const agentSeconds = agents.map(({ name: agent }) => cpu.seconds[agent] ?? 0)
@@ -42,7 +45,7 @@ export async function measureScenario(
     originBytes,
     originRatio: originBytes / stage.image.sizeBytes,
     originRequests: requests,
-    received: sumOfReceived(nodes),
+    received: receivedSince(before, nodes),
     cpu: {
       busy: cpu.busy,
       softirq: cpu.softirq,
@@ -60,10 +63,11 @@ export async function measureScenario(
 
 export async function measureBaseline(name: string, baseline: Baseline, stage: Stage): Promise<RunResult> {
   const before = await stage.network.sentBytes(stage.originHand.host)
-  const { result: times, cpu } = await metered(stage, undefined, () => baseline.run(stage))
+  const run = await metered(stage, undefined, () => baseline.run(stage))
+  const { result: times, cpu } = run
   const sent = (await stage.network.sentBytes(stage.originHand.host)) - before
   const originBytes = Math.round(sent * GOODPUT)
-  const everything = await guardsOf(stage, cpu, undefined)
+  const everything = guardsOf(stage, run, undefined)
   // Its processes come and go inside: they cannot be told from other work, nor one from another.
   const guards = everything.filter(({ guard }) => guard !== 'CPU used by others')
   return {
@@ -87,11 +91,14 @@ export async function measureBaseline(name: string, baseline: Baseline, stage: S
   }
 }
 
-async function metered<T>(
-  stage: Stage,
-  trial: Trial | undefined,
-  run: () => Promise<T>,
-): Promise<{ result: T; cpu: ReturnType<CpuMeter['stop']> }> {
+interface Metered<T> {
+  readonly result: T
+  readonly cpu: CpuUsage
+  readonly mostOverlimits: number
+}
+
+/** Runs something with the machine's CPU and the links' shapers watched. */
+async function metered<T>(stage: Stage, trial: Trial | undefined, run: () => Promise<T>): Promise<Metered<T>> {
   const pids = new Map([
     ['the bench', process.pid],
     ['the origin', stage.origin.process.pid],
@@ -101,9 +108,20 @@ async function metered<T>(
     ...(trial?.nodes.map(({ name, agent }) => [name, agent.pid] as const) ?? []),
     ...(stage.relay === undefined ? [] : [['the relay', stage.relay.process.pid] as const]),
   ])
+  const before = await shaperCounts(stage)
   const meter = CpuMeter.start(pids)
   const result = await run()
-  return { result, cpu: meter.stop() }
+  const cpu = meter.stop()
+  const after = await shaperCounts(stage)
+  return { result, cpu, mostOverlimits: Math.max(...after.map((count, index) => count - (before[index] ?? 0))) }
+}
+
+/** Of the ways that content takes: out of the origin, out of the cache, into the hosts. */
+async function shaperCounts(stage: Stage): Promise<number[]> {
+  const { network, originHand, hostHands } = stage
+  const sources = [originHand, stage.cacheHand()].map(async ({ host }) => (await network.overlimits(host)).up)
+  const sinks = hostHands.map(async ({ host }) => (await network.overlimits(host)).down)
+  return Promise.all([...sources, ...sinks])
 }
 
 function common(
@@ -143,16 +161,13 @@ function common(
   }
 }
 
-async function guardsOf(
-  stage: Stage,
-  cpu: ReturnType<CpuMeter['stop']>,
+function guardsOf(
+  { calibration, plan }: Stage,
+  { cpu, mostOverlimits }: Metered<unknown>,
   eventLoopP99Ms: number | undefined,
-): Promise<GuardResult[]> {
-  const { network, calibration, plan } = stage
-  const shaped = [stage.cacheHand(), ...stage.hostHands].map(({ host }) => network.overlimits(host))
+): GuardResult[] {
   const expectedHostRate = goodput(Math.max(...plan.hosts.map(({ mbps }) => mbps)))
-  const leastOverlimits = Math.min(...(await Promise.all(shaped)))
-  return checkGuards({ cpu, calibration, expectedHostRate, leastOverlimits, eventLoopP99Ms })
+  return checkGuards({ cpu, calibration, expectedHostRate, mostOverlimits, eventLoopP99Ms })
 }
 
 interface NodeNumbers {
@@ -175,9 +190,13 @@ async function nodeNumbers({ name, agent }: TrialNode): Promise<NodeNumbers> {
   }
 }
 
-function sumOfReceived(nodes: readonly NodeNumbers[]): NodeNumbers['received'] {
+/** By those that are still there at the end. */
+function receivedSince(before: readonly NodeNumbers[], after: readonly NodeNumbers[]): NodeNumbers['received'] {
   const total = { peer: 0, home: 0, parent: 0, origin: 0 }
-  for (const { received } of nodes) for (const source of SOURCES) total[source] += received[source]
+  for (const { name, received } of after) {
+    const earlier = before.find((node) => node.name === name)?.received
+    for (const source of SOURCES) total[source] += received[source] - (earlier?.[source] ?? 0)
+  }
   return total
 }
 

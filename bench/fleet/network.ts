@@ -37,6 +37,8 @@ export class Network {
   readonly hosts: NetworkHost[] = []
   readonly #namespaces: Namespaces
   readonly #switches = new Map<Segment, string>()
+  /** Where the switch's end of each host's link is. */
+  readonly #ports = new Map<string, { readonly namespace: string; readonly device: string }>()
 
   constructor(namespaces: Namespaces) {
     this.#namespaces = namespaces
@@ -45,7 +47,9 @@ export class Network {
   /** Upload is limited where it leaves the host, download where it leaves the switch: both queue, neither drops early. */
   async add({ name, number, mbps, segment = 'a' }: HostSpec): Promise<NetworkHost> {
     const namespace = await this.#namespaces.add(name)
-    const address = await this.#plug(namespace, DEVICE, `p-${name}`, { number, mbps, segment })
+    const port = `p-${name}`
+    const address = await this.#plug(namespace, DEVICE, port, { number, mbps, segment })
+    this.#ports.set(name, { namespace: await this.#switch(segment), device: port })
     const host = { name, namespace, address, mbps }
     this.hosts.push(host)
     return host
@@ -56,9 +60,11 @@ export class Network {
     return this.#plug(host.namespace, 'eth1', `q-${host.name}`, spec)
   }
 
-  /** How often a host's uplink made packets wait. */
-  overlimits(host: NetworkHost): Promise<number> {
-    return overlimits(host.namespace, DEVICE)
+  /** How often the shapers of a host's link made packets wait so far. */
+  async overlimits(host: NetworkHost): Promise<{ readonly up: number; readonly down: number }> {
+    const port = this.#ports.get(host.name)
+    const down = port === undefined ? 0 : await overlimits(port.namespace, port.device)
+    return { up: await overlimits(host.namespace, DEVICE), down }
   }
 
   /** Bytes that left a host since its link was made, frames and all. */

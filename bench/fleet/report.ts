@@ -2,6 +2,7 @@ import Table from 'cli-table3'
 import prettyBytes from 'pretty-bytes'
 import type { Machine } from '../support/machine.ts'
 import { quantile } from '../support/quantile.ts'
+import type { Failure } from './bench.ts'
 import type { FleetBenchOptions } from './options.ts'
 import type { RunResult, SeriesResult } from './result.ts'
 
@@ -12,10 +13,11 @@ export function resultObject(
   machine: Machine,
   options: FleetBenchOptions,
   results: readonly SeriesResult[],
+  failures: readonly Failure[] = [],
 ): Record<string, unknown> {
   const { json: _, ...said } = options
   const [only] = results
-  return { bench: 'fleet', machine, options: said, ...(results.length === 1 ? only : {}), results }
+  return { bench: 'fleet', machine, options: said, ...(results.length === 1 ? only : {}), results, failures }
 }
 
 /** The tables for people: results, spread over hosts, and what made runs invalid. */

@@ -19,7 +19,9 @@ import { WanRelay } from './wan-relay.ts'
 const FILL_PROGRAM = fileURLToPath(new URL('./fill-bucket-main.ts', import.meta.url))
 const STARTS_AT_ONCE = 4
 export const REPOSITORY = 'library/app'
+export const WARM_UP_REPOSITORY = 'library/warm-up'
 export const TAG = '1'
+const WARM_UP_LAYER_SIZES = [1, 1].map((mib) => mib * 1024 * 1024)
 
 /** Payload rates in bytes per second, as calibrated. */
 export interface Rates {
@@ -175,6 +177,9 @@ export class Stage implements AsyncDisposable {
     const image = await buildImage(join(this.#directory, 'blobs'), { layerSizes: plan.layerSizes }, signal)
     this.#image = image
     await writeToBucketTree(this.tree, { repository: REPOSITORY, tag: TAG }, image)
+    const other = { layerSizes: WARM_UP_LAYER_SIZES, seed: 2 }
+    const warmUp = await buildImage(join(this.#directory, 'warm-up-blobs'), other, signal)
+    await writeToBucketTree(this.tree, { repository: WARM_UP_REPOSITORY, tag: TAG }, warmUp)
     const { place } = this.originHand
     const origin = this.#resources.use(await S3Origin.start('images', place, this.#directory))
     this.#origin = origin

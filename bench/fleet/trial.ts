@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { raceAbort, sleep } from '../../src/base/abort.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import { ShoalError } from '../../src/base/errors.ts'
+import { errorText, ShoalError } from '../../src/base/errors.ts'
 import { AgentProcess } from '../../src/demo/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import { eachAtMost } from '../support/each-at-most.ts'
@@ -10,12 +10,16 @@ import type { Hand } from './hand.ts'
 import { sharedNowMs } from './hand-tasks.ts'
 import type { Segment } from './network.ts'
 import type { Stage } from './stage.ts'
-import { REPOSITORY, TAG } from './stage.ts'
+import { REPOSITORY, TAG, WARM_UP_REPOSITORY } from './stage.ts'
 
 const PORTS = { mirror: 7070, peer: 7071, admin: 7072 }
 const STARTS_AT_ONCE = 3
+/** A pull may take this, and so many times what the image takes over one host's link; then the run has failed. */
+const LEAST_PULL_TIMEOUT_MS = 60_000
+const PULL_TIMEOUT_TIMES = 10
 const UPSTREAM = 'registry.test'
 export const REFERENCE = `${UPSTREAM}/${REPOSITORY}:${TAG}`
+const WARM_UP_REFERENCE = `${UPSTREAM}/${WARM_UP_REPOSITORY}:${TAG}`
 
 /** A daemon on a host of the network, with the hand on the same host. */
 export interface TrialNode {
@@ -49,7 +53,7 @@ export class Trial implements AsyncDisposable {
     this.#directory = join(stage.directory, 'trial')
   }
 
-  /** Starts the caches, then the agents, and waits until every agent is ready and linked to its cache. */
+  /** Starts the caches, then the agents, and waits until every agent is linked to its cache and has pulled something. */
   static async open(stage: Stage, signal: AbortSignal): Promise<Trial> {
     const trial = new Trial(stage, signal)
     try {
@@ -84,14 +88,15 @@ export class Trial implements AsyncDisposable {
     const { image } = this.stage
     const pulls = nodes.map(async ({ name, hand, agent }) => {
       const { endedAtMs, bytes, manifest } = await hand.pull(agent.mirrorUrl, REFERENCE).catch((cause: unknown) => {
-        throw agent.process.failure(`did not deliver the image: ${String(cause)}`)
+        throw agent.process.failure(`did not deliver the image: ${errorText(cause)}`)
       })
       if (bytes !== image.sizeBytes || manifest !== image.manifest.digest) {
         throw new ShoalError('CONTENT_CORRUPT', `${name} got ${bytes} bytes of ${manifest}`)
       }
       return { name, seconds: (endedAtMs - startedAtMs) / 1000, at: (endedAtMs - first) / 1000 }
     })
-    return raceAbort(Promise.all(pulls), this.signal)
+    const deadline = AbortSignal.timeout(this.#pullTimeoutMs())
+    return raceAbort(Promise.all(pulls), AbortSignal.any([this.signal, deadline]))
   }
 
   /** Starts pulls whose outcome does not matter: of hosts that will be killed, or are not waited for. */
@@ -108,6 +113,12 @@ export class Trial implements AsyncDisposable {
     await Promise.allSettled(this.nodes.map(({ hand }) => hand.abandon()))
     await Promise.allSettled(this.nodes.map(({ agent }) => agent[Symbol.asyncDispose]()))
     await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  #pullTimeoutMs(): number {
+    const { rates, image, plan } = this.stage
+    const fastest = Math.max(...plan.hosts.map(({ mbps }) => mbps))
+    return LEAST_PULL_TIMEOUT_MS + (PULL_TIMEOUT_TIMES * image.sizeBytes * 1000) / rates.link(fastest)
   }
 
   async #start(): Promise<void> {
@@ -132,6 +143,12 @@ export class Trial implements AsyncDisposable {
         return (await agent.metrics()).sum('shoal_peers', { role: 'cache', state: 'linked' }) > 0
       })
     }
+    // A daemon runs for weeks: compiling its code is no part of a pull, and sixteen of them doing that at the same moment
+    // on a few shared cores would be all that is measured. So each has pulled another, small image before.
+    await eachAtMost(STARTS_AT_ONCE, this.hosts, async ({ hand, agent }) => {
+      signal.throwIfAborted()
+      await hand.pull(agent.mirrorUrl, WARM_UP_REFERENCE)
+    })
   }
 
   async #startNode(hand: Hand, role: 'agent' | 'cache', segment: Segment): Promise<void> {

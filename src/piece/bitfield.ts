@@ -29,6 +29,14 @@ export class Bitfield implements ReadonlyBitfield {
     return field
   }
 
+  /** A copy of any view. */
+  static copyOf(bits: ReadonlyBitfield): Bitfield {
+    const field = new Bitfield(bits.length)
+    for (let word = 0; word < bits.words; word++) field.#words[word] = bits.word(word)
+    field.#count = bits.count
+    return field
+  }
+
   /**
    * From the wire form: ceil(length / 8) bytes, index i at bit (i mod 8) of byte i / 8. Undefined when the number of
    * bytes is another, or a bit beyond `length` is set.

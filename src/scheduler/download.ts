@@ -14,11 +14,13 @@ export interface BlobSource {
 export class Download {
   readonly blob: number
   readonly spec: DownloadSpec
-  readonly have: Bitfield
   readonly hashKnown: Bitfield
-  /** Requests and origin lanes that will bring each piece. */
-  readonly pending: Uint8Array
   readonly sources = new Map<number, BlobSource>()
+  readonly #have: Bitfield
+  /** Requests and origin lanes that will bring each piece. */
+  readonly #pending: Uint8Array
+  /** Pieces that are missing and that nothing will bring: kept with the two above. */
+  readonly #idle: Bitfield
   readonly #holders: Uint16Array
   cursor = 0
   lanesAllowed = 0
@@ -33,14 +35,46 @@ export class Download {
   constructor(blob: number, spec: DownloadSpec, now: number) {
     this.blob = blob
     this.spec = spec
-    this.have = new Bitfield(spec.pieces)
-    for (let piece = 0; piece < spec.pieces; piece++) if (spec.have.has(piece)) this.have.set(piece)
+    this.#have = Bitfield.copyOf(spec.have)
+    this.#idle = Bitfield.full(spec.pieces)
+    for (let piece = 0; piece < spec.pieces; piece++) if (spec.have.has(piece)) this.#idle.clear(piece)
     this.hashKnown = new Bitfield(spec.pieces)
-    this.pending = new Uint8Array(spec.pieces)
+    this.#pending = new Uint8Array(spec.pieces)
     this.#holders = new Uint16Array(spec.pieces)
     this.lastProgressAt = now
     this.findPeersWait = FIND_PEERS_FIRST_MS
     this.findPeersAt = now + FIND_PEERS_FIRST_MS
+  }
+
+  get have(): ReadonlyBitfield {
+    return this.#have
+  }
+
+  /** How many requests and origin lanes will bring a piece. */
+  pending(piece: number): number {
+    return this.#pending[piece] ?? 0
+  }
+
+  /** One more will bring it. */
+  take(piece: number): void {
+    this.#pending[piece]!++
+    this.#idle.clear(piece)
+  }
+
+  /** One fewer will bring it. */
+  release(piece: number): void {
+    if (--this.#pending[piece]! === 0 && !this.#have.has(piece)) this.#idle.set(piece)
+  }
+
+  /** It is here; answers whether it was missing. */
+  keep(piece: number): boolean {
+    this.#idle.clear(piece)
+    return this.#have.set(piece)
+  }
+
+  /** It is missing after all. */
+  drop(piece: number): void {
+    if (this.#have.clear(piece) && this.#pending[piece] === 0) this.#idle.set(piece)
   }
 
   addSource(source: number, kind: SourceKind): void {
@@ -58,22 +92,22 @@ export class Download {
 
   setBits(source: number, bits: ReadonlyBitfield): void {
     const known = this.sources.get(source)
-    if (known === undefined || bits.length !== this.have.length) return
+    if (known === undefined || bits.length !== this.#have.length) return
     if (known.has !== undefined && known.kind === 'peer') this.#count(known.has, -1)
-    known.has = bitfieldOf(bits)
+    known.has = Bitfield.copyOf(bits)
     if (known.kind === 'peer') this.#count(known.has, 1)
   }
 
   addHave(source: number, piece: number): void {
     const known = this.sources.get(source)
     if (known === undefined) return
-    known.has ??= new Bitfield(this.have.length)
+    known.has ??= new Bitfield(this.#have.length)
     if (known.has.set(piece) && known.kind === 'peer') this.#holders[piece]!++
   }
 
   /** Whether `piece` is missing, nobody brings it yet, and it lies in the window. */
   open(piece: number): boolean {
-    return !this.have.has(piece) && this.pending[piece] === 0 && this.inWindow(piece)
+    return this.#idle.has(piece) && this.inWindow(piece)
   }
 
   inWindow(piece: number): boolean {
@@ -83,9 +117,9 @@ export class Download {
 
   /** Whether anything is missing that may be fetched now. */
   get wanting(): boolean {
-    if (this.spec.window === undefined) return !this.have.complete
-    for (let piece = 0; piece < this.have.length; piece++) {
-      if (this.inWindow(piece) && !this.have.has(piece)) return true
+    if (this.spec.window === undefined) return !this.#have.complete
+    for (let piece = 0; piece < this.#have.length; piece++) {
+      if (this.inWindow(piece) && !this.#have.has(piece)) return true
     }
     return false
   }
@@ -107,12 +141,12 @@ export class Download {
     let best = -1
     let bestRank = RARE_HOLDERS + 1
     for (let word = 0; word < known.has.words; word++) {
-      let bits: number = known.has.word(word) & ~this.have.word(word) & this.hashKnown.word(word)
+      let bits: number = known.has.word(word) & this.#idle.word(word) & this.hashKnown.word(word)
       while (bits !== 0) {
         const piece = word * 32 + 31 - Math.clz32(bits & -bits)
         bits &= bits - 1
         const rank = Math.min(this.#holders[piece]!, RARE_HOLDERS)
-        if (rank < bestRank && this.pending[piece] === 0 && this.inWindow(piece)) {
+        if (rank < bestRank && this.inWindow(piece)) {
           best = piece
           bestRank = rank
           if (rank <= 1) return best
@@ -125,7 +159,7 @@ export class Download {
   /** Of a parent: the lowest piece it is known to have (it vouched for its hash), else the lowest missing, to wait for. */
   #pickOfParent(): number {
     let waiting = -1
-    for (let piece = 0; piece < this.have.length; piece++) {
+    for (let piece = 0; piece < this.#have.length; piece++) {
       if (!this.open(piece)) continue
       if (this.hashKnown.has(piece)) return piece
       if (waiting < 0) waiting = piece
@@ -135,9 +169,10 @@ export class Download {
 
   /** What a home may choose from: missing pieces that nothing is under way for, or all that are missing. */
   wanted(all: boolean): Bitfield {
-    const wanted = new Bitfield(this.have.length)
+    if (!all && this.spec.window === undefined) return this.#idle.copy()
+    const wanted = new Bitfield(this.#have.length)
     for (let piece = 0; piece < wanted.length; piece++) {
-      const missing = all && !this.have.has(piece) && this.inWindow(piece)
+      const missing = all && !this.#have.has(piece) && this.inWindow(piece)
       if (missing || this.open(piece)) wanted.set(piece)
     }
     return wanted
@@ -150,7 +185,7 @@ export class Download {
   nextRun(most: number, usable: (source: number) => boolean): { first: number; count: number } | undefined {
     const forOrigin = (piece: number): boolean => this.open(piece) && !this.#neighbourHas(piece, usable)
     for (const [from, to] of [
-      [this.cursor, this.have.length],
+      [this.cursor, this.#have.length],
       [0, this.cursor],
     ] as const) {
       for (let first = from; first < to; first++) {
@@ -179,9 +214,3 @@ export class Download {
 /** A leecher that starves asks again at once, then ever less often. */
 export const FIND_PEERS_FIRST_MS = 500
 export const FIND_PEERS_MOST_MS = 15_000
-
-function bitfieldOf(bits: ReadonlyBitfield): Bitfield {
-  const copy = new Bitfield(bits.length)
-  for (let i = 0; i < bits.length; i++) if (bits.has(i)) copy.set(i)
-  return copy
-}

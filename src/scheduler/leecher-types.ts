@@ -108,6 +108,10 @@ export type LeecherEffect =
 export interface LeecherOptions {
   /** Pieces asked for and not yet here, over all sources and blobs: 6-8 fill the link, 16 hoard at the end. */
   readonly maxOutstanding: number
+  /** Of these, what may lie in memory: bytes asked for and not yet here, over at least `leastOutstanding` pieces. */
+  readonly maxOutstandingBytes: number
+  /** Pieces that may be outstanding however large they are: with fewer the link runs dry. */
+  readonly leastOutstanding: number
   /** Of these at one neighbour that tells its queue length; more makes hosts pile onto the same one. */
   readonly perSource: number
   /** Wants kept at a home while neighbours deliver too. */
@@ -120,6 +124,8 @@ export interface LeecherOptions {
 
 export const DEFAULT_LEECHER: LeecherOptions = {
   maxOutstanding: 8,
+  maxOutstandingBytes: 16 * 1024 * 1024,
+  leastOutstanding: 4,
   perSource: 2,
   wants: 2,
   hostLanes: 8,

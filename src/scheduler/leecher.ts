@@ -1,5 +1,3 @@
-import type { ReadonlyBitfield } from '../piece/bitfield.ts'
-import { sameBits } from '../piece/bitfield.ts'
 import { Download, FIND_PEERS_FIRST_MS } from './download.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
 import { OriginLanes } from './origin-lanes.ts'
@@ -7,6 +5,7 @@ import type { PieceRequest } from './request-table.ts'
 import { RequestTable } from './request-table.ts'
 import { Sources } from './sources.ts'
 import { noticeStarving } from './starving.ts'
+import { Wants } from './wants.ts'
 
 /**
  * No byte for as long as a request may take, within these bounds, and what neighbours say they have is taken from the
@@ -14,8 +13,6 @@ import { noticeStarving } from './starving.ts'
  */
 const NEIGHBOURS_FAIL_LEAST_MS = 3_000
 const NEIGHBOURS_FAIL_MOST_MS = 8_000
-/** Wants of all blobs at one home; less than it lets one host keep waiting. */
-const WANTS_MOST = 24
 /** In the endgame a request this many times older than a piece usually takes is asked for elsewhere, too. */
 const OVERDUE_TIMES = 1.5
 const OVERDUE_LEAST_MS = 200
@@ -36,18 +33,25 @@ export class Leecher {
   readonly #requests = new RequestTable()
   readonly #sources = new Sources()
   readonly #lanes: OriginLanes
+  readonly #wants: Wants
   #byOrder: Download[] = []
   /** Requests that occupy the link: asked by number, or begun by a home. */
   #outstanding = 0
+  #outstandingBytes = 0
   #now = 0
 
   constructor(options: LeecherOptions) {
     this.#options = options
     this.#lanes = new OriginLanes(options)
+    this.#wants = new Wants(options, this.#requests, this.#sources)
   }
 
   get outstanding(): number {
     return this.#outstanding
+  }
+
+  get outstandingBytes(): number {
+    return this.#outstandingBytes
   }
 
   /** Takes one event and appends what is to be done. Never throws for what a remote may cause. */
@@ -111,7 +115,7 @@ export class Leecher {
         this.#learnHashes(download, event)
         break
       case 'dropped':
-        for (const piece of event.pieces) download.have.clear(piece)
+        for (const piece of event.pieces) download.drop(piece)
         download.completed = false
         break
       case 'cursor':
@@ -184,8 +188,7 @@ export class Leecher {
     if (download.have.has(event.piece) || same.some((r) => r.began)) return this.#cancel(request, out)
     request.piece = event.piece
     request.askedAt = this.#now
-    this.#outstanding++
-    download.pending[event.piece]!++
+    this.#occupy(download, event.piece)
     // the home's copy is on its way: whoever was asked for the same piece and has not begun need not send it
     for (const other of same) this.#cancel(other, out)
   }
@@ -217,10 +220,12 @@ export class Leecher {
     this.#lanes.stored(download, event.piece, event.id === undefined, this.#now)
     download.hashKnown.set(event.piece)
     download.lastProgressAt = this.#now
-    if (!download.have.set(event.piece)) return
+    if (!download.keep(event.piece)) return
     download.findPeersWait = FIND_PEERS_FIRST_MS
-    const same = this.#requests.where((r) => r.blob === event.blob && r.piece === event.piece)
-    for (const duplicate of same) this.#cancel(duplicate, out)
+    if (download.pending(event.piece) > 0) {
+      const same = this.#requests.where((r) => r.blob === event.blob && r.piece === event.piece)
+      for (const duplicate of same) this.#cancel(duplicate, out)
+    }
     this.#completeIfDone(download, out)
   }
 
@@ -238,7 +243,7 @@ export class Leecher {
     this.#fillRequests(out)
     for (const download of this.#byOrder) {
       if (download.completed) continue
-      this.#fillWants(download, out)
+      this.#wants.fill(download, this.#outstanding, this.#failedBy(download), this.#now, out)
       this.#fillLanes(download, out)
     }
   }
@@ -265,7 +270,7 @@ export class Leecher {
 
   #requestFrom(source: number, out: LeecherEffect[]): boolean {
     for (const download of this.#byOrder) {
-      const piece = download.pick(source)
+      const piece = this.#hasRoom(download) ? download.pick(source) : -1
       if (piece < 0) continue
       this.#ask(download, source, download.sources.get(source)!.kind, piece, false, out)
       return true
@@ -284,33 +289,8 @@ export class Leecher {
     const fields = { blob: download.blob, source, kind, askedAt: this.#now, piece, duplicate }
     const request = this.#requests.open({ ...fields, wanted: undefined })
     this.#sources.asked(source)
-    this.#outstanding++
-    download.pending[piece]!++
+    this.#occupy(download, piece)
     out.push({ type: 'request', source, id: request.id, blob: download.blob, piece })
-  }
-
-  /** Keeps a few wants at each home; as many as the link takes when nobody else has anything. */
-  #fillWants(download: Download, out: LeecherEffect[]): void {
-    for (const [source, { kind }] of download.sources) {
-      if (kind !== 'home' || !this.#sources.ready(source, WANTS_MOST, this.#now)) continue
-      const standing = this.#requests.where((r) => r.source === source && r.kind === 'home')
-      const begun = standing.filter((r) => r.began).length
-      const parked = standing.filter((r) => !r.began && r.blob === download.blob).length
-      const allowed = Math.max(this.#options.wants, this.#options.maxOutstanding - this.#outstanding)
-      // a blob that the home itself must wait for may not keep the others from asking for one piece
-      const more = Math.max(allowed - standing.length, parked === 0 && begun < allowed ? 1 : 0)
-      if (more <= 0) continue
-      const wanted = download.wanted(this.#failedBy(download))
-      for (let n = Math.min(more, wanted.count - parked); n > 0; n--) this.#want(download, source, wanted, out)
-    }
-  }
-
-  #want(download: Download, source: number, wanted: ReadonlyBitfield, out: LeecherEffect[]): void {
-    const { blob } = download
-    const fields = { blob, source, kind: 'home', askedAt: this.#now, piece: -1, duplicate: false } as const
-    const request = this.#requests.open({ ...fields, wanted })
-    this.#sources.asked(source)
-    out.push({ type: 'want', source, id: request.id, blob, wanted })
   }
 
   #fillLanes(download: Download, out: LeecherEffect[]): void {
@@ -330,7 +310,7 @@ export class Leecher {
     this.#lanes.tick(this.#now, out)
     for (const download of this.#byOrder) {
       if (download.completed) continue
-      this.#refreshWants(download, out)
+      this.#wants.refresh(download, this.#failedBy(download), (request) => this.#cancel(request, out), out)
       this.#endgame(download, out)
       noticeStarving(download, (source) => this.#sources.usable(source, this.#now), this.#now, out)
     }
@@ -348,27 +328,13 @@ export class Leecher {
     }
   }
 
-  /** Tells homes what is still wanted, so that a want does not bring what a neighbour has brought meanwhile. */
-  #refreshWants(download: Download, out: LeecherEffect[]): void {
-    const parked = this.#requests.where((r) => r.blob === download.blob && r.kind === 'home' && !r.began)
-    if (parked.length === 0) return
-    const wanted = download.wanted(this.#failedBy(download))
-    for (const [i, request] of parked.entries()) {
-      if (i >= wanted.count) this.#cancel(request, out)
-      else if (request.wanted === undefined || !sameBits(request.wanted, wanted)) {
-        request.wanted = wanted
-        out.push({ type: 'want', source: request.source, id: request.id, blob: download.blob, wanted })
-      }
-    }
-  }
-
   /** When every missing piece is under way, the overdue ones are asked of a second neighbour. */
   #endgame(download: Download, out: LeecherEffect[]): void {
     if (download.have.length - download.have.count > this.#options.maxOutstanding) return
     const age = Math.max(OVERDUE_LEAST_MS, OVERDUE_TIMES * this.#sources.pieceTimeMs * this.#options.maxOutstanding)
     const late = this.#requests.where((r) => r.blob === download.blob && r.piece >= 0 && this.#now - r.askedAt > age)
     for (const request of late) {
-      if (download.pending[request.piece]! > 1 || request.duplicate) continue
+      if (download.pending(request.piece) > 1 || request.duplicate) continue
       for (const [source, { kind, has }] of download.sources) {
         if (kind !== 'peer' || source === request.source || has?.has(request.piece) !== true) continue
         if (!this.#sources.ready(source, this.#options.perSource, this.#now)) continue
@@ -389,7 +355,21 @@ export class Leecher {
     if (request.piece < 0) return
     this.#outstanding--
     const download = this.#downloads.get(request.blob)
-    if (download !== undefined) download.pending[request.piece]!--
+    if (download === undefined) return
+    this.#outstandingBytes -= download.spec.pieceBytes
+    download.release(request.piece)
+  }
+
+  #occupy(download: Download, piece: number): void {
+    this.#outstanding++
+    this.#outstandingBytes += download.spec.pieceBytes
+    download.take(piece)
+  }
+
+  /** Whether one more of its pieces may be on the way. */
+  #hasRoom({ spec }: Download): boolean {
+    if (this.#outstanding < this.#options.leastOutstanding) return true
+    return this.#outstandingBytes + spec.pieceBytes <= this.#options.maxOutstandingBytes
   }
 
   #sort(): void {

@@ -48,19 +48,38 @@ export class SwarmMembers {
   neighboursOf(id: string, wanted: number = NEIGHBOURS_WANTED, salt: number = 0): string[] {
     const self = this.#members.get(id)
     if (self === undefined) return []
-    const near: { id: string; rank: number }[] = []
-    const far: { id: string; rank: number }[] = []
+    const near = new Nearest(wanted)
+    const far = new Nearest(wanted)
     for (const other of this.#members.values()) {
       if (other === self) continue
-      const scored = { id: other.id, rank: pairHash(self.hash ^ salt, other.hash ^ salt) }
-      if (self.zone === null || other.zone === self.zone) near.push(scored)
-      else far.push(scored)
+      const rank = pairHash(self.hash ^ salt, other.hash ^ salt)
+      if (self.zone === null || other.zone === self.zone) near.add(other.id, rank)
+      else far.add(other.id, rank)
     }
-    const byRank = (a: { rank: number }, b: { rank: number }): number => a.rank - b.rank
-    near.sort(byRank)
-    far.sort(byRank)
-    const farWanted = far.length === 0 ? 0 : Math.max(1, Math.round(wanted * (1 - NEAR_SHARE)), wanted - near.length)
-    const chosen = [...near.slice(0, wanted - Math.min(farWanted, far.length)), ...far.slice(0, farWanted)]
-    return chosen.map((scored) => scored.id)
+    const farWanted = far.ids.length === 0 ? 0 : Math.max(1, Math.round(wanted * (1 - NEAR_SHARE)), wanted - near.ids.length)
+    return [...near.ids.slice(0, wanted - Math.min(farWanted, far.ids.length)), ...far.ids.slice(0, farWanted)]
+  }
+}
+
+/** The lowest-ranked few of many, in order: sorting all of ten thousand members for each that joins took minutes. */
+class Nearest {
+  readonly ids: string[] = []
+  readonly #ranks: number[] = []
+  readonly #most: number
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  add(id: string, rank: number): void {
+    const ranks = this.#ranks
+    if (ranks.length >= this.#most && rank >= (ranks.at(-1) ?? 0)) return
+    let at = ranks.length
+    while (at > 0 && ranks[at - 1]! > rank) at--
+    ranks.splice(at, 0, rank)
+    this.ids.splice(at, 0, id)
+    if (ranks.length <= this.#most) return
+    ranks.pop()
+    this.ids.pop()
   }
 }

@@ -41,7 +41,7 @@ export class OriginLanes {
       const lane: Lane = { id: this.#nextLane++, download, left: new Set(), lastPieceAt: now }
       for (let piece = run.first; piece < run.first + run.count; piece++) {
         lane.left.add(piece)
-        download.pending[piece]!++
+        download.take(piece)
       }
       this.#lanes.set(lane.id, lane)
       download.lanesActive++
@@ -53,7 +53,7 @@ export class OriginLanes {
   stored(download: Download, piece: number, byOrigin: boolean, now: number): void {
     for (const lane of this.#lanes.values()) {
       if (lane.download !== download || !lane.left.delete(piece)) continue
-      download.pending[piece]!--
+      download.release(piece)
       if (!byOrigin) continue
       const took = now - lane.lastPieceAt
       this.#pieceTimeMs += this.#pieceTimeMs === 0 ? took : EWMA_WEIGHT * (took - this.#pieceTimeMs)
@@ -100,6 +100,6 @@ export class OriginLanes {
   #close(lane: Lane): void {
     this.#lanes.delete(lane.id)
     lane.download.lanesActive--
-    for (const piece of lane.left) lane.download.pending[piece]!--
+    for (const piece of lane.left) lane.download.release(piece)
   }
 }

@@ -19,6 +19,8 @@ export interface TlsTarget {
   readonly offer: TlsOffer
 }
 
+const KEEP_ALIVE_MS = 30_000
+
 interface DoorOptions {
   readonly clock: Clock
   readonly limits: SwarmLimits
@@ -35,8 +37,8 @@ export class TlsDoor implements Disposable {
   readonly #options: DoorOptions
   readonly #server: Server
   readonly #tickets = new Map<string, TlsTicket>()
-  /** Inbound connections that have not shown a token yet. */
-  readonly #arriving = new Set<Socket>()
+  /** Inbound connections that have not shown a token yet, by who they are from: TLS hides the socket it is given. */
+  readonly #arriving = new Map<string, Socket>()
 
   constructor(options: DoorOptions, identity: SelfSigned = makeSelfSigned()) {
     this.#options = options
@@ -73,13 +75,16 @@ export class TlsDoor implements Disposable {
 
   /** Takes an inbound connection that begins like TLS; its first bytes may be read already, and put back. */
   accept(socket: Socket): void {
+    const from = remoteName(socket)
     if (this.#arriving.size >= this.#options.limits.maxHandshakes) {
       socket.destroy()
       this.#options.refused('too many connections at once')
       return
     }
-    this.#arriving.add(socket)
-    socket.once('close', () => this.#arriving.delete(socket))
+    this.#arriving.set(from, socket)
+    socket.once('close', () => {
+      if (this.#arriving.get(from) === socket) this.#arriving.delete(from)
+    })
     this.#server.emit('connection', socket)
   }
 
@@ -110,7 +115,7 @@ export class TlsDoor implements Disposable {
       socket.once('secureConnect', () => {
         const problem = stranger(socket, offer.certificate)
         if (problem !== undefined) return fail(new ShoalError('PEER_REFUSED', problem))
-        socket.setNoDelay(true)
+        settle(socket)
         reader.greet(socket, offer.token)
         signal.removeEventListener('abort', onAbort)
         resolve()
@@ -120,7 +125,7 @@ export class TlsDoor implements Disposable {
 
   [Symbol.dispose](): void {
     for (const ticket of [...this.#tickets.values()]) ticket[Symbol.dispose]()
-    for (const socket of this.#arriving) socket.destroy()
+    for (const socket of this.#arriving.values()) socket.destroy()
   }
 
   #greeted(socket: TLSSocket): void {
@@ -135,7 +140,7 @@ export class TlsDoor implements Disposable {
     }
     socket.on('error', () => {})
     socket.once('close', () => timer[Symbol.dispose]())
-    socket.setNoDelay(true)
+    settle(socket)
     socket.on('readable', onReadable)
   }
 
@@ -146,6 +151,7 @@ export class TlsDoor implements Disposable {
       return
     }
     this.#tickets.delete(tokenName(token))
+    this.#arriving.delete(remoteName(socket))
     ticket.arrive(socket)
   }
 
@@ -177,6 +183,16 @@ function tlsOptions({ key, certificate }: SelfSigned) {
     rejectUnauthorized: false,
     secureOptions: constants.SSL_OP_NO_TICKET,
   } as const
+}
+
+/** Pieces may be far between: what stands in the way shall not forget the connection, nor we not notice its end. */
+function settle(socket: TLSSocket): void {
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, KEEP_ALIVE_MS)
+}
+
+function remoteName(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}`
 }
 
 function tokenName(token: Uint8Array): string {

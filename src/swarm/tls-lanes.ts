@@ -45,6 +45,8 @@ export class TlsLanes implements Disposable {
   readonly #deps: TlsLanesDeps
   readonly #options: TlsLanesOptions
   readonly #ended = new AbortController()
+  /** Uses from before the link was live: ending it would have told nobody. */
+  #early: ('send' | 'expect')[] | undefined = []
 
   constructor(deps: TlsLanesDeps, options: TlsLanesOptions) {
     this.#deps = deps
@@ -56,10 +58,14 @@ export class TlsLanes implements Disposable {
     const { terms } = this.#options
     const { pieces } = this.#deps
     terms?.ticket.claim(terms.theirs.certificate, (socket) => pieces.sendThrough(new TlsPieceWriter(socket)))
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const use of early) this.used(use)
   }
 
   used(use: 'send' | 'expect'): void {
-    if (use === 'expect') this.#connect()
+    if (this.#early !== undefined) this.#early.push(use)
+    else if (use === 'expect') this.#connect()
     else if (this.#options.kind === 'tls') this.#awaitPeer()
   }
 
@@ -81,29 +87,28 @@ export class TlsLanes implements Disposable {
 
   async #tryPlaces(terms: TlsTerms): Promise<void> {
     const places = this.#options.places.slice(0, MAX_PLACES)
-    const attempts = new AbortController()
-    using _timer = this.#deps.clock.after(CONNECT_MS, () =>
-      attempts.abort(new ShoalError('PEER_GONE', `no TLS connection within ${CONNECT_MS} ms`)),
-    )
-    const signal = AbortSignal.any([this.#ended.signal, attempts.signal])
     let problem: unknown = new ShoalError('PEER_GONE', 'the peer has no address that can be dialled')
     for (const place of places) {
       try {
-        await this.#open(terms, place, signal)
+        await this.#open(terms, place, CONNECT_MS / places.length)
         this.#deps.metrics.pieceChannel('tls', 'ok')
         return
       } catch (error) {
         problem = error
-        if (signal.aborted) break
+        if (this.#ended.signal.aborted) return
       }
     }
-    if (this.#ended.signal.aborted) return
     this.#deps.metrics.pieceChannel('tls', isShoalError(problem, 'PEER_REFUSED') ? 'refused' : 'failed')
     this.#failed(problem)
   }
 
   /** Resolves when the peer has accepted the connection. */
-  async #open({ door, theirs }: TlsTerms, place: HostPort, signal: AbortSignal): Promise<void> {
+  async #open({ door, theirs }: TlsTerms, place: HostPort, timeoutMs: number): Promise<void> {
+    const attempt = new AbortController()
+    using _timer = this.#deps.clock.after(timeoutMs, () =>
+      attempt.abort(new ShoalError('PEER_GONE', `no TLS connection within ${timeoutMs} ms`)),
+    )
+    const signal = AbortSignal.any([this.#ended.signal, attempt.signal])
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     let accepted = false
     const reader = new TlsPieceReader(this.#options.windowBytes, {

@@ -31,6 +31,7 @@ export const controlMessage: z.ZodType<ControlMessage> = z.discriminatedUnion('t
   z.object({ type: z.literal('busy'), id: u32, queue: u32 }),
   z.object({ type: z.literal('peers'), blob: digest, peers }),
   z.object({ type: z.literal('leave'), blob: digest }),
+  z.object({ type: z.literal('giveUp'), blob: digest }),
   z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
 ])
 

@@ -1,5 +1,6 @@
 import type { OriginChain } from '../origin/index.ts'
 import type { PeerLink } from '../swarm/index.ts'
+import type { MemoryPartial } from './memory-partial.ts'
 import type { Transfer } from './transfer.ts'
 
 /** A transfer under way and how it gets its pieces. */
@@ -28,4 +29,13 @@ export interface Active {
   /** Since when nobody has held the transfer, and how long it goes on without. */
   idleSince: number
   lingerMs: number
+}
+
+/** How a transfer begins. */
+export interface BeginOptions {
+  readonly memory: MemoryPartial | undefined
+  readonly asHome: boolean
+  readonly shared: boolean
+  readonly order: number
+  readonly window: number | undefined
 }

@@ -4,18 +4,18 @@ import type { LeecherEffect } from '../scheduler/index.ts'
 import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../scheduler/index.ts'
 import type { PartialBlob } from '../store/index.ts'
 import type { PeerLink } from '../swarm/index.ts'
-import type { Active } from './active.ts'
+import type { Active, BeginOptions } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import { HashArchive } from './hash-archive.ts'
 import type { Signer } from './hash-book.ts'
 import { HomeDesk } from './home-desk.ts'
 import { LeecherPort } from './leecher-port.ts'
-import type { MemoryPartial } from './memory-partial.ts'
 import { TransferMetrics } from './metrics.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { Numbering } from './numbering.ts'
 import { OriginPort } from './origin-port.ts'
 import { PieceBuffers } from './piece-buffers.ts'
+import { RecentFailures } from './recent-failures.ts'
 import { Router } from './router.ts'
 import { SeederPort } from './seeder-port.ts'
 import type { TransferRef } from './transfer.ts'
@@ -37,14 +37,6 @@ const IDLE_BUFFER_BYTES = 32 * 1024 * 1024
 /** How long a peer that sent wrong bytes is kept out. */
 const BAN_MS = 10 * 60_000
 
-export interface BeginOptions {
-  readonly memory: MemoryPartial | undefined
-  readonly asHome: boolean
-  readonly shared: boolean
-  readonly order: number
-  readonly window: number | undefined
-}
-
 /**
  * Runs this host's transfers: carries out what the schedulers decide, proves what arrives, finds another way when one
  * is lost, and ends what nobody needs.
@@ -58,6 +50,7 @@ export class Engine {
   readonly archive: HashArchive
   readonly router: Router
   readonly ways: WayFinder
+  readonly failures: RecentFailures
   readonly buffers = new PieceBuffers(IDLE_BUFFER_BYTES)
   readonly #deps: TransferDeps
   readonly #origin: OriginPort
@@ -78,6 +71,7 @@ export class Engine {
     this.metrics = new TransferMetrics(deps.registry, swarm.self.region, () => this.#byBlob.size)
     const { metrics } = this
     this.desk = new HomeDesk(clock)
+    this.failures = new RecentFailures(clock)
     this.archive = new HashArchive(store, buffers)
     this.router = new Router({ tier: deps.tier, origins: deps.origins })
     const stored = (transfer: Transfer, piece: number): void => this.#stored(transfer, piece)
@@ -194,12 +188,22 @@ export class Engine {
     await this.#closing.get(digest)
   }
 
+  /** The home cannot get the rest of the blob: its members look for another way. */
+  homeGaveUp(active: Active): void {
+    if (active.home !== undefined) this.leecher.leave(active.transfer, active.home)
+    this.ways.gaveUp(active)
+  }
+
   fail(active: Active, error: ShoalError): void {
     if (!this.#runs(active)) return
     this.#deps.logger.warn({ digest: active.transfer.digest, code: error.code, err: error.message }, 'transfer failed')
     active.transfer.fail(error)
-    // who waits at this home for content that nobody has right would wait in vain
-    if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(active.transfer.digest)
+    const { digest } = active.transfer
+    // no room is not a failure of the sources: the next reader passes the blob through memory
+    if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) this.failures.note(digest, error)
+    // who waits at this home would wait in vain
+    if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(digest)
+    else this.desk.giveUp(digest)
     this.#end(active)
   }
 

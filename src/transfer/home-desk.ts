@@ -75,6 +75,12 @@ export class HomeDesk {
     return left
   }
 
+  /** This home cannot get the rest: members keep what they have and look elsewhere. */
+  giveUp(digest: Digest): void {
+    for (const link of this.members(digest)) link.send({ type: 'giveUp', blob: digest })
+    this.#swarms.delete(digest)
+  }
+
   /** Ends a swarm whose content turned out wrong: everybody starts over. */
   dissolve(digest: Digest): void {
     for (const link of this.members(digest)) link.send({ type: 'leave', blob: digest })

@@ -76,6 +76,8 @@ export class Transfers {
     if (active !== undefined) return this.#opened(active)
     if (this.#deps.store.size(request.digest) !== undefined)
       return { kind: 'stored', digest: request.digest, from: 'local' }
+    const failure = this.#engine.failures.find(request.digest)
+    if (failure !== undefined) return { kind: 'refused', reason: 'unavailable', message: failure.message.slice(0, 400) }
     return this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
   }
 
@@ -157,6 +159,9 @@ export class Transfers {
         return
       case 'accuse':
         return this.#accused(link, message.peer)
+      case 'giveUp':
+        for (const active of this.#engine.of(message.blob)) if (active.home === link) this.#engine.homeGaveUp(active)
+        return
       case 'leave':
         desk.leave(message.blob, link)
         for (const active of this.#engine.of(message.blob)) this.#left(active, link)

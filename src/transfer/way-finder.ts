@@ -71,6 +71,12 @@ export class WayFinder {
     this.reroute(active)
   }
 
+  /** The home gave up. Another may do better, or the same one later: but not for ever. */
+  gaveUp(active: Active): void {
+    active.home = undefined
+    if (!this.#failedOften(active, new ShoalError('UNAVAILABLE', 'the home cannot get the blob'))) this.reroute(active)
+  }
+
   /** The origin failed again and again: asks the tier above once more, if there is one. */
   originFailed(active: Active, cause: ShoalError): void {
     const hasParents = this.#deps.tier.parents(active.transfer.digest).length > 0

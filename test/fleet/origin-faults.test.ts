@@ -18,7 +18,7 @@ test('an origin that returns wrong bytes never completes a blob at a runtime, an
   const [agent, other] = fleet.agents
   // only the layer lies: its manifest and config are what the runtime asks for first
   const hex = layer.digest.slice('sha256:'.length)
-  await fleet.origin.setFaults({ corrupt: [hex] })
+  await fleet.origin.setFaults({ corrupt: [`${hex}/data`] })
   await assert.rejects(fleet.pull(agent!, pushed.reference, { attempts: 1 }))
 
   const reader = await MirrorReader.get(other!.mirrorUrl, blobPath(pushed, layer.digest))

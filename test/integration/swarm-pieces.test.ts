@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { seededRng } from '../../src/base/rng.ts'
-import type { PeerLink } from '../../src/swarm/index.ts'
-import { MAX_QUEUED_PIECES } from '../../src/swarm/index.ts'
+import type { PeerLink, SwarmOptions } from '../../src/swarm/index.ts'
+import { MAX_QUEUED_PIECES, PIECE_CHANNEL_KINDS } from '../../src/swarm/index.ts'
 import { HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
 import { GatheringSink, soon, TestFleet, until } from './swarm-support.ts'
@@ -15,8 +15,11 @@ import { GatheringSink, soon, TestFleet, until } from './swarm-support.ts'
 const MIB = 1024 * 1024
 const never = new AbortController().signal
 
-async function linkedPair(fleet: TestFleet): Promise<{ hosts: [TestHost, TestHost]; links: [PeerLink, PeerLink] }> {
-  const [left, right] = [await fleet.host(), await fleet.host()]
+async function linkedPair(
+  fleet: TestFleet,
+  options: Partial<SwarmOptions> = {},
+): Promise<{ hosts: [TestHost, TestHost]; links: [PeerLink, PeerLink] }> {
+  const [left, right] = [await fleet.host(options), await fleet.host(options)]
   const link = await left.swarm.connect(right.swarm.self, soon())
   await until(() => right.swarm.links.size === 1, 'the other side')
   return { hosts: [left, right], links: [link, [...right.swarm.links.values()][0]!] }
@@ -55,36 +58,41 @@ async function transfer(from: PeerLink, to: PeerLink, pieces: readonly Uint8Arra
   return digests
 }
 
-test('64 pieces of 1 MiB each way at once arrive intact, and buffers may be reused at once', async () => {
-  await using fleet = await TestFleet.create()
-  const { links } = await linkedPair(fleet)
-  const pieces = Array.from({ length: 64 }, (_, i) => pieceBytes(i + 1, MIB))
-  const expected = pieces.map(sha256)
-  const [there, back] = await Promise.all([transfer(links[0], links[1], pieces), transfer(links[1], links[0], pieces)])
-  assert.deepEqual(there, expected)
-  assert.deepEqual(back, expected)
-})
-
-test('control messages pass pieces that are under way', async () => {
-  await using fleet = await TestFleet.create()
-  const { hosts, links } = await linkedPair(fleet)
-  hosts[1].events.answer = async () => ({ kind: 'stat', size: 1 })
-  const bytes = new Uint8Array(4 * MIB)
-  let arrived = 0
-  let calls = 0
-  const sent = Array.from({ length: MAX_QUEUED_PIECES }, (_, id) => {
-    links[1].expect(id, { begin: () => bytes, progress() {}, end: () => void arrived++ })
-    return links[0].sendPiece(id, id, new Uint8Array(4 * MIB), never)
+for (const pieceChannel of PIECE_CHANNEL_KINDS) {
+  test(`${pieceChannel}: 64 pieces of 1 MiB each way at once arrive intact, and buffers may be reused at once`, async () => {
+    await using fleet = await TestFleet.create()
+    const { links } = await linkedPair(fleet, { pieceChannel })
+    const pieces = Array.from({ length: 64 }, (_, i) => pieceBytes(i + 1, MIB))
+    const expected = pieces.map(sha256)
+    const [there, back] = await Promise.all([
+      transfer(links[0], links[1], pieces),
+      transfer(links[1], links[0], pieces),
+    ])
+    assert.deepEqual(there, expected)
+    assert.deepEqual(back, expected)
   })
-  const args = { upstream: 'docker.io', repository: 'a/b', digest: `sha256:${'ab'.repeat(32)}` as never }
-  while (arrived < MAX_QUEUED_PIECES) {
-    await links[0].call('stat', args, soon())
-    if (arrived < MAX_QUEUED_PIECES) calls++
-  }
-  await Promise.all(sent)
-  // Behind the pieces, not one answer would come before the last piece.
-  assert.ok(calls > MAX_QUEUED_PIECES, `${calls} round trips while ${MAX_QUEUED_PIECES} pieces of 4 MiB went out`)
-})
+
+  test(`${pieceChannel}: control messages pass pieces that are under way`, async () => {
+    await using fleet = await TestFleet.create()
+    const { hosts, links } = await linkedPair(fleet, { pieceChannel })
+    hosts[1].events.answer = async () => ({ kind: 'stat', size: 1 })
+    const bytes = new Uint8Array(4 * MIB)
+    let arrived = 0
+    let calls = 0
+    const sent = Array.from({ length: MAX_QUEUED_PIECES }, (_, id) => {
+      links[1].expect(id, { begin: () => bytes, progress() {}, end: () => void arrived++ })
+      return links[0].sendPiece(id, id, new Uint8Array(4 * MIB), never)
+    })
+    const args = { upstream: 'docker.io', repository: 'a/b', digest: `sha256:${'ab'.repeat(32)}` as never }
+    while (arrived < MAX_QUEUED_PIECES) {
+      await links[0].call('stat', args, soon())
+      if (arrived < MAX_QUEUED_PIECES) calls++
+    }
+    await Promise.all(sent)
+    // Behind the pieces, not one answer would come before the last piece.
+    assert.ok(calls > MAX_QUEUED_PIECES, `${calls} round trips while ${MAX_QUEUED_PIECES} pieces of 4 MiB went out`)
+  })
+}
 
 test('across regions windows grow, and pieces arrive as well', async () => {
   await using fleet = await TestFleet.create()

@@ -24,11 +24,13 @@ export class RecordedEvents implements SwarmEvents {
   readonly linkedPeers: PeerLink[] = []
   readonly unlinkedPeers: PeerLink[] = []
   readonly messages: ControlMessage[] = []
+  onLinked: (link: PeerLink) => void = () => {}
   onMessage: (link: PeerLink, message: ControlMessage) => void = () => {}
   answer: Answer = async () => ({ kind: 'refused', reason: 'unknown', message: 'not here' })
 
   linked(link: PeerLink): void {
     this.linkedPeers.push(link)
+    this.onLinked(link)
   }
 
   unlinked(link: PeerLink): void {

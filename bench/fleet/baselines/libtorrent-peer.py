@@ -34,7 +34,7 @@ def peer(settings):
         'enable_incoming_utp': False,
         'out_enc_policy': lt.enc_policy.pe_disabled,
         'in_enc_policy': lt.enc_policy.pe_disabled,
-        'alert_mask': 0,
+        'alert_mask': lt.alert.category_t.status_notification,
     })
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(settings['torrent'])
@@ -54,12 +54,11 @@ def peer(settings):
     handle.resume()
     for address in settings['peers']:
         handle.connect_peer((address, PORT))
-    told = settings['seed']
     while True:
-        if not told and handle.status().is_seeding:
-            print(json.dumps({'endedAtMs': time.monotonic_ns() / 1e6}), flush=True)
-            told = True
-        time.sleep(0.02)
+        session.wait_for_alert(1000)
+        ended = time.monotonic_ns() / 1e6
+        if any(isinstance(alert, lt.torrent_finished_alert) for alert in session.pop_alerts()):
+            print(json.dumps({'endedAtMs': ended}), flush=True)
 
 
 if sys.argv[1] == 'make':

@@ -62,7 +62,7 @@ function guardInput(changes: Partial<GuardInput['cpu']> = {}, hostRate = 100): G
     cpu: { busy: 0.4, softirq: 0.05, foreign: 0.01, busiestProcess, seconds: {}, ...changes },
     calibration: { host: hostRate, spread: [hostRate - 1, hostRate + 1], cache: 400 },
     expectedHostRate: 100,
-    leastOverlimits: 10,
+    mostOverlimits: 10,
     eventLoopP99Ms: 12,
   }
 }
@@ -80,7 +80,7 @@ describe('guards', () => {
     assert.deepEqual(broken(guardInput({ foreign: 0.2 })), ['CPU used by others'])
     assert.deepEqual(broken(guardInput({ busiestProcess: { name: 'cache', cores: 0.9 } })), ['cores used by cache'])
     assert.deepEqual(broken(guardInput({}, 90)), ['calibration off the expected rate'])
-    assert.deepEqual(broken({ ...guardInput(), leastOverlimits: 0 }), ['links were limited by their shaper'])
+    assert.deepEqual(broken({ ...guardInput(), mostOverlimits: 0 }), ['links were limited by their shaper'])
     assert.deepEqual(broken({ ...guardInput(), eventLoopP99Ms: 200 }), ['event loop p99, ms'])
     assert.deepEqual(broken({ ...guardInput(), eventLoopP99Ms: undefined }), [])
   })

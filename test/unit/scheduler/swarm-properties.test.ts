@@ -3,8 +3,10 @@ import { describe, it } from 'node:test'
 import type { Rng } from '../../../src/base/rng.ts'
 import { seededRng } from '../../../src/base/rng.ts'
 import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../../../src/scheduler/index.ts'
-import type { SwarmOptions, SwarmReport } from '../../support/virtual-swarm.ts'
-import { GIGABIT, VirtualSwarm } from '../../support/virtual-swarm.ts'
+import type { SwarmOptions } from '../../../bench/sim/swarm-options.ts'
+import { GIGABIT, MIB } from '../../../bench/sim/swarm-options.ts'
+import type { SwarmReport } from '../../../bench/sim/swarm-report.ts'
+import { VirtualSwarm } from '../../../bench/sim/virtual-swarm.ts'
 
 /** An hour of virtual time: a swarm that needs longer does not end. */
 const HOUR_MS = 3_600_000
@@ -15,6 +17,7 @@ function anySwarm(seed: number, rng: Rng): SwarmOptions {
   const blobs = Array.from({ length: 1 + rng.below(3) }, (_, i) => ({
     blob: i + 1,
     pieces: 1 + rng.below(60),
+    pieceBytes: MIB,
     order: rng.below(3),
   }))
   const often = (): number => (rng.next() < 0.5 ? 0 : rng.next() * 0.1)
@@ -23,13 +26,18 @@ function anySwarm(seed: number, rng: Rng): SwarmOptions {
     seed,
     hosts: 1 + rng.below(12),
     blobs,
-    pieceMs,
-    homeRate: 1 + rng.below(6),
+    audited: true,
+    hostRate: MIB / pieceMs,
+    cacheRatio: 1 + rng.below(6),
+    caches: 1 + rng.below(2),
+    regions: rng.next() < 0.7 ? 1 : 2,
+    zones: 1 + rng.below(2),
     latencyMs: rng.next() * 20,
     jitterMs: rng.next() * 30,
-    windowBlocks: 1 + rng.below(4),
+    windowBytes: (1 + rng.below(4)) * (MIB / 4),
+    bufferBytes: rng.below(3) * MIB,
     joinWithinMs: rng.below(2) * rng.below(3_000),
-    originPieceMs: rng.next() < 0.5 ? undefined : rng.next() * 50,
+    originRate: rng.next() < 0.5 ? undefined : MIB / (1 + rng.next() * 10),
     faults: {
       corrupt: often(),
       silent: often(),
@@ -39,7 +47,7 @@ function anySwarm(seed: number, rng: Rng): SwarmOptions {
       awayMs: rng.below(4_000),
       untilMs: 20_000,
     },
-    leecher: { ...DEFAULT_LEECHER, maxOutstanding: 2 + rng.below(8), perSource: 1 + rng.below(2), laneBytes: 8 },
+    leecher: { ...DEFAULT_LEECHER, maxOutstanding: 2 + rng.below(8), perSource: 1 + rng.below(2), laneBytes: 8 * MIB },
     seeder: { ...AGENT_SEEDER, slots: 1 + rng.below(4), queue: rng.below(9) },
     homeSeeder: { ...CACHE_SEEDER, slots: 1 + rng.below(8) },
   }
@@ -60,7 +68,7 @@ describe('a swarm under random faults, delays and comings and goings', () => {
         swarm.settle(60_000)
         for (const host of swarm.hosts) {
           assert.equal(host.outstanding, 0, `host ${host.id} has requests outstanding`)
-          assert.equal(host.audit.openCount, 0, `host ${host.id} has requests open`)
+          assert.equal(host.audit!.openCount, 0, `host ${host.id} has requests open`)
           assert.equal(host.queueLength, 0, `host ${host.id} has a queue`)
           assert.equal(host.sending, 0, `host ${host.id} is sending`)
         }
@@ -87,15 +95,15 @@ describe('a swarm under random faults, delays and comings and goings', () => {
 
 describe('a swarm without faults', () => {
   const cases: readonly [string, Partial<SwarmOptions>, number][] = [
-    ['16 hosts, a home as fast as they', { hosts: 16, homeRate: 1 }, 1.25],
-    ['16 hosts, a home four times as fast', { hosts: 16, homeRate: 4 }, 1.15],
-    ['16 hosts behind shallow buffers', { hosts: 16, homeRate: 4, windowBlocks: 2 }, 1.25],
-    ['64 hosts, a home eight times as fast', { hosts: 64, homeRate: 8 }, 1.2],
-    ['one host', { hosts: 1, homeRate: 1 }, 1.05],
+    ['16 hosts, a home as fast as they', { hosts: 16, cacheRatio: 1 }, 1.25],
+    ['16 hosts, a home four times as fast', { hosts: 16, cacheRatio: 4 }, 1.15],
+    ['16 hosts behind shallow buffers', { hosts: 16, cacheRatio: 4, windowBytes: MIB / 2 }, 1.25],
+    ['64 hosts, a home eight times as fast', { hosts: 64, cacheRatio: 8 }, 1.2],
+    ['one host', { hosts: 1, cacheRatio: 1 }, 1.05],
   ]
   for (const [name, options, most] of cases) {
     it(`comes near the physical limit: ${name}`, (context) => {
-      const report = new VirtualSwarm({ ...GIGABIT, ...options }).run(HOUR_MS)
+      const report = new VirtualSwarm({ ...GIGABIT, audited: true, ...options }).run(HOUR_MS)
       const { ratio, homeCopies, duplicates } = report
       context.diagnostic(
         `${ratio.toFixed(3)} of the bound, home sent ${homeCopies.toFixed(2)} copies, ${duplicates} duplicates`,
@@ -108,18 +116,18 @@ describe('a swarm without faults', () => {
   }
 
   it('moves layers together about as fast as one blob', () => {
-    const layers = [1, 2, 3, 4].map((blob) => ({ blob, pieces: 64, order: blob }))
-    const report = new VirtualSwarm({ ...GIGABIT, hosts: 16, homeRate: 1, blobs: layers }).run(HOUR_MS)
+    const layers = [1, 2, 3, 4].map((blob) => ({ blob, pieces: 64, pieceBytes: MIB, order: blob }))
+    const report = new VirtualSwarm({ ...GIGABIT, hosts: 16, cacheRatio: 1, blobs: layers }).run(HOUR_MS)
     assert.ok(report.ratio <= 1.25, `${report.ratio.toFixed(3)} of the bound`)
   })
 
   it('lets the home send hardly more than one copy while it is the bottleneck', () => {
-    const report = new VirtualSwarm({ ...GIGABIT, hosts: 16, homeRate: 1 }).run(HOUR_MS)
+    const report = new VirtualSwarm({ ...GIGABIT, hosts: 16, cacheRatio: 1 }).run(HOUR_MS)
     assert.ok(report.homeCopies <= 1.4, `${report.homeCopies.toFixed(2)} copies`)
   })
 
   it('sends no news of wants that have not changed', () => {
-    const origin = { hosts: 8, originPieceMs: 5_000, blobs: [{ blob: 1, pieces: 8, order: 0 }] }
+    const origin = { hosts: 8, originRate: MIB / 1_250, blobs: [{ blob: 1, pieces: 8, pieceBytes: MIB, order: 0 }] }
     const report = new VirtualSwarm({ ...GIGABIT, ...origin }).run(HOUR_MS)
     assert.equal(report.finished, true)
     assert.ok(report.wants <= 8 * 8 * 9, `${report.wants} wants`)

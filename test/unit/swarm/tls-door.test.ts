@@ -192,6 +192,19 @@ test('whoever shows no token in time is closed, and too many at once are', async
   await eventually('content', () => again.received().length > 1)
 })
 
+test('connections that have shown their token do not count against those that arrive', async () => {
+  await using host = await stage({ maxHandshakes: 1 })
+  for (let i = 0; i < 3; i++) {
+    const ticket = host.door.ticket()
+    const taken = Promise.withResolvers<TLSSocket>()
+    ticket.claim(theirs.fingerprint, taken.resolve)
+    const guest = await visit(host.port)
+    guest.socket.write(greeting(ticket.offer.token))
+    assert.ok(!(await taken.promise).destroyed)
+  }
+  assert.deepEqual(host.refusals, [])
+})
+
 test('a dialler refuses whoever does not show the certificate it was told, and sends no token', async () => {
   await using host = await stage()
   const door = new TlsDoor({ clock: systemClock, limits: DEFAULT_SWARM_LIMITS.agent, refused() {} }, theirs)

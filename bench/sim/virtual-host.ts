@@ -10,17 +10,19 @@ import type {
 } from '../../src/scheduler/index.ts'
 import { Leecher, Seeder } from '../../src/scheduler/index.ts'
 import { RequestAudit } from './request-audit.ts'
+import type { Send } from './virtual-network.ts'
 
 export interface VirtualBlob {
   readonly blob: number
   readonly pieces: number
+  readonly pieceBytes: number
   readonly order: number
 }
 
 /** What a host can do to the world around it. */
 export interface Surroundings {
   now(): number
-  after(ms: number, fn: () => void): Disposable
+  call<T>(ms: number, handler: (subject: T) => void, subject: T): void
   toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void
   toSeeder(from: VirtualHost, to: number, event: SeederEvent): void
   sendPiece(from: VirtualHost, effect: Extract<SeederEffect, { type: 'send' }>): void
@@ -37,23 +39,49 @@ export interface HostSpec {
   readonly leecher: LeecherOptions
   readonly seeder: SeederOptions
   readonly blobs: readonly VirtualBlob[]
-  readonly isHome: boolean
+  readonly role: 'agent' | 'cache'
+  readonly region: number
+  readonly zone: number
+  /** Takes requests and never answers them. */
+  readonly dead: boolean
+  /** Whether a watcher checks every event and effect. */
+  readonly audited: boolean
 }
 
 const TICK_MS = 100
-/** Haves are told together: after this long, or when so many have gathered. */
+/** Haves are told together: after this long, or when so many have gathered. As the daemon does. */
 const HAVE_MS = 10
 const HAVE_MOST = 8
+
+interface Untold {
+  readonly host: VirtualHost
+  readonly life: number
+  readonly blob: number
+  readonly pieces: number[]
+}
 
 /** One host: the real leecher and seeder, a disk of bits, and neighbours who are told what it has. */
 export class VirtualHost {
   readonly spec: HostSpec
   readonly have = new Map<number, Bitfield>()
-  /** Neighbours this host is connected with: they are told what it has. */
+  /** Hosts it is connected with. */
   readonly links = new Set<number>()
-  readonly audit: RequestAudit
+  /** Sends it has not handed over to its kernel, by `sendKey`. */
+  readonly sends = new Map<number, Send>()
+  /** Who is told what this host has, by blob. */
+  readonly told = new Map<number, Set<number>>()
+  readonly audit: RequestAudit | undefined
   readonly completedAt = new Map<number, number>()
-  readonly counts = { duplicates: 0, sent: 0, busy: 0, findPeers: 0, stalled: 0, originFailed: 0 }
+  readonly counts = {
+    duplicates: 0,
+    sentBytes: 0,
+    busy: 0,
+    findPeers: 0,
+    stalled: 0,
+    originFailed: 0,
+    wants: 0,
+    mostBytes: 0,
+  }
   up = false
   /** Counts restarts: what is under way to an earlier life is lost. */
   life = 0
@@ -61,7 +89,10 @@ export class VirtualHost {
   #seeder: Seeder
   readonly #world: Surroundings
   readonly #events: LeecherEvent[] = []
-  readonly #untold = new Map<number, number[]>()
+  readonly #effects: LeecherEffect[] = []
+  /** Requests whose answer is still expected. */
+  readonly #asked = new Set<number>()
+  readonly #untold = new Map<number, Untold>()
   #draining = false
 
   constructor(spec: HostSpec, world: Surroundings) {
@@ -69,8 +100,11 @@ export class VirtualHost {
     this.#world = world
     this.#leecher = new Leecher(spec.leecher)
     this.#seeder = new Seeder(spec.seeder)
-    this.audit = new RequestAudit(`host ${spec.id}`, spec.leecher, this.have)
-    for (const { blob, pieces } of spec.blobs) this.have.set(blob, new Bitfield(pieces))
+    if (spec.audited) this.audit = new RequestAudit(`host ${spec.id}`, spec.leecher, this.have)
+    for (const { blob, pieces } of spec.blobs) {
+      this.have.set(blob, new Bitfield(pieces))
+      this.told.set(blob, new Set())
+    }
   }
 
   get id(): number {
@@ -94,6 +128,16 @@ export class VirtualHost {
     return this.#seeder.sending
   }
 
+  /** Whether the leecher still waits for what `id` asked for. */
+  expects(id: number): boolean {
+    return this.#asked.has(id)
+  }
+
+  /** Has everything from the start. */
+  fillDisk(): void {
+    for (const { blob, pieces } of this.spec.blobs) this.have.set(blob, Bitfield.full(pieces))
+  }
+
   /** The disk turns out bad: every piece must be fetched again, and the neighbours know nothing of it. */
   loseEverything(): void {
     for (const { blob, pieces } of this.spec.blobs) {
@@ -109,30 +153,33 @@ export class VirtualHost {
     this.life++
     this.#leecher = new Leecher(this.spec.leecher)
     this.#seeder = new Seeder(this.spec.seeder)
-    this.audit.reset()
+    this.#asked.clear()
+    this.audit?.reset()
     const { life } = this
-    for (const { blob, pieces, order } of this.spec.blobs) {
+    for (const { blob, pieces, pieceBytes, order } of this.spec.blobs) {
       const have = this.have.get(blob)!
       this.#seeder.addBlob(blob, have)
-      const spec = { pieces, pieceBytes: 1, have, order, window: undefined, swarm: !this.spec.isHome }
+      const spec = { pieces, pieceBytes, have, order, window: undefined, swarm: this.spec.role === 'agent' }
       this.toLeecher({ type: 'blobAdded', blob, spec })
     }
     const tick = (): void => {
       if (!this.up || this.life !== life) return
       this.toLeecher({ type: 'tick' })
-      this.#world.after(TICK_MS, tick)
+      this.#world.call(TICK_MS, tick, undefined)
     }
-    this.#world.after(TICK_MS * (0.5 + (this.id % 7) / 14), tick)
+    this.#world.call(TICK_MS * (0.5 + (this.id % 7) / 14), tick, undefined)
   }
 
   stop(): void {
     this.up = false
     this.links.clear()
+    this.sends.clear()
+    for (const told of this.told.values()) told.clear()
     this.#untold.clear()
   }
 
-  join(source: number, blob: number, kind: SourceKind): void {
-    this.toLeecher({ type: 'sourceJoined', source, blob, kind, distance: 0 })
+  join(source: number, blob: number, kind: SourceKind, distance: number): void {
+    this.toLeecher({ type: 'sourceJoined', source, blob, kind, distance })
   }
 
   /** Feeds the leecher and carries out what follows, never one event within another. */
@@ -141,12 +188,14 @@ export class VirtualHost {
     if (this.#draining) return
     this.#draining = true
     for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      this.audit.event(next)
-      const effects: LeecherEffect[] = []
-      this.#leecher.on(next, this.#world.now(), effects)
-      for (const effect of effects) this.#runLeecher(effect)
-      this.audit.check(this.#leecher.outstanding)
+      if ((next.type === 'stored' || next.type === 'failed') && next.id !== undefined) this.#asked.delete(next.id)
+      this.audit?.event(next)
+      this.#leecher.on(next, this.#world.now(), this.#effects)
+      for (const effect of this.#effects) this.#runLeecher(effect)
+      this.#effects.length = 0
+      this.audit?.check(this.#leecher.outstanding)
     }
+    this.counts.mostBytes = Math.max(this.counts.mostBytes, this.#leecher.outstandingBytes)
     this.#draining = false
   }
 
@@ -166,34 +215,42 @@ export class VirtualHost {
     if (!fresh) return
     this.toSeeder({ type: 'available', blob })
     this.#world.stored(this, blob, piece)
-    this.#tell(blob, piece)
+    if (this.told.get(blob)!.size > 0) this.#tell(blob, piece)
   }
 
   #tell(blob: number, piece: number): void {
-    const untold = this.#untold.get(blob) ?? []
-    untold.push(piece)
-    this.#untold.set(blob, untold)
-    if (untold.length >= HAVE_MOST) this.#flush(blob, untold)
-    else if (untold.length === 1) this.#world.after(HAVE_MS, () => this.#flush(blob, untold))
+    let untold = this.#untold.get(blob)
+    if (untold === undefined) {
+      untold = { host: this, life: this.life, blob, pieces: [] }
+      this.#untold.set(blob, untold)
+      this.#world.call(HAVE_MS, flush, untold)
+    }
+    untold.pieces.push(piece)
+    if (untold.pieces.length >= HAVE_MOST) this.flush(untold)
   }
 
-  #flush(blob: number, pieces: readonly number[]): void {
-    if (this.#untold.get(blob) !== pieces) return
+  /** Tells what has gathered, unless that has been done. */
+  flush(untold: Untold): void {
+    const { blob, pieces } = untold
+    if (this.#untold.get(blob) !== untold) return
     this.#untold.delete(blob)
-    for (const to of this.links) {
-      this.#world.toLeecher(this, to, { type: 'sourceHas', source: this.id, blob, pieces, queue: this.queueLength })
-    }
+    const event = { type: 'sourceHas', source: this.id, blob, pieces, queue: this.queueLength } as const
+    for (const to of this.told.get(blob)!) this.#world.toLeecher(this, to, event)
   }
 
   #runLeecher(effect: LeecherEffect): void {
     const { id: peer } = this
-    this.audit.effect(effect)
+    this.audit?.effect(effect)
     switch (effect.type) {
       case 'request':
+        this.#asked.add(effect.id)
         return this.#world.toSeeder(this, effect.source, { ...effect, type: 'request', peer })
       case 'want':
+        this.#asked.add(effect.id)
+        this.counts.wants++
         return this.#world.toSeeder(this, effect.source, { ...effect, type: 'want', peer })
       case 'cancel':
+        this.#asked.delete(effect.id)
         return this.#world.toSeeder(this, effect.source, { type: 'cancel', peer, id: effect.id })
       case 'fetch':
         return this.#world.fetch(this, effect)
@@ -215,7 +272,6 @@ export class VirtualHost {
 
   #runSeeder(effect: SeederEffect): void {
     if (effect.type === 'send') {
-      this.counts.sent++
       this.#world.sendPiece(this, effect)
       return
     }
@@ -223,4 +279,8 @@ export class VirtualHost {
     const { id, queue } = effect
     this.#world.toLeecher(this, effect.peer, { type: 'failed', id, reason: 'busy', queue })
   }
+}
+
+const flush = (untold: Untold): void => {
+  if (untold.host.life === untold.life) untold.host.flush(untold)
 }

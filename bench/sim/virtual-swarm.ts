@@ -1,0 +1,430 @@
+import type { Rng } from '../../src/base/rng.ts'
+import { seededRng } from '../../src/base/rng.ts'
+import type { ReadonlyBitfield } from '../../src/piece/bitfield.ts'
+import type { LeecherEffect, LeecherEvent, SeederEffect, SeederEvent } from '../../src/scheduler/index.ts'
+import { rankHomes } from '../../src/scheduler/index.ts'
+import type { Faults, SwarmOptions } from './swarm-options.ts'
+import { NO_FAULTS } from './swarm-options.ts'
+import type { SwarmReport } from './swarm-report.ts'
+import { fleetBoundMs, reportOf } from './swarm-report.ts'
+import { TraceHash } from './trace-hash.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import { runsOf, VirtualDesk } from './virtual-desk.ts'
+import type { HostSpec, Surroundings, VirtualBlob } from './virtual-host.ts'
+import { VirtualHost } from './virtual-host.ts'
+import type { Send, SendEvents } from './virtual-network.ts'
+import { BLOCKS, VirtualNetwork } from './virtual-network.ts'
+import { VirtualOrigin } from './virtual-origin.ts'
+
+/** As the daemon's neighbourhood has them. */
+const MAX_NEIGHBOURS = 16
+const OTHER_ZONE_DISTANCE = 3
+const HASH_MS = 20
+const HASH_MOST = 32
+/** A new connection takes this many trips: TCP, noise, the muxer, the streams. */
+const DIAL_TRIPS = 6
+const ORIGIN_LANES = 8
+const SLOW_UPLINK = 0.1
+
+interface Message<T> {
+  readonly from: VirtualHost
+  readonly to: VirtualHost
+  readonly fromLife: number
+  readonly toLife: number
+  readonly content: T
+  readonly hear: (message: Message<T>) => void
+}
+
+interface Introduction {
+  readonly blob: number
+  readonly bits: ReadonlyBitfield
+  readonly queue: number
+}
+
+/**
+ * Caches and leechers driven by the real state machines over virtual links in virtual time: who says what to whom is
+ * what the daemon's transfer room does. Everything random comes from the seed: a run can be repeated.
+ */
+export class VirtualSwarm implements Surroundings, SendEvents {
+  readonly hosts: VirtualHost[] = []
+  readonly leechers: VirtualHost[] = []
+  readonly #options: SwarmOptions
+  readonly #clock = new VirtualClock()
+  readonly #rng: Rng
+  readonly #network: VirtualNetwork
+  readonly #origin: VirtualOrigin
+  readonly #trace = new TraceHash()
+  readonly #blobs = new Map<number, VirtualBlob>()
+  /** Home of each blob, by region. */
+  readonly #homes: Map<number, VirtualHost>[] = []
+  readonly #desks = new Map<VirtualHost, Map<number, VirtualDesk>>()
+  readonly #rates: number[] = []
+  #peerPieces = 0
+  #crossZonePieces = 0
+  /** Whether somebody may just have become the last to end. */
+  #changed = true
+
+  constructor(options: SwarmOptions) {
+    this.#options = options
+    this.#rng = seededRng(options.seed)
+    this.#network = new VirtualNetwork(this.#clock, options, this.#rng, this)
+    for (const blob of options.blobs) this.#blobs.set(blob.blob, blob)
+    this.#addCaches()
+    for (let n = 0; n < options.hosts; n++) this.leechers.push(this.#addLeecher(n))
+    const origin = this.hosts.length
+    this.#network.addHost(origin, { up: options.originRate ?? 1, down: 1 })
+    this.#origin = new VirtualOrigin(origin, this.#network, ({ to, lane, ok }) =>
+      this.hosts[to]!.toLeecher({ type: 'fetchEnded', lane, ok }),
+    )
+  }
+
+  /** Runs until every leecher has every piece, or until `limitMs`. */
+  run(limitMs: number): SwarmReport {
+    this.#openCaches()
+    for (const host of this.leechers)
+      this.#clock.after(this.#rng.next() * this.#options.joinWithinMs, () => this.#enter(host))
+    this.#scheduleLeaving()
+    return this.resume(limitMs)
+  }
+
+  /** Goes on after something was changed from outside. */
+  resume(limitMs: number): SwarmReport {
+    this.#changed = true
+    const finished = this.#clock.run(() => this.#finished(), limitMs)
+    const { messages } = this.#network
+    const counts = { peerPieces: this.#peerPieces, crossZonePieces: this.#crossZonePieces, messages }
+    const world = { finished, ...counts, events: this.#clock.events, originBytes: this.#origin.bytes }
+    return reportOf(this.#options, this.hosts, this.boundMs, { ...world, traceHash: this.#trace.value })
+  }
+
+  get boundMs(): number {
+    return fleetBoundMs(this.#options, this.leechers, (id) => this.#rates[id]!)
+  }
+
+  /** Lets what is under way come to its end. */
+  settle(ms: number): void {
+    this.#clock.run(() => false, this.now() + ms)
+  }
+
+  now(): number {
+    return this.#clock.now()
+  }
+
+  call<T>(ms: number, handler: (subject: T) => void, subject: T): void {
+    this.#clock.call(ms, handler, subject)
+  }
+
+  toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void {
+    this.#message(from, to, event, this.#hearLeecher)
+  }
+
+  toSeeder(from: VirtualHost, to: number, event: SeederEvent): void {
+    this.#message(from, to, event, this.#hearSeeder)
+  }
+
+  /** The sender's link and the receiver's, with the faults that befall them. */
+  sendPiece(from: VirtualHost, { peer, id, blob, piece }: Extract<SeederEffect, { type: 'send' }>): void {
+    const to = this.hosts[peer]!
+    const faults = this.#faultsNow()
+    const luck = faults === NO_FAULTS ? 1 : this.#rng.next()
+    const corrupt = luck < faults.corrupt
+    const silent = !corrupt && luck < faults.corrupt + faults.silent
+    const aborted = !corrupt && !silent && luck < faults.corrupt + faults.silent + faults.aborted
+    const stops = silent || aborted ? this.#rng.below(3) : Number.POSITIVE_INFINITY
+    const { pieceBytes } = this.#blobs.get(blob)!
+    from.counts.sentBytes += pieceBytes
+    if (from.spec.role === 'agent') {
+      this.#peerPieces++
+      if (from.spec.zone !== to.spec.zone) this.#crossZonePieces++
+    }
+    const what = { from: from.id, to: peer, id, blob, piece, blockBytes: pieceBytes / BLOCKS, corrupt }
+    const silentAfter = from.spec.dead ? 0 : stops
+    const send = this.#network.send({ ...what, silentAfter, fromLife: from.life, toLife: to.life })
+    from.sends.set(sendKey(peer, id), send)
+    if (aborted) this.#clock.after((5 * pieceBytes) / this.#options.hostRate, () => this.abortSend(from, peer, id))
+  }
+
+  abortSend(from: VirtualHost, peer: number, id: number): void {
+    const send = from.sends.get(sendKey(peer, id))
+    if (send === undefined || !this.#network.abort(send)) return
+    from.sends.delete(sendKey(peer, id))
+    // the sending itself notices a moment later, as an awaited write does
+    const { life } = from
+    this.#clock.after(0, () => {
+      if (!from.up || from.life !== life) return
+      this.toLeecher(from, peer, { type: 'failed', id, reason: 'busy', queue: from.queueLength })
+      from.toSeeder({ type: 'sent', peer, id, ok: false })
+    })
+  }
+
+  began(send: Send): void {
+    const to = this.#receiver(send)
+    if (to?.expects(send.id)) to.toLeecher({ type: 'began', id: send.id, piece: send.piece })
+  }
+
+  progress(send: Send): void {
+    const to = this.#receiver(send)
+    if (to?.expects(send.id)) to.toLeecher({ type: 'progress', id: send.id })
+  }
+
+  done(send: Send): void {
+    const { id, blob, piece } = send
+    if (send.from === this.hosts.length) return this.#originDone(send)
+    const to = this.#receiver(send)
+    if (to === undefined) return
+    if (!to.expects(id)) to.counts.duplicates++
+    else if (send.corrupt) to.toLeecher({ type: 'failed', id, reason: 'corrupt', queue: 0 })
+    else to.arrived(blob, piece, id)
+  }
+
+  sent({ from: fromId, to, id, fromLife }: Send): void {
+    const from = this.hosts[fromId]
+    if (from === undefined || !from.up || from.life !== fromLife) return
+    from.sends.delete(sendKey(to, id))
+    from.toSeeder({ type: 'sent', peer: to, id, ok: true })
+  }
+
+  fetch(host: VirtualHost, effect: Extract<LeecherEffect, { type: 'fetch' }>): void {
+    const { blob, lane, first } = effect
+    const ok = this.#rng.next() >= this.#faultsNow().originFails
+    const count = ok ? effect.count : this.#rng.below(effect.count)
+    const { pieceBytes } = this.#blobs.get(blob)!
+    const read = { to: host.id, life: host.life, lane, blob, first, count, pieceBytes, ok }
+    this.#clock.after(this.#options.originLatencyMs, () => this.#origin.read(read))
+  }
+
+  cancelFetch(host: VirtualHost, lane: number): void {
+    this.#origin.cancel(host.id, lane)
+  }
+
+  /** Asks the home again: another draw of neighbours each time. */
+  findPeers(host: VirtualHost, blob: number): void {
+    this.#message(host, this.#homeOf(host, blob).id, blob, this.#joinDesk)
+  }
+
+  stored(host: VirtualHost, blob: number, piece: number): void {
+    this.#trace.add(this.now(), blob * 65_536 + piece, host.id)
+    this.#changed ||= host.complete
+    const desk = this.#desks.get(host)?.get(blob)
+    if (desk === undefined) return
+    desk.untold.push(piece)
+    if (desk.untold.length >= HASH_MOST) this.#tellHashes(host, blob, desk)
+    else if (desk.untold.length === 1) this.#clock.after(HASH_MS, () => this.#tellHashes(host, blob, desk))
+  }
+
+  #tellHashes(home: VirtualHost, blob: number, desk: VirtualDesk): void {
+    const pieces = desk.untold
+    desk.untold = []
+    for (const { first, count } of runsOf(pieces)) {
+      const event = { type: 'hashesKnown', blob, first, count } as const
+      for (const member of desk.audience) this.toLeecher(home, member, event)
+    }
+  }
+
+  #finished(): boolean {
+    if (!this.#changed) return false
+    this.#changed = false
+    return this.hosts.every((host) => host.spec.dead || (host.up && host.complete))
+  }
+
+  #addCaches(): void {
+    const { regions, caches, cacheRatio, blobs } = this.#options
+    const all = regions > 1 ? regions + 1 : 1
+    for (let region = 0; region < all; region++) {
+      const ids = Array.from({ length: caches }, (_, n) => `cache-${region * caches + n}`)
+      const homes = new Map<number, number>()
+      for (const { blob } of blobs) homes.set(blob, Number(rankHomes(`blob-${blob}`, ids)[0]!.slice('cache-'.length)))
+      for (let n = 0; n < caches; n++) {
+        const id = this.hosts.length
+        const own = blobs.filter(({ blob }) => homes.get(blob) === id)
+        this.#rates[id] = cacheRatio * this.#options.hostRate
+        const spec = { id, blobs: own, role: 'cache', region, zone: n, dead: false } as const
+        const host = this.#addHost({ ...spec, seeder: this.#options.homeSeeder })
+        this.#desks.set(host, new Map(own.map(({ blob }) => [blob, new VirtualDesk()])))
+      }
+      this.#homes.push(new Map([...homes].map(([blob, id]) => [blob, this.hosts[id]!])))
+    }
+  }
+
+  #addLeecher(n: number): VirtualHost {
+    const { slow, dead, hostRate, regions, zones, blobs, seeder } = this.#options
+    const luck = this.#rng.next()
+    const id = this.hosts.length
+    const isDead = luck < dead
+    this.#rates[id] = !isDead && luck < dead + slow ? SLOW_UPLINK * hostRate : hostRate
+    const zone = Math.floor(n / regions) % zones
+    return this.#addHost({ id, blobs, role: 'agent', region: n % regions, zone, dead: isDead, seeder })
+  }
+
+  #addHost(fields: Omit<HostSpec, 'leecher' | 'audited'>): VirtualHost {
+    const { leecher, audited, hostRate, cacheRatio } = this.#options
+    const host = new VirtualHost({ ...fields, leecher, audited }, this)
+    const down = fields.role === 'cache' ? cacheRatio * hostRate : hostRate
+    this.#network.addHost(fields.id, { up: this.#rates[fields.id]!, down })
+    this.hosts.push(host)
+    return host
+  }
+
+  #homeOf(host: VirtualHost, blob: number): VirtualHost {
+    return this.#homes[host.spec.region]!.get(blob)!
+  }
+
+  #openCaches(): void {
+    const core = this.#options.regions > 1 ? this.#options.regions : 0
+    const caches = this.hosts.filter(({ spec }) => spec.role === 'cache')
+    const full = this.#options.originRate === undefined
+    for (const cache of caches) {
+      if (full) cache.fillDisk()
+      cache.start()
+    }
+    if (full) return
+    for (const cache of caches) {
+      for (const { blob } of cache.spec.blobs) {
+        if (cache.spec.region === core) cache.toLeecher({ type: 'originOpen', blob, lanes: ORIGIN_LANES })
+        else this.#message(cache, this.#homes[core]!.get(blob)!.id, blob, this.#joinParent)
+      }
+    }
+  }
+
+  #enter(host: VirtualHost): void {
+    host.start()
+    for (const { blob } of this.#options.blobs) this.#message(host, this.#homeOf(host, blob).id, blob, this.#joinDesk)
+  }
+
+  /** A region's home enlists with the home above it. */
+  readonly #joinParent = ({ from: child, to: parent, content: blob }: Message<number>): void => {
+    child.links.add(parent.id)
+    parent.links.add(child.id)
+    this.#desks.get(parent)!.get(blob)!.audience.add(child.id)
+    this.toLeecher(parent, child.id, { type: 'sourceJoined', source: parent.id, blob, kind: 'parent', distance: 0 })
+    this.#welcome(parent, child, blob)
+  }
+
+  readonly #joinDesk = ({ from: host, to: home, content: blob }: Message<number>): void => {
+    host.links.add(home.id)
+    home.links.add(host.id)
+    const zone = this.#options.zones > 1 ? `zone-${host.spec.zone}` : null
+    const peers = this.#desks.get(home)!.get(blob)!.join(host.id, zone)
+    this.toLeecher(home, host.id, { type: 'sourceJoined', source: home.id, blob, kind: 'home', distance: 0 })
+    this.#welcome(home, host, blob)
+    this.#message(home, host.id, { blob, peers }, this.#meet)
+  }
+
+  /** All the hashes there are. */
+  #welcome(home: VirtualHost, host: VirtualHost, blob: number): void {
+    const have = home.have.get(blob)!
+    const pieces: number[] = []
+    for (let piece = 0; piece < have.length; piece++) if (have.has(piece)) pieces.push(piece)
+    for (const { first, count } of runsOf(pieces))
+      this.toLeecher(home, host.id, { type: 'hashesKnown', blob, first, count })
+  }
+
+  /** Dials the peers a home introduced and tells them what this host has. */
+  readonly #meet = ({ to: host, content }: Message<{ blob: number; peers: number[] }>): void => {
+    const { blob, peers } = content
+    const { life } = host
+    for (const peer of peers) {
+      if (host.told.get(blob)!.size >= MAX_NEIGHBOURS) return
+      const other = this.hosts[peer]!
+      const trips = host.links.has(peer) ? 0 : DIAL_TRIPS
+      this.#clock.after(trips * this.#options.latencyMs, () => {
+        if (host.up && host.life === life && other.up) this.#introduce(host, other, blob)
+      })
+    }
+  }
+
+  #introduce(host: VirtualHost, other: VirtualHost, blob: number): void {
+    if (host.told.get(blob)!.has(other.id)) return
+    host.told.get(blob)!.add(other.id)
+    host.links.add(other.id)
+    other.links.add(host.id)
+    host.join(other.id, blob, 'peer', this.#distance(host, other))
+    const content: Introduction = { blob, bits: host.have.get(blob)!.copy(), queue: host.queueLength }
+    this.#message(host, other.id, content, this.#hearBits)
+  }
+
+  #distance(host: VirtualHost, other: VirtualHost): number {
+    return host.spec.zone === other.spec.zone ? 0 : OTHER_ZONE_DISTANCE
+  }
+
+  /** A peer says what it has: answered in kind, unless this host has enough neighbours. */
+  readonly #hearBits = ({ from, to: host, content }: Message<Introduction>): void => {
+    const { blob, bits, queue } = content
+    const told = host.told.get(blob)!
+    if (told.size >= MAX_NEIGHBOURS && !told.has(from.id)) return
+    this.#introduce(host, from, blob)
+    host.toLeecher({ type: 'sourceBits', source: from.id, blob, bits, queue })
+  }
+
+  #originDone(send: Send): void {
+    const host = this.#receiver(send)
+    const wanted = this.#origin.came(send)
+    if (host === undefined || !wanted) return
+    if (!host.have.get(send.blob)!.has(send.piece)) host.arrived(send.blob, send.piece, undefined)
+    this.#origin.next(send)
+  }
+
+  /** The host a send is for, if both ends still live the lives they had. */
+  #receiver({ from: fromId, to: toId, fromLife, toLife }: Send): VirtualHost | undefined {
+    const from = this.hosts[fromId]
+    const to = this.hosts[toId]!
+    const gone = from !== undefined && (!from.up || from.life !== fromLife)
+    return gone || !to.up || to.life !== toLife ? undefined : to
+  }
+
+  #scheduleLeaving(): void {
+    const { leaveEveryMs, untilMs, awayMs } = this.#options.faults
+    if (leaveEveryMs === 0 || this.now() > untilMs) return
+    this.#clock.after(2 * this.#rng.next() * leaveEveryMs, () => {
+      const host = this.leechers[this.#rng.below(this.leechers.length)]!
+      if (host.up) {
+        this.#leave(host)
+        this.#clock.after(this.#rng.next() * awayMs, () => this.#enter(host))
+      }
+      this.#scheduleLeaving()
+    })
+  }
+
+  /** A host vanishes: everybody it had to do with notices the broken link. */
+  #leave(host: VirtualHost): void {
+    const met = [...host.links].map((id) => this.hosts[id]!)
+    host.stop()
+    this.#network.cut(
+      host.id,
+      met.map(({ id }) => id),
+    )
+    for (const { blob } of this.#options.blobs) this.#desks.get(this.#homeOf(host, blob))!.get(blob)!.leave(host.id)
+    for (const other of met) {
+      other.links.delete(host.id)
+      for (const told of other.told.values()) told.delete(host.id)
+      if (!other.up) continue
+      other.toSeeder({ type: 'peerGone', peer: host.id })
+      other.toLeecher({ type: 'sourceLeft', source: host.id, blob: undefined })
+    }
+  }
+
+  #message<T>(from: VirtualHost, toId: number, content: T, hear: (message: Message<T>) => void): void {
+    const to = this.hosts[toId]!
+    const message: Message<T> = { from, to, fromLife: from.life, toLife: to.life, content, hear }
+    this.#network.message(from.id, toId, deliver, message)
+  }
+
+  readonly #hearLeecher = ({ to, content }: Message<LeecherEvent>): void => to.toLeecher(content)
+
+  readonly #hearSeeder = ({ to, content }: Message<SeederEvent>): void => to.toSeeder(content)
+
+  #faultsNow(): Faults {
+    return this.now() > this.#options.faults.untilMs ? NO_FAULTS : this.#options.faults
+  }
+}
+
+/** A message from or to a life that has ended is lost. */
+function deliver<T>(message: Message<T>): void {
+  const { from, to, fromLife, toLife } = message
+  if (from.up && to.up && from.life === fromLife && to.life === toLife) message.hear(message)
+}
+
+/** Request ids are 32 bits wide. */
+function sendKey(peer: number, id: number): number {
+  return peer * 2 ** 32 + id
+}
