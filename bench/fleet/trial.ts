@@ -82,6 +82,7 @@ export class Trial implements AsyncDisposable {
 
   /** All of `nodes` pull the image at this moment. Throws when one fails or gets other content than was pushed. */
   async pull(nodes: readonly TrialNode[]): Promise<PullTime[]> {
+    const deadline = AbortSignal.timeout(this.#pullTimeoutMs())
     const startedAtMs = sharedNowMs()
     this.#startedAtMs ??= startedAtMs
     const first = this.#startedAtMs
@@ -95,7 +96,6 @@ export class Trial implements AsyncDisposable {
       }
       return { name, seconds: (endedAtMs - startedAtMs) / 1000, at: (endedAtMs - first) / 1000 }
     })
-    const deadline = AbortSignal.timeout(this.#pullTimeoutMs())
     return raceAbort(Promise.all(pulls), AbortSignal.any([this.signal, deadline]))
   }
 
@@ -118,7 +118,7 @@ export class Trial implements AsyncDisposable {
   #pullTimeoutMs(): number {
     const { rates, image, plan } = this.stage
     const fastest = Math.max(...plan.hosts.map(({ mbps }) => mbps))
-    return LEAST_PULL_TIMEOUT_MS + (PULL_TIMEOUT_TIMES * image.sizeBytes * 1000) / rates.link(fastest)
+    return Math.ceil(LEAST_PULL_TIMEOUT_MS + (PULL_TIMEOUT_TIMES * image.sizeBytes * 1000) / rates.link(fastest))
   }
 
   async #start(): Promise<void> {

@@ -6,23 +6,19 @@ export class VirtualDesk {
   /** Who hears of new hashes. */
   readonly audience = new Set<number>()
   readonly #members = new SwarmMembers()
-  readonly #joins = new Map<number, number>()
   /** Pieces whose hashes are yet to be told. */
   untold: number[] = []
 
   /** Lists a member and answers whom it should meet; another draw each time it asks. */
   join(host: number, zone: Member['zone']): number[] {
-    const draw = this.#joins.get(host) ?? 0
-    this.#joins.set(host, draw + 1)
     this.audience.add(host)
     this.#members.add({ id: `host-${host}`, zone })
-    return this.#members.neighboursOf(`host-${host}`, undefined, draw).map((id) => Number(id.slice('host-'.length)))
+    return this.#members.introduce(`host-${host}`).map((id) => Number(id.slice('host-'.length)))
   }
 
   leave(host: number): void {
     this.audience.delete(host)
     this.#members.remove(`host-${host}`)
-    this.#joins.delete(host)
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OriginChain } from '../origin/index.ts'
 import type { Tier } from '../tier/index.ts'
@@ -27,10 +28,11 @@ export interface BlobRef {
 /** Whether a repository may read a blob, and how large it is: by an earlier grant, the home, or the origin itself. */
 export class BlobAccess {
   readonly #deps: BlobAccessDeps
-  readonly #proofs = new Map<string, number>()
+  readonly #proofs: ExpiringMap<true>
 
   constructor(deps: BlobAccessDeps) {
     this.#deps = deps
+    this.#proofs = new ExpiringMap(deps.clock, MAX_PROOFS)
   }
 
   /** For this host's own door: asks the home when there is no grant. */
@@ -74,15 +76,11 @@ export class BlobAccess {
 
   /** Notes that the origin has just let this client read the repository. */
   prove(ref: { readonly upstream: string; readonly repository: string }, authorization: string): void {
-    const key = proofKey(ref, authorization)
-    this.#proofs.delete(key)
-    this.#proofs.set(key, this.#deps.clock.now() + PROOF_MS)
-    const oldest = this.#proofs.keys().next().value
-    if (this.#proofs.size > MAX_PROOFS && oldest !== undefined) this.#proofs.delete(oldest)
+    this.#proofs.set(proofKey(ref, authorization), true, PROOF_MS)
   }
 
   #proven(ref: BlobRef, authorization: string): boolean {
-    return (this.#proofs.get(proofKey(ref, authorization)) ?? 0) > this.#deps.clock.now()
+    return this.#proofs.get(proofKey(ref, authorization)) === true
   }
 
   async #atOrigin(

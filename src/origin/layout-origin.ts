@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { isTag } from '../oci/reference.ts'
@@ -15,7 +16,6 @@ import {
   tagLinkPath,
   tagsPath,
 } from './distribution-layout.ts'
-import { ExpiringMap } from './expiring-map.ts'
 import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
 import type { ObjectReader } from './object-reader.ts'
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
-import { ExpiringMap } from './expiring-map.ts'
 import type { Origin } from './interface.ts'
 
 const FIRST_REST_MS = 2_000

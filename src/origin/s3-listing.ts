@@ -2,7 +2,7 @@ import type { ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3'
 import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import type { Clock } from '../base/clock.ts'
 import { isShoalError, ShoalError } from '../base/errors.ts'
-import { ExpiringMap } from './expiring-map.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { FolderPage, FolderQuery } from './object-reader.ts'
 import { sortS3Error } from './s3-errors.ts'
 

@@ -9,8 +9,17 @@ export interface Member {
   readonly zone: string | null
 }
 
-interface Listed extends Member {
+/** How many a member meets when it joins: those that join later are sent to it, too, which doubles that. */
+const NEIGHBOURS_AT_FIRST = 7
+/** A member that has met so many is not handed out any more: it would refuse, and the one who asks would lack it. */
+const MET_MOST = 16
+
+interface Listed {
+  readonly id: string
+  zone: string | null
   readonly hash: number
+  /** Whom it was introduced to, or they to it. */
+  readonly met: Set<Listed>
 }
 
 /**
@@ -33,12 +42,36 @@ export class SwarmMembers {
     return this.#members.has(id)
   }
 
+  /** Lists a member, or notes its new zone. */
   add(member: Member): void {
-    this.#members.set(member.id, { id: member.id, zone: member.zone, hash: hash53(member.id) >>> 0 })
+    const { id, zone } = member
+    const known = this.#members.get(id)
+    if (known !== undefined) known.zone = zone
+    else this.#members.set(id, { id, zone, hash: hash53(id) >>> 0, met: new Set() })
   }
 
   remove(id: string): boolean {
+    const gone = this.#members.get(id)
+    for (const other of gone?.met ?? []) other.met.delete(gone!)
     return this.#members.delete(id)
+  }
+
+  /**
+   * Whom a member should meet now, others each time it asks. Nobody is handed out more often than it will accept: the
+   * first to join would else be everybody's neighbours, and the last have none that listens.
+   */
+  introduce(id: string): string[] {
+    const self = this.#members.get(id)
+    if (self === undefined) return []
+    let chosen = this.#nearest(self, NEIGHBOURS_AT_FIRST, 0, (other) => other.met.size < MET_MOST && !self.met.has(other))
+    // in a small swarm everybody has met: what did not work out may do so now
+    if (chosen.length === 0) chosen = this.#nearest(self, NEIGHBOURS_AT_FIRST, self.met.size, () => true)
+    for (const other of chosen) {
+      const listed = this.#members.get(other)!
+      self.met.add(listed)
+      listed.met.add(self)
+    }
+    return chosen
   }
 
   /**
@@ -47,11 +80,14 @@ export class SwarmMembers {
    */
   neighboursOf(id: string, wanted: number = NEIGHBOURS_WANTED, salt: number = 0): string[] {
     const self = this.#members.get(id)
-    if (self === undefined) return []
+    return self === undefined ? [] : this.#nearest(self, wanted, salt, () => true)
+  }
+
+  #nearest(self: Listed, wanted: number, salt: number, admits: (other: Listed) => boolean): string[] {
     const near = new Nearest(wanted)
     const far = new Nearest(wanted)
     for (const other of this.#members.values()) {
-      if (other === self) continue
+      if (other === self || !admits(other)) continue
       const rank = pairHash(self.hash ^ salt, other.hash ^ salt)
       if (self.zone === null || other.zone === self.zone) near.add(other.id, rank)
       else far.add(other.id, rank)

@@ -1,5 +1,6 @@
 import { raceAbort, sleep } from '../base/abort.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import { rankHomes } from '../scheduler/index.ts'
 import type { CallArguments, CallName, CallRefusal, CallResults, PeerLink, Swarm } from '../swarm/index.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
@@ -37,6 +38,7 @@ export interface Asked<N extends CallName> {
 const ASK_TIMEOUT_MS = 5_000
 /** How long a cache that stalled or misbehaved is not ranked. */
 const SUSPECT_MS = 30_000
+const MAX_SUSPECTS = 1_024
 
 /**
  * Who is home for a key, in this region and in those above. Homes are found by rendezvous hashing over the caches that
@@ -51,7 +53,7 @@ export class Tier {
   readonly #deps: TierDeps
   readonly #dialer: CacheDialer
   readonly #parentDialers: readonly { readonly region: string; readonly dialer: CacheDialer }[]
-  readonly #suspects = new Map<string, number>()
+  readonly #suspects: ExpiringMap<true>
   readonly #stop = new AbortController()
   #lastCacheAt: number
   #closed: Promise<void> | undefined
@@ -62,6 +64,7 @@ export class Tier {
     this.#dialer = new CacheDialer(deps)
     this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
     this.#lastCacheAt = deps.clock.now()
+    this.#suspects = new ExpiringMap(deps.clock, MAX_SUSPECTS)
   }
 
   static start(options: TierOptions, deps: TierDeps): Tier {
@@ -95,8 +98,7 @@ export class Tier {
   }
 
   #trusted(keys: string[]): string[] {
-    const now = this.#deps.clock.now()
-    const trusted = keys.filter((key) => (this.#suspects.get(key) ?? 0) <= now)
+    const trusted = keys.filter((key) => this.#suspects.get(key) === undefined)
     return trusted.length > 0 ? trusted : keys
   }
 
@@ -201,9 +203,7 @@ export class Tier {
 
   /** Leaves a cache out of the ranking for a while: it accepts and does not deliver. */
   suspect(key: string): void {
-    const now = this.#deps.clock.now()
-    for (const [peer, until] of this.#suspects) if (until <= now) this.#suspects.delete(peer)
-    this.#suspects.set(key, now + SUSPECT_MS)
+    this.#suspects.set(key, true, SUSPECT_MS)
   }
 
   status(): {

@@ -1,4 +1,5 @@
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { LeecherEffect } from '../scheduler/index.ts'
 import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../scheduler/index.ts'
@@ -15,7 +16,6 @@ import { Neighbourhood } from './neighbourhood.ts'
 import { Numbering } from './numbering.ts'
 import { OriginPort } from './origin-port.ts'
 import { PieceBuffers } from './piece-buffers.ts'
-import { RecentFailures } from './recent-failures.ts'
 import { Router } from './router.ts'
 import { SeederPort } from './seeder-port.ts'
 import type { TransferRef } from './transfer.ts'
@@ -29,13 +29,13 @@ const LINGER_MS = 30_000
 const LINGER_UNREAD_MS = 5 * 60_000
 /** How long no client may resume a blob of which a wrong prefix was handed out. */
 const TAINTED_MS = 10 * 60_000
+const FAILED_MS = 3_000
+const MAX_REMEMBERED = 1_024
 /** Whole contents that failed their digest before the blob is given up. */
 const MAX_FAILED_PROOFS = 3
 /** From this failed proof on, the blob is read from the origin itself, whatever the homes say. */
 const DISTRUST_HOMES_AFTER = 2
 const IDLE_BUFFER_BYTES = 32 * 1024 * 1024
-/** How long a peer that sent wrong bytes is kept out. */
-const BAN_MS = 10 * 60_000
 
 /**
  * Runs this host's transfers: carries out what the schedulers decide, proves what arrives, finds another way when one
@@ -50,7 +50,8 @@ export class Engine {
   readonly archive: HashArchive
   readonly router: Router
   readonly ways: WayFinder
-  readonly failures: RecentFailures
+  /** Blobs that have just failed here: whoever asks is told at once, instead of starting the same again. */
+  readonly failures: ExpiringMap<ShoalError>
   readonly buffers = new PieceBuffers(IDLE_BUFFER_BYTES)
   readonly #deps: TransferDeps
   readonly #origin: OriginPort
@@ -58,7 +59,7 @@ export class Engine {
   readonly #links = new Numbering<PeerLink>()
   readonly #byBlob = new Map<number, Active>()
   readonly #byDigest = new Map<Digest, Active>()
-  readonly #tainted = new Map<Digest, number>()
+  readonly #tainted: ExpiringMap<true>
   readonly #closing = new Map<Digest, Promise<void>>()
   readonly #tasks = new Set<Promise<void>>()
   readonly #stop = new AbortController()
@@ -71,7 +72,8 @@ export class Engine {
     this.metrics = new TransferMetrics(deps.registry, swarm.self.region, () => this.#byBlob.size)
     const { metrics } = this
     this.desk = new HomeDesk(clock)
-    this.failures = new RecentFailures(clock)
+    this.failures = new ExpiringMap(clock, MAX_REMEMBERED)
+    this.#tainted = new ExpiringMap(clock, MAX_REMEMBERED)
     this.archive = new HashArchive(store, buffers)
     this.router = new Router({ tier: deps.tier, origins: deps.origins })
     const stored = (transfer: Transfer, piece: number): void => this.#stored(transfer, piece)
@@ -87,7 +89,7 @@ export class Engine {
       elsewhere: (effect) => this.#run(effect),
       stored,
       broken,
-      caught: (transfer, piece, link) => this.#caught(transfer, piece, link),
+      caught: (transfer, piece, link) => this.neighbours.caught(this.#byBlob.get(transfer.blob), piece, link),
     })
     const drive = this.leecher.drive.bind(this.leecher)
     this.#origin = new OriginPort({ logger, metrics, buffers, limit: limits.origin, drive, stored, broken })
@@ -121,7 +123,7 @@ export class Engine {
   }
 
   tainted(digest: Digest): boolean {
-    return this.#tainted.has(digest) || this.of(digest).some(({ transfer }) => transfer.tainted)
+    return this.#tainted.get(digest) === true || this.of(digest).some(({ transfer }) => transfer.tainted)
   }
 
   /** Vouches for piece hashes, if this host is a cache that may. */
@@ -200,7 +202,7 @@ export class Engine {
     active.transfer.fail(error)
     const { digest } = active.transfer
     // no room is not a failure of the sources: the next reader passes the blob through memory
-    if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) this.failures.note(digest, error)
+    if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) this.failures.set(digest, error, FAILED_MS)
     // who waits at this home would wait in vain
     if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(digest)
     else this.desk.giveUp(digest)
@@ -262,16 +264,6 @@ export class Engine {
     const active = this.#byBlob.get(transfer.blob)
     if (active?.transfer !== transfer) return
     this.fail(active, isShoalError(error) ? error : new ShoalError('STORE_FAILED', errorText(error), { cause: error }))
-  }
-
-  #caught(transfer: Transfer, piece: number, link: PeerLink): void {
-    this.#deps.logger.warn(
-      { peer: link.peer.key, digest: transfer.digest, piece },
-      'a peer sent wrong bytes and is dropped',
-    )
-    const home = this.#byBlob.get(transfer.blob)?.home
-    if (home !== link) home?.send({ type: 'accuse', blob: transfer.digest, piece, peer: link.peer.key })
-    this.#deps.swarm.ban(link.peer.key, BAN_MS, 'sent wrong bytes')
   }
 
   /** Carries the proof on; when the whole is proven or wrong, acts on it. */
@@ -350,7 +342,6 @@ export class Engine {
     if (this.#byBlob.size > 0) this.leecher.drive({ type: 'tick' })
     this.seeder.tick()
     this.desk.tick()
-    for (const [digest, until] of this.#tainted) if (until < now) this.#tainted.delete(digest)
     for (const active of [...this.#byBlob.values()]) {
       if (active.transfer.held || now - active.idleSince < active.lingerMs) continue
       this.#deps.logger.info({ digest: active.transfer.digest }, 'nobody waits for this blob: paused')
@@ -383,7 +374,7 @@ export class Engine {
 
   #forget(active: Active): void {
     const { transfer } = active
-    if (transfer.tainted) this.#tainted.set(transfer.digest, this.#deps.clock.now() + TAINTED_MS)
+    if (transfer.tainted) this.#tainted.set(transfer.digest, true, TAINTED_MS)
     this.leecher.removeBlob(transfer)
     this.neighbours.forget(active)
     this.#byBlob.delete(transfer.blob)

@@ -18,6 +18,8 @@ const HASH_BATCH_MS = 20
 const HASH_BATCH_PIECES = 32
 /** Neighbours of one blob that are accepted in all; more than 16 slow a swarm down. */
 const MAX_NEIGHBOURS = 16
+/** How long a peer that sent wrong bytes is kept out. */
+export const LIAR_BAN_MS = 10 * 60_000
 const MEET_TIMEOUT_MS = 4_000
 /** How much farther a host in another zone is, in pieces waiting in its queue. */
 const OTHER_ZONE_DISTANCE = 3
@@ -137,6 +139,17 @@ export class Neighbourhood {
       this.#deps.leecher.drive({ type: 'hashesKnown', blob: transfer.blob, first, count })
     }
     transfer.changed()
+  }
+
+  /** A peer sent bytes that do not match a vouched hash: it is dropped, and the home is told. */
+  caught(active: Active | undefined, piece: number, link: PeerLink): void {
+    const { logger, swarm } = this.#deps
+    const { key } = link.peer
+    logger.warn({ peer: key, digest: active?.transfer.digest, piece }, 'a peer sent wrong bytes and is dropped')
+    if (active !== undefined && active.home !== link) {
+      active.home?.send({ type: 'accuse', blob: active.transfer.digest, piece, peer: key })
+    }
+    swarm.ban(key, LIAR_BAN_MS, 'sent wrong bytes')
   }
 
   #introduce(active: Active, link: PeerLink): void {

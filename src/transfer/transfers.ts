@@ -9,6 +9,7 @@ import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import { MemoryPartial } from './memory-partial.ts'
+import { LIAR_BAN_MS } from './neighbourhood.ts'
 import type { Route } from './router.ts'
 import { fetchSmall } from './small-blob.ts'
 import type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
@@ -43,7 +44,6 @@ const WINDOW_BYTES = 16 * 1024 * 1024
 const WINDOW_LEAST_PIECES = 4
 const ACCUSERS_TO_BAN = 3
 const MAX_ACCUSED = 256
-const BAN_MS = 10 * 60_000
 
 /** All blobs on their way to this host, and all that this host gives to others. */
 export class Transfers {
@@ -76,7 +76,7 @@ export class Transfers {
     if (active !== undefined) return this.#opened(active)
     if (this.#deps.store.size(request.digest) !== undefined)
       return { kind: 'stored', digest: request.digest, from: 'local' }
-    const failure = this.#engine.failures.find(request.digest)
+    const failure = this.#engine.failures.get(request.digest)
     if (failure !== undefined) return { kind: 'refused', reason: 'unavailable', message: failure.message.slice(0, 400) }
     return this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
   }
@@ -328,7 +328,7 @@ export class Transfers {
     this.#accusers.set(peer, accusers)
     const oldest = this.#accusers.keys().next().value
     if (this.#accusers.size > MAX_ACCUSED && oldest !== undefined) this.#accusers.delete(oldest)
-    if (accusers.size >= ACCUSERS_TO_BAN) this.#deps.swarm.ban(peer, BAN_MS, 'accused by several members')
+    if (accusers.size >= ACCUSERS_TO_BAN) this.#deps.swarm.ban(peer, LIAR_BAN_MS, 'accused by several members')
   }
 }
 

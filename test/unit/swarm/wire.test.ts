@@ -149,7 +149,11 @@ const GOLDEN: readonly (readonly [string, Frame, string])[] = [
     { frame: 'message', message: { type: 'leave', blob: BLOB } },
     'AAAAcaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZWxlYXZl',
   ],
-  ['giveUp', { frame: 'message', message: { type: 'giveUp', blob: BLOB } }, 'AAAAcqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZ2dpdmVVcA=='],
+  [
+    'giveUp',
+    { frame: 'message', message: { type: 'giveUp', blob: BLOB } },
+    'AAAAcqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZmdpdmVVcA==',
+  ],
   [
     'accuse',
     { frame: 'message', message: { type: 'accuse', blob: BLOB, piece: 3, peer: PEER } },
