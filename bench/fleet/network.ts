@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { runCommand } from './command.ts'
+import { useCongestionControl } from './congestion.ts'
 import type { Namespaces } from './namespaces.ts'
 import { overlimits, shape } from './shaping.ts'
 
@@ -47,6 +48,7 @@ export class Network {
   /** Upload is limited where it leaves the host, download where it leaves the switch: both queue, neither drops early. */
   async add({ name, number, mbps, segment = 'a' }: HostSpec): Promise<NetworkHost> {
     const namespace = await this.#namespaces.add(name)
+    await useCongestionControl(namespace)
     const port = `p-${name}`
     const address = await this.#plug(namespace, DEVICE, port, { number, mbps, segment })
     this.#ports.set(name, { namespace: await this.#switch(segment), device: port })

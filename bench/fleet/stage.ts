@@ -8,6 +8,7 @@ import { eachAtMost } from '../support/each-at-most.ts'
 import { removeLeftoverDirectories, scratchDirectory } from '../support/scratch.ts'
 import type { Calibration } from './calibration.ts'
 import { calibrate, goodput } from './calibration.ts'
+import { AllowedCongestionControl } from './congestion.ts'
 import { Hand } from './hand.ts'
 import { Namespaces } from './namespaces.ts'
 import type { NetworkHost, Segment } from './network.ts'
@@ -130,6 +131,7 @@ export class Stage implements AsyncDisposable {
     this.#directory = directory
     this.#resources.defer(() => rm(directory, { recursive: true, force: true }))
     say(`network: ${plan.hosts.length} hosts, origin ${plan.originMbps} Mb/s, cache ${plan.cacheMbps} Mb/s`)
+    this.#resources.use(await AllowedCongestionControl.open())
     this.#network = new Network(this.#resources.use(await Namespaces.open()))
     const hosts = await this.#addHosts(this.#network)
     await eachAtMost(STARTS_AT_ONCE, hosts, async (host) => {

@@ -50,8 +50,8 @@ export interface HostSpec {
 
 const TICK_MS = 100
 /** Haves are told together: after this long, or when so many have gathered. As the daemon does. */
-const HAVE_MS = 10
-const HAVE_MOST = 8
+const HAVE_MS = 4
+const HAVE_MOST = 2
 
 interface Untold {
   readonly host: VirtualHost

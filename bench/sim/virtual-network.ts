@@ -13,6 +13,8 @@ export interface NetworkOptions {
   readonly windowBytes: number
   /** Bytes of one link that the sender's kernel takes at once: a send counts as done while they still wait. */
   readonly bufferBytes: number
+  /** Whether a send counts as done only once the receiver has said that it has all of it. */
+  readonly acknowledged: boolean
 }
 
 /** Bytes per millisecond. */
@@ -193,8 +195,10 @@ export class VirtualNetwork {
   readonly #accept = (send: Send): void => {
     if (send.aborted || send.accepted || send.silentAfter < BLOCKS) return
     send.accepted = true
-    this.#events.sent(send)
+    if (!this.#options.acknowledged) this.#events.sent(send)
   }
+
+  readonly #acknowledge = (send: Send): void => this.#events.sent(send)
 
   /** A block has left the uplink. */
   readonly #leave = (send: Send): void => {
@@ -234,6 +238,8 @@ export class VirtualNetwork {
     link.inFlightBytes -= send.blockBytes
     send.delivered++
     if (!send.aborted) {
+      if (send.delivered === BLOCKS && this.#options.acknowledged)
+        this.#clock.call(this.#options.latencyMs, this.#acknowledge, send)
       if (send.delivered < BLOCKS) this.#events.progress(send)
       else this.#events.done(send)
     }

@@ -2,16 +2,18 @@ import type { Rng } from '../../src/base/rng.ts'
 import { seededRng } from '../../src/base/rng.ts'
 import type { ReadonlyBitfield } from '../../src/piece/bitfield.ts'
 import type { LeecherEffect, LeecherEvent, SeederEffect, SeederEvent } from '../../src/scheduler/index.ts'
-import { rankHomes } from '../../src/scheduler/index.ts'
 import type { Faults, SwarmOptions } from './swarm-options.ts'
 import { NO_FAULTS } from './swarm-options.ts'
 import type { SwarmReport } from './swarm-report.ts'
 import { fleetBoundMs, reportOf } from './swarm-report.ts'
 import { TraceHash } from './trace-hash.ts'
 import { VirtualClock } from './virtual-clock.ts'
-import { runsOf, VirtualDesk } from './virtual-desk.ts'
-import type { HostSpec, Surroundings, VirtualBlob } from './virtual-host.ts'
-import { VirtualHost } from './virtual-host.ts'
+import type { VirtualDesk } from './virtual-desk.ts'
+import { runsOf } from './virtual-desk.ts'
+import { VirtualFleet } from './virtual-fleet.ts'
+import type { Surroundings, VirtualBlob, VirtualHost } from './virtual-host.ts'
+import type { Message } from './virtual-message.ts'
+import { deliver } from './virtual-message.ts'
 import type { Send, SendEvents } from './virtual-network.ts'
 import { BLOCKS, VirtualNetwork } from './virtual-network.ts'
 import { VirtualOrigin } from './virtual-origin.ts'
@@ -24,16 +26,8 @@ const HASH_MOST = 32
 /** A new connection takes this many trips: TCP, noise, the muxer, the streams. */
 const DIAL_TRIPS = 6
 const ORIGIN_LANES = 8
-const SLOW_UPLINK = 0.1
-
-interface Message<T> {
-  readonly from: VirtualHost
-  readonly to: VirtualHost
-  readonly fromLife: number
-  readonly toLife: number
-  readonly content: T
-  readonly hear: (message: Message<T>) => void
-}
+/** A write that gets nowhere for so long fails by itself. */
+const WRITE_TIMEOUT_MS = 30_000
 
 interface Introduction {
   readonly blob: number
@@ -46,8 +40,7 @@ interface Introduction {
  * what the daemon's transfer room does. Everything random comes from the seed: a run can be repeated.
  */
 export class VirtualSwarm implements Surroundings, SendEvents {
-  readonly hosts: VirtualHost[] = []
-  readonly leechers: VirtualHost[] = []
+  readonly #fleet: VirtualFleet
   readonly #options: SwarmOptions
   readonly #clock = new VirtualClock()
   readonly #rng: Rng
@@ -55,10 +48,6 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #origin: VirtualOrigin
   readonly #trace = new TraceHash()
   readonly #blobs = new Map<number, VirtualBlob>()
-  /** Home of each blob, by region. */
-  readonly #homes: Map<number, VirtualHost>[] = []
-  readonly #desks = new Map<VirtualHost, Map<number, VirtualDesk>>()
-  readonly #rates: number[] = []
   #peerPieces = 0
   #crossZonePieces = 0
   /** Whether somebody may just have become the last to end. */
@@ -69,13 +58,20 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     this.#rng = seededRng(options.seed)
     this.#network = new VirtualNetwork(this.#clock, options, this.#rng, this)
     for (const blob of options.blobs) this.#blobs.set(blob.blob, blob)
-    this.#addCaches()
-    for (let n = 0; n < options.hosts; n++) this.leechers.push(this.#addLeecher(n))
+    this.#fleet = new VirtualFleet(options, this.#rng, this, this.#network)
     const origin = this.hosts.length
     this.#network.addHost(origin, { up: options.originRate ?? 1, down: 1 })
     this.#origin = new VirtualOrigin(origin, this.#network, ({ to, lane, ok }) =>
       this.hosts[to]!.toLeecher({ type: 'fetchEnded', lane, ok }),
     )
+  }
+
+  get hosts(): readonly VirtualHost[] {
+    return this.#fleet.hosts
+  }
+
+  get leechers(): readonly VirtualHost[] {
+    return this.#fleet.leechers
   }
 
   /** Runs until every leecher has every piece, or until `limitMs`. */
@@ -98,7 +94,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   }
 
   get boundMs(): number {
-    return fleetBoundMs(this.#options, this.leechers, (id) => this.#rates[id]!)
+    return fleetBoundMs(this.#options, this.leechers, (id) => this.#fleet.rates[id]!)
   }
 
   /** Lets what is under way come to its end. */
@@ -130,7 +126,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     const corrupt = luck < faults.corrupt
     const silent = !corrupt && luck < faults.corrupt + faults.silent
     const aborted = !corrupt && !silent && luck < faults.corrupt + faults.silent + faults.aborted
-    const stops = silent || aborted ? this.#rng.below(3) : Number.POSITIVE_INFINITY
+    const stops = silent || aborted ? 1 + this.#rng.below(2) : Number.POSITIVE_INFINITY
     const { pieceBytes } = this.#blobs.get(blob)!
     from.counts.sentBytes += pieceBytes
     if (from.spec.role === 'agent') {
@@ -141,12 +137,18 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     const silentAfter = from.spec.dead ? 0 : stops
     const send = this.#network.send({ ...what, silentAfter, fromLife: from.life, toLife: to.life })
     from.sends.set(sendKey(peer, id), send)
-    if (aborted) this.#clock.after((5 * pieceBytes) / this.#options.hostRate, () => this.abortSend(from, peer, id))
+    const abortsAfterMs = aborted ? (5 * pieceBytes) / this.#options.hostRate : WRITE_TIMEOUT_MS
+    if (stops < BLOCKS) this.#clock.after(abortsAfterMs, () => this.#abort(from, send))
   }
 
   abortSend(from: VirtualHost, peer: number, id: number): void {
     const send = from.sends.get(sendKey(peer, id))
-    if (send === undefined || !this.#network.abort(send)) return
+    if (send !== undefined) this.#abort(from, send)
+  }
+
+  #abort(from: VirtualHost, send: Send): void {
+    const { to: peer, id } = send
+    if (!this.#network.abort(send)) return
     from.sends.delete(sendKey(peer, id))
     // the sending itself notices a moment later, as an awaited write does
     const { life } = from
@@ -205,7 +207,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   stored(host: VirtualHost, blob: number, piece: number): void {
     this.#trace.add(this.now(), blob * 65_536 + piece, host.id)
     this.#changed ||= host.complete
-    const desk = this.#desks.get(host)?.get(blob)
+    const desk = this.#fleet.desks.get(host)?.get(blob)
     if (desk === undefined) return
     desk.untold.push(piece)
     if (desk.untold.length >= HASH_MOST) this.#tellHashes(host, blob, desk)
@@ -227,46 +229,8 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     return this.hosts.every((host) => host.spec.dead || (host.up && host.complete))
   }
 
-  #addCaches(): void {
-    const { regions, caches, cacheRatio, blobs } = this.#options
-    const all = regions > 1 ? regions + 1 : 1
-    for (let region = 0; region < all; region++) {
-      const ids = Array.from({ length: caches }, (_, n) => `cache-${region * caches + n}`)
-      const homes = new Map<number, number>()
-      for (const { blob } of blobs) homes.set(blob, Number(rankHomes(`blob-${blob}`, ids)[0]!.slice('cache-'.length)))
-      for (let n = 0; n < caches; n++) {
-        const id = this.hosts.length
-        const own = blobs.filter(({ blob }) => homes.get(blob) === id)
-        this.#rates[id] = cacheRatio * this.#options.hostRate
-        const spec = { id, blobs: own, role: 'cache', region, zone: n, dead: false } as const
-        const host = this.#addHost({ ...spec, seeder: this.#options.homeSeeder })
-        this.#desks.set(host, new Map(own.map(({ blob }) => [blob, new VirtualDesk()])))
-      }
-      this.#homes.push(new Map([...homes].map(([blob, id]) => [blob, this.hosts[id]!])))
-    }
-  }
-
-  #addLeecher(n: number): VirtualHost {
-    const { slow, dead, hostRate, regions, zones, blobs, seeder } = this.#options
-    const luck = this.#rng.next()
-    const id = this.hosts.length
-    const isDead = luck < dead
-    this.#rates[id] = !isDead && luck < dead + slow ? SLOW_UPLINK * hostRate : hostRate
-    const zone = Math.floor(n / regions) % zones
-    return this.#addHost({ id, blobs, role: 'agent', region: n % regions, zone, dead: isDead, seeder })
-  }
-
-  #addHost(fields: Omit<HostSpec, 'leecher' | 'audited'>): VirtualHost {
-    const { leecher, audited, hostRate, cacheRatio } = this.#options
-    const host = new VirtualHost({ ...fields, leecher, audited }, this)
-    const down = fields.role === 'cache' ? cacheRatio * hostRate : hostRate
-    this.#network.addHost(fields.id, { up: this.#rates[fields.id]!, down })
-    this.hosts.push(host)
-    return host
-  }
-
   #homeOf(host: VirtualHost, blob: number): VirtualHost {
-    return this.#homes[host.spec.region]!.get(blob)!
+    return this.#fleet.homes[host.spec.region]!.get(blob)!
   }
 
   #openCaches(): void {
@@ -281,12 +245,13 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     for (const cache of caches) {
       for (const { blob } of cache.spec.blobs) {
         if (cache.spec.region === core) cache.toLeecher({ type: 'originOpen', blob, lanes: ORIGIN_LANES })
-        else this.#message(cache, this.#homes[core]!.get(blob)!.id, blob, this.#joinParent)
+        else this.#message(cache, this.#fleet.homes[core]!.get(blob)!.id, blob, this.#joinParent)
       }
     }
   }
 
   #enter(host: VirtualHost): void {
+    this.#changed = true
     host.start()
     for (const { blob } of this.#options.blobs) this.#message(host, this.#homeOf(host, blob).id, blob, this.#joinDesk)
   }
@@ -295,7 +260,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #joinParent = ({ from: child, to: parent, content: blob }: Message<number>): void => {
     child.links.add(parent.id)
     parent.links.add(child.id)
-    this.#desks.get(parent)!.get(blob)!.audience.add(child.id)
+    this.#fleet.desks.get(parent)!.get(blob)!.audience.add(child.id)
     this.toLeecher(parent, child.id, { type: 'sourceJoined', source: parent.id, blob, kind: 'parent', distance: 0 })
     this.#welcome(parent, child, blob)
   }
@@ -304,7 +269,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     host.links.add(home.id)
     home.links.add(host.id)
     const zone = this.#options.zones > 1 ? `zone-${host.spec.zone}` : null
-    const peers = this.#desks.get(home)!.get(blob)!.join(host.id, zone)
+    const peers = this.#fleet.desks.get(home)!.get(blob)!.join(host.id, zone)
     this.toLeecher(home, host.id, { type: 'sourceJoined', source: home.id, blob, kind: 'home', distance: 0 })
     this.#welcome(home, host, blob)
     this.#message(home, host.id, { blob, peers }, this.#meet)
@@ -393,7 +358,8 @@ export class VirtualSwarm implements Surroundings, SendEvents {
       host.id,
       met.map(({ id }) => id),
     )
-    for (const { blob } of this.#options.blobs) this.#desks.get(this.#homeOf(host, blob))!.get(blob)!.leave(host.id)
+    for (const { blob } of this.#options.blobs)
+      this.#fleet.desks.get(this.#homeOf(host, blob))!.get(blob)!.leave(host.id)
     for (const other of met) {
       other.links.delete(host.id)
       for (const told of other.told.values()) told.delete(host.id)
@@ -416,12 +382,6 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   #faultsNow(): Faults {
     return this.now() > this.#options.faults.untilMs ? NO_FAULTS : this.#options.faults
   }
-}
-
-/** A message from or to a life that has ended is lost. */
-function deliver<T>(message: Message<T>): void {
-  const { from, to, fromLife, toLife } = message
-  if (from.up && to.up && from.life === fromLife && to.life === toLife) message.hear(message)
 }
 
 /** Request ids are 32 bits wide. */

@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 export const MIN_PIECE_BYTES = 256 * 1024
 export const MAX_PIECE_BYTES = 4 * 1024 * 1024
 /** Up to this many pieces a blob keeps the smaller size: enough that the last copy starts early (limits: 1 + 4 log2 N / M). */
-const TARGET_PIECES = 384
+const TARGET_PIECES = 512
 
 /** Half-open `[start, end)`, in bytes. */
 export interface ByteRange {

@@ -31,6 +31,8 @@ export class Download {
   findPeersAt: number
   findPeersWait: number
   completed = false
+  /** Pieces kept since homes were last told what is wanted. */
+  keptSinceWants = 0
 
   constructor(blob: number, spec: DownloadSpec, now: number) {
     this.blob = blob

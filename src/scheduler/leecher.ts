@@ -88,6 +88,11 @@ export class Leecher {
       case 'tick':
         this.#tick(out)
         break
+      case 'sourceHas':
+        this.#learn(event)
+        // the most frequent event of all; it changes nothing for homes and the origin that cannot wait for the next one
+        this.#fillRequests(out)
+        return
       default:
         this.#learn(event)
     }
@@ -227,6 +232,7 @@ export class Leecher {
       for (const duplicate of same) this.#cancel(duplicate, out)
     }
     this.#completeIfDone(download, out)
+    this.#wants.stored(download, (request) => this.#cancel(request, out), out)
   }
 
   #completeIfDone(download: Download, out: LeecherEffect[]): void {
@@ -249,6 +255,7 @@ export class Leecher {
   }
 
   #fillRequests(out: LeecherEffect[]): void {
+    if (this.#outstanding >= this.#options.maxOutstanding) return
     const usable = this.#sources.usableCount(this.#now)
     const limit = Math.max(this.#options.perSource, Math.ceil(this.#options.maxOutstanding / Math.max(1, usable)))
     const empty = new Set<number>()

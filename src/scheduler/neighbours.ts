@@ -63,7 +63,12 @@ export class SwarmMembers {
   introduce(id: string): string[] {
     const self = this.#members.get(id)
     if (self === undefined) return []
-    let chosen = this.#nearest(self, NEIGHBOURS_AT_FIRST, 0, (other) => other.met.size < MET_MOST && !self.met.has(other))
+    let chosen = this.#nearest(
+      self,
+      NEIGHBOURS_AT_FIRST,
+      0,
+      (other) => other.met.size < MET_MOST && !self.met.has(other),
+    )
     // in a small swarm everybody has met: what did not work out may do so now
     if (chosen.length === 0) chosen = this.#nearest(self, NEIGHBOURS_AT_FIRST, self.met.size, () => true)
     for (const other of chosen) {
@@ -92,7 +97,8 @@ export class SwarmMembers {
       if (self.zone === null || other.zone === self.zone) near.add(other.id, rank)
       else far.add(other.id, rank)
     }
-    const farWanted = far.ids.length === 0 ? 0 : Math.max(1, Math.round(wanted * (1 - NEAR_SHARE)), wanted - near.ids.length)
+    const farWanted =
+      far.ids.length === 0 ? 0 : Math.max(1, Math.round(wanted * (1 - NEAR_SHARE)), wanted - near.ids.length)
     return [...near.ids.slice(0, wanted - Math.min(farWanted, far.ids.length)), ...far.ids.slice(0, farWanted)]
   }
 }

@@ -38,11 +38,11 @@ export interface SeederOptions {
 }
 
 /**
- * Simulated: two slots do where buffers between the hosts are deep, but cost 20 % where a slow receiver holds its
- * slot up; four do in both cases. A queue shorter than what leechers have outstanding per host refuses every third
- * request, which leaves uplinks idle.
+ * Simulated, 300 hosts at 10 Gb/s: 1.08 of the bound with two slots, 1.10 with three, 1.16 with four, as a piece that is
+ * whole early can be passed on early; where receivers hold a slot up, two cost 2 % against four. A queue shorter than
+ * what leechers have outstanding per host refuses every third request, which leaves uplinks idle.
  */
-export const AGENT_SEEDER: SeederOptions = { slots: 4, queue: 8, parks: false }
+export const AGENT_SEEDER: SeederOptions = { slots: 2, queue: 8, parks: false }
 /** A cache feeds many hosts, each slower than itself: it needs more sends at once to fill its uplink. */
 export const CACHE_SEEDER: SeederOptions = { slots: 8, queue: 64, parks: true }
 

@@ -36,6 +36,8 @@ export interface Asked<N extends CallName> {
 
 /** A home that takes longer is passed over: the runtime behind the door must have headers within ten seconds. */
 const ASK_TIMEOUT_MS = 5_000
+/** With nobody left to ask instead, a slow answer is better than none; the runtime's own patience ends the wait. */
+const LAST_ASK_TIMEOUT_MS = 25_000
 /** How long a cache that stalled or misbehaved is not ranked. */
 const SUSPECT_MS = 30_000
 const MAX_SUSPECTS = 1_024
@@ -156,7 +158,8 @@ export class Tier {
       if (home === undefined) return { link: undefined, answer: refused }
       if (home.kind === 'self') return undefined
       tried.add(home.link.peer.key)
-      const answer = await this.#ask(home.link, question, signal)
+      const another = homes.some((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
+      const answer = await this.#ask(home.link, question, another ? ASK_TIMEOUT_MS : LAST_ASK_TIMEOUT_MS, signal)
       if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
       if (answer?.kind === 'refused') refused = answer
     }
@@ -169,7 +172,7 @@ export class Tier {
     signal: AbortSignal,
   ): Promise<Asked<N> | undefined> {
     for (const link of this.parents(key)) {
-      const answer = await this.#ask(link, question, signal)
+      const answer = await this.#ask(link, question, ASK_TIMEOUT_MS, signal)
       if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
     }
     return undefined
@@ -179,9 +182,10 @@ export class Tier {
   async #ask<N extends CallName>(
     link: PeerLink,
     question: Question<N>,
+    timeoutMs: number,
     signal: AbortSignal,
   ): Promise<CallResults[N] | undefined> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     try {
       return await link.call(question.name, question.args, limit)
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { OriginChain } from '../origin/index.ts'
+import type { Bitfield } from '../piece/bitfield.ts'
 import type { PeerLink } from '../swarm/index.ts'
 import type { MemoryPartial } from './memory-partial.ts'
 import type { Transfer } from './transfer.ts'
@@ -24,8 +25,8 @@ export interface Active {
   startingOver: boolean
   /** Hosts of the region that wait at this home. */
   readonly memberHolds: Map<PeerLink, Disposable>
-  /** Neighbours that were sent this host's bitfield. */
-  readonly told: Set<PeerLink>
+  /** Neighbours that were sent this host's bitfield, and what they are known to have: that need not be told to them. */
+  readonly told: Map<PeerLink, Bitfield>
   /** Since when nobody has held the transfer, and how long it goes on without. */
   idleSince: number
   lingerMs: number

@@ -144,7 +144,7 @@ export class Engine {
         failures: 0,
         startingOver: false,
         memberHolds: new Map(),
-        told: new Set(),
+        told: new Map(),
         idleSince: this.#deps.clock.now(),
       },
       lingerMs: LINGER_UNREAD_MS,

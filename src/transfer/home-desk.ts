@@ -10,8 +10,6 @@ const SWEEP_EVERY_MS = 30_000
 interface HomedSwarm {
   readonly members: SwarmMembers
   readonly links: Map<PeerKey, PeerLink>
-  /** How often each member has asked: every time but the first it gets another draw of neighbours. */
-  readonly joins: Map<PeerKey, number>
   usedAt: number
 }
 
@@ -30,17 +28,14 @@ export class HomeDesk {
     const swarm = this.#swarms.get(digest) ?? {
       members: new SwarmMembers(),
       links: new Map(),
-      joins: new Map(),
       usedAt: 0,
     }
     this.#swarms.set(digest, swarm)
     swarm.usedAt = this.#clock.now()
     const { key, zone } = link.peer
-    const joins = swarm.joins.get(key) ?? 0
-    swarm.joins.set(key, joins + 1)
     swarm.members.add({ id: key, zone })
     swarm.links.set(key, link)
-    const peers = swarm.members.neighboursOf(key, undefined, joins).flatMap((id): PeerAddress[] => {
+    const peers = swarm.members.introduce(key).flatMap((id): PeerAddress[] => {
       const peer = swarm.links.get(id)?.peer
       return peer === undefined ? [] : [{ key: id, addresses: peer.addresses }]
     })
@@ -62,7 +57,6 @@ export class HomeDesk {
     const swarm = this.#swarms.get(digest)
     if (swarm === undefined || swarm.links.get(link.peer.key) !== link) return
     swarm.links.delete(link.peer.key)
-    swarm.joins.delete(link.peer.key)
     swarm.members.remove(link.peer.key)
     if (swarm.links.size === 0) this.#swarms.delete(digest)
   }

@@ -10,9 +10,12 @@ import type { HomeDesk } from './home-desk.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import type { SeederPort } from './seeder-port.ts'
 
-/** Haves are told at once in effect, yet not one by one: a lag of one piece time costs 2 %. */
-const HAVE_BATCH_MS = 10
-const HAVE_BATCH_PIECES = 8
+/**
+ * Haves are told at once in effect, yet not one by one: a lag of one piece time costs 2 %, one of six (10 ms, or 8
+ * pieces, at 10 Gb/s) 8 %.
+ */
+const HAVE_BATCH_MS = 4
+const HAVE_BATCH_PIECES = 2
 /** A home signs the hashes of new pieces in runs: a signature per piece would cost more than the pieces. */
 const HASH_BATCH_MS = 20
 const HASH_BATCH_PIECES = 32
@@ -45,8 +48,12 @@ export class Neighbourhood {
   constructor(deps: NeighbourhoodDeps) {
     this.#deps = deps
     this.#haves = new Batches(deps.clock, HAVE_BATCH_MS, HAVE_BATCH_PIECES, (active, pieces) => {
-      const have = { type: 'have', blob: active.transfer.digest, pieces, queue: deps.seeder.queueLength } as const
-      for (const link of active.told) link.send(have)
+      const { digest } = active.transfer
+      const queue = deps.seeder.queueLength
+      for (const [link, has] of active.told) {
+        const news = pieces.filter((piece) => !has.has(piece))
+        if (news.length > 0) link.send({ type: 'have', blob: digest, pieces: news, queue })
+      }
     })
     this.#hashes = new Batches(deps.clock, HASH_BATCH_MS, HASH_BATCH_PIECES, (active, pieces) => {
       const { book, digest, layout } = active.transfer
@@ -92,7 +99,7 @@ export class Neighbourhood {
 
   /** Tells every neighbour that this host is out of the blob's swarm. */
   leave(active: Active): void {
-    for (const link of active.told) link.send({ type: 'leave', blob: active.transfer.digest })
+    for (const link of active.told.keys()) link.send({ type: 'leave', blob: active.transfer.digest })
     this.forget(active)
   }
 
@@ -107,6 +114,7 @@ export class Neighbourhood {
     if (bits === undefined || link === active.home || !active.shared) return
     if (this.#deps.leecher.sourceCount(active.transfer, 'peer') >= MAX_NEIGHBOURS && !active.told.has(link)) return
     this.#introduce(active, link)
+    active.told.set(link, bits)
     const source = this.#join(active, link)
     this.#deps.leecher.drive({ type: 'sourceBits', source, blob: active.transfer.blob, bits, queue: message.queue })
   }
@@ -114,6 +122,7 @@ export class Neighbourhood {
   have(active: Active | undefined, link: PeerLink, message: Message<'have'>): void {
     if (active === undefined || this.#deps.leecher.kindOf(active.transfer, link) !== 'peer') return
     const pieces = message.pieces.filter((piece) => piece < active.transfer.layout.count)
+    for (const piece of pieces) active.told.get(link)?.set(piece)
     const source = this.#deps.leecher.sourceOf(link)
     this.#deps.leecher.drive({ type: 'sourceHas', source, blob: active.transfer.blob, pieces, queue: message.queue })
   }
@@ -155,7 +164,7 @@ export class Neighbourhood {
   #introduce(active: Active, link: PeerLink): void {
     const { transfer } = active
     if (transfer.signal.aborted || active.told.has(link) || link === active.home) return
-    active.told.add(link)
+    active.told.set(link, new Bitfield(transfer.layout.count))
     this.#join(active, link)
     const { digest, layout, partial, book } = transfer
     const runs = book.runs(undefined, undefined)

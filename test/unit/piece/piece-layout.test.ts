@@ -12,12 +12,12 @@ describe('piece sizes', () => {
   for (const [size, piece] of [
     [0, 256 * KIB],
     [1, 256 * KIB],
-    [96 * MIB, 256 * KIB],
-    [96 * MIB + 1, 512 * KIB],
-    [192 * MIB, 512 * KIB],
-    [192 * MIB + 1, MIB],
-    [384 * MIB + 1, 2 * MIB],
-    [768 * MIB + 1, 4 * MIB],
+    [128 * MIB, 256 * KIB],
+    [128 * MIB + 1, 512 * KIB],
+    [256 * MIB, 512 * KIB],
+    [256 * MIB + 1, MIB],
+    [512 * MIB + 1, 2 * MIB],
+    [1024 * MIB + 1, 4 * MIB],
     [100 * 1024 * MIB, 4 * MIB],
   ] as const) {
     it(`are ${piece / KIB} KiB for ${size} bytes`, () => assert.equal(pieceSizeFor(size), piece))

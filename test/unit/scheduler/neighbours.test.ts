@@ -106,6 +106,34 @@ describe('swarm members', () => {
     assert.ok(linked / pairs < 0.1, `${linked} of ${pairs}`)
   })
 
+  it('are introduced to no more than they accept, the last to join like the first', () => {
+    const ids = randomIds(1_000, 7)
+    const members = new SwarmMembers()
+    const met = new Map(ids.map((id) => [id, new Set<string>()]))
+    for (const id of ids) {
+      members.add({ id, zone: null })
+      for (const other of members.introduce(id)) {
+        met.get(id)!.add(other)
+        met.get(other)!.add(id)
+      }
+    }
+    const degrees = ids.map((id) => met.get(id)!.size)
+    assert.ok(Math.max(...degrees) <= 16, `${Math.max(...degrees)} at most`)
+    assert.ok(Math.min(...degrees) >= 7, `${Math.min(...degrees)} at least`)
+  })
+
+  it('are introduced to others each time they ask, and to all again when nobody else is left', () => {
+    const ids = randomIds(12, 9)
+    const members = swarmOf(ids)
+    const first = members.introduce(ids[0]!)
+    const second = members.introduce(ids[0]!)
+    assert.equal(new Set([...first, ...second]).size, 11)
+    assert.ok(members.introduce(ids[0]!).length > 0)
+    members.remove(first[0]!)
+    members.add({ id: first[0]!, zone: null })
+    assert.deepEqual(members.introduce(ids[0]!), [first[0]!])
+  })
+
   it('have most neighbours in their zone and some beyond', () => {
     const ids = randomIds(90, 6)
     const members = swarmOf(ids, (i) => `zone-${i % 3}`)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Rng } from '../../../src/base/rng.ts'
-import { seededRng } from '../../../src/base/rng.ts'
-import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../../../src/scheduler/index.ts'
 import type { SwarmOptions } from '../../../bench/sim/swarm-options.ts'
 import { GIGABIT, MIB } from '../../../bench/sim/swarm-options.ts'
 import type { SwarmReport } from '../../../bench/sim/swarm-report.ts'
 import { VirtualSwarm } from '../../../bench/sim/virtual-swarm.ts'
+import type { Rng } from '../../../src/base/rng.ts'
+import { seededRng } from '../../../src/base/rng.ts'
+import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../../../src/scheduler/index.ts'
 
 /** An hour of virtual time: a swarm that needs longer does not end. */
 const HOUR_MS = 3_600_000

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { boundMs } from '../../../bench/sim/bound.ts'
+import type { SimBenchOptions } from '../../../bench/sim/options.ts'
+import { simCommand } from '../../../bench/sim/options.ts'
+import { simulate } from '../../../bench/sim/simulate.ts'
+import { VirtualClock } from '../../../bench/sim/virtual-clock.ts'
+import { seededRng } from '../../../src/base/rng.ts'
+
+async function options(...args: string[]): Promise<SimBenchOptions> {
+  let parsed: SimBenchOptions | undefined
+  const command = simCommand(async (asked) => {
+    parsed = asked
+  }).exitOverride()
+  await command.configureOutput({ writeErr: () => {} }).parseAsync(args, { from: 'user' })
+  return parsed!
+}
+
+const SMALL = ['--hosts', '24', '--size', '16MiB', '--gbps', '1']
+
+describe('the simulator', () => {
+  it('gives the same for the same seed, and something else for another', async () => {
+    const faults = ['--churn', '0.2', '--slow', '0.05', '--dead', '0.05', '--zones', '2']
+    const { wallSeconds: _, ...one } = simulate(await options(...SMALL, ...faults))
+    const { wallSeconds: __, ...again } = simulate(await options(...SMALL, ...faults))
+    assert.deepEqual(one, again)
+    const other = simulate(await options(...SMALL, ...faults, '--seed', '2'))
+    assert.notEqual(one.traceHash, other.traceHash)
+    assert.equal(one.finished, true)
+  })
+
+  it('reads the origin once, however many regions there are', async () => {
+    for (const regions of ['1', '3']) {
+      const result = simulate(await options(...SMALL, '--regions', regions, '--caches', '2', '--layers', '3'))
+      assert.equal(result.finished, true)
+      assert.equal(result.originRatio, 1, `${regions} regions`)
+      assert.ok(result.ratio >= 1)
+    }
+  })
+
+  it('keeps what a host has outstanding within its bytes', async () => {
+    const result = simulate(await options(...SMALL, '--size', '128MiB', '--piece-size', '4MiB'))
+    // a home may begin two wants on top
+    assert.ok(result.mostOutstandingBytes <= 16 * 2 ** 20 + 2 * 4 * 2 ** 20, `${result.mostOutstandingBytes} bytes`)
+  })
+
+  it('refuses what makes no sense', async () => {
+    for (const args of [
+      ['--hosts', '0'],
+      ['--size', 'much'],
+      ['--dead', '2'],
+      ['--gbps', ''],
+    ]) {
+      await assert.rejects(options(...args), { code: 'commander.invalidArgument' })
+    }
+  })
+})
+
+describe('the bound', () => {
+  const rates = { feed: 100, caches: 10, hosts: 4, up: 4, slowestDown: 1 }
+  it('is set by whatever is slowest', () => {
+    assert.equal(boundMs(100, rates), 100)
+    assert.equal(boundMs(100, { ...rates, caches: 0.5 }), 200)
+    assert.equal(boundMs(100, { ...rates, up: 0 }), 100)
+    assert.equal(boundMs(100, { ...rates, caches: 1, up: 0 }), 400)
+    assert.equal(boundMs(100, { ...rates, feed: 0.25 }), 400)
+  })
+})
+
+describe('virtual time', () => {
+  it('runs what is due in order of time, then of asking', () => {
+    const clock = new VirtualClock()
+    const rng = seededRng(1)
+    const ran: { at: number; n: number }[] = []
+    for (let n = 0; n < 5_000; n++) {
+      const at = rng.below(100)
+      clock.call(at, (one: { at: number; n: number }) => ran.push(one), { at, n })
+    }
+    clock.run(() => false, 1_000)
+    assert.deepEqual(
+      ran,
+      ran.toSorted((a, b) => a.at - b.at || a.n - b.n),
+    )
+    assert.equal(ran.length, 5_000)
+    assert.equal(clock.now(), 99)
+  })
+
+  it('does not run what was taken back, nor what is due too late', () => {
+    const clock = new VirtualClock()
+    let ran = 0
+    clock.after(5, () => ran++)[Symbol.dispose]()
+    clock.after(20, () => ran++)
+    assert.equal(
+      clock.run(() => false, 10),
+      false,
+    )
+    assert.equal(ran, 0)
+  })
+})
