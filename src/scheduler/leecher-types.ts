@@ -106,8 +106,7 @@ export type LeecherEffect =
 
 /** The constants of the swarm; `reasons` are beside each. Sizes in pieces, times in milliseconds. */
 export interface LeecherOptions {
-  /** Pieces asked for and not yet here, over all sources and blobs: 8 fill a link without buffers, and 12 are 10 % better where senders' kernels
-   * hold half a MiB per neighbour; 16 hoard at the end. */
+  /** Pieces asked for and not yet here, over all sources and blobs: 6-8 fill the link, 16 hoard at the end. */
   readonly maxOutstanding: number
   /** Of these, what may lie in memory: bytes asked for and not yet here, over at least `leastOutstanding` pieces. */
   readonly maxOutstandingBytes: number
@@ -124,7 +123,7 @@ export interface LeecherOptions {
 }
 
 export const DEFAULT_LEECHER: LeecherOptions = {
-  maxOutstanding: 12,
+  maxOutstanding: 8,
   maxOutstandingBytes: 16 * 1024 * 1024,
   leastOutstanding: 4,
   perSource: 2,
