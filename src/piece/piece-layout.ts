@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.ts'
 
 export const MIN_PIECE_BYTES = 256 * 1024
-export const MAX_PIECE_BYTES = 4 * 1024 * 1024
+/** Larger ones would save little and cost much: every host holds several in memory at once. */
+export const MAX_PIECE_BYTES = 2 * 1024 * 1024
 /** Up to this many pieces a blob keeps the smaller size: enough that the last copy starts early (limits: 1 + 4 log2 N / M). */
 const TARGET_PIECES = 512
 
@@ -12,7 +13,7 @@ export interface ByteRange {
 }
 
 /**
- * The piece size of a blob of `sizeBytes`: a power of two between 256 KiB and 4 MiB, a function of the size alone,
+ * The piece size of a blob of `sizeBytes`: a power of two between 256 KiB and 2 MiB, a function of the size alone,
  * so that every node cuts a blob alike. Part of the wire protocol: changing it needs a new protocol version.
  */
 export function pieceSizeFor(sizeBytes: number): number {

@@ -1,5 +1,4 @@
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
-import { MAX_PIECE_BYTES } from '../piece/piece-layout.ts'
 
 /** The version both sides of a link must speak. Raised when an old node would misread a new one. */
 export const PROTOCOL_VERSION = 1
@@ -23,12 +22,12 @@ export const WIRE_LIMITS = {
   text: 512,
   name: 255,
   tags: 10_000,
-  inlineBytes: MAX_PIECE_BYTES,
+  inlineBytes: 4 * 1024 * 1024,
   manifestBytes: MAX_MANIFEST_BYTES,
 } as const
 
 /** The largest piece a piece channel carries. */
-export const MAX_WIRE_PIECE_BYTES = MAX_PIECE_BYTES
+export const MAX_WIRE_PIECE_BYTES = 4 * 1024 * 1024
 
 /** What both ends of a TLS piece connection agree on. */
 export const PIECE_TLS = {

@@ -35,7 +35,7 @@ const MAX_REMEMBERED = 1_024
 const MAX_FAILED_PROOFS = 3
 /** From this failed proof on, the blob is read from the origin itself, whatever the homes say. */
 const DISTRUST_HOMES_AFTER = 2
-const IDLE_BUFFER_BYTES = 32 * 1024 * 1024
+const IDLE_BUFFER_BYTES = 16 * 1024 * 1024
 
 /**
  * Runs this host's transfers: carries out what the schedulers decide, proves what arrives, finds another way when one

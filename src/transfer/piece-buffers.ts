@@ -1,4 +1,4 @@
-/** Buffers of one piece each, reused from socket to disk: allocating and zeroing 4 MiB a piece would cost more than hashing it. */
+/** Buffers of one piece each, reused from socket to disk: allocating and zeroing one for each piece would cost more than hashing it. */
 export class PieceBuffers {
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>()
   readonly #maxIdleBytes: number

@@ -13,7 +13,7 @@ async function peakMiB(pid: number): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
 }
 
-test('a layer of 2 GiB goes through a cache and an agent with less than 250 MiB resident in either', async (t) => {
+test('a layer of 2 GiB goes through a cache and an agent, and memory stays flat in both', async (t) => {
   const directory = await tempDir(t)
   const image = await buildImage(join(directory, 'blobs'), { sizeBytes: 2048 * MIB, layerCount: 1 })
   await writeToBucketTree(join(directory, 'images'), { repository: 'library/huge', tag: '1' }, image)
@@ -26,9 +26,13 @@ test('a layer of 2 GiB goes through a cache and an agent with less than 250 MiB 
   const [cache] = fleet.caches
   const { digest } = await fleet.pull(agent!, 'docker.io/library/huge:1')
   assert.equal(digest, image.manifest.digest)
-  for (const host of [agent!, cache!]) {
+  // a cache reads eight ranges of its origin at once, and sends eight pieces: it may hold more than an agent
+  for (const [host, most] of [
+    [agent!, 250],
+    [cache!, 320],
+  ] as const) {
     const peak = await peakMiB(host.pid)
     t.diagnostic(`${host.name}: ${Math.round(peak)} MiB`)
-    assert.ok(peak < 250, `${host.name} had ${Math.round(peak)} MiB resident`)
+    assert.ok(peak < most, `${host.name} had ${Math.round(peak)} MiB resident, ${most} are allowed`)
   }
 })

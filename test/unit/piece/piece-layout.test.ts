@@ -17,8 +17,8 @@ describe('piece sizes', () => {
     [256 * MIB, 512 * KIB],
     [256 * MIB + 1, MIB],
     [512 * MIB + 1, 2 * MIB],
-    [1024 * MIB + 1, 4 * MIB],
-    [100 * 1024 * MIB, 4 * MIB],
+    [1024 * MIB + 1, 2 * MIB],
+    [100 * 1024 * MIB, 2 * MIB],
   ] as const) {
     it(`are ${piece / KIB} KiB for ${size} bytes`, () => assert.equal(pieceSizeFor(size), piece))
   }
