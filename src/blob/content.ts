@@ -1,3 +1,5 @@
+import { sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -22,7 +24,7 @@ import type {
 import type { Listings } from './listings.ts'
 import type { Manifests } from './manifests.ts'
 import { failure, found, refusalOf, unavailable } from './outcome.ts'
-import { BytesReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
+import { BytesReader, PendingReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
 import { Siblings } from './siblings.ts'
 
 /** What a runtime may be given of an upstream, and on whose word. */
@@ -31,7 +33,11 @@ export interface UpstreamAccess {
   readonly chain: OriginChain
 }
 
+/** Below the ten seconds that runtimes give for headers, above what a working tier takes. */
+const ANNOUNCE_AFTER_MS = 5_000
+
 export interface ContentDeps {
+  readonly clock: Clock
   readonly logger: Logger
   readonly store: BlobStore
   readonly transfers: Transfers
@@ -93,7 +99,8 @@ export class Content implements ContentService {
     const order = this.#startSiblings(ref)
     const request = { ...this.#request(ref), size, order }
     try {
-      return await this.#read(await this.#deps.transfers.open(request, signal))
+      const opening = this.#deps.transfers.open(request, signal).then((opened) => this.#read(opened))
+      return await this.#soon(ref.digest, size, opening)
     } catch (error) {
       if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return failure(error, signal)
       this.#deps.logger.warn(
@@ -173,6 +180,26 @@ export class Content implements ContentService {
     const outcome = await this.#read(await this.#deps.transfers.openWindow(request, start, signal))
     if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
     return outcome.value
+  }
+
+  /**
+   * A blob whose size is known may be announced before anybody has said where it comes from: a runtime that has its
+   * headers waits for the bytes, one that is told "404" goes upstream, and all of a busy fleet with it.
+   */
+  async #soon(digest: Digest, size: number, opening: Promise<Outcome<BlobReader>>): Promise<Outcome<BlobReader>> {
+    const pending = Symbol('pending')
+    const patience = new AbortController()
+    const first = await Promise.race([
+      opening,
+      sleep(this.#deps.clock, ANNOUNCE_AFTER_MS, patience.signal).then(
+        () => pending,
+        () => pending,
+      ),
+    ])
+    patience.abort()
+    return typeof first === 'symbol'
+      ? found(new PendingReader(size, this.#deps.transfers.tainted(digest), opening))
+      : first
   }
 
   /** Starts the layers that belong to the same image, and answers the place of this one among them. */

@@ -1,8 +1,9 @@
+import { raceAbort } from '../base/abort.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import type { StoredBlob } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
-import type { BlobReader, ContentSource } from './interface.ts'
+import type { BlobReader, ContentSource, Outcome } from './interface.ts'
 
 /** One read from disk and one write to a runtime: smaller costs calls, larger costs memory per reader. */
 const CHUNK_BYTES = 512 * 1024
@@ -144,4 +145,38 @@ export class WindowReader implements BlobReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A blob of known size that has been announced to its reader before it was found. */
+export class PendingReader implements BlobReader {
+  readonly size: number
+  readonly source: ContentSource = 'home'
+  readonly #tainted: boolean
+  readonly #opening: Promise<Outcome<BlobReader>>
+
+  constructor(size: number, tainted: boolean, opening: Promise<Outcome<BlobReader>>) {
+    this.size = size
+    this.#tainted = tainted
+    this.#opening = opening
+    // who reads hears of it
+    opening.catch(() => {})
+  }
+
+  async *read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const outcome = await raceAbort(this.#opening, signal)
+    if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
+    yield* outcome.value.read(range, signal)
+  }
+
+  resumable(start: number): boolean {
+    return start === 0 || !this.#tainted
+  }
+
+  /** Also when its reader left before the blob was found. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const dispose = async (outcome: Outcome<BlobReader>): Promise<void> => {
+      if (outcome.ok) await outcome.value[Symbol.asyncDispose]()
+    }
+    await this.#opening.then(dispose, () => {})
+  }
 }

@@ -226,7 +226,9 @@ function buildServices(
   housekeeping.start()
   const access = new BlobAccess({ tier, grants, clock, origins })
   const listings = new Listings({ tier, origins })
-  const content = stack.use(new Content({ logger: log, store, transfers, manifests, access, listings, upstreams }))
+  const content = stack.use(
+    new Content({ clock, logger: log, store, transfers, manifests, access, listings, upstreams }),
+  )
   const shareable = (upstream: string): boolean => {
     const known = upstreams.get(upstream)
     return known !== undefined && known.access !== 'passthrough'

@@ -66,3 +66,18 @@ test('an origin that is slow to answer, cuts bodies and then heals does not fail
   const { bytes } = await fleet.origin.counters()
   assert.ok(bytes < 1.5 * 24 * MIB, `what had arrived before a cut was fetched again: ${bytes} bytes`)
 })
+
+test('a blob that takes longer than runtimes wait for headers is announced, and comes', async () => {
+  await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 1 }] })
+  const pushed = await fleet.push({ sizeBytes: 1 * MIB, layerCount: 1 })
+  const [agent] = fleet.agents
+  const manifest = await MirrorReader.get(agent!.mirrorUrl, 'library/app/manifests/1?ns=docker.io')
+  assert.equal(manifest.status, 200)
+  await manifest.readAll()
+  // two requests one after the other, for the link and for the bytes: longer than the door would wait for an answer
+  await fleet.origin.setFaults({ latencyMs: 4_500 })
+  const { digest } = pushed.image.config
+  const reader = await MirrorReader.get(agent!.mirrorUrl, blobPath(pushed, digest))
+  assert.equal(reader.status, 200)
+  assert.deepEqual(await reader.readAll(), { digest, cut: false })
+})
