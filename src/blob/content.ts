@@ -98,17 +98,7 @@ export class Content implements ContentService {
     if (stored !== undefined) return found(new StoredReader(stored, 'local'))
     const order = this.#startSiblings(ref)
     const request = { ...this.#request(ref), size, order }
-    try {
-      const opening = this.#deps.transfers.open(request, signal).then((opened) => this.#read(opened))
-      return await this.#soon(ref.digest, size, opening)
-    } catch (error) {
-      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return failure(error, signal)
-      this.#deps.logger.warn(
-        { digest: ref.digest, err: error.message },
-        'the blob cannot be stored: passing it through',
-      )
-      return found(new WindowReader(size, 'peer', (start, reading) => this.#openWindow(request, start, reading)))
-    }
+    return this.#soon(ref.digest, size, this.#open(request, signal))
   }
 
   async listTags(
@@ -161,6 +151,18 @@ export class Content implements ContentService {
     }
   }
 
+  /** Through the store, or past it when the blob cannot be stored. */
+  async #open(request: OpenRequest & { size: number }, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+    try {
+      return await this.#read(await this.#deps.transfers.open(request, signal))
+    } catch (error) {
+      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return failure(error, signal)
+      const { digest, size } = request
+      this.#deps.logger.warn({ digest, err: error.message }, 'the blob cannot be stored: passing it through')
+      return found(new WindowReader(size, 'peer', (start, reading) => this.#openWindow(request, start, reading)))
+    }
+  }
+
   async #read(opened: Opened): Promise<Outcome<BlobReader>> {
     switch (opened.kind) {
       case 'refused':
@@ -189,17 +191,17 @@ export class Content implements ContentService {
   async #soon(digest: Digest, size: number, opening: Promise<Outcome<BlobReader>>): Promise<Outcome<BlobReader>> {
     const pending = Symbol('pending')
     const patience = new AbortController()
-    const first = await Promise.race([
-      opening,
-      sleep(this.#deps.clock, ANNOUNCE_AFTER_MS, patience.signal).then(
-        () => pending,
-        () => pending,
-      ),
-    ])
-    patience.abort()
-    return typeof first === 'symbol'
-      ? found(new PendingReader(size, this.#deps.transfers.tainted(digest), opening))
-      : first
+    const waited = sleep(this.#deps.clock, ANNOUNCE_AFTER_MS, patience.signal).then(
+      () => pending,
+      () => pending,
+    )
+    try {
+      const first = await Promise.race([opening, waited])
+      if (typeof first !== 'symbol') return first
+      return found(new PendingReader(size, this.#deps.transfers.tainted(digest), opening))
+    } finally {
+      patience.abort()
+    }
   }
 
   /** Starts the layers that belong to the same image, and answers the place of this one among them. */
