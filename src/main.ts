@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 
+// V8 lets the space for new objects grow to 48 MiB under load and keeps it: on a host that runs containers that memory
+// has a better use. Pieces lie outside the heap, so collecting a small space more often costs little.
+setFlagsFromString('--semi-space-growth-factor=1')
 // Before anything else is loaded: compiled code kept beside the packages halves the CPU time of a start.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/shoal', import.meta.url)))
 const { runProgram } = await import('./cli/index.ts')

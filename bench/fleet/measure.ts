@@ -12,7 +12,7 @@ import type { Scenario, ScenarioTimes } from './scenarios/scenario.ts'
 import type { Stage } from './stage.ts'
 import type { Trial, TrialNode } from './trial.ts'
 
-const SCRAPE_EVERY_MS = 250
+const SCRAPE_EVERY_MS = 500
 const MIB = 1024 * 1024
 const SOURCES = ['peer', 'home', 'parent', 'origin'] as const
 

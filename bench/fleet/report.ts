@@ -2,6 +2,7 @@ import Table from 'cli-table3'
 import prettyBytes from 'pretty-bytes'
 import type { Machine } from '../support/machine.ts'
 import { quantile } from '../support/quantile.ts'
+import type { ResultHead } from '../support/result-file.ts'
 import type { Failure } from './bench.ts'
 import { CONGESTION_CONTROL } from './congestion.ts'
 import type { FleetBenchOptions } from './options.ts'
@@ -15,7 +16,7 @@ export function resultObject(
   options: FleetBenchOptions,
   results: readonly SeriesResult[],
   failures: readonly Failure[] = [],
-): Record<string, unknown> {
+): ResultHead & Record<string, unknown> {
   const { json: _, ...said } = options
   const [only] = results
   return { bench: 'fleet', machine, options: said, ...(results.length === 1 ? only : {}), results, failures }

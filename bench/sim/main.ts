@@ -10,7 +10,8 @@ async function run(options: SimBenchOptions): Promise<void> {
   const rows = Object.entries(result).map(([key, value]) => `${key.padEnd(24)}${text(value)}`)
   process.stdout.write(`${rows.join('\n')}\n`)
   const { json, ...asked } = options
-  if (json !== undefined) await writeResult(json, { machine: describeMachine(), options: asked, ...result })
+  if (json !== undefined)
+    await writeResult(json, { bench: 'sim', machine: describeMachine(), options: asked, ...result })
   if (!result.finished) process.exitCode = 1
 }
 

@@ -22,7 +22,9 @@ const optionsSchema = z.object({
   rtt: z.number(),
   join: z.number(),
   pieceSize: z.number().optional(),
-  acknowledged: z.boolean(),
+  originRatio: z.number().optional(),
+  buffer: z.number(),
+  window: z.number().optional(),
   json: z.string().optional(),
 })
 
@@ -30,14 +32,20 @@ const optionsSchema = z.object({
 export type SimBenchOptions = z.infer<typeof optionsSchema>
 
 const HELP = `
-The daemon's schedulers, neighbour handouts and homes over virtual links in virtual time. The network: every uplink is
-shared by its links in turns, a quarter of a piece each; every downlink takes what comes in the order of arrival; the core
-never blocks; no loss, no headers, no CPU. Times are from the common start; the bound is the fluid limit.
+The daemon's schedulers, batches, neighbour handouts and homes over virtual links in virtual time. The network: every
+uplink is shared by its links in turns, a quarter of a piece each; every downlink takes what comes in turn; the core never
+blocks; no loss, no headers, no CPU. A piece is written when the rest of it fits into the sender's kernel (--buffer), and
+sent when its receiver has said that it has it; of one link --window bytes are on the way at most. Times are from the
+common start; the bound is the fluid limit.
 
 Examples:
   npm run bench:sim
   npm run bench:sim -- --hosts 1000 --churn 0.05 --dead 0.01
-  npm run bench:sim -- --hosts 16 --gbps 0.024 --size 64MiB --cache-ratio 4 --rtt 1 --json result.json
+
+What bench:fleet does with 16 hosts at 24 Mb/s (95.6 % of it are payload) and an origin of 96 Mb/s, in shallow queues and
+an event loop's round trip; --cache-ratio is its --cache-mbps over 24:
+  npm run bench:sim -- --hosts 16 --gbps 0.022944 --size 64MiB --layers 4 --cache-ratio 4 --origin-ratio 4 \
+    --rtt 1 --window 128KiB
 `
 
 /** The command line of the simulator; `run` gets what it says. */
@@ -59,7 +67,9 @@ export function simCommand(run: (options: SimBenchOptions) => Promise<void>): Co
     .option('--rtt <ms>', 'round trip between any two hosts', number(0, 10_000), 0.3)
     .option('--join <ms>', 'hosts come within this time', number(0, 3_600_000), 5)
     .option('--piece-size <size>', 'instead of the one that follows from the size', size)
-    .option('--acknowledged', 'a send ends when the receiver has it, not when the kernel took it', false)
+    .option('--origin-ratio <times>', "the origin's link over a host's; a cache's, unless given", number(0.01, 100_000))
+    .option('--buffer <size>', "bytes of one connection that a sender's kernel takes", size, MIB / 2)
+    .option('--window <size>', 'bytes of one connection that may be on the way', size)
     .option('--json <file>', 'write the result there')
     .addHelpText('after', HELP)
     .action((options: unknown) => run(optionsSchema.parse(options)))
@@ -76,13 +86,12 @@ export function swarmOptions(options: SimBenchOptions): SwarmOptions {
     ...GIGABIT,
     ...{ seed, hosts, regions, caches, cacheRatio, zones, slow, dead, hostRate },
     blobs: Array.from({ length: layers }, (_, i) => ({ blob: i + 1, pieces, pieceBytes, order: i })),
-    originRate: cacheRatio * hostRate,
+    originRate: (options.originRatio ?? cacheRatio) * hostRate,
     latencyMs: options.rtt / 2,
     jitterMs: options.rtt / 10,
     // what yamux and the kernel let be on the way: enough for the round trip, at least a few blocks
-    windowBytes: Math.max(MIB, 2 * pieceBytes, options.rtt * hostRate),
-    bufferBytes: MIB / 2,
-    acknowledged: options.acknowledged,
+    windowBytes: options.window ?? Math.max(MIB, 2 * pieceBytes, options.rtt * hostRate),
+    bufferBytes: options.buffer,
     joinWithinMs: options.join,
   }
   if (churn === 0) return still

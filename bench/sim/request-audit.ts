@@ -98,14 +98,16 @@ export class RequestAudit {
     if (outstanding > most) this.#fail(`has ${outstanding} outstanding`)
   }
 
-  #want({ id, source, blob, wanted }: Extract<LeecherEffect, { type: 'want' }>): void {
+  #want({ ids, source, blob, wanted }: Extract<LeecherEffect, { type: 'want' }>): void {
     this.wants++
     const have = this.#have.get(blob)!
     for (let piece = 0; piece < wanted.length; piece++) {
       if (wanted.has(piece) && have.has(piece)) this.#fail(`wants piece ${piece}, which it has`)
     }
-    if ((this.#open.get(id)?.piece ?? -1) >= 0) this.#fail(`wants again by ${id}, which has begun`)
-    if (!this.#open.has(id)) this.#open.set(id, { source, blob, piece: -1 })
+    for (const id of ids) {
+      if ((this.#open.get(id)?.piece ?? -1) >= 0) this.#fail(`wants again by ${id}, which has begun`)
+      if (!this.#open.has(id)) this.#open.set(id, { source, blob, piece: -1 })
+    }
   }
 
   #missing(blob: number, piece: number): void {

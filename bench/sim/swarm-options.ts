@@ -78,7 +78,6 @@ export const GIGABIT: SwarmOptions = {
   jitterMs: 0.2,
   windowBytes: 2 * MIB,
   bufferBytes: 0,
-  acknowledged: false,
   joinWithinMs: 5,
   zones: 1,
   slow: 0,

@@ -6,8 +6,14 @@ export class VirtualDesk {
   /** Who hears of new hashes. */
   readonly audience = new Set<number>()
   readonly #members = new SwarmMembers()
-  /** Pieces whose hashes are yet to be told. */
-  untold: number[] = []
+
+  readonly home: number
+  readonly blob: number
+
+  constructor(home: number, blob: number) {
+    this.home = home
+    this.blob = blob
+  }
 
   /** Lists a member and answers whom it should meet; another draw each time it asks. */
   join(host: number, zone: Member['zone']): number[] {
@@ -20,15 +26,4 @@ export class VirtualDesk {
     this.audience.delete(host)
     this.#members.remove(`host-${host}`)
   }
-}
-
-/** Ascending runs of consecutive numbers. */
-export function runsOf(pieces: readonly number[]): { first: number; count: number }[] {
-  const runs: { first: number; count: number }[] = []
-  for (const piece of pieces.toSorted((a, b) => a - b)) {
-    const last = runs.at(-1)
-    if (last !== undefined && last.first + last.count === piece) last.count++
-    else runs.push({ first: piece, count: 1 })
-  }
-  return runs
 }

@@ -42,7 +42,7 @@ export class VirtualFleet {
         this.rates[id] = cacheRatio * this.#options.hostRate
         const spec = { id, blobs: own, role: 'cache', region, zone: n, dead: false } as const
         const host = this.#addHost({ ...spec, seeder: this.#options.homeSeeder }, world)
-        this.desks.set(host, new Map(own.map(({ blob }) => [blob, new VirtualDesk()])))
+        this.desks.set(host, new Map(own.map(({ blob }) => [blob, new VirtualDesk(id, blob)])))
       }
       this.homes.push(new Map([...homes].map(([blob, id]) => [blob, this.hosts[id]!])))
     }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/base/clock.ts'
 import { Bitfield } from '../../src/piece/bitfield.ts'
 import type {
   LeecherEffect,
@@ -9,6 +10,7 @@ import type {
   SourceKind,
 } from '../../src/scheduler/index.ts'
 import { Leecher, Seeder } from '../../src/scheduler/index.ts'
+import { Batches, HAVE_BATCH_MS, HAVE_BATCH_PIECES } from '../../src/transfer/batches.ts'
 import { RequestAudit } from './request-audit.ts'
 import type { Send } from './virtual-network.ts'
 
@@ -20,8 +22,7 @@ export interface VirtualBlob {
 }
 
 /** What a host can do to the world around it. */
-export interface Surroundings {
-  now(): number
+export interface Surroundings extends Clock {
   call<T>(ms: number, handler: (subject: T) => void, subject: T): void
   toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void
   toSeeder(from: VirtualHost, to: number, event: SeederEvent): void
@@ -49,15 +50,10 @@ export interface HostSpec {
 }
 
 const TICK_MS = 100
-/** Haves are told together: after this long, or when so many have gathered. As the daemon does. */
-const HAVE_MS = 4
-const HAVE_MOST = 2
-
-interface Untold {
-  readonly host: VirtualHost
-  readonly life: number
+interface Arrival {
   readonly blob: number
-  readonly pieces: number[]
+  readonly piece: number
+  readonly id: number
 }
 
 /** One host: the real leecher and seeder, a disk of bits, and neighbours who are told what it has. */
@@ -66,10 +62,10 @@ export class VirtualHost {
   readonly have = new Map<number, Bitfield>()
   /** Hosts it is connected with. */
   readonly links = new Set<number>()
-  /** Sends it has not handed over to its kernel, by `sendKey`. */
+  /** Sends whose end it does not know of, by `sendKey`. */
   readonly sends = new Map<number, Send>()
-  /** Who is told what this host has, by blob. */
-  readonly told = new Map<number, Set<number>>()
+  /** By blob: who is told what this host has, and what is known of theirs. */
+  readonly told = new Map<number, Map<number, Bitfield>>()
   readonly audit: RequestAudit | undefined
   readonly completedAt = new Map<number, number>()
   readonly counts = {
@@ -92,7 +88,10 @@ export class VirtualHost {
   readonly #effects: LeecherEffect[] = []
   /** Requests whose answer is still expected. */
   readonly #asked = new Set<number>()
-  readonly #untold = new Map<number, Untold>()
+  readonly #haves: Batches<number>
+  /** Pieces whose hashes are known, by blob; what comes before its hash waits for it. */
+  readonly #hashes = new Map<number, Bitfield>()
+  #unproven: Arrival[] = []
   #draining = false
 
   constructor(spec: HostSpec, world: Surroundings) {
@@ -101,9 +100,11 @@ export class VirtualHost {
     this.#leecher = new Leecher(spec.leecher)
     this.#seeder = new Seeder(spec.seeder)
     if (spec.audited) this.audit = new RequestAudit(`host ${spec.id}`, spec.leecher, this.have)
+    this.#haves = new Batches(world, HAVE_BATCH_MS, HAVE_BATCH_PIECES, this.#tellHaves)
     for (const { blob, pieces } of spec.blobs) {
       this.have.set(blob, new Bitfield(pieces))
-      this.told.set(blob, new Set())
+      this.told.set(blob, new Map())
+      this.#hashes.set(blob, new Bitfield(pieces))
     }
   }
 
@@ -175,7 +176,9 @@ export class VirtualHost {
     this.links.clear()
     this.sends.clear()
     for (const told of this.told.values()) told.clear()
-    this.#untold.clear()
+    for (const { blob } of this.spec.blobs) this.#haves.drop(blob)
+    this.#unproven = []
+    for (const hashes of this.#hashes.values()) hashes.clearAll()
   }
 
   join(source: number, blob: number, kind: SourceKind, distance: number): void {
@@ -206,7 +209,32 @@ export class VirtualHost {
     for (const effect of effects) this.#runSeeder(effect)
   }
 
-  /** All bytes of a piece are here, by request `id` or from the origin. */
+  /** A message of a home or a neighbour. */
+  hear(event: LeecherEvent): void {
+    if (event.type === 'sourceHas') {
+      const known = this.told.get(event.blob)!.get(event.source)
+      for (const piece of event.pieces) known?.set(piece)
+    }
+    this.toLeecher(event)
+    if (event.type === 'hashesKnown') this.#learnHashes(event.blob, event.first, event.count)
+  }
+
+  #learnHashes(blob: number, first: number, count: number): void {
+    const hashes = this.#hashes.get(blob)!
+    for (let piece = first; piece < first + count; piece++) hashes.set(piece)
+    if (this.#unproven.length === 0) return
+    const unproven = this.#unproven
+    this.#unproven = []
+    for (const { blob: of, piece, id } of unproven) this.came(of, piece, id)
+  }
+
+  /** All bytes of a piece a peer sent are here. */
+  came(blob: number, piece: number, id: number): void {
+    if (this.#hashes.get(blob)!.has(piece)) this.arrived(blob, piece, id)
+    else this.#unproven.push({ blob, piece, id })
+  }
+
+  /** A piece is proven, by request `id` or from the origin. */
   arrived(blob: number, piece: number, id: number | undefined): void {
     const fresh = this.have.get(blob)!.set(piece)
     if (!fresh) this.counts.duplicates++
@@ -215,27 +243,15 @@ export class VirtualHost {
     if (!fresh) return
     this.toSeeder({ type: 'available', blob })
     this.#world.stored(this, blob, piece)
-    if (this.told.get(blob)!.size > 0) this.#tell(blob, piece)
+    if (this.told.get(blob)!.size > 0) this.#haves.add(blob, piece)
   }
 
-  #tell(blob: number, piece: number): void {
-    let untold = this.#untold.get(blob)
-    if (untold === undefined) {
-      untold = { host: this, life: this.life, blob, pieces: [] }
-      this.#untold.set(blob, untold)
-      this.#world.call(HAVE_MS, flush, untold)
+  readonly #tellHaves = (blob: number, pieces: number[]): void => {
+    const event = { type: 'sourceHas', source: this.id, blob, queue: this.queueLength } as const
+    for (const [to, known] of this.told.get(blob)!) {
+      const news = pieces.filter((piece) => !known.has(piece))
+      if (news.length > 0) this.#world.toLeecher(this, to, { ...event, pieces: news })
     }
-    untold.pieces.push(piece)
-    if (untold.pieces.length >= HAVE_MOST) this.flush(untold)
-  }
-
-  /** Tells what has gathered, unless that has been done. */
-  flush(untold: Untold): void {
-    const { blob, pieces } = untold
-    if (this.#untold.get(blob) !== untold) return
-    this.#untold.delete(blob)
-    const event = { type: 'sourceHas', source: this.id, blob, pieces, queue: this.queueLength } as const
-    for (const to of this.told.get(blob)!) this.#world.toLeecher(this, to, event)
   }
 
   #runLeecher(effect: LeecherEffect): void {
@@ -246,9 +262,13 @@ export class VirtualHost {
         this.#asked.add(effect.id)
         return this.#world.toSeeder(this, effect.source, { ...effect, type: 'request', peer })
       case 'want':
-        this.#asked.add(effect.id)
         this.counts.wants++
-        return this.#world.toSeeder(this, effect.source, { ...effect, type: 'want', peer })
+        for (const id of effect.ids) {
+          this.#asked.add(id)
+          const { blob, wanted } = effect
+          this.#world.toSeeder(this, effect.source, { type: 'want', peer, id, blob, wanted })
+        }
+        return
       case 'cancel':
         this.#asked.delete(effect.id)
         return this.#world.toSeeder(this, effect.source, { type: 'cancel', peer, id: effect.id })
@@ -279,8 +299,4 @@ export class VirtualHost {
     const { id, queue } = effect
     this.#world.toLeecher(this, effect.peer, { type: 'failed', id, reason: 'busy', queue })
   }
-}
-
-const flush = (untold: Untold): void => {
-  if (untold.host.life === untold.life) untold.host.flush(untold)
 }

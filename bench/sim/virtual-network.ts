@@ -11,10 +11,8 @@ export interface NetworkOptions {
   readonly jitterMs: number
   /** Bytes of one link that may be on their way: beyond them the sender waits for the receiver's downlink. */
   readonly windowBytes: number
-  /** Bytes of one link that the sender's kernel takes at once: a send counts as done while they still wait. */
+  /** Bytes of one link that the sender's kernel takes at once: they cannot be taken back. */
   readonly bufferBytes: number
-  /** Whether a send counts as done only once the receiver has said that it has all of it. */
-  readonly acknowledged: boolean
 }
 
 /** Bytes per millisecond. */
@@ -31,6 +29,8 @@ export interface SendEvents {
   /** The receiver has all of the bytes. */
   done(send: Send): void
   /** The sender has handed over all of the bytes: nothing can be taken back. */
+  written(send: Send): void
+  /** The sender knows that the receiver has all of the bytes. */
   sent(send: Send): void
 }
 
@@ -51,6 +51,7 @@ export interface Send {
   readonly link: Link
   left: number
   delivered: number
+  /** Its last bytes are in the sender's kernel. */
   accepted: boolean
   aborted: boolean
 }
@@ -83,7 +84,7 @@ interface Port extends HostLinks {
 
 /**
  * Hosts on a core that never blocks. Each has an uplink whose links take turns, block by block, and a downlink that
- * takes blocks in the order of arrival: close to max-min fair sharing, as long as a link's window is a few blocks. No
+ * takes blocks in the order of leaving: close to max-min fair sharing, as long as a link's window is a few blocks. No
  * loss, no slow start, no headers: what remains is what the policy is answerable for.
  */
 export class VirtualNetwork {
@@ -195,7 +196,7 @@ export class VirtualNetwork {
   readonly #accept = (send: Send): void => {
     if (send.aborted || send.accepted || send.silentAfter < BLOCKS) return
     send.accepted = true
-    if (!this.#options.acknowledged) this.#events.sent(send)
+    this.#events.written(send)
   }
 
   readonly #acknowledge = (send: Send): void => this.#events.sent(send)
@@ -209,13 +210,13 @@ export class VirtualNetwork {
       link.inFlightBytes += send.blockBytes
       link.backlogBytes -= send.blockBytes
       if (send.left === BLOCKS) link.sends.shift()
-      this.#clock.call(this.#delay(link), this.#arrive, send)
+      this.#clock.call(this.#throughDownlink(send), this.#deliver, send)
       this.#acceptNext(link, send)
     }
     this.#pump(link.from)
   }
 
-  /** What fits into the sender's buffer now counts as sent. */
+  /** What fits into the sender's kernel now. */
   #acceptNext(link: Link, send: Send): void {
     if (send.left === BLOCKS) this.#accept(send)
     let waiting = 0
@@ -226,11 +227,13 @@ export class VirtualNetwork {
     }
   }
 
-  readonly #arrive = (send: Send): void => {
-    const port = this.#ports[send.to]!
+  /** How long a block that leaves now takes to its receiver, whose downlink is kept for it from when it comes. */
+  #throughDownlink({ to, link, blockBytes }: Send): number {
+    const port = this.#ports[to]!
     const now = this.#clock.now()
-    port.downFreeAt = Math.max(now, port.downFreeAt) + send.blockBytes / port.down
-    this.#clock.call(port.downFreeAt - now, this.#deliver, send)
+    const arrival = now + this.#delay(link)
+    port.downFreeAt = Math.max(arrival, port.downFreeAt) + blockBytes / port.down
+    return port.downFreeAt - now
   }
 
   readonly #deliver = (send: Send): void => {
@@ -238,10 +241,11 @@ export class VirtualNetwork {
     link.inFlightBytes -= send.blockBytes
     send.delivered++
     if (!send.aborted) {
-      if (send.delivered === BLOCKS && this.#options.acknowledged)
-        this.#clock.call(this.#options.latencyMs, this.#acknowledge, send)
       if (send.delivered < BLOCKS) this.#events.progress(send)
-      else this.#events.done(send)
+      else {
+        this.#clock.call(this.#options.latencyMs, this.#acknowledge, send)
+        this.#events.done(send)
+      }
     }
     this.#pump(link.from)
   }

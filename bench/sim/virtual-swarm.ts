@@ -1,7 +1,9 @@
 import type { Rng } from '../../src/base/rng.ts'
 import { seededRng } from '../../src/base/rng.ts'
 import type { ReadonlyBitfield } from '../../src/piece/bitfield.ts'
+import { Bitfield } from '../../src/piece/bitfield.ts'
 import type { LeecherEffect, LeecherEvent, SeederEffect, SeederEvent } from '../../src/scheduler/index.ts'
+import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, runsOf } from '../../src/transfer/batches.ts'
 import type { Faults, SwarmOptions } from './swarm-options.ts'
 import { NO_FAULTS } from './swarm-options.ts'
 import type { SwarmReport } from './swarm-report.ts'
@@ -9,7 +11,6 @@ import { fleetBoundMs, reportOf } from './swarm-report.ts'
 import { TraceHash } from './trace-hash.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import type { VirtualDesk } from './virtual-desk.ts'
-import { runsOf } from './virtual-desk.ts'
 import { VirtualFleet } from './virtual-fleet.ts'
 import type { Surroundings, VirtualBlob, VirtualHost } from './virtual-host.ts'
 import type { Message } from './virtual-message.ts'
@@ -21,8 +22,6 @@ import { VirtualOrigin } from './virtual-origin.ts'
 /** As the daemon's neighbourhood has them. */
 const MAX_NEIGHBOURS = 16
 const OTHER_ZONE_DISTANCE = 3
-const HASH_MS = 20
-const HASH_MOST = 32
 /** A new connection takes this many trips: TCP, noise, the muxer, the streams. */
 const DIAL_TRIPS = 6
 const ORIGIN_LANES = 8
@@ -47,6 +46,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #network: VirtualNetwork
   readonly #origin: VirtualOrigin
   readonly #trace = new TraceHash()
+  readonly #hashes: Batches<VirtualDesk>
   readonly #blobs = new Map<number, VirtualBlob>()
   #peerPieces = 0
   #crossZonePieces = 0
@@ -57,6 +57,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     this.#options = options
     this.#rng = seededRng(options.seed)
     this.#network = new VirtualNetwork(this.#clock, options, this.#rng, this)
+    this.#hashes = new Batches(this.#clock, HASH_BATCH_MS, HASH_BATCH_PIECES, this.#tellHashes)
     for (const blob of options.blobs) this.#blobs.set(blob.blob, blob)
     this.#fleet = new VirtualFleet(options, this.#rng, this, this.#network)
     const origin = this.hosts.length
@@ -104,6 +105,10 @@ export class VirtualSwarm implements Surroundings, SendEvents {
 
   now(): number {
     return this.#clock.now()
+  }
+
+  after(ms: number, fn: () => void): Disposable {
+    return this.#clock.after(ms, fn)
   }
 
   call<T>(ms: number, handler: (subject: T) => void, subject: T): void {
@@ -176,7 +181,12 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     if (to === undefined) return
     if (!to.expects(id)) to.counts.duplicates++
     else if (send.corrupt) to.toLeecher({ type: 'failed', id, reason: 'corrupt', queue: 0 })
-    else to.arrived(blob, piece, id)
+    else to.came(blob, piece, id)
+  }
+
+  written({ from: fromId, to, id, fromLife }: Send): void {
+    const from = this.hosts[fromId]
+    if (from?.up === true && from.life === fromLife) from.toSeeder({ type: 'written', peer: to, id })
   }
 
   sent({ from: fromId, to, id, fromLife }: Send): void {
@@ -208,18 +218,13 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     this.#trace.add(this.now(), blob * 65_536 + piece, host.id)
     this.#changed ||= host.complete
     const desk = this.#fleet.desks.get(host)?.get(blob)
-    if (desk === undefined) return
-    desk.untold.push(piece)
-    if (desk.untold.length >= HASH_MOST) this.#tellHashes(host, blob, desk)
-    else if (desk.untold.length === 1) this.#clock.after(HASH_MS, () => this.#tellHashes(host, blob, desk))
+    if (desk !== undefined) this.#hashes.add(desk, piece)
   }
 
-  #tellHashes(home: VirtualHost, blob: number, desk: VirtualDesk): void {
-    const pieces = desk.untold
-    desk.untold = []
+  readonly #tellHashes = ({ home, blob, audience }: VirtualDesk, pieces: number[]): void => {
     for (const { first, count } of runsOf(pieces)) {
       const event = { type: 'hashesKnown', blob, first, count } as const
-      for (const member of desk.audience) this.toLeecher(home, member, event)
+      for (const member of audience) this.toLeecher(this.hosts[home]!, member, event)
     }
   }
 
@@ -299,12 +304,14 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   }
 
   #introduce(host: VirtualHost, other: VirtualHost, blob: number): void {
-    if (host.told.get(blob)!.has(other.id)) return
-    host.told.get(blob)!.add(other.id)
+    const told = host.told.get(blob)!
+    if (told.has(other.id)) return
+    const have = host.have.get(blob)!
+    told.set(other.id, new Bitfield(have.length))
     host.links.add(other.id)
     other.links.add(host.id)
     host.join(other.id, blob, 'peer', this.#distance(host, other))
-    const content: Introduction = { blob, bits: host.have.get(blob)!.copy(), queue: host.queueLength }
+    const content: Introduction = { blob, bits: have.copy(), queue: host.queueLength }
     this.#message(host, other.id, content, this.#hearBits)
   }
 
@@ -318,6 +325,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     const told = host.told.get(blob)!
     if (told.size >= MAX_NEIGHBOURS && !told.has(from.id)) return
     this.#introduce(host, from, blob)
+    told.set(from.id, Bitfield.copyOf(bits))
     host.toLeecher({ type: 'sourceBits', source: from.id, blob, bits, queue })
   }
 
@@ -375,7 +383,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     this.#network.message(from.id, toId, deliver, message)
   }
 
-  readonly #hearLeecher = ({ to, content }: Message<LeecherEvent>): void => to.toLeecher(content)
+  readonly #hearLeecher = ({ to, content }: Message<LeecherEvent>): void => to.hear(content)
 
   readonly #hearSeeder = ({ to, content }: Message<SeederEvent>): void => to.toSeeder(content)
 

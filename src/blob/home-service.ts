@@ -36,17 +36,22 @@ export class HomeService {
     args: CallArguments[N],
     signal: AbortSignal,
   ): Promise<CallResults[N]> {
-    const refusal = this.#refuses(args)
+    if (name === 'members') return this.#members(link, args as CallArguments['members']) as CallResults[N]
+    const refusal = this.#refuses(args as ContentArguments)
     if (refusal !== undefined) return refusal as CallResults[N]
     try {
-      return (await this.#answer(link, { name, args } as Call, signal)) as CallResults[N]
+      return (await this.#answer(link, { name, args } as ContentCall, signal)) as CallResults[N]
     } catch (error) {
       if (!signal.aborted) this.#deps.logger.warn({ call: name, err: errorText(error) }, 'a call failed')
       return unavailableNow(errorText(error)) as CallResults[N]
     }
   }
 
-  #refuses({ upstream }: { readonly upstream: string }): CallRefusal | undefined {
+  #members(link: PeerLink, { limit }: CallArguments['members']): CallResults['members'] {
+    return { kind: 'members', peers: this.#deps.tier.members(link, limit) }
+  }
+
+  #refuses({ upstream }: ContentArguments): CallRefusal | undefined {
     const { self, tier, shareable } = this.#deps
     if (!shareable(upstream))
       return { kind: 'refused', reason: 'unknown', message: 'not an upstream that this host shares' }
@@ -54,7 +59,7 @@ export class HomeService {
     return undefined
   }
 
-  async #answer(link: PeerLink, call: Call, signal: AbortSignal): Promise<CallResults[CallName]> {
+  async #answer(link: PeerLink, call: ContentCall, signal: AbortSignal): Promise<CallResults[CallName]> {
     const { self, manifests, access, listings, transfers } = this.#deps
     // another cache of this region asks only whom it takes for the home: passing the question on could go in circles;
     // so could hosts that stand in for the caches, each of whom knows other neighbours
@@ -103,7 +108,10 @@ export class HomeService {
   }
 }
 
-type Call = { [N in CallName]: { readonly name: N; readonly args: CallArguments[N] } }[CallName]
+/** Every call but `members` is about content. */
+type ContentName = Exclude<CallName, 'members'>
+type ContentArguments = CallArguments[ContentName]
+type ContentCall = { [N in ContentName]: { readonly name: N; readonly args: CallArguments[N] } }[ContentName]
 
 function unavailableNow(message: string): CallRefusal {
   return { kind: 'refused', reason: 'unavailable', message: message.slice(0, 400) }

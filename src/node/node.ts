@@ -1,12 +1,15 @@
+import { randomInt } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MetricsText } from '../admin/index.ts'
+import type { AdminDoorDeps, MetricsText } from '../admin/index.ts'
 import { AdminDoor, readTokenFile } from '../admin/index.ts'
 import { systemClock } from '../base/clock.ts'
+import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import { RateLimiter } from '../base/rate-limiter.ts'
+import { seededRng } from '../base/rng.ts'
 import { productVersion } from '../base/version.ts'
 import type { UpstreamAccess } from '../blob/index.ts'
 import { BlobAccess, Content, Grants, HomeService, Listings, Manifests, TagCache } from '../blob/index.ts'
@@ -22,8 +25,10 @@ import { Libp2pSwarm, LOOPBACK_KEY, parseFleetKey } from '../swarm/index.ts'
 import { Tier } from '../tier/index.ts'
 import { Transfers } from '../transfer/index.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { ManifestSource } from './image-source.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
+import { openHooks, openPins } from './prewarm-entrances.ts'
 import { SwarmHub } from './swarm-hub.ts'
 
 export interface NodeDeps {
@@ -81,8 +86,17 @@ export class ShoalNode implements AsyncDisposable {
       addresses: () => addresses,
       runtimeBytes: () => runtimeBytes,
     })
-    const admin = await startAdmin(config, status, deps)
-    stack.use(admin)
+    const pins = await openPins(config, store, services.images)
+    const hooks = stack.use(
+      await openHooks(config, {
+        ...{ logger: logger.child({ room: 'prewarm' }), registry, upstreams, images: services.images },
+        home: services.home,
+        submit: async () => {
+          throw new ShoalError('UNAVAILABLE', 'this agent cannot start prewarm jobs')
+        },
+      }),
+    )
+    const admin = stack.use(await startAdmin(config, { source: status, pins, hooks }, deps))
     const mirror = await MirrorDoor.start(
       {
         listen: addressText(config.mirror.listen),
@@ -170,7 +184,7 @@ function startTier(config: Config, swarm: Swarm, logger: Logger): Tier {
   return Tier.start(
     { caches, parents, graceMs: TIER_GRACE_MS },
     {
-      ...{ swarm, clock: systemClock, logger: logger.child({ room: 'tier' }) },
+      ...{ swarm, clock: systemClock, logger: logger.child({ room: 'tier' }), rng: seededRng(randomInt(2 ** 32)) },
       lookup: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
     },
   )
@@ -190,6 +204,7 @@ interface Services {
   readonly content: Content
   readonly home: HomeService
   readonly tags: TagCache
+  readonly images: ManifestSource
   /** Lets peers in: from here on they are answered. */
   attach(hub: SwarmHub): void
 }
@@ -245,7 +260,7 @@ function buildServices(
   })
   const attach = (hub: SwarmHub): void =>
     hub.attach({
-      linked: () => {},
+      linked: (link) => tier.linked(link),
       unlinked: (link) => {
         tier.unlinked(link)
         transfers.unlinked(link)
@@ -253,15 +268,19 @@ function buildServices(
       message: (link, message) => transfers.message(link, message),
       call: (link, name, args, signal) => home.call(link, name, args, signal),
     })
-  return { transfers, content, home, tags, attach }
+  const images = new ManifestSource({ manifests, tags, upstreams })
+  return { transfers, content, home, tags, images, attach }
 }
 
 async function startAdmin(
   config: Config,
-  source: NodeStatusSource,
+  sources: Pick<AdminDoorDeps, 'source' | 'pins' | 'hooks'>,
   { logger, registry }: NodeDeps,
 ): Promise<AdminDoor> {
   const { tokenFile, listen } = config.admin
   const token = tokenFile === null ? undefined : await readTokenFile(tokenFile)
-  return AdminDoor.start({ source, metrics: registry, logger: logger.child({ room: 'admin' }) }, { ...listen, token })
+  return AdminDoor.start(
+    { ...sources, metrics: registry, logger: logger.child({ room: 'admin' }) },
+    { ...listen, token },
+  )
 }

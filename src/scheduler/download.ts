@@ -23,6 +23,9 @@ export class Download {
   readonly #idle: Bitfield
   readonly #holders: Uint16Array
   cursor = 0
+  order: number
+  /** Pieces that may be here or under way; undefined = all. */
+  limit: number | undefined
   lanesAllowed = 0
   lanesActive = 0
   laneFailures = 0
@@ -33,10 +36,13 @@ export class Download {
   completed = false
   /** Pieces kept since homes were last told what is wanted. */
   keptSinceWants = 0
+  wantsToldAt: number
 
   constructor(blob: number, spec: DownloadSpec, now: number) {
     this.blob = blob
     this.spec = spec
+    this.order = spec.order
+    this.limit = spec.limit
     this.#have = Bitfield.copyOf(spec.have)
     this.#idle = Bitfield.full(spec.pieces)
     for (let piece = 0; piece < spec.pieces; piece++) if (spec.have.has(piece)) this.#idle.clear(piece)
@@ -44,12 +50,26 @@ export class Download {
     this.#pending = new Uint8Array(spec.pieces)
     this.#holders = new Uint16Array(spec.pieces)
     this.lastProgressAt = now
+    this.wantsToldAt = now
     this.findPeersWait = FIND_PEERS_FIRST_MS
     this.findPeersAt = now + FIND_PEERS_FIRST_MS
   }
 
   get have(): ReadonlyBitfield {
     return this.#have
+  }
+
+  /** How many more pieces may be asked for. */
+  get room(): number {
+    if (this.limit === undefined) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.limit - (this.#have.length - this.#idle.count))
+  }
+
+  /** Changes its place among the others and what may be fetched. What was held back until now is not late. */
+  steer(order: number, limit: number | undefined, now: number): void {
+    if (this.room === 0) this.lastProgressAt = now
+    this.order = order
+    this.limit = limit
   }
 
   /** How many requests and origin lanes will bring a piece. */
@@ -137,7 +157,7 @@ export class Download {
    */
   pick(source: number): number {
     const known = this.sources.get(source)
-    if (known === undefined || known.kind === 'home' || this.completed) return -1
+    if (known === undefined || known.kind === 'home' || this.completed || this.room === 0) return -1
     if (known.kind === 'parent') return this.#pickOfParent()
     if (known.has === undefined) return -1
     let best = -1
@@ -185,6 +205,8 @@ export class Download {
    * neighbour has. Undefined when there is none.
    */
   nextRun(most: number, usable: (source: number) => boolean): { first: number; count: number } | undefined {
+    const longest = Math.min(most, this.room)
+    if (longest === 0) return undefined
     const forOrigin = (piece: number): boolean => this.open(piece) && !this.#neighbourHas(piece, usable)
     for (const [from, to] of [
       [this.cursor, this.#have.length],
@@ -193,7 +215,7 @@ export class Download {
       for (let first = from; first < to; first++) {
         if (!forOrigin(first)) continue
         let count = 1
-        while (count < most && first + count < to && forOrigin(first + count)) count++
+        while (count < longest && first + count < to && forOrigin(first + count)) count++
         return { first, count }
       }
     }

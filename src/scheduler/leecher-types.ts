@@ -53,6 +53,8 @@ export type LeecherEvent =
   /** Pieces turned out wrong after all and must be fetched again. */
   | { readonly type: 'dropped'; readonly blob: number; readonly pieces: readonly number[] }
   | { readonly type: 'fetchEnded'; readonly lane: number; readonly ok: boolean }
+  /** What may be fetched of a blob: at most so many pieces, those here and under way included (undefined = all), in this order. */
+  | { readonly type: 'steered'; readonly blob: number; readonly order: number; readonly limit: number | undefined }
   /** A reader waits at this piece. */
   | { readonly type: 'cursor'; readonly blob: number; readonly piece: number }
   | { readonly type: 'tick' }
@@ -65,6 +67,8 @@ export interface DownloadSpec {
   readonly order: number
   /** Pieces beyond the cursor that may be fetched; undefined = all (a blob that cannot be stored has a window). */
   readonly window: number | undefined
+  /** Pieces that may be here or under way, for a start; undefined = all. */
+  readonly limit?: number | undefined
   /** Whether a home can introduce more peers when this host runs short of them. */
   readonly swarm: boolean
 }
@@ -77,11 +81,11 @@ export type LeecherEffect =
       readonly blob: number
       readonly piece: number
     }
-  /** Also sent again under the same id when what is wanted has changed. */
+  /** Each id wants one of these pieces. Sent again for ids that still wait when what is wanted has changed. */
   | {
       readonly type: 'want'
       readonly source: number
-      readonly id: number
+      readonly ids: readonly number[]
       readonly blob: number
       readonly wanted: ReadonlyBitfield
     }

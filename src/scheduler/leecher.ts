@@ -15,8 +15,9 @@ const NEIGHBOURS_FAIL_LEAST_MS = 3_000
 const NEIGHBOURS_FAIL_MOST_MS = 8_000
 /** In the endgame a request this many times older than a piece usually takes is asked for elsewhere, too. */
 const OVERDUE_TIMES = 1.5
-const OVERDUE_LEAST_MS = 200
+const OVERDUE_LEAST_MS = 50
 
+type Learnt = 'sourceJoined' | 'sourceBits' | 'sourceHas' | 'hashesKnown' | 'dropped' | 'cursor' | 'steered'
 type Event<T extends LeecherEvent['type']> = Extract<LeecherEvent, { type: T }>
 
 /**
@@ -99,8 +100,8 @@ export class Leecher {
     this.#fill(out)
   }
 
-  /** Events that only change what is known of a blob's sources and pieces. */
-  #learn(event: Event<'sourceJoined' | 'sourceBits' | 'sourceHas' | 'hashesKnown' | 'dropped' | 'cursor'>): void {
+  /** Events that only change what is known of a blob. */
+  #learn(event: Event<Learnt>): void {
     const download = this.#downloads.get(event.blob)
     if (download === undefined) return
     switch (event.type) {
@@ -125,6 +126,10 @@ export class Leecher {
         break
       case 'cursor':
         download.cursor = event.piece
+        break
+      case 'steered':
+        download.steer(event.order, event.limit, this.#now)
+        this.#sort()
         break
     }
   }
@@ -232,7 +237,9 @@ export class Leecher {
       for (const duplicate of same) this.#cancel(duplicate, out)
     }
     this.#completeIfDone(download, out)
-    this.#wants.stored(download, (request) => this.#cancel(request, out), out)
+    // at 10 Gb/s the next tick is a tenth of the transfer away
+    this.#endgame(download, out)
+    this.#wants.stored(download, this.#now, (request) => this.#cancel(request, out), out)
   }
 
   #completeIfDone(download: Download, out: LeecherEffect[]): void {
@@ -317,10 +324,16 @@ export class Leecher {
     this.#lanes.tick(this.#now, out)
     for (const download of this.#byOrder) {
       if (download.completed) continue
-      this.#wants.refresh(download, this.#failedBy(download), (request) => this.#cancel(request, out), out)
+      if (download.room === 0 || this.#waitsItsTurn(download)) download.lastProgressAt = this.#now
+      this.#wants.tick(download, this.#failedBy(download), this.#now, (request) => this.#cancel(request, out), out)
       this.#endgame(download, out)
       noticeStarving(download, (source) => this.#sources.usable(source, this.#now), this.#now, out)
     }
+  }
+
+  /** Whether blobs before it take the whole link: that nothing comes for it is no fault of its sources. */
+  #waitsItsTurn({ blob }: Download): boolean {
+    return this.#outstanding >= this.#options.maxOutstanding && !this.#requests.bring(blob)
   }
 
   #dropOverdue(out: LeecherEffect[]): void {
@@ -380,6 +393,6 @@ export class Leecher {
   }
 
   #sort(): void {
-    this.#byOrder = [...this.#downloads.values()].sort((a, b) => a.spec.order - b.spec.order || a.blob - b.blob)
+    this.#byOrder = [...this.#downloads.values()].sort((a, b) => a.order - b.order || a.blob - b.blob)
   }
 }

@@ -48,6 +48,12 @@ export class RequestTable {
     return this.#byId.values()
   }
 
+  /** Whether any is to bring a piece of `blob`. */
+  bring(blob: number): boolean {
+    for (const request of this.#byId.values()) if (request.blob === blob && request.piece >= 0) return true
+    return false
+  }
+
   where(test: (request: PieceRequest) => boolean): PieceRequest[] {
     const found: PieceRequest[] = []
     for (const request of this.#byId.values()) if (test(request)) found.push(request)

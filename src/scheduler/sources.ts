@@ -1,10 +1,15 @@
 /** A timeout shorter than the pipeline is deep collapses a swarm to a sixtieth of its rate; 24 piece times is safe. */
 const DEADLINE_PIECE_TIMES = 24
-const DEADLINE_LEAST_MS = 1_500
+/**
+ * A host's pauses (collection, disk) pass within this. At 10 Gb/s, where an image takes a second, 5 % of hosts that never
+ * answer cost 1.13 of the bound with 100 ms, 1.16 with 250, 1.28 with 500 and 3.2 with 1500.
+ */
+const DEADLINE_LEAST_MS = 250
 /** Before the first piece nothing is known of the link. */
 const DEADLINE_FIRST_MS = 5_000
 const DEADLINE_MOST_MS = 15_000
-const BUSY_LEAST_MS = 20
+/** Three piece times at 10 Gb/s: longer, and sources go idle while nobody dares to ask them again. */
+const BUSY_LEAST_MS = 5
 const BUSY_MOST_MS = 1_000
 const SNUB_FIRST_MS = 2_000
 const SNUB_MOST_MS = 30_000

@@ -9,10 +9,14 @@ import type { Sources } from './sources.ts'
 const WANTS_MOST = 24
 
 /**
- * Homes hear what is still wanted after so many pieces, not only at the next tick: on a 10 Gb/s link that is 60 pieces
- * later, and every second piece a home began to send was one that had come meanwhile.
+ * Homes hear what is still wanted after so many pieces, however fast they come: told only once a second, every second
+ * piece a home began to send over a 10 Gb/s link was one that had come meanwhile.
  */
 const REFRESH_EVERY_PIECES = 8
+/** And where fewer come, after so long: a message per piece would cost a slow link's host more than it saves. */
+const REFRESH_MS = 1_000
+
+type Cancel = (request: PieceRequest) => void
 
 /** Asks homes for pieces of their own choice, and keeps them told of what is still wanted. */
 export class Wants {
@@ -39,29 +43,40 @@ export class Wants {
       const more = Math.max(allowed - standing, parked === 0 && begun < allowed ? 1 : 0)
       if (more <= 0) continue
       const wanted = download.wanted(all)
-      for (let n = Math.min(more, wanted.count - parked); n > 0; n--) this.#want(download, source, wanted, now, out)
+      const most = Math.min(wanted.count, download.room) - parked
+      this.#want(download, source, wanted, Math.min(more, most), now, out)
     }
   }
 
-  /** Tells homes what is still wanted, so that a want does not bring what a neighbour has brought meanwhile. */
-  refresh(download: Download, all: boolean, cancel: (request: PieceRequest) => void, out: LeecherEffect[]): void {
-    download.keptSinceWants = 0
-    const parked = this.#requests.where((r) => r.blob === download.blob && r.kind === 'home' && !r.began)
-    if (parked.length === 0) return
-    const wanted = download.wanted(all)
-    for (const [i, request] of parked.entries()) {
-      if (i >= wanted.count) cancel(request)
-      else if (request.wanted === undefined || !sameBits(request.wanted, wanted)) {
-        request.wanted = wanted
-        out.push({ type: 'want', source: request.source, id: request.id, blob: download.blob, wanted })
-      }
-    }
+  /** Now and then tells homes what is still wanted. */
+  tick(download: Download, all: boolean, now: number, cancel: Cancel, out: LeecherEffect[]): void {
+    if (now - download.wantsToldAt >= REFRESH_MS) this.#refresh(download, all, now, cancel, out)
   }
 
   /** A piece more is here: when enough are, homes are told. */
-  stored(download: Download, cancel: (request: PieceRequest) => void, out: LeecherEffect[]): void {
+  stored(download: Download, now: number, cancel: Cancel, out: LeecherEffect[]): void {
     if (download.completed || ++download.keptSinceWants < REFRESH_EVERY_PIECES) return
-    this.refresh(download, false, cancel, out)
+    this.#refresh(download, false, now, cancel, out)
+  }
+
+  /** So that a want does not bring what a neighbour has brought meanwhile. */
+  #refresh(download: Download, all: boolean, now: number, cancel: Cancel, out: LeecherEffect[]): void {
+    download.keptSinceWants = 0
+    download.wantsToldAt = now
+    const parked = this.#requests.where((r) => r.blob === download.blob && r.kind === 'home' && !r.began)
+    if (parked.length === 0) return
+    const wanted = download.wanted(all)
+    const news = new Map<number, number[]>()
+    for (const [i, request] of parked.entries()) {
+      if (i >= wanted.count || i >= download.room) cancel(request)
+      else if (request.wanted === undefined || !sameBits(request.wanted, wanted)) {
+        request.wanted = wanted
+        const ids = news.get(request.source)
+        if (ids === undefined) news.set(request.source, [request.id])
+        else ids.push(request.id)
+      }
+    }
+    for (const [source, ids] of news) out.push({ type: 'want', source, ids, blob: download.blob, wanted })
   }
 
   /** Wants at a home: all, those that have begun, and those of `download` that have not. */
@@ -84,11 +99,21 @@ export class Wants {
     return Math.min(maxOutstanding, Math.max(leastOutstanding, Math.floor(maxOutstandingBytes / spec.pieceBytes)))
   }
 
-  #want(download: Download, source: number, wanted: ReadonlyBitfield, now: number, out: LeecherEffect[]): void {
+  #want(
+    download: Download,
+    source: number,
+    wanted: ReadonlyBitfield,
+    count: number,
+    now: number,
+    out: LeecherEffect[],
+  ): void {
     const { blob } = download
-    const fields = { blob, source, kind: 'home', askedAt: now, piece: -1, duplicate: false } as const
-    const request = this.#requests.open({ ...fields, wanted })
-    this.#sources.asked(source)
-    out.push({ type: 'want', source, id: request.id, blob, wanted })
+    const fields = { blob, source, kind: 'home', askedAt: now, piece: -1, duplicate: false, wanted } as const
+    const ids: number[] = []
+    while (ids.length < count) {
+      ids.push(this.#requests.open(fields).id)
+      this.#sources.asked(source)
+    }
+    if (ids.length > 0) out.push({ type: 'want', source, ids, blob, wanted })
   }
 }

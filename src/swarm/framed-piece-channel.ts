@@ -60,11 +60,11 @@ export class FramedPieceChannel implements PieceChannel {
       inlet.close()
       return
     }
-    const receiver = new PieceReceiver(this.#expected)
-    this.#lanes.push({ inlet, receiver })
+    const lane = { inlet, receiver: new PieceReceiver(this.#expected) }
+    this.#lanes.push(lane)
     inlet.open({
-      data: (chunk) => this.#data(receiver, chunk),
-      closed: () => this.fail(new ShoalError('PEER_GONE', 'a piece channel to the peer has ended')),
+      data: (chunk) => this.#data(lane, chunk),
+      closed: (error) => this.fail(error ?? new ShoalError('PEER_GONE', 'a piece channel to the peer has ended')),
     })
   }
 
@@ -111,11 +111,11 @@ export class FramedPieceChannel implements PieceChannel {
     this.#events?.failed(error)
   }
 
-  #data(receiver: PieceReceiver, chunk: Uint8Array): void {
+  #data({ inlet, receiver }: Lane, chunk: Uint8Array): void {
     if (this.#closed) return
     this.#heard = true
     try {
-      receiver.push(chunk)
+      if (receiver.push(chunk)) inlet.acknowledge?.()
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)))
     }

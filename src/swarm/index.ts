@@ -4,11 +4,12 @@
 //   dialler,listener one link per peer, whoever dials      joining       what both share
 //   introduction     who is who, before anything else      membership    proofs; fleet-key, identity, ed25519, canonical
 //   link             a live link                           link-table    all of them
-//   control-channel  frames (wire*, frame-decoder)         call-client, call-server
+//   control-channel  frames (wire*, hot-messages, frame-decoder), byte-gate; call-client, call-server
 //   piece-channel    bulk: framed-piece-channel, piece-sender, piece-receiver, piece-frame
 //   byte-channel     what both channels stand on; stream-channel: a libp2p stream as one; libp2p-host: libp2p itself
-//   tls-lanes        pieces over TLS: tls-piece-reader, tls-piece-writer; tls-door, tls-ticket, self-signed make the
-//                    connections; shared-port: TLS and libp2p on one port
+//   tls-lanes        pieces one way and control the other over TLS: tls-piece-reader with tls-uplink, tls-piece-writer,
+//                    uplink-records; tls-door, tls-ticket, self-signed make the connections; shared-port: TLS and
+//                    libp2p on one port
 //
 // PROTOCOL.md says what goes over the wire. Only this room knows libp2p.
 

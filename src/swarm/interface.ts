@@ -45,8 +45,11 @@ export type ControlMessage =
   | { readonly type: 'have'; readonly blob: Digest; readonly pieces: readonly number[]; readonly queue: number }
   | { readonly type: 'hashes'; readonly blob: Digest; readonly size: number; readonly runs: readonly HashRun[] }
   | { readonly type: 'request'; readonly id: number; readonly blob: Digest; readonly piece: number }
-  /** To a home only: "send me whichever of these you like" (super-seeding). */
-  | { readonly type: 'want'; readonly id: number; readonly blob: Digest; readonly wanted: Uint8Array }
+  /**
+   * To a home only: "for each of these ids send me whichever piece you like" (super-seeding). Said again for ids that
+   * still wait, with what is wanted by then.
+   */
+  | { readonly type: 'want'; readonly ids: readonly number[]; readonly blob: Digest; readonly wanted: Uint8Array }
   | { readonly type: 'cancel'; readonly id: number }
   /** Will not send this now; ask elsewhere, or again later. */
   | { readonly type: 'busy'; readonly id: number; readonly queue: number }
@@ -86,6 +89,8 @@ export interface CallArguments {
   }
   /** Forget a cached tag, here and in the tiers above. */
   readonly invalidate: { readonly upstream: string; readonly repository: string; readonly tag: string }
+  /** Some hosts of the asker's region, for the day the caches are gone. */
+  readonly members: { readonly limit: number }
 }
 
 export type CallName = keyof CallArguments
@@ -124,6 +129,7 @@ export interface CallResults {
     | { readonly kind: 'referrers'; readonly bytes: Uint8Array; readonly filtered: boolean }
     | CallRefusal
   readonly invalidate: { readonly kind: 'done' } | CallRefusal
+  readonly members: { readonly kind: 'members'; readonly peers: readonly PeerAddress[] } | CallRefusal
 }
 
 /** A link to one proven member: one connection, one control stream, one piece channel, for all blobs. */
@@ -136,8 +142,9 @@ export interface PeerLink {
   /** Asks and waits. Rejects `PEER_GONE` when the link ends, with the signal's reason when aborted or timed out. */
   call<N extends CallName>(name: N, args: CallArguments[N], signal: AbortSignal): Promise<CallResults[N]>
   /**
-   * Sends one piece as the answer to the peer's request or want `id`. Resolves when the transport has taken all of it
-   * (back-pressure), false when it was aborted or the link ended. Pieces on one link go out one after another.
+   * Sends one piece as the answer to the peer's request or want `id`. Resolves true when the peer has taken all of it
+   * (over TLS; over the noise stream, when the transport has), false when it was aborted or the link ended. Pieces on
+   * one link go out one after another; the next does not wait for the one before to arrive.
    */
   sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean>
   /**

@@ -186,6 +186,9 @@ function libp2pOptions(options: HostOptions, events: HostEvents): Parameters<typ
         maxInboundStreams: 4,
         maxOutboundStreams: 4,
         maxEarlyStreams: 4,
+        // libp2p ends a connection that is idle for two minutes, and a link may have moved all it says to TLS.
+        enableKeepAlive: true,
+        keepAliveInterval: 30_000,
         // The smallest window the library knows. Whatever fits into a window is in flight ahead of control messages:
         // with 256 KiB a round trip among full piece streams took 1 ms here, with 4 MiB 20 ms, and throughput was no
         // better. Links across regions get more (StreamChannel.widen); what may lie unread is always above the window.

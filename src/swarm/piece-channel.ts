@@ -14,12 +14,13 @@ export interface PieceChannel {
   /** Starts to receive. To be called once. */
   open(events: PieceChannelEvents): void
   /**
-   * Sends one piece. Pieces go out one after another, in the order of the calls. Resolves true when the transport no
-   * longer needs `bytes`; false when it was aborted before its turn, when too many wait already, or when the channel
-   * has ended. A piece whose sending has begun is sent to its end: the peer has been told its length.
+   * Sends one piece. Pieces go out one after another, in the order of the calls, and none waits for the one before to
+   * arrive. Resolves true when the peer has taken all of it, or where the transport cannot tell, when that has; `bytes`
+   * are free then. False when it was aborted before its turn, when too many wait already, or when the channel has ended.
+   * A piece whose sending has begun is sent to its end: the peer has been told its length.
    */
   send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean>
-  /** Pieces waiting or being sent. */
+  /** Pieces waiting, being sent or on their way. */
   readonly queued: number
   /** The bytes that answer `id` go to `sink`, once. */
   expect(id: number, sink: PieceSink): void

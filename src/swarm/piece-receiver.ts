@@ -21,6 +21,8 @@ export class PieceReceiver {
   readonly #header = new Uint8Array(PIECE_HEADER_BYTES)
   #headerFilled = 0
   #arrival: Arrival | undefined
+  /** Since push() was called. */
+  #endedOne = false
 
   constructor(expected: Map<number, PieceSink>) {
     this.#expected = expected
@@ -31,8 +33,9 @@ export class PieceReceiver {
     if (this.#arrival?.id === id) this.#arrival.sink = undefined
   }
 
-  /** Throws `PEER_PROTOCOL`. */
-  push(chunk: Uint8Array): void {
+  /** Answers whether a piece has come to its end. Throws `PEER_PROTOCOL`. */
+  push(chunk: Uint8Array): boolean {
+    this.#endedOne = false
     let offset = 0
     while (offset < chunk.length) {
       const take =
@@ -41,6 +44,7 @@ export class PieceReceiver {
           : this.#readBody(this.#arrival, chunk.subarray(offset))
       offset += take
     }
+    return this.#endedOne
   }
 
   #readHeader(chunk: Uint8Array, offset: number): number {
@@ -84,6 +88,7 @@ export class PieceReceiver {
 
   #end(arrival: Arrival): void {
     this.#arrival = undefined
+    this.#endedOne = true
     if (arrival.sink === undefined) return
     // One answer for one id; what follows under it is skipped, like late bytes.
     this.#expected.delete(arrival.id)

@@ -1,7 +1,7 @@
 import type { ByteChannel } from './byte-channel.ts'
 import { encodePieceHeader, PIECE_HEADER_BYTES } from './piece-frame.ts'
 
-/** Pieces that may wait on one link, the one being sent included. A peer asks for two at a time. */
+/** Pieces that may wait on one link, those being sent or on their way included. A peer asks for two at a time. */
 export const MAX_QUEUED_PIECES = 16
 
 /** The header is copied in front of so many bytes, to leave with them. */
@@ -15,11 +15,13 @@ interface Job {
   readonly settle: (sent: boolean) => void
 }
 
-/** Sends pieces one after another, each in slices, at the pace of the transport. */
+/** Sends pieces one after another, each in slices, at the pace of the transport; each counts as sent when it arrives. */
 export class PieceSender {
   #channel: ByteChannel | undefined
   readonly #waiting: Job[] = []
   #current: Job | undefined
+  /** Handed over, and not taken by the peer yet. */
+  readonly #underWay = new Set<Job>()
   #ended = false
 
   /** Without a channel, pieces wait for one. */
@@ -34,7 +36,7 @@ export class PieceSender {
   }
 
   get queued(): number {
-    return this.#waiting.length + (this.#current === undefined ? 0 : 1)
+    return this.#waiting.length + (this.#current === undefined ? 0 : 1) + this.#underWay.size
   }
 
   get hasChannel(): boolean {
@@ -66,6 +68,8 @@ export class PieceSender {
     this.#ended = true
     for (const job of this.#waiting.splice(0)) job.settle(false)
     this.#current?.settle(false)
+    for (const job of this.#underWay) job.settle(false)
+    this.#underWay.clear()
   }
 
   #startNext(): void {
@@ -77,8 +81,18 @@ export class PieceSender {
     // Cannot reject: writing answers, it does not throw.
     void this.#sendWhole(job, channel).then((sent) => {
       this.#current = undefined
-      job.settle(sent)
+      if (sent && !this.#ended) this.#awaitArrival(job, channel)
+      else job.settle(false)
       this.#startNext()
+    })
+  }
+
+  /** To be called before anything else is written. */
+  #awaitArrival(job: Job, channel: ByteChannel): void {
+    this.#underWay.add(job)
+    void channel.arrived().then((taken) => {
+      this.#underWay.delete(job)
+      job.settle(taken)
     })
   }
 

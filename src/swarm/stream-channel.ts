@@ -54,6 +54,10 @@ export class StreamChannel implements ByteChannel {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  arrived(): Promise<boolean> {
+    return this.drained()
+  }
+
   open(receiver: ByteReceiver): void {
     this.#receiver = receiver
     if (this.#closed) {

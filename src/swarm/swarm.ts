@@ -251,14 +251,14 @@ export class Libp2pSwarm implements Swarm {
     return link
   }
 
-  #lanes({ peer, connection, direction, tls }: NewLink, pieces: FramedPieceChannel): TlsLanes {
+  #lanes({ peer, connection, direction, control, tls }: NewLink, pieces: FramedPieceChannel): TlsLanes {
     const remote = multiaddrHostPort(connection.remoteAddr)
     const announced = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
     // What this host has dialled is good again; one that has dialled us is at one of its addresses, and likely at the
     // one it came from.
     const nearest = announced.toSorted((a, b) => Number(b.host === remote?.host) - Number(a.host === remote?.host))
     return new TlsLanes(
-      { pieces, clock: this.#clock, logger: this.#logger, metrics: this.#metrics },
+      { pieces, control, clock: this.#clock, logger: this.#logger, metrics: this.#metrics },
       {
         kind: this.#pieceChannel,
         terms: tls,

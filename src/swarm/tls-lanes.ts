@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { HostPort } from './address.ts'
+import type { ControlChannel } from './control-channel.ts'
 import type { FramedPieceChannel } from './framed-piece-channel.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import type { PieceChannelKind } from './options.ts'
@@ -23,6 +24,7 @@ export interface TlsTerms {
 
 export interface TlsLanesDeps {
   readonly pieces: FramedPieceChannel
+  readonly control: ControlChannel
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: SwarmMetrics
@@ -39,7 +41,8 @@ export interface TlsLanesOptions {
 
 /**
  * Moves a link's pieces from its stream to TLS connections, each way for itself and only once there are pieces: the
- * side that wants them connects. What cannot be had is done without, unless the kind is `tls`.
+ * side that wants them connects, and what it says goes by its connection too. What cannot be had is done without,
+ * unless the kind is `tls`.
  */
 export class TlsLanes implements Disposable {
   readonly #deps: TlsLanesDeps
@@ -56,8 +59,10 @@ export class TlsLanes implements Disposable {
   /** The link is live: the peer may connect. */
   start(): void {
     const { terms } = this.#options
-    const { pieces } = this.#deps
-    terms?.ticket.claim(terms.theirs.certificate, (socket) => pieces.sendThrough(new TlsPieceWriter(socket)))
+    const { clock, control, pieces } = this.#deps
+    terms?.ticket.claim(terms.theirs.certificate, (socket) => {
+      pieces.sendThrough(new TlsPieceWriter(socket, { clock, control: control.continuation() }))
+    })
     const early = this.#early ?? []
     this.#early = undefined
     for (const use of early) this.used(use)
@@ -112,9 +117,10 @@ export class TlsLanes implements Disposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     let accepted = false
     const reader = new TlsPieceReader(this.#options.windowBytes, {
-      opened: () => {
+      opened: (uplink) => {
         accepted = true
         this.#deps.pieces.receiveFrom(reader)
+        this.#deps.control.moveTo(uplink)
         resolve()
       },
       refused: () => reject(new ShoalError('PEER_REFUSED', 'the peer did not accept the TLS connection')),

@@ -1,6 +1,7 @@
 import type { OnReadOpts } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { ByteInlet, ByteReceiver } from './byte-channel.ts'
+import type { ByteInlet, ByteOutlet, ByteReceiver } from './byte-channel.ts'
+import { TlsUplink } from './tls-uplink.ts'
 import { PIECE_TLS } from './wire-limits.ts'
 
 /** One TLS record: it is never given more at a time. */
@@ -8,15 +9,15 @@ const READ_BYTES = 16 * 1024
 
 /** Called synchronously, one of them, once. */
 interface ReaderEvents {
-  /** The peer has accepted the connection. The reader must be opened before this returns. */
-  opened(): void
+  /** The peer has accepted the connection, and takes control frames by `uplink`. The reader must be opened before this returns. */
+  opened(uplink: ByteOutlet): void
   /** The peer has closed it instead. */
   refused(): void
 }
 
 /**
  * The receiving half of a TLS piece connection, and the side that makes it. Only a connecting socket can read into a
- * buffer of its own (`onread`), and that halves the CPU it takes to receive.
+ * buffer of its own (`onread`), and that halves the CPU it takes to receive. What it tells the peer goes by its uplink.
  */
 export class TlsPieceReader implements ByteInlet {
   /** For `tls.connect`. */
@@ -24,6 +25,7 @@ export class TlsPieceReader implements ByteInlet {
   readonly #windowBytes: number
   readonly #events: ReaderEvents
   #socket: TLSSocket | undefined
+  #uplink: TlsUplink | undefined
   #receiver: ByteReceiver | undefined
   #accepted = false
   #consumedBytes = 0
@@ -50,12 +52,20 @@ export class TlsPieceReader implements ByteInlet {
       return
     }
     socket.on('close', () => this.#end())
-    socket.write(Buffer.concat([token, credit(this.#windowBytes)]))
+    this.#uplink = new TlsUplink(socket, () => this.#end())
+    this.#uplink.greet(token, this.#windowBytes)
   }
 
   open(receiver: ByteReceiver): void {
     this.#receiver = receiver
     if (this.#closed) receiver.closed()
+  }
+
+  /** The peer learns what has been taken, be it ever so little. */
+  acknowledge(): void {
+    if (this.#closed || this.#consumedBytes === 0) return
+    this.#uplink?.credit(this.#consumedBytes)
+    this.#consumedBytes = 0
   }
 
   close(): void {
@@ -66,7 +76,7 @@ export class TlsPieceReader implements ByteInlet {
   #read(chunk: Uint8Array): void {
     if (this.#closed) return
     // Before it is clear who speaks, nothing is listened to: whoever does so is not greeted either.
-    if (this.#socket === undefined) {
+    if (this.#uplink === undefined) {
       this.#end()
       return
     }
@@ -79,30 +89,23 @@ export class TlsPieceReader implements ByteInlet {
       return
     }
     this.#accepted = true
-    this.#events.opened()
+    this.#events.opened(this.#uplink)
     if (chunk.length > 1) this.#deliver(chunk.subarray(1))
   }
 
+  /** Every byte is taken as it is handed over. */
   #deliver(chunk: Uint8Array): void {
-    this.#receiver?.data(chunk)
-    if (this.#closed) return
     this.#consumedBytes += chunk.length
-    if (this.#consumedBytes < this.#windowBytes / 4) return
-    this.#socket?.write(credit(this.#consumedBytes))
-    this.#consumedBytes = 0
+    this.#receiver?.data(chunk)
+    if (this.#consumedBytes >= this.#windowBytes / 4) this.acknowledge()
   }
 
   #end(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#uplink?.close()
     this.#socket?.destroy()
     if (this.#accepted) this.#receiver?.closed()
     else this.#events.refused()
   }
-}
-
-function credit(bytes: number): Buffer {
-  const encoded = Buffer.alloc(4)
-  encoded.writeUInt32BE(bytes)
-  return encoded
 }

@@ -1,9 +1,9 @@
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 
 /** The version both sides of a link must speak. Raised when an old node would misread a new one. */
-export const PROTOCOL_VERSION = 1
-export const CONTROL_PROTOCOL = '/shoal/control/1'
-export const PIECES_PROTOCOL = '/shoal/pieces/1'
+export const PROTOCOL_VERSION = 2
+export const CONTROL_PROTOCOL = `/shoal/control/${PROTOCOL_VERSION}`
+export const PIECES_PROTOCOL = `/shoal/pieces/${PROTOCOL_VERSION}`
 
 /** A manifest of the largest size, and what stands around it. */
 export const MAX_FRAME_BYTES = 5 * 1024 * 1024
@@ -15,6 +15,7 @@ export const WIRE_LIMITS = {
   bitsBytes: 32 * 1024,
   pieces: 32 * 1024 * 8,
   haves: 4096,
+  wants: 32,
   runs: 4096,
   hashesBytes: 4 * 1024 * 1024,
   peers: 64,
@@ -31,13 +32,15 @@ export const MAX_WIRE_PIECE_BYTES = 4 * 1024 * 1024
 
 /** What both ends of a TLS piece connection agree on. */
 export const PIECE_TLS = {
-  alpn: 'shoal-pieces/1',
+  alpn: `shoal-pieces/${PROTOCOL_VERSION}`,
   fingerprintBytes: 32,
   tokenBytes: 16,
   /** The first byte of the side that was connected to: it knows the token. */
   accepted: 0x06,
   /** What a reader may let be under way. */
   maxWindowBytes: 64 * 1024 * 1024,
-  /** RFC 8446 section 5.5 allows 2^24.5 records under one AES-GCM key; a connection ends well before. */
+  /** The reader's control stream comes in chunks of at most this: so much may stand between it and its credit. */
+  maxChunkBytes: 64 * 1024,
+  /** RFC 8446 section 5.5 allows 2^24.5 records under one AES-GCM key, and each way has its own; a connection ends well before. */
   maxBytes: 2 ** 37,
 } as const

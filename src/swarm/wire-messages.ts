@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { HotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage } from './interface.ts'
 import { WIRE_LIMITS } from './wire-limits.ts'
 import {
@@ -20,15 +21,10 @@ import {
 const bits = bytes(WIRE_LIMITS.bitsBytes)
 const name = z.string().max(WIRE_LIMITS.name)
 
-/** Every one-way message. Unknown keys are dropped, so that a later version may add some. */
-export const controlMessage: z.ZodType<ControlMessage> = z.discriminatedUnion('type', [
+/** Every one-way message but those of `hot-messages.ts`. Unknown keys are dropped, so that a later version may add some. */
+export const controlMessage: z.ZodType<Exclude<ControlMessage, HotMessage>> = z.discriminatedUnion('type', [
   z.object({ type: z.literal('bitfield'), blob: digest, size: sizeBytes, bits, queue: u32 }),
-  z.object({ type: z.literal('have'), blob: digest, pieces: z.array(pieceIndex).max(WIRE_LIMITS.haves), queue: u32 }),
   z.object({ type: z.literal('hashes'), blob: digest, size: sizeBytes, runs: hashRuns }),
-  z.object({ type: z.literal('request'), id: u32, blob: digest, piece: pieceIndex }),
-  z.object({ type: z.literal('want'), id: u32, blob: digest, wanted: bits }),
-  z.object({ type: z.literal('cancel'), id: u32 }),
-  z.object({ type: z.literal('busy'), id: u32, queue: u32 }),
   z.object({ type: z.literal('peers'), blob: digest, peers }),
   z.object({ type: z.literal('leave'), blob: digest }),
   z.object({ type: z.literal('giveUp'), blob: digest }),
@@ -45,6 +41,7 @@ export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[
   tags: z.object({ ...place, limit: z.int().min(0).max(WIRE_LIMITS.tags).optional(), after: text.optional() }),
   referrers: z.object({ ...place, digest, artifactType: name.optional() }),
   invalidate: z.object({ ...place, tag }),
+  members: z.object({ limit: u32 }),
 }
 
 const refusal = z.object({
@@ -82,4 +79,5 @@ export const callResults: { readonly [N in CallName]: z.ZodType<CallResults[N]> 
     refusal,
   ]),
   invalidate: z.discriminatedUnion('kind', [z.object({ kind: z.literal('done') }), refusal]),
+  members: z.discriminatedUnion('kind', [z.object({ kind: z.literal('members'), peers }), refusal]),
 }

@@ -2,6 +2,7 @@ import type { DecodeOptions } from 'cborg'
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { decodeHotMessage, encodeHotMessage, isHotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, Role } from './interface.ts'
 import type { TlsOffer } from './tls-ticket.ts'
 import { MAX_FRAME_BYTES } from './wire-limits.ts'
@@ -44,6 +45,8 @@ export type Frame =
   | AboutFrame
   | { readonly frame: 'bye'; readonly reason: ByeReason }
   | { readonly frame: 'ping' }
+  /** The last frame on this stream: the sender's others follow on its TLS connection. */
+  | { readonly frame: 'moved' }
   | { readonly frame: 'message'; readonly message: ControlMessage }
   | CallFrame
   /** The asker no longer wants the answer. */
@@ -60,6 +63,7 @@ const call: z.ZodType<CallFrame> = z.discriminatedUnion('name', [
   z.object({ ...callHead, name: z.literal('tags'), args: callArguments.tags }),
   z.object({ ...callHead, name: z.literal('referrers'), args: callArguments.referrers }),
   z.object({ ...callHead, name: z.literal('invalidate'), args: callArguments.invalidate }),
+  z.object({ ...callHead, name: z.literal('members'), args: callArguments.members }),
 ])
 
 const schemas: { readonly [F in Frame['frame']]: z.ZodType<Extract<Frame, { frame: F }>> } = {
@@ -76,13 +80,20 @@ const schemas: { readonly [F in Frame['frame']]: z.ZodType<Extract<Frame, { fram
   }),
   bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS) }),
   ping: z.object({ frame: z.literal('ping') }),
+  moved: z.object({ frame: z.literal('moved') }),
   message: z.object({ frame: z.literal('message'), message: controlMessage }),
   call,
   abandon: z.object({ frame: z.literal('abandon'), id: u32 }),
   answer: z.object({ frame: z.literal('answer'), id: u32, result: z.unknown() }),
 }
 
-const head = z.object({ frame: z.enum(['hello', 'about', 'bye', 'ping', 'message', 'call', 'abandon', 'answer']) })
+const head = z.object({
+  frame: z.enum(['hello', 'about', 'bye', 'ping', 'moved', 'message', 'call', 'abandon', 'answer']),
+})
+
+const LENGTH_BYTES = 4
+/** The major type that the first byte of a map begins with: RFC 8949 section 3.1. */
+const CBOR_MAP = 5
 
 // RFC 8949's deterministic subset: one encoding per value, no tags, no indefinite lengths, nothing JSON lacks but bytes.
 const STRICT: DecodeOptions = {
@@ -97,16 +108,30 @@ const STRICT: DecodeOptions = {
 
 /** The frame with its length in front. Throws `RangeError` when it is larger than a peer would take. */
 export function encodeFrame(frame: Frame): Uint8Array {
+  const framed =
+    frame.frame === 'message' && isHotMessage(frame.message)
+      ? encodeHotMessage(frame.message, LENGTH_BYTES)
+      : encodeCbor(frame)
+  framed.writeUInt32BE(framed.length - LENGTH_BYTES)
+  return framed
+}
+
+/** Leaves room for the length. */
+function encodeCbor(frame: Frame): Buffer {
   const body = encode(frame, { ignoreUndefinedProperties: true })
   if (body.length > MAX_FRAME_BYTES) throw new RangeError(`a ${frame.frame} frame of ${body.length} bytes is too large`)
-  const framed = Buffer.allocUnsafe(4 + body.length)
-  framed.writeUInt32BE(body.length)
-  framed.set(body, 4)
+  const framed = Buffer.allocUnsafe(LENGTH_BYTES + body.length)
+  framed.set(body, LENGTH_BYTES)
   return framed
 }
 
 /** A frame without its length. Throws `PEER_PROTOCOL`, and nothing else, for whatever is not a valid frame. */
 export function decodeFrame(body: Uint8Array): Frame {
+  const isMap = (body[0] ?? 0) >> 5 === CBOR_MAP
+  return isMap ? decodeCbor(body) : { frame: 'message', message: decodeHotMessage(body) }
+}
+
+function decodeCbor(body: Uint8Array): Frame {
   // cborg copies byte strings out of a plain Uint8Array, but only aliases a Buffer.
   const plain = new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
   let value: unknown

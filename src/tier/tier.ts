@@ -1,8 +1,10 @@
 import { raceAbort, sleep } from '../base/abort.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import type { Rng } from '../base/rng.ts'
 import { rankHomes } from '../scheduler/index.ts'
-import type { CallArguments, CallName, CallRefusal, CallResults, PeerLink, Swarm } from '../swarm/index.ts'
+import type { CallArguments, CallName, CallRefusal, CallResults, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import { Acquaintances } from './acquaintances.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
 import { CacheDialer } from './cache-dialer.ts'
 
@@ -17,6 +19,7 @@ export interface TierOptions {
 
 export interface TierDeps extends DialerDeps {
   readonly swarm: Swarm
+  readonly rng: Rng
 }
 
 /** Whom to ask for a key: this host itself, or a linked one. */
@@ -41,6 +44,8 @@ const LAST_ASK_TIMEOUT_MS = 25_000
 /** How long a cache that stalled or misbehaved is not ranked. */
 const SUSPECT_MS = 30_000
 const MAX_SUSPECTS = 1_024
+/** So much longer than the grace a host may wait until it has found the others: too early, each takes itself for home. */
+const SEARCH_MS = 3_000
 
 /**
  * Who is home for a key, in this region and in those above. Homes are found by rendezvous hashing over the caches that
@@ -55,6 +60,7 @@ export class Tier {
   readonly #deps: TierDeps
   readonly #dialer: CacheDialer
   readonly #parentDialers: readonly { readonly region: string; readonly dialer: CacheDialer }[]
+  readonly #acquaintances: Acquaintances
   readonly #suspects: ExpiringMap<true>
   readonly #stop = new AbortController()
   #lastCacheAt: number
@@ -67,11 +73,13 @@ export class Tier {
     this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
     this.#lastCacheAt = deps.clock.now()
     this.#suspects = new ExpiringMap(deps.clock, MAX_SUSPECTS)
+    this.#acquaintances = new Acquaintances({ ...deps, acting: () => this.acting })
   }
 
   static start(options: TierOptions, deps: TierDeps): Tier {
     const tier = new Tier(options, deps)
     tier.#dialer.start(options.caches)
+    if (options.caches.length > 0) tier.#acquaintances.start()
     for (const [i, { dialer }] of tier.#parentDialers.entries()) dialer.start(options.parents[i]?.caches ?? [])
     return tier
   }
@@ -126,8 +134,8 @@ export class Tier {
     if (this.acting) await raceAbort(this.#dialer.settled, signal)
     while (this.acting) {
       const left = this.#lastCacheAt + this.#options.graceMs - this.#deps.clock.now()
-      if (left <= 0) break
-      await sleep(this.#deps.clock, Math.min(left, 100), AbortSignal.any([signal, this.#stop.signal]))
+      if (left <= (this.#acquaintances.searching ? -SEARCH_MS : 0)) break
+      await sleep(this.#deps.clock, Math.max(1, Math.min(left, 100)), AbortSignal.any([signal, this.#stop.signal]))
     }
     return this.homes(key)
   }
@@ -136,9 +144,22 @@ export class Tier {
   parents(key: string): PeerLink[] {
     const links = [...this.#deps.swarm.links.values()].filter(({ peer }) => peer.role === 'cache')
     return this.#parentDialers.flatMap(({ region }) => {
-      const byKey = new Map(links.filter(({ peer }) => peer.region === region).map((link) => [link.peer.key, link]))
-      return rankHomes(key, this.#trusted([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
+      return this.ranked(
+        key,
+        links.filter(({ peer }) => peer.region === region),
+      )
     })
+  }
+
+  /** Whether a region is one of those above this one. */
+  isParentRegion(region: string): boolean {
+    return this.#options.parents.some((parent) => parent.region === region)
+  }
+
+  /** Linked caches of one region, best first for `key`. */
+  ranked(key: string, links: readonly PeerLink[]): PeerLink[] {
+    const byKey = new Map(links.map((link) => [link.peer.key, link]))
+    return rankHomes(key, this.#trusted([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
   }
 
   /**
@@ -199,6 +220,15 @@ export class Tier {
     }
   }
 
+  linked(link: PeerLink): void {
+    this.#acquaintances.linked(link)
+  }
+
+  /** Hosts of the peer's region that it may want to know when this host is gone. */
+  members(link: PeerLink, most: number): PeerAddress[] {
+    return this.#acquaintances.sample(link.peer.region, link.peer.key, most)
+  }
+
   /** A link ended: if it was the last cache, the grace starts now. */
   unlinked(link: PeerLink): void {
     const { role, region } = link.peer
@@ -227,6 +257,7 @@ export class Tier {
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= (async () => {
       this.#stop.abort(new DOMException('stopping', 'AbortError'))
+      await this.#acquaintances[Symbol.asyncDispose]()
       await Promise.all([this.#dialer.stop(), ...this.#parentDialers.map(({ dialer }) => dialer.stop())])
     })()
     return this.#closed

@@ -1,40 +1,70 @@
 import type { Clock } from '../base/clock.ts'
 
-/** Collects piece numbers per key and hands them on together: after `ms`, or at once when `most` have gathered. */
+/**
+ * Haves: the first of a host goes at once, as all that comes later waits for it; after that news are gathered for a while.
+ * A lag of one piece time costs 2 %, one of six (10 ms, or 8 pieces, at 10 Gb/s) 8 %.
+ */
+export const HAVE_BATCH_MS = 4
+export const HAVE_BATCH_PIECES = 2
+/** A home signs the hashes of new pieces in runs: a signature per piece would cost more than the pieces. */
+export const HASH_BATCH_MS = 20
+export const HASH_BATCH_PIECES = 32
+
+interface Batch {
+  pieces: number[]
+  /** The end of the quiet time after what was handed on last. */
+  timer: Disposable
+}
+
+/**
+ * Hands piece numbers on per key: at once after a quiet time, else together, when `ms` have passed since the last were
+ * handed on or `most` have gathered.
+ */
 export class Batches<K> {
   readonly #clock: Clock
   readonly #ms: number
   readonly #most: number
-  readonly #flush: (key: K, pieces: number[]) => void
-  readonly #waiting = new Map<K, { pieces: number[]; timer: Disposable }>()
+  readonly #handOn: (key: K, pieces: number[]) => void
+  readonly #batches = new Map<K, Batch>()
 
-  constructor(clock: Clock, ms: number, most: number, flush: (key: K, pieces: number[]) => void) {
+  constructor(clock: Clock, ms: number, most: number, handOn: (key: K, pieces: number[]) => void) {
     this.#clock = clock
     this.#ms = ms
     this.#most = most
-    this.#flush = flush
+    this.#handOn = handOn
   }
 
   add(key: K, piece: number): void {
-    let batch = this.#waiting.get(key)
+    const batch = this.#batches.get(key)
     if (batch === undefined) {
-      batch = { pieces: [], timer: this.#clock.after(this.#ms, () => this.flush(key)) }
-      this.#waiting.set(key, batch)
+      this.#batches.set(key, { pieces: [], timer: this.#quiet(key) })
+      this.#handOn(key, [piece])
+      return
     }
     batch.pieces.push(piece)
     if (batch.pieces.length >= this.#most) this.flush(key)
   }
 
   flush(key: K): void {
-    const batch = this.#waiting.get(key)
-    if (batch === undefined) return
-    this.drop(key)
-    this.#flush(key, batch.pieces)
+    const batch = this.#batches.get(key)
+    if (batch === undefined || batch.pieces.length === 0) return
+    const { pieces } = batch
+    batch.pieces = []
+    batch.timer[Symbol.dispose]()
+    batch.timer = this.#quiet(key)
+    this.#handOn(key, pieces)
   }
 
   drop(key: K): void {
-    this.#waiting.get(key)?.timer[Symbol.dispose]()
-    this.#waiting.delete(key)
+    this.#batches.get(key)?.timer[Symbol.dispose]()
+    this.#batches.delete(key)
+  }
+
+  #quiet(key: K): Disposable {
+    return this.#clock.after(this.#ms, () => {
+      if (this.#batches.get(key)?.pieces.length === 0) this.#batches.delete(key)
+      else this.flush(key)
+    })
   }
 }
 

@@ -137,9 +137,10 @@ export class Engine {
   begin(ref: TransferRef, partial: PartialBlob, options: BeginOptions): Active {
     const blob = options.shared ? this.#blobs.number(ref.digest) : this.#blobs.fresh()
     const transfer = new Transfer(blob, ref, partial, options.memory)
-    const { asHome, shared, order, window } = options
+    const { asHome, shared, order, window, background = false } = options
     const active: Active = {
-      ...{ transfer, asHome, shared, order, window, home: undefined, chain: undefined, rerouting: undefined },
+      ...{ transfer, asHome, shared, order, window, background, home: undefined, chain: undefined },
+      rerouting: undefined,
       ...{
         failures: 0,
         startingOver: false,
@@ -157,7 +158,7 @@ export class Engine {
     this.#byBlob.set(blob, active)
     if (options.memory === undefined) this.#byDigest.set(ref.digest, active)
     transfer.recallHashes()
-    this.#announceToLeecher(active)
+    this.#announceToLeecher(active, options.limit)
     if (shared) this.seeder.offer(transfer)
     this.#own(this.#advance(active))
     return active
@@ -217,10 +218,10 @@ export class Engine {
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
   }
 
-  #announceToLeecher({ transfer, order, window, asHome, shared }: Active): void {
+  #announceToLeecher({ transfer, order, window, asHome, shared }: Active, limit?: number): void {
     const { blob, layout, partial } = transfer
     const spec = {
-      ...{ pieces: layout.count, pieceBytes: layout.pieceSize, have: partial.have, order, window },
+      ...{ pieces: layout.count, pieceBytes: layout.pieceSize, have: partial.have, order, window, limit },
       swarm: !asHome && shared,
     }
     this.leecher.drive({ type: 'blobAdded', blob, spec })

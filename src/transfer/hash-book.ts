@@ -46,6 +46,16 @@ export class HashBook {
     return this.#entries[piece]?.trust === 'vouched'
   }
 
+  /** Whether it teaches nothing: all its hashes are known and trusted, and the same. */
+  covers({ first, hashes }: HashRun): boolean {
+    for (let offset = 0; offset < hashes.length; offset += HASH_BYTES) {
+      const entry = this.#entries[first + offset / HASH_BYTES]
+      if (entry === undefined || entry.trust === 'word') return false
+      if (!sameBytes(entry.hash, hashes.subarray(offset, offset + HASH_BYTES))) return false
+    }
+    return true
+  }
+
   /** This host read the piece from the origin itself. */
   setOwn(piece: number, hash: Uint8Array): void {
     this.#put(piece, { hash, trust: 'own' })

@@ -11,6 +11,7 @@
  */
 
 export type { TransferDeps } from './deps.ts'
+export type { ReceivedListener } from './metrics.ts'
 export type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
 export type { Opened, OpenRequest, TransferView } from './transfers.ts'
 export { Transfers } from './transfers.ts'

@@ -12,6 +12,8 @@ import type { PieceBuffers } from './piece-buffers.ts'
 import type { Transfer } from './transfer.ts'
 import { sha256Of } from './transfer.ts'
 
+/** Of one blob at one home; a peer takes no more ids at a time. */
+const WANTS_A_MESSAGE = 32
 /** How long a piece that came before its hash waits for it: both travel on streams of their own. */
 const HASH_WAIT_MS = 5_000
 
@@ -45,7 +47,8 @@ export class LeecherPort {
   readonly #deps: LeecherPortDeps
   readonly #leecher: Leecher
   readonly #asked = new Map<number, Asked>()
-  readonly #kinds = new Map<string, SourceKind>()
+  /** What each link is to each blob, by their numbers. */
+  readonly #kinds = new Map<number, Map<number, SourceKind>>()
   readonly #queue: LeecherEvent[] = []
   #draining = false
 
@@ -73,7 +76,8 @@ export class LeecherPort {
   /** Makes a link a source of a blob. */
   join(transfer: Transfer, link: PeerLink, kind: SourceKind, distance: number): void {
     const source = this.#deps.links.number(link)
-    this.#kinds.set(`${source} ${transfer.blob}`, kind)
+    const kinds = this.#kinds.get(transfer.blob) ?? new Map<number, SourceKind>()
+    this.#kinds.set(transfer.blob, kinds.set(source, kind))
     this.drive({ type: 'sourceJoined', source, blob: transfer.blob, kind, distance })
   }
 
@@ -84,31 +88,32 @@ export class LeecherPort {
 
   /** The kind of source a link is for a blob, if it is one. */
   kindOf(transfer: Transfer, link: PeerLink): SourceKind | undefined {
-    return this.#kinds.get(`${this.#deps.links.find(link)} ${transfer.blob}`)
+    const source = this.#deps.links.find(link)
+    return source === undefined ? undefined : this.#kinds.get(transfer.blob)?.get(source)
   }
 
   sourceCount(transfer: Transfer, kind: SourceKind): number {
     let count = 0
-    for (const [key, known] of this.#kinds) if (known === kind && key.endsWith(` ${transfer.blob}`)) count++
+    for (const known of this.#kinds.get(transfer.blob)?.values() ?? []) if (known === kind) count++
     return count
   }
 
   leave(transfer: Transfer, link: PeerLink): void {
     const source = this.#deps.links.find(link)
     if (source === undefined) return
-    this.#kinds.delete(`${source} ${transfer.blob}`)
+    this.#kinds.get(transfer.blob)?.delete(source)
     this.drive({ type: 'sourceLeft', source, blob: transfer.blob })
   }
 
   removeBlob(transfer: Transfer): void {
-    for (const key of [...this.#kinds.keys()]) if (key.endsWith(` ${transfer.blob}`)) this.#kinds.delete(key)
+    this.#kinds.delete(transfer.blob)
     this.drive({ type: 'blobRemoved', blob: transfer.blob })
   }
 
   unlinked(link: PeerLink): void {
     const source = this.#deps.links.find(link)
     if (source === undefined) return
-    for (const key of [...this.#kinds.keys()]) if (key.startsWith(`${source} `)) this.#kinds.delete(key)
+    for (const kinds of this.#kinds.values()) kinds.delete(source)
     this.drive({ type: 'sourceLeft', source, blob: undefined })
   }
 
@@ -133,11 +138,7 @@ export class LeecherPort {
         const transfer = this.#deps.transfer(effect.blob)
         const link = this.#deps.links.key(effect.source)
         if (transfer === undefined || link === undefined) return
-        const { id } = effect
-        const wanted = effect.wanted.toBytes()
-        const send = (): void => link.send({ type: 'want', id, blob: transfer.digest, wanted })
-        if (this.#asked.has(id)) send()
-        else this.#ask(id, link, transfer, undefined, send)
+        this.#want(effect.ids, link, transfer, effect.wanted.toBytes())
         return
       }
       case 'cancel': {
@@ -149,6 +150,19 @@ export class LeecherPort {
       default:
         this.#deps.elsewhere(effect)
     }
+  }
+
+  /** What waits already is told the news at once; new wants wait for their share of the download limit. */
+  #want(ids: readonly number[], link: PeerLink, transfer: Transfer, wanted: Uint8Array): void {
+    const send = (some: readonly number[]): void =>
+      link.send({ type: 'want', ids: some, blob: transfer.digest, wanted })
+    const limited = this.#deps.download.bytesPerSec > 0
+    const atOnce = ids.filter((id) => this.#asked.has(id) || !limited)
+    for (const id of ids) {
+      if (!this.#asked.has(id)) this.#ask(id, link, transfer, undefined, limited ? () => send([id]) : () => {})
+    }
+    for (let first = 0; first < atOnce.length; first += WANTS_A_MESSAGE)
+      send(atOnce.slice(first, first + WANTS_A_MESSAGE))
   }
 
   #ask(id: number, link: PeerLink, transfer: Transfer, piece: number | undefined, send: () => void): void {

@@ -1,7 +1,10 @@
 import type { Counter, Histogram, MetricRegistry } from '../base/metrics.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { SourceKind } from '../scheduler/index.ts'
 import type { PeerLink } from '../swarm/index.ts'
 import type { ReceivedFrom, Transfer } from './transfer.ts'
+
+export type ReceivedListener = (digest: Digest, from: ReceivedFrom, bytes: number) => void
 
 const MIB = 1024 * 1024
 
@@ -22,6 +25,8 @@ export class TransferMetrics {
     received: { peer: 0, home: 0, parent: 0, origin: 0 },
     sent: { peer: 0, child: 0 },
   }
+  /** Told of every byte that comes; must not throw. */
+  readonly listeners = new Set<ReceivedListener>()
   readonly #received: Counter<'from'>
   readonly #sent: Counter<'to'>
   readonly #rejected: Counter<'reason'>
@@ -54,10 +59,12 @@ export class TransferMetrics {
     registry.gauge('shoal_transfers_active', 'Blobs being fetched', [], (gauge) => gauge.set({}, active()))
   }
 
-  received(transfer: Transfer | undefined, from: SourceKind | 'origin', bytes: number): void {
+  /** Of a transfer, or of a small blob that needed none. */
+  received(of: Transfer | Digest, from: SourceKind | 'origin', bytes: number): void {
     this.#received.inc({ from }, bytes)
     this.totals.received[from] += bytes
-    if (transfer !== undefined) transfer.received[from] += bytes
+    if (typeof of !== 'string') of.received[from] += bytes
+    for (const listener of this.listeners) listener(typeof of === 'string' ? of : of.digest, from, bytes)
   }
 
   /** Bytes moved over one link so far. */

@@ -4,21 +4,12 @@ import type { Logger } from '../base/log.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { ControlMessage, HashRun, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Active } from './active.ts'
-import { Batches, runsOf } from './batches.ts'
+import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, HAVE_BATCH_MS, HAVE_BATCH_PIECES, runsOf } from './batches.ts'
 import type { Signer } from './hash-book.ts'
 import type { HomeDesk } from './home-desk.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import type { SeederPort } from './seeder-port.ts'
 
-/**
- * Haves are told at once in effect, yet not one by one: a lag of one piece time costs 2 %, one of six (10 ms, or 8
- * pieces, at 10 Gb/s) 8 %.
- */
-const HAVE_BATCH_MS = 4
-const HAVE_BATCH_PIECES = 2
-/** A home signs the hashes of new pieces in runs: a signature per piece would cost more than the pieces. */
-const HASH_BATCH_MS = 20
-const HASH_BATCH_PIECES = 32
 /** Neighbours of one blob that are accepted in all; more than 16 slow a swarm down. */
 const MAX_NEIGHBOURS = 16
 /** How long a peer that sent wrong bytes is kept out. */
@@ -135,6 +126,8 @@ export class Neighbourhood {
     const { transfer } = active
     const { digest, layout, book } = transfer
     for (const run of runs) {
+      // every neighbour passes the same runs on, and a signature costs more to check than the rest of the message
+      if (book.covers(run)) continue
       const vouched = this.#deps.swarm.vouched(digest, layout.size, run)
       if (!vouched && link !== active.home) continue
       const { first, count, overruled } = book.addRun(run, vouched)

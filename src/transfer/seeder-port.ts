@@ -108,11 +108,14 @@ export class SeederPort {
     this.#ask(link, id, digest, (served, peer) => ({ type: 'request', peer, id, blob: served.blob, piece }))
   }
 
-  want(link: PeerLink, id: number, digest: Digest, bits: Uint8Array): void {
-    this.#ask(link, id, digest, (served, peer) => {
-      const wanted = Bitfield.fromBytes(served.layout.count, bits)
-      return wanted === undefined ? undefined : { type: 'want', peer, id, blob: served.blob, wanted }
-    })
+  want(link: PeerLink, ids: readonly number[], digest: Digest, bits: Uint8Array): void {
+    let wanted: ReadonlyBitfield | undefined
+    for (const id of ids) {
+      this.#ask(link, id, digest, (served, peer) => {
+        wanted ??= Bitfield.fromBytes(served.layout.count, bits)
+        return wanted === undefined ? undefined : { type: 'want', peer, id, blob: served.blob, wanted }
+      })
+    }
   }
 
   cancel(link: PeerLink, id: number): void {

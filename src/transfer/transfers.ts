@@ -9,6 +9,7 @@ import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import { MemoryPartial } from './memory-partial.ts'
+import type { ReceivedListener } from './metrics.ts'
 import { LIAR_BAN_MS } from './neighbourhood.ts'
 import type { Route } from './router.ts'
 import { fetchSmall } from './small-blob.ts'
@@ -19,6 +20,10 @@ export interface OpenRequest extends TransferRef {
   readonly size?: number | undefined
   /** Lower is fetched first; default: after everything asked for before. */
   readonly order?: number | undefined
+  /** Nobody waits for it: all else is fetched first. As soon as somebody does, it becomes a transfer like any other. */
+  readonly background?: boolean | undefined
+  /** In the background: pieces that may be here or under way at first (see `limit`). */
+  readonly limit?: number | undefined
   /** Fetch from the tier above or the origin, as the region's home for this blob. */
   readonly asHome?: boolean | undefined
 }
@@ -42,6 +47,8 @@ export interface TransferView {
 /** A window in memory holds this much, and at least `WINDOW_LEAST_PIECES`. */
 const WINDOW_BYTES = 16 * 1024 * 1024
 const WINDOW_LEAST_PIECES = 4
+/** Above the order of everything that a runtime asked for. */
+const BACKGROUND_ORDER = 2 ** 40
 const ACCUSERS_TO_BAN = 3
 const MAX_ACCUSED = 256
 
@@ -73,12 +80,26 @@ export class Transfers {
    */
   async open(request: OpenRequest, signal: AbortSignal): Promise<Opened> {
     const active = this.#engine.find(request.digest)
-    if (active !== undefined) return this.#opened(active)
+    if (active !== undefined) return this.#promoted(request, this.#opened(active))
     if (this.#deps.store.size(request.digest) !== undefined)
       return { kind: 'stored', digest: request.digest, from: 'local' }
     const failure = this.#engine.failures.get(request.digest)
     if (failure !== undefined) return { kind: 'refused', reason: 'unavailable', message: failure.message.slice(0, 400) }
-    return this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
+    const opening = this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
+    return this.#promoted(request, await opening)
+  }
+
+  /** Bounds a transfer that still runs in the background: pieces that may be here or under way, undefined = all. */
+  limit(transfer: Transfer, limit: number | undefined): void {
+    const active = this.#engine.find(transfer.digest)
+    if (active?.transfer === transfer && active.background) this.#steer(active, limit)
+  }
+
+  /** Tells `listener` of all content that comes from now on, until disposed. */
+  listen(listener: ReceivedListener): Disposable {
+    const { listeners } = this.#engine.metrics
+    listeners.add(listener)
+    return { [Symbol.dispose]: () => void listeners.delete(listener) }
   }
 
   /**
@@ -148,7 +169,7 @@ export class Transfers {
       case 'request':
         return seeder.request(link, message.id, message.blob, message.piece)
       case 'want':
-        return seeder.want(link, message.id, message.blob, message.wanted)
+        return seeder.want(link, message.ids, message.blob, message.wanted)
       case 'cancel':
         return seeder.cancel(link, message.id)
       case 'busy':
@@ -209,6 +230,7 @@ export class Transfers {
       const active = this.#engine.begin(request, partial, {
         ...{ memory: undefined, asHome: asHome || route.kind === 'origin', shared },
         ...{ order: this.#order(request), window: undefined },
+        ...{ background: request.background, limit: request.background === true ? request.limit : undefined },
       })
       partial = undefined
       this.#engine.ways.apply(active, route)
@@ -216,6 +238,20 @@ export class Transfers {
     } finally {
       await partial?.[Symbol.asyncDispose]()
     }
+  }
+
+  /** Somebody waits for it now: a background transfer becomes one like any other. */
+  #promoted(request: OpenRequest, opened: Opened): Opened {
+    const active = opened.kind === 'transfer' ? this.#engine.find(request.digest) : undefined
+    if (request.background === true || active?.background !== true) return opened
+    active.background = false
+    active.order = this.#order(request)
+    this.#steer(active, undefined)
+    return opened
+  }
+
+  #steer({ transfer: { blob }, order }: Active, limit: number | undefined): void {
+    this.#engine.leecher.drive({ type: 'steered', blob, order, limit })
   }
 
   #routeRequest(
@@ -227,7 +263,7 @@ export class Transfers {
   }
 
   #order(request: OpenRequest): number {
-    return request.order ?? this.nextOrders(1)
+    return request.order ?? this.nextOrders(1) + (request.background === true ? BACKGROUND_ORDER : 0)
   }
 
   /** Reserves `count` places in the order of downloads and answers the first. */
@@ -251,7 +287,7 @@ export class Transfers {
       if (bytes === undefined) {
         return { kind: 'refused', reason: 'unknown', message: `${request.upstream} has no ${request.digest}` }
       }
-      this.#engine.metrics.received(undefined, 'origin', bytes.length)
+      this.#engine.metrics.received(request.digest, 'origin', bytes.length)
       return await this.#put(request.digest, bytes, 'origin')
     } catch (error) {
       signal.throwIfAborted()
@@ -261,7 +297,7 @@ export class Transfers {
   }
 
   async #keepSmall(request: OpenRequest, route: Extract<Route, { kind: 'bytes' }>): Promise<Opened> {
-    this.#engine.metrics.received(undefined, route.from, route.bytes.length)
+    this.#engine.metrics.received(request.digest, route.from, route.bytes.length)
     if (digestOf(route.bytes, request.digest) !== request.digest) {
       this.#engine.metrics.rejected('failed_digest')
       this.#deps.tier.suspect(route.link.peer.key)

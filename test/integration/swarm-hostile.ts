@@ -9,7 +9,7 @@ import { hostPortMultiaddr, LOOPBACK_KEY, parseHostPort } from '../../src/swarm/
 import { Membership } from '../../src/swarm/membership.ts'
 import type { Frame } from '../../src/swarm/wire.ts'
 import { encodeFrame } from '../../src/swarm/wire.ts'
-import { CONTROL_PROTOCOL, PIECES_PROTOCOL } from '../../src/swarm/wire-limits.ts'
+import { CONTROL_PROTOCOL, PIECES_PROTOCOL, PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
 
 /** A libp2p node that speaks the protocol by hand: as much of it as a test wants, right or wrong. */
 export class HostilePeer implements AsyncDisposable {
@@ -78,13 +78,13 @@ export class HostilePeer implements AsyncDisposable {
 
   /** A correct hello and about, so that what follows comes from a member. */
   introduce(verifier: string): void {
-    this.say({ frame: 'hello', version: 1, proof: this.#membership.proveMember(this.key, verifier) })
+    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#membership.proveMember(this.key, verifier) })
     this.say({ frame: 'about', role: 'agent', region: 'test', zone: null, addresses: [], software: 'hostile' })
   }
 
   /** The same, claiming to be a cache. */
   claimCache(verifier: string, roleProof: Uint8Array | undefined): void {
-    this.say({ frame: 'hello', version: 1, proof: this.#membership.proveMember(this.key, verifier) })
+    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#membership.proveMember(this.key, verifier) })
     this.say({ frame: 'about', role: 'cache', roleProof, region: 'test', zone: null, addresses: [], software: 'liar' })
   }
 

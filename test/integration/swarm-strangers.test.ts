@@ -5,6 +5,7 @@ import { seededRng } from '../../src/base/rng.ts'
 import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
 import type { Frame } from '../../src/swarm/wire.ts'
 import { decodeFrame, encodeFrame } from '../../src/swarm/wire.ts'
+import { PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
 import { HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
 import { soon, TestFleet, until } from './swarm-support.ts'
@@ -80,8 +81,8 @@ test('a dialled peer that is a stranger, of another version, or silent is PEER_R
   await using fleet = await TestFleet.create()
   const host = await fleet.host({ limits: { handshakeTimeoutMs: 300 } })
   const answers: (readonly [string, Frame | undefined])[] = [
-    ['stranger', { frame: 'hello', version: 1, proof: new Uint8Array(32) }],
-    ['version', { frame: 'hello', version: 2, proof: new Uint8Array(32) }],
+    ['stranger', { frame: 'hello', version: PROTOCOL_VERSION, proof: new Uint8Array(32) }],
+    ['version', { frame: 'hello', version: PROTOCOL_VERSION + 1, proof: new Uint8Array(32) }],
     ['timeout', undefined],
   ]
   for (const [reason, answer] of answers) {
@@ -154,14 +155,14 @@ test('a member that breaks the protocol loses its link, and nobody else does', a
   const inputs: readonly (readonly [string, Uint8Array])[] = [
     ['a frame above the limit', Buffer.from('00500001', 'hex')],
     ['noise', Uint8Array.from({ length: 2000 }, () => rng.below(256))],
-    ['a second hello', encodeFrame({ frame: 'hello', version: 1, proof: new Uint8Array(32) })],
+    ['a second hello', encodeFrame({ frame: 'hello', version: PROTOCOL_VERSION, proof: new Uint8Array(32) })],
     [
       'a message out of bounds',
       Buffer.from(
         encodeFrame({ frame: 'message', message: { type: 'request', id: 1, blob: BLOB as never, piece: 2 ** 31 } }),
       ),
     ],
-    ['deep nesting', Buffer.concat([Buffer.from('00010000', 'hex'), Buffer.alloc(65_536, 0x81)])],
+    ['deep nesting', Buffer.concat([Buffer.from('00010000', 'hex'), Buffer.alloc(65_536, 0xa1)])],
   ]
   for (const [name, bytes] of inputs) {
     await using peer = await HostilePeer.create()

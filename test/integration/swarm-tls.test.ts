@@ -14,14 +14,22 @@ import { GatheringSink, soon, TestFleet, until } from './swarm-support.ts'
 const MIB = 1024 * 1024
 const never = new AbortController().signal
 
-/** Passes connections on, except those that begin like TLS. */
+/** Passes connections on, except those that begin like TLS where it is told so. */
 interface Middlebox extends AsyncDisposable {
   readonly address: string
   readonly tlsSeen: number
+  /** What diallers have sent by connections that are not TLS, read or not. */
+  readonly otherBytes: number
+  /** What diallers send by those waits from here on, until it is let through. */
+  holdOthers(): void
+  releaseOthers(): void
+  cutTls(): void
 }
 
-async function middlebox(target: string, tls: 'close' | 'swallow'): Promise<Middlebox> {
+async function middlebox(target: string, tls: 'close' | 'swallow' | 'pass'): Promise<Middlebox> {
   const sockets = new Set<Socket>()
+  const tlsSockets = new Set<Socket>()
+  const others = new Map<Socket, Socket>()
   let tlsSeen = 0
   const server = createServer((near) => {
     sockets.add(near)
@@ -29,14 +37,16 @@ async function middlebox(target: string, tls: 'close' | 'swallow'): Promise<Midd
     near.once('data', (first) => {
       if (first[0] === 0x16) {
         tlsSeen++
+        tlsSockets.add(near)
         if (tls === 'close') near.destroy()
-        return
+        if (tls !== 'pass') return
       }
       const far = connect(Number(target.split(':')[1]), '127.0.0.1')
       sockets.add(far)
       far.on('error', () => near.destroy())
       far.write(first)
       near.pipe(far).pipe(near)
+      if (!tlsSockets.has(near)) others.set(near, far)
     })
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
@@ -46,6 +56,18 @@ async function middlebox(target: string, tls: 'close' | 'swallow'): Promise<Midd
     address: `127.0.0.1:${port}`,
     get tlsSeen() {
       return tlsSeen
+    },
+    get otherBytes() {
+      return [...others.keys()].reduce((sum, socket) => sum + socket.bytesRead, 0)
+    },
+    holdOthers() {
+      for (const [near, far] of others) near.unpipe(far)
+    },
+    releaseOthers() {
+      for (const [near, far] of others) near.pipe(far)
+    },
+    cutTls() {
+      for (const socket of tlsSockets) socket.destroy()
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
@@ -148,6 +170,91 @@ for (const tls of ['close', 'swallow'] as const) {
     await until(() => behind.metrics.pieceChannels.get('tls/ok') === 1, 'TLS the other way')
   })
 }
+
+/** A link through a box that passes everything: `near` has dialled `behind`. */
+async function boxedPair(fleet: TestFleet) {
+  const listen = await freeAddress()
+  const box = await middlebox(listen, 'pass')
+  const behind = await fleet.host({ listen, announce: [box.address], pieceChannel: 'tls' })
+  const near = await fleet.host({ pieceChannel: 'tls' })
+  const link = await near.swarm.connectAddress(box.address, soon())
+  await until(() => behind.swarm.links.size === 1, 'the other side')
+  return { box, hosts: [near, behind], links: [link, [...behind.swarm.links.values()][0]!] } as const
+}
+
+function cancelled({ events }: TestHost): number[] {
+  return events.messages.map((message) => (message.type === 'cancel' ? message.id : -1))
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+test('messages keep their order while both ways move to TLS, under load', async () => {
+  await using fleet = await TestFleet.create()
+  const { hosts, links } = await pair(fleet, { pieceChannel: 'auto' })
+  const pieces: Promise<void>[] = []
+  for (let id = 0; id < 3000; id++) {
+    for (const link of links) link.send({ type: 'cancel', id })
+    if (id === 300) pieces.push(sendOne(links[0], links[1], 1))
+    if (id === 600) pieces.push(sendOne(links[1], links[0], 2))
+    if (id % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await Promise.all(pieces)
+  for (const host of hosts) {
+    await until(() => host.events.messages.length === 3000, 'all messages')
+    assert.deepEqual(cancelled(host), upTo(3000))
+    assert.equal(host.metrics.pieceChannels.get('tls/ok'), 1)
+  }
+})
+
+test('what is said over TLS waits for what was said before, however late that comes', async () => {
+  await using fleet = await TestFleet.create()
+  const { box, hosts, links } = await boxedPair(fleet)
+  await using _box = box
+  box.holdOthers()
+  for (let id = 0; id < 10; id++) links[0].send({ type: 'cancel', id })
+  await sendOne(links[1], links[0], 1)
+  await until(() => hosts[0].metrics.pieceChannels.get('tls/ok') === 1, 'TLS')
+  for (let id = 10; id < 20; id++) links[0].send({ type: 'cancel', id })
+  // The end of this piece is told by the way that the messages went: they are there.
+  await sendOne(links[1], links[0], 2)
+  assert.deepEqual(cancelled(hosts[1]), [])
+  box.releaseOthers()
+  await until(() => hosts[1].events.messages.length === 20, 'the messages')
+  assert.deepEqual(cancelled(hosts[1]), upTo(20))
+})
+
+test('once a side receives pieces over TLS, its messages, calls and answers leave by it, and by nothing else', async () => {
+  await using fleet = await TestFleet.create()
+  const { box, hosts, links } = await boxedPair(fleet)
+  await using _box = box
+  hosts[1].events.answer = async () => ({ kind: 'stat', size: 1 })
+  await sendOne(links[1], links[0], 1)
+  await until(() => hosts[0].metrics.pieceChannels.get('tls/ok') === 1, 'TLS')
+  const stat = { upstream: 'docker.io', repository: 'a/b', digest: `sha256:${'ab'.repeat(32)}` as never }
+  assert.deepEqual(await links[0].call('stat', stat, soon()), { kind: 'stat', size: 1 })
+  const bytesBefore = box.otherBytes
+  const blob = `sha256:${'ab'.repeat(32)}` as never
+  for (let i = 0; i < 200; i++) {
+    links[0].send({ type: 'bitfield', blob, size: 1, bits: new Uint8Array(1024), queue: i })
+    if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await until(() => hosts[1].events.messages.length === 200, 'the messages')
+  assert.ok(box.otherBytes - bytesBefore < 20_000, `${box.otherBytes - bytesBefore} bytes went by the stream`)
+})
+
+test('the end of a TLS connection that was accepted is the end of the link, on both sides', async () => {
+  await using fleet = await TestFleet.create()
+  const { box, hosts, links } = await boxedPair(fleet)
+  await using _box = box
+  await sendOne(links[1], links[0], 1)
+  await until(() => hosts[0].metrics.pieceChannels.get('tls/ok') === 1, 'TLS')
+  await sendOne(links[1], links[0], 2)
+  box.cutTls()
+  for (const host of hosts) {
+    await until(() => host.events.unlinkedPeers.length === 1, 'the end')
+    assert.deepEqual(host.logger.warnings, [])
+  }
+})
 
 test('strangers that speak TLS to the port are closed without a byte, and members served on', async () => {
   await using fleet = await TestFleet.create()

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../src/base/clock.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import type { SwarmOptions } from '../../src/swarm/index.ts'
+import { seededRng } from '../../src/base/rng.ts'
+import type { CallName, CallResults, PeerLink, SwarmOptions } from '../../src/swarm/index.ts'
 import type { Home, TierOptions } from '../../src/tier/index.ts'
 import { Tier } from '../../src/tier/index.ts'
 import { eventually } from '../support/eventually.ts'
@@ -39,9 +40,13 @@ async function hostsOf(fleet: TestFleet, count: number, options: Partial<SwarmOp
 /** A tier on a host, told when links end; it has tried every address once. */
 async function tierOn(t: TestContext, host: TestHost, setup: TierSetup = {}): Promise<Tier> {
   const { clock = systemClock, lookup = async () => [], caches = [], parents = [], graceMs = 0 } = setup
-  const deps = { swarm: host.swarm, clock, logger: new RecordedLogger(), lookup }
+  const deps = { swarm: host.swarm, clock, logger: new RecordedLogger(), lookup, rng: seededRng(1) }
   const tier = Tier.start({ caches, parents, graceMs }, deps)
-  const { unlinked } = host.events
+  const { linked, unlinked } = host.events
+  host.events.linked = (link) => {
+    linked.call(host.events, link)
+    tier.linked(link)
+  }
   host.events.unlinked = (link) => {
     unlinked.call(host.events, link)
     tier.unlinked(link)
@@ -138,6 +143,34 @@ test("with every cache gone, a region's hosts stand in for them, but only after 
   assert.equal(seats[0]!.tier.status().state, 'acting')
 })
 
+test('hosts that have never met find each other when the caches are gone, and agree on every home', async (t) => {
+  const fleet = await fleetOf(t)
+  const cache = await fleet.host({ role: 'cache' })
+  const cacheTier = await tierOn(t, cache)
+  const asked = new Set<string>()
+  cache.events.call = async <N extends CallName>(link: PeerLink, name: N) => {
+    assert.equal(name, 'members')
+    const peers = cacheTier.members(link, 64)
+    if (peers.length === 5) asked.add(link.peer.key)
+    const answer: CallResults[CallName] = { kind: 'members', peers }
+    return answer as CallResults[N]
+  }
+  const hosts = await hostsOf(fleet, 6)
+  const hurried: Clock = {
+    now: () => systemClock.now() * 20,
+    after: (ms, fn) => systemClock.after(ms / 20, fn),
+  }
+  const setup = { caches: [cache.address], clock: hurried }
+  const seats = await Promise.all(hosts.map(async (host) => ({ host, tier: await tierOn(t, host, setup) })))
+  await eventually('the cache has told each of the five others', () => asked.size === hosts.length)
+  await cache.swarm[Symbol.asyncDispose]()
+  await eventually('all are linked', () => hosts.every(({ swarm }) => swarm.links.size === hosts.length - 1))
+  for (const key of KEYS) {
+    const rankings = seats.map(({ host, tier }) => ranking(host, tier.homes(key)))
+    for (const other of rankings) assert.deepEqual(other, rankings[0])
+  }
+})
+
 test('a host without a tier is its own home, at once', async (t) => {
   const fleet = await fleetOf(t)
   const [alone, neighbour] = [await fleet.host(), await fleet.host()]
@@ -229,7 +262,13 @@ test('a region is settled only when every address has been tried, however often 
       return systemClock.after(ms / 300, fn)
     },
   }
-  const deps = { swarm: agent.swarm, clock: hurried, logger: new RecordedLogger(), lookup: () => held.promise }
+  const deps = {
+    swarm: agent.swarm,
+    clock: hurried,
+    logger: new RecordedLogger(),
+    lookup: () => held.promise,
+    rng: seededRng(1),
+  }
   const tier = Tier.start({ caches: [NOWHERE, 'dns:slow.test:7071'], parents: [], graceMs: 0 }, deps)
   t.after(() => tier[Symbol.asyncDispose]())
   let settled = false

@@ -1,3 +1,4 @@
+import type { ReadonlyBitfield } from '../../../src/piece/bitfield.ts'
 import { Bitfield } from '../../../src/piece/bitfield.ts'
 import type {
   DownloadSpec,
@@ -71,6 +72,16 @@ export class LeecherDriver {
 
   stored(piece: number, id: number | undefined, blob: number = 1): this {
     return this.on({ type: 'stored', blob, piece, id })
+  }
+
+  /** Everything that has been wanted since the last look, id by id, as a home takes it. */
+  takeWants(): {
+    readonly id: number
+    readonly source: number
+    readonly blob: number
+    readonly wanted: ReadonlyBitfield
+  }[] {
+    return this.take('want').flatMap(({ ids, ...want }) => ids.map((id) => ({ ...want, id })))
   }
 
   /** The effects of a type since the last `take` or `clear`. */

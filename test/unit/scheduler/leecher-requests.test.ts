@@ -276,7 +276,7 @@ describe('a leecher that loses a blob', () => {
     const driver = new LeecherDriver().add(50).add(50, {}, 2).hashes(50)
     driver.peer(1, Bitfield.full(50)).join(9, 'home').join(9, 'home', 0, 2)
     driver.on({ type: 'originOpen', blob: 1, lanes: 2 })
-    const begun = [...driver.seen('request'), ...driver.seen('want')].filter(({ blob }) => blob === 1)
+    const begun = [...driver.seen('request'), ...driver.takeWants()].filter(({ blob }) => blob === 1)
     const lanes = driver.seen('fetch').map(({ lane }) => lane)
     driver.clear().on({ type: 'blobRemoved', blob: 1 })
     assert.deepEqual(new Set(driver.seen('cancel').map(({ id }) => id)), new Set(begun.map(({ id }) => id)))

@@ -11,7 +11,7 @@ class SeederDriver {
   effects: SeederEffect[] = []
 
   constructor(options: Partial<SeederOptions> = {}, have: Iterable<number> = range(0, 8)) {
-    this.seeder = new Seeder({ slots: 2, queue: 4, parks: false, ...options })
+    this.seeder = new Seeder({ slots: 2, underWay: 8, queue: 4, parks: false, ...options })
     for (const piece of have) this.have.set(piece)
     this.seeder.addBlob(1, this.have)
   }

@@ -10,38 +10,16 @@ import type { CallName, CallResults, ControlMessage, PeerLink } from '../../../s
 import { DEFAULT_SWARM_LIMITS } from '../../../src/swarm/index.ts'
 import { Link } from '../../../src/swarm/link.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
+import { ManualClock } from './manual-clock.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
 
 const BLOB = `sha256:${'ab'.repeat(32)}` as Digest
 const QUESTION = { upstream: 'docker.io', repository: 'library/alpine', digest: BLOB }
 const never = new AbortController().signal
 
-/** Time that passes when the test says so. */
-class ManualClock implements Clock {
-  #now = 0
-  readonly #timers = new Map<object, { at: number; fn: () => void }>()
-
-  now(): number {
-    return this.#now
-  }
-
-  after(ms: number, fn: () => void): Disposable {
-    const key = { [Symbol.dispose]: () => void this.#timers.delete(key) }
-    this.#timers.set(key, { at: this.#now + ms, fn })
-    return key
-  }
-
-  async pass(ms: number): Promise<void> {
-    this.#now += ms
-    for (const [key, timer] of [...this.#timers]) {
-      if (timer.at <= this.#now && this.#timers.delete(key)) timer.fn()
-    }
-    await settle()
-  }
-}
-
 interface Side {
   readonly link: Link
+  readonly channel: ControlChannel
   readonly control: MemoryChannel
   readonly pieces: MemoryChannel
   readonly messages: ControlMessage[]
@@ -54,7 +32,7 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel): Side
   const channel = new ControlChannel(control)
   channel.open()
   channel.allowLargeFrames()
-  const made: Omit<Side, 'link'> = { control, pieces, messages: [], ends: [], calls: [], refused: 0 }
+  const made: Omit<Side, 'link'> = { channel, control, pieces, messages: [], ends: [], calls: [], refused: 0 }
   const link = new Link(
     {
       peer: { key: 'peer', role: 'agent', region: 'r', zone: null, addresses: [] },
@@ -226,6 +204,22 @@ test('an idle link stays up, by pings; a peer that has fallen silent loses its l
   await clock.pass(5_000)
   await clock.pass(5_000)
   assert.equal(left.ends[0]?.code, 'PEER_GONE')
+})
+
+test('a link that speaks by lanes alone stays up, and is lost when they fall silent', async () => {
+  const { clock, left, right } = linked()
+  const lanes = [MemoryChannel.pair(), MemoryChannel.pair()] as const
+  lanes[0][1].open({ data: right.channel.continuation(), closed() {} })
+  lanes[1][1].open({ data: left.channel.continuation(), closed() {} })
+  left.channel.moveTo(lanes[0][0])
+  right.channel.moveTo(lanes[1][0])
+  left.control.flowing = false
+  right.control.flowing = false
+  for (let i = 0; i < 10; i++) await clock.pass(5_000)
+  assert.deepEqual([...left.ends, ...right.ends], [])
+  lanes[0][0].flowing = false
+  for (let i = 0; i < 4; i++) await clock.pass(5_000)
+  assert.equal(right.ends[0]?.code, 'PEER_GONE')
 })
 
 test('a process that was stopped for long does not blame its peers', async () => {

@@ -47,6 +47,10 @@ export class MemoryChannel implements ByteChannel {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  arrived(): Promise<boolean> {
+    return this.drained()
+  }
+
   open(receiver: ByteReceiver): void {
     this.#receiver = receiver
   }

@@ -12,6 +12,7 @@ import { TlsDoor } from '../../../src/swarm/tls-door.ts'
 import { TlsPieceReader } from '../../../src/swarm/tls-piece-reader.ts'
 import { TlsPieceWriter } from '../../../src/swarm/tls-piece-writer.ts'
 import type { TlsTicket } from '../../../src/swarm/tls-ticket.ts'
+import { creditRecord } from '../../../src/swarm/uplink-records.ts'
 import { PIECE_TLS } from '../../../src/swarm/wire-limits.ts'
 import { eventually } from '../../support/eventually.ts'
 
@@ -49,7 +50,7 @@ async function stage(limits: Partial<typeof DEFAULT_SWARM_LIMITS.agent> = {}): P
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const ticket = door.ticket()
   ticket.claim(theirs.fingerprint, (socket) => {
-    const writer = new TlsPieceWriter(socket)
+    const writer = new TlsPieceWriter(socket, { clock: systemClock, control() {} })
     writers.push(writer)
     writer.open({ data() {}, closed() {} })
     writer.write(CONTENT)
@@ -89,9 +90,7 @@ async function visit(port: number, changed: ConnectionOptions = {}): Promise<Vis
 }
 
 function greeting(token: Uint8Array, windowBytes = 1024 * KIB): Buffer {
-  const window = Buffer.alloc(4)
-  window.writeUInt32BE(windowBytes)
-  return Buffer.concat([token, window])
+  return Buffer.concat([token, creditRecord(windowBytes)])
 }
 
 async function turnedAway({ socket, received }: Visit): Promise<void> {
@@ -217,31 +216,4 @@ test('a dialler refuses whoever does not show the certificate it was told, and s
   const guest = await visit(host.port)
   guest.socket.write(greeting(host.ticket.offer.token))
   await eventually('content', () => guest.received().length > 1)
-})
-
-test('a writer sends no more than the reader takes, and drains when the reader takes the rest', async () => {
-  await using host = await stage()
-  const guest = await visit(host.port)
-  guest.socket.write(greeting(host.ticket.offer.token, 100 * KIB))
-  await eventually('the bytes', () => guest.received().length === 100 * KIB + 1)
-  const writer = host.writers[0]!
-  assert.equal(writer.pendingBytes, 200 * KIB)
-  let drained: boolean | undefined
-  void writer.drained().then((open) => {
-    drained = open
-  })
-  guest.socket.write(greeting(new Uint8Array(), 150 * KIB))
-  await eventually('the bytes', () => guest.received().length === 250 * KIB + 1)
-  assert.equal(drained, undefined)
-  guest.socket.write(greeting(new Uint8Array(), 150 * KIB))
-  await eventually('the drain', () => drained === true)
-  assert.equal(guest.received().length, 300 * KIB + 1)
-})
-
-test('a reader that claims to take more than anybody may is closed', async () => {
-  await using host = await stage()
-  const guest = await visit(host.port)
-  guest.socket.write(greeting(host.ticket.offer.token, 0xffff_ffff))
-  await eventually('the end of the connection', () => guest.socket.destroyed)
-  assert.equal(await host.writers[0]!.drained(), false)
 })

@@ -32,6 +32,19 @@ test("a peer's word is kept but not trusted, a vouched hash and an own one are",
   )
 })
 
+test('a run teaches nothing when all its hashes are trusted and the same', () => {
+  const book = new HashBook(blob.layout)
+  book.addRun(runOf(0, 2), true)
+  book.addRun(runOf(2, 1), false)
+  book.setOwn(3, hashOf(3))
+  assert.equal(book.covers(runOf(0, 2)), true)
+  assert.equal(book.covers(runOf(3, 1)), true)
+  assert.equal(book.covers(runOf(1, 2)), false, 'a word becomes a proof')
+  assert.equal(book.covers(runOf(3, 2)), false, 'one hash is new')
+  assert.equal(book.covers({ first: 0, hashes: other }), false, 'another hash')
+  assert.equal(book.covers({ first: 6, hashes: other }), false, 'out of range')
+})
+
 test('a hash of lower rank never replaces one of higher rank', () => {
   const book = new HashBook(blob.layout)
   book.addRun(runOf(0, 1), true)
