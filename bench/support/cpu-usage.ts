@@ -30,9 +30,15 @@ export function parseCpuTicks(stat: string): CpuTicks {
 }
 
 /** User and system ticks of a /proc/<pid>/stat line, whose second field may contain anything. */
-export function parseProcessTicks(stat: string): number {
+export function parseProcessTicks(stat: string): { readonly user: number; readonly system: number } {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+  return { user: Number(fields[11] ?? 0), system: Number(fields[12] ?? 0) }
+}
+
+/** CPU seconds that a process, all its threads, has used so far. Throws when it is gone. */
+export function processCpuSeconds(pid: number): { readonly user: number; readonly system: number } {
+  const { user, system } = parseProcessTicks(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  return { user: user / TICKS_PER_SECOND, system: system / TICKS_PER_SECOND }
 }
 
 /** Measures the machine and named processes from `start` to `stop`. */
@@ -93,7 +99,8 @@ function readProcesses(pids: ReadonlyMap<string, number>): Map<string, number> {
   const found = new Map<string, number>()
   for (const [name, pid] of pids) {
     try {
-      found.set(name, parseProcessTicks(readFileSync(`/proc/${pid}/stat`, 'utf8')))
+      const { user, system } = parseProcessTicks(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+      found.set(name, user + system)
     } catch {
       // It has ended.
     }

@@ -31,7 +31,8 @@ const CONFINED: Readonly<Record<string, readonly string[]>> = {
   '@multiformats/': ['swarm'],
   // The demo fills the bucket that the origins read.
   '@aws-sdk/': ['origin', 'demo'],
-  undici: ['origin', 'pull', 'demo'],
+  // Prewarm has Docker Engine pull, over its socket.
+  undici: ['origin', 'prewarm', 'pull', 'demo'],
   level: ['store'],
   fastify: ['registry', 'admin'],
   'prom-client': ['node'],

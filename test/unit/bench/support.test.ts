@@ -22,7 +22,8 @@ describe('CPU usage', () => {
   })
 
   it('of a process is read past a name with spaces and parentheses', () => {
-    assert.equal(parseProcessTicks('12 (a ) b) S 1 12 12 0 -1 4194560 1 0 0 0 250 50 0 0 20 0'), 300)
+    const ticks = parseProcessTicks('12 (a ) b) S 1 12 12 0 -1 4194560 1 0 0 0 250 50 0 0 20 0')
+    assert.deepEqual(ticks, { user: 250, system: 50 })
   })
 
   it('tells the work of named processes from that of others', () => {

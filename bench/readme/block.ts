@@ -1,0 +1,26 @@
+import { fleetSection } from './fleet-table.ts'
+import { hostSection } from './host-table.ts'
+import type { Results } from './results.ts'
+import { simSection } from './sim-table.ts'
+
+const START = '<!-- results:start -->'
+const END = '<!-- results:end -->'
+const NOTE = '<!-- written by npm run bench:readme from bench/results -->'
+
+/** The tables, one benchmark after another: what was measured and what was simulated never share one. */
+export function resultsBlock({ fleet, sim, host }: Results): string {
+  const sections = [
+    ...(fleet.length === 0 ? [] : ['### Measured: a fleet over shaped links', ...fleet.map(fleetSection)]),
+    ...(sim.length === 0 ? [] : ['### Simulated: no CPU, no packet loss', simSection(sim)]),
+    ...(host.length === 0 ? [] : ['### Measured: one host', ...host.map(hostSection)]),
+  ]
+  return [NOTE, ...sections].join('\n\n')
+}
+
+/** `page` with `block` between the two markers. Throws when they are not there once each, in order. */
+export function replaceBlock(page: string, block: string): string {
+  const [start, end] = [page.indexOf(START), page.indexOf(END)]
+  const once = page.lastIndexOf(START) === start && page.lastIndexOf(END) === end
+  if (start < 0 || end < start || !once) throw new TypeError(`the page needs ${START} and ${END}, once each`)
+  return `${page.slice(0, start + START.length)}\n${block}\n${page.slice(end)}`
+}

@@ -1,0 +1,80 @@
+import prettyBytes from 'pretty-bytes'
+import { BASELINE_TABLE } from '../fleet/baselines/index.ts'
+import type { BaselineName, ScenarioName } from '../fleet/names.ts'
+import { isBaseline, isScenario } from '../fleet/names.ts'
+import { SCENARIO_TABLE } from '../fleet/scenarios/index.ts'
+import { fleetGoal, ORIGIN_COPIES_GOAL } from './goals.ts'
+import { atMost, provenance, source, table, withRange } from './markdown.ts'
+import type { FleetFile, FleetRow, Named } from './results.ts'
+
+const HEAD = [
+  'what happens',
+  'hosts',
+  'last host, s',
+  'bound, s',
+  'ratio',
+  'goal',
+  `origin copies (goal ≤ ${ORIGIN_COPIES_GOAL})`,
+  'origin requests',
+  'CPU busy',
+  'most RSS, MiB',
+]
+
+/** What a baseline is an alternative to: its time is set against that one's bound, not against its own. */
+const INSTEAD_OF: Readonly<Record<BaselineName, ScenarioName>> = {
+  direct: 'burst',
+  'registry-cache': 'burst',
+  libtorrent: 'warm',
+}
+
+/** One file's scenarios and baselines: real daemons, links shaped. */
+export function fleetSection(file: Named<FleetFile>): string {
+  const [first] = file.results
+  const rows = file.results.map((row) => fleetCells(row, boundFor(row, file.results)))
+  const failed = file.failures.map(({ scenario }) => [summaryOf(scenario), 'failed', ...HEAD.slice(2).map(() => '-')])
+  const parts = [
+    first === undefined ? '' : `${setupOf(first)}. `,
+    `${source(file.file)}: ${provenance(file.machine)}, TCP ${file.machine.congestionControl}.`,
+  ]
+  return `${parts.join('')}\n\n${table(HEAD, [...rows, ...failed])}`
+}
+
+function boundFor({ scenario, bound }: FleetRow, all: readonly FleetRow[]): number {
+  const instead = isBaseline(scenario) ? INSTEAD_OF[scenario] : scenario
+  return all.find((row) => row.scenario === instead)?.bound ?? bound
+}
+
+function fleetCells(row: FleetRow, bound: number): string[] {
+  const scale = row.bound / bound
+  const ratios = row.runs.map(({ ratio }) => ratio * scale)
+  const ratio = withRange(row.ratio * scale, ratios, 2)
+  return [
+    summaryOf(row.scenario),
+    String(row.hosts),
+    row.seconds.last.toFixed(1),
+    bound.toFixed(1),
+    row.valid ? ratio : `invalid: ${brokenOf(row)} [${ratio}]`,
+    atMost(isBaseline(row.scenario) ? undefined : fleetGoal(row.scenario)),
+    row.originRatio.toFixed(3),
+    row.originRequests === undefined ? '-' : String(row.originRequests),
+    `${(row.cpu.busy * 100).toFixed(0)} %`,
+    row.rssMiB === undefined ? '-' : row.rssMiB.max.toFixed(0),
+  ]
+}
+
+/** What broke, as the run said it. */
+function brokenOf({ guards }: FleetRow): string {
+  const broken = guards.filter(({ holds }) => !holds)
+  return broken.map(({ guard, value, limit }) => `${guard} ${value.toFixed(2)}, limit ${limit}`).join('; ')
+}
+
+function summaryOf(scenario: string): string {
+  if (isScenario(scenario)) return `${scenario}: ${SCENARIO_TABLE[scenario].summary}`
+  if (isBaseline(scenario)) return `baseline ${scenario}: ${BASELINE_TABLE[scenario].summary}`
+  return scenario
+}
+
+function setupOf({ mbps, cacheMbps, originMbps, bytes, layers }: FleetRow): string {
+  const image = `${prettyBytes(bytes, { binary: true, maximumFractionDigits: 0 })} in ${layers} ${layers === 1 ? 'layer' : 'layers'}`
+  return `Links ${mbps} Mb/s, cache ${cacheMbps}, origin ${originMbps}; ${image}`
+}

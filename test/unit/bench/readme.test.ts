@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { replaceBlock, resultsBlock } from '../../../bench/readme/block.ts'
+import { fleetSection } from '../../../bench/readme/fleet-table.ts'
+import { simGoal } from '../../../bench/readme/goals.ts'
+import { hostSection } from '../../../bench/readme/host-table.ts'
+import type { FleetFile, FleetRow, HostFile, Named, SimFile } from '../../../bench/readme/results.ts'
+import { readResults } from '../../../bench/readme/results.ts'
+import { simSection } from '../../../bench/readme/sim-table.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..', '..')
+
+const machine = {
+  commit: 'abc123',
+  kernel: '6.1',
+  cores: 2,
+  cpu: 'a processor',
+  memoryGiB: 24,
+  congestionControl: 'bbr',
+  node: 'v26.0.0',
+  date: '2020-01-02T03:04:05.000Z',
+}
+
+function fleetRow(scenario: string, changes: Partial<FleetRow> = {}): FleetRow {
+  return {
+    scenario,
+    ...{ hosts: 8, mbps: 24, cacheMbps: 96, originMbps: 96, bytes: 64 * 1024 ** 2, layers: 4 },
+    ...{ seconds: { p50: 11, last: 12 }, bound: 10, ratio: 1.2, originRatio: 1, originRequests: 21 },
+    ...{ cpu: { busy: 0.6 }, rssMiB: { max: 200 }, valid: true, runs: [{ ratio: 1.2, valid: true }] },
+    guards: [{ guard: 'CPU busy', value: 0.6, limit: 0.7, holds: true }],
+    ...changes,
+  }
+}
+
+function fleetFile(results: FleetRow[], failures: FleetFile['failures'] = []): Named<FleetFile> {
+  return { bench: 'fleet', file: 'f.json', machine, results, failures }
+}
+
+function simFile(options: Partial<SimFile['options']> = {}, finished = true): Named<SimFile> {
+  const plain = { gbps: 10, regions: 1, cacheRatio: 8, layers: 1, zones: 1, churn: 0, slow: 0, dead: 0, rtt: 0.3 }
+  return {
+    ...{ bench: 'sim', file: 's.json', machine, options: { ...plain, ...options }, finished, hosts: 300 },
+    ...{ bytes: 1024 ** 3, virtualSeconds: { p50: 1, last: 1.1, lastStaying: 1.1 }, bound: 1 },
+    ...{ ratio: 1.1, originRatio: 1 },
+  }
+}
+
+function hostFile(valid: boolean): Named<HostFile> {
+  const one = { median: 1, least: 0.9, most: 1.2 }
+  const part = { part: 'SHA-256', mibPerSecond: one, cpuSecondsPerGiB: one }
+  const agent = {
+    ...{ channel: 'tls', ratio: 1.5, firstByteMs: 10, firstByteP99Ms: 20, firstBytes: 40, rssMiB: 200, runs: 3, valid },
+    ...{ cacheCpuSecondsPerGiB: 1, spread: { mibPerSecond: one, cpuSecondsPerGiB: one } },
+  }
+  const micro = [{ subject: 'a | b', p50Us: 0.12345, p99Us: 1234.5, perSecond: 1, samples: 30 }]
+  return {
+    ...{ bench: 'host', file: 'h.json', machine, options: { sizeBytes: 1024 ** 3, runs: 3 }, fileSystem: 'ext4' },
+    ...{ floor: { cpuSecondsPerGiB: 2, mibPerSecond: 512, parts: [part] }, agents: [agent], pieceChannels: [], micro },
+  }
+}
+
+describe('README.md', () => {
+  it('has the tables that bench/results gives: npm run bench:readme writes them', () => {
+    const page = readFileSync(join(ROOT, 'README.md'), 'utf8')
+    const results = readResults(join(ROOT, 'bench', 'results'))
+    assert.equal(replaceBlock(page, resultsBlock(results)), page)
+  })
+
+  it('is left alone outside of the markers, and refused without them', () => {
+    const page = 'a\n<!-- results:start -->\nold\n<!-- results:end -->\nb\n'
+    assert.equal(replaceBlock(page, 'new'), 'a\n<!-- results:start -->\nnew\n<!-- results:end -->\nb\n')
+    assert.throws(() => replaceBlock('a\nb\n', 'new'), /results:start/)
+    assert.throws(() => replaceBlock('<!-- results:end --><!-- results:start -->', 'new'), /results:start/)
+    assert.throws(() => replaceBlock(page + page, 'new'), /once each/)
+  })
+})
+
+describe('result tables', () => {
+  it('never show measured and simulated figures together', () => {
+    const block = resultsBlock({ fleet: [fleetFile([fleetRow('burst')])], sim: [simFile()], host: [hostFile(true)] })
+    const [, measured, simulated, host] = block.split('\n### ')
+    assert.match(measured ?? '', /^Measured: a fleet.*f\.json/s)
+    assert.match(simulated ?? '', /^Simulated.*s\.json/s)
+    assert.match(host ?? '', /^Measured: one host.*h\.json/s)
+    assert.doesNotMatch(measured ?? '', /s\.json|h\.json/)
+    assert.doesNotMatch(simulated ?? '', /f\.json|h\.json/)
+  })
+
+  it('say where and when, and what the goal is', () => {
+    const section = fleetSection(fleetFile([fleetRow('burst')]))
+    assert.match(section, /commit abc123, 2020-01-02, 2 cores \(a processor\), 24 GiB/)
+    assert.match(section, /\| burst: .* \| 8 \| 12\.0 \| 10\.0 \| 1\.20 \| ≤ 1\.10 \| 1\.000 \| 21 \| 60 % \| 200 \|/)
+  })
+
+  it('say which runs are none, and why', () => {
+    const guards = [{ guard: 'CPU busy', value: 0.91, limit: 0.7, holds: false }]
+    const section = fleetSection(fleetFile([fleetRow('burst', { valid: false, guards })]))
+    assert.match(section, /invalid: CPU busy 0\.91, limit 0\.7 \[1\.20\]/)
+    const failed = fleetSection(fleetFile([], [{ scenario: 'churn', error: 'no' }]))
+    assert.match(failed, /\| churn: .* \| failed \| - /)
+    assert.match(simSection([simFile({}, false)]), /invalid: did not finish/)
+    assert.match(
+      hostSection(hostFile(false)),
+      /agent\*\*, pieces by tls \| .* \| invalid: others used the machine \[1\.50\]/,
+    )
+    assert.match(hostSection(hostFile(true)), /agent\*\*, pieces by tls \| .* \| 1\.50 \| ≤ 1\.60 \|/)
+  })
+
+  it('set a baseline against the bound of what it stands in for', () => {
+    const direct = fleetRow('direct', {
+      seconds: { p50: 20, last: 21 },
+      bound: 20,
+      ratio: 1.05,
+      runs: [{ ratio: 1.05, valid: true }],
+    })
+    const section = fleetSection(fleetFile([fleetRow('burst'), direct]))
+    assert.match(section, /\| baseline direct: .* \| 21\.0 \| 10\.0 \| 2\.10 \| - \|/)
+  })
+
+  it('show the spread of several runs', () => {
+    const runs = [1.1, 1.2, 1.3].map((ratio) => ({ ratio, valid: true }))
+    assert.match(fleetSection(fleetFile([fleetRow('burst', { runs })])), /\| 1\.20 \(1\.10-1\.30\) \|/)
+  })
+
+  it('describe a swarm by what is unusual about it', () => {
+    const text = simSection([simFile({ dead: 0.05, layers: 4 })])
+    assert.match(
+      text,
+      /\| 1 GiB at 10 Gb\/s, cache 8x a host, 4 layers, 5 % accept and never send \| 300 \| 1\.10 \| ≤ 1\.35 \|/,
+    )
+    assert.equal(simGoal(simFile({ churn: 0.05 })), undefined)
+    assert.equal(simGoal(simFile({ dead: 0.1 })), undefined)
+    assert.equal(simGoal(simFile({ cacheRatio: 1 })), 1.2)
+  })
+
+  it('survive what would break a table', () => {
+    assert.match(hostSection(hostFile(true)), /\| a \\\| b \| 0\.123 \| 1235 \|/)
+  })
+})
+
+describe('results', () => {
+  it('of unknown kind are refused by name', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'shoal-test-'))
+    try {
+      await writeFile(join(directory, 'x.json'), JSON.stringify({ machine }))
+      assert.throws(() => readResults(directory), /x\.json.*bench/s)
+      await writeFile(join(directory, 'x.json'), JSON.stringify(hostFile(true)))
+      assert.deepEqual(
+        readResults(directory).host.map(({ file }) => file),
+        ['x.json'],
+      )
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})
