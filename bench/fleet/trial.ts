@@ -144,11 +144,9 @@ export class Trial implements AsyncDisposable {
       })
     }
     // A daemon runs for weeks: compiling its code is no part of a pull, and sixteen of them doing that at the same moment
-    // on a few shared cores would be all that is measured. So each has pulled another, small image before.
-    await eachAtMost(STARTS_AT_ONCE, this.hosts, async ({ hand, agent }) => {
-      signal.throwIfAborted()
-      await hand.pull(agent.mirrorUrl, WARM_UP_REFERENCE)
-    })
+    // on a few shared cores would be all that is measured. So all have pulled another, smaller image before.
+    signal.throwIfAborted()
+    await Promise.all(this.hosts.map(({ hand, agent }) => hand.pull(agent.mirrorUrl, WARM_UP_REFERENCE)))
   }
 
   async #startNode(hand: Hand, role: 'agent' | 'cache', segment: Segment): Promise<void> {

@@ -86,7 +86,7 @@ export class TransferReader implements BlobReader {
   }
 
   async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const { layout, partial, failedProofs } = this.#transfer
+    const { layout, failedProofs } = this.#transfer
     const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, layout.pieceSize))
     for (let offset = start; offset < end; ) {
       const piece = layout.pieceAt(offset)
@@ -96,7 +96,7 @@ export class TransferReader implements BlobReader {
       const chunk = buffer.subarray(0, Math.min(buffer.length, Math.min(end, layout.range(piece).end) - offset))
       // noted first: should the content start over during the read, these bytes must not be forgotten
       this.#transfer.handedOut(piece)
-      await partial.readInto(chunk, offset)
+      await this.#transfer.readInto(chunk, offset)
       yield chunk
       offset += chunk.length
     }

@@ -74,9 +74,9 @@ export class FramedPieceChannel implements PieceChannel {
     this.#sender.use(channel)
   }
 
-  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean> {
     this.#use('send')
-    return this.#sender.send(id, piece, bytes, signal)
+    return this.#sender.send(id, piece, bytes, signal, written)
   }
 
   expect(id: number, sink: PieceSink): void {

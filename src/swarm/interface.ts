@@ -61,6 +61,8 @@ export type ControlMessage =
   | { readonly type: 'giveUp'; readonly blob: Digest }
   /** Member to home: this peer sent bytes that do not match a vouched hash. */
   | { readonly type: 'accuse'; readonly blob: Digest; readonly piece: number; readonly peer: PeerKey }
+  /** For the prewarm service of the other side, in its own words (PREWARM.md): the swarm only carries it. */
+  | { readonly type: 'letter'; readonly body: Uint8Array }
 
 /** Questions with one answer each, by name; answers are `CallResults[name]`. */
 export interface CallArguments {
@@ -91,6 +93,8 @@ export interface CallArguments {
   readonly invalidate: { readonly upstream: string; readonly repository: string; readonly tag: string }
   /** Some hosts of the asker's region, for the day the caches are gone. */
   readonly members: { readonly limit: number }
+  /** A question of the prewarm service to that of the other side, in its own words (PREWARM.md). */
+  readonly prewarm: { readonly body: Uint8Array }
 }
 
 export type CallName = keyof CallArguments
@@ -130,6 +134,7 @@ export interface CallResults {
     | CallRefusal
   readonly invalidate: { readonly kind: 'done' } | CallRefusal
   readonly members: { readonly kind: 'members'; readonly peers: readonly PeerAddress[] } | CallRefusal
+  readonly prewarm: { readonly kind: 'prewarm'; readonly body: Uint8Array } | CallRefusal
 }
 
 /** A link to one proven member: one connection, one control stream, one piece channel, for all blobs. */
@@ -144,9 +149,10 @@ export interface PeerLink {
   /**
    * Sends one piece as the answer to the peer's request or want `id`. Resolves true when the peer has taken all of it
    * (over TLS; over the noise stream, when the transport has), false when it was aborted or the link ended. Pieces on
-   * one link go out one after another; the next does not wait for the one before to arrive.
+   * one link go out one after another; the next does not wait for the one before to arrive. `written` is called when
+   * the transport has the last of it, before the promise resolves true.
    */
-  sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean>
+  sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean>
   /**
    * Ids from here on are answered into `sink`. Must be called before the request or want with that id is sent, so that
    * nothing arrives that was not asked for. `forget` when the answer is in, or no longer wanted (late bytes are skipped).
@@ -161,7 +167,7 @@ export interface PeerLink {
 export interface PieceSink {
   /** The header is in: `piece`, of `length` bytes, will follow. Answers the buffer to fill (exactly `length` long), or undefined to refuse, which is a protocol error of the peer. */
   begin(piece: number, length: number): Uint8Array | undefined
-  /** `received` of the bytes are in the buffer. */
+  /** `received` of the bytes are in the buffer. Told in steps of 64 KiB or more. */
   progress(received: number): void
   end(): void
 }

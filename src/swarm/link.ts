@@ -90,8 +90,8 @@ export class Link implements PeerLink, ControlReceiver {
     return this.#client.call(name, args, signal)
   }
 
-  sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    return this.#pieces.send(id, piece, bytes, signal)
+  sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean> {
+    return this.#pieces.send(id, piece, bytes, signal, written)
   }
 
   expect(id: number, sink: PieceSink): void {

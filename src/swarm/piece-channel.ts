@@ -19,7 +19,7 @@ export interface PieceChannel {
    * are free then. False when it was aborted before its turn, when too many wait already, or when the channel has ended.
    * A piece whose sending has begun is sent to its end: the peer has been told its length.
    */
-  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean>
+  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean>
   /** Pieces waiting, being sent or on their way. */
   readonly queued: number
   /** The bytes that answer `id` go to `sink`, once. */

@@ -3,11 +3,16 @@ import type { PieceSink } from './interface.ts'
 import { decodePieceHeader, PIECE_HEADER_BYTES } from './piece-frame.ts'
 import { MAX_WIRE_PIECE_BYTES } from './wire-limits.ts'
 
+/** Sinks hear of bytes in such steps: on slow links every record would be an event. */
+const PROGRESS_BYTES = 64 * 1024
+
 /** The piece that is arriving: into a buffer, or nowhere. */
 interface Arrival {
   readonly id: number
   readonly length: number
   received: number
+  /** Of these, what the sink has heard of. */
+  told: number
   sink: PieceSink | undefined
   readonly buffer: Uint8Array | undefined
 }
@@ -71,7 +76,7 @@ export class PieceReceiver {
     }
     // The sink may have forgotten the id just now.
     const wanted = this.#expected.get(id) === sink ? sink : undefined
-    this.#arrival = { id, length, received: 0, sink: wanted, buffer }
+    this.#arrival = { id, length, received: 0, told: 0, sink: wanted, buffer }
     if (length === 0) this.#end(this.#arrival)
   }
 
@@ -81,7 +86,10 @@ export class PieceReceiver {
       arrival.buffer?.set(take === rest.length ? rest : rest.subarray(0, take), arrival.received)
     }
     arrival.received += take
-    arrival.sink?.progress(arrival.received)
+    if (arrival.received - arrival.told >= PROGRESS_BYTES) {
+      arrival.told = arrival.received
+      arrival.sink?.progress(arrival.received)
+    }
     if (arrival.received === arrival.length) this.#end(arrival)
     return take
   }

@@ -12,6 +12,7 @@ interface Job {
   readonly piece: number
   readonly bytes: Uint8Array
   readonly signal: AbortSignal
+  readonly written: (() => void) | undefined
   readonly settle: (sent: boolean) => void
 }
 
@@ -43,7 +44,7 @@ export class PieceSender {
     return this.#channel !== undefined
   }
 
-  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean> {
     if (this.#ended || signal.aborted || this.queued >= MAX_QUEUED_PIECES) return Promise.resolve(false)
     return new Promise((resolve) => {
       const onAbort = (): void => {
@@ -56,7 +57,7 @@ export class PieceSender {
         signal.removeEventListener('abort', onAbort)
         resolve(sent)
       }
-      const job: Job = { id, piece, bytes, signal, settle }
+      const job: Job = { id, piece, bytes, signal, written, settle }
       signal.addEventListener('abort', onAbort, { once: true })
       this.#waiting.push(job)
       this.#startNext()
@@ -81,8 +82,10 @@ export class PieceSender {
     // Cannot reject: writing answers, it does not throw.
     void this.#sendWhole(job, channel).then((sent) => {
       this.#current = undefined
-      if (sent && !this.#ended) this.#awaitArrival(job, channel)
-      else job.settle(false)
+      if (sent && !this.#ended) {
+        this.#awaitArrival(job, channel)
+        job.written?.()
+      } else job.settle(false)
       this.#startNext()
     })
   }

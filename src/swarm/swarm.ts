@@ -41,7 +41,7 @@ import { TlsLanes } from './tls-lanes.ts'
 const STOP_GRACE_MS = 1_500
 
 /** How much of the pieces may be on its way to us at once, by one link: within a region, and between two. */
-const NEAR_WINDOW_BYTES = 1024 * 1024
+const NEAR_WINDOW_BYTES = 4 * 1024 * 1024
 const FAR_WINDOW_BYTES = 8 * 1024 * 1024
 
 interface SwarmParts {

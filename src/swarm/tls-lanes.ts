@@ -12,7 +12,7 @@ import { TlsPieceWriter } from './tls-piece-writer.ts'
 import type { TlsOffer, TlsTicket } from './tls-ticket.ts'
 
 /** Connecting must not take longer than this, over all places: the stream serves meanwhile, but it costs more. */
-const CONNECT_MS = 2_000
+const CONNECT_MS = 10_000
 const MAX_PLACES = 3
 
 /** Both halves of what a handshake settled about TLS; none when either side does without. */

@@ -62,7 +62,7 @@ export class TlsUplink implements ByteOutlet {
   #schedule(): void {
     if (this.#due) return
     this.#due = true
-    queueMicrotask(() => this.#flush())
+    setImmediate(() => this.#flush())
   }
 
   /** One write at a time: what the transport has not taken yet can neither be joined nor overtaken. */

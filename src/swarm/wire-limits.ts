@@ -25,6 +25,7 @@ export const WIRE_LIMITS = {
   tags: 10_000,
   inlineBytes: 4 * 1024 * 1024,
   manifestBytes: MAX_MANIFEST_BYTES,
+  letterBytes: 4 * 1024 * 1024,
 } as const
 
 /** The largest piece a piece channel carries. */

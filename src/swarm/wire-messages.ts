@@ -19,6 +19,7 @@ import {
 } from './wire-types.ts'
 
 const bits = bytes(WIRE_LIMITS.bitsBytes)
+const letter = bytes(WIRE_LIMITS.letterBytes)
 const name = z.string().max(WIRE_LIMITS.name)
 
 /** Every one-way message but those of `hot-messages.ts`. Unknown keys are dropped, so that a later version may add some. */
@@ -29,6 +30,7 @@ export const controlMessage: z.ZodType<Exclude<ControlMessage, HotMessage>> = z.
   z.object({ type: z.literal('leave'), blob: digest }),
   z.object({ type: z.literal('giveUp'), blob: digest }),
   z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
+  z.object({ type: z.literal('letter'), body: letter }),
 ])
 
 const place = { upstream, repository }
@@ -42,6 +44,7 @@ export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[
   referrers: z.object({ ...place, digest, artifactType: name.optional() }),
   invalidate: z.object({ ...place, tag }),
   members: z.object({ limit: u32 }),
+  prewarm: z.object({ body: letter }),
 }
 
 const refusal = z.object({
@@ -80,4 +83,5 @@ export const callResults: { readonly [N in CallName]: z.ZodType<CallResults[N]> 
   ]),
   invalidate: z.discriminatedUnion('kind', [z.object({ kind: z.literal('done') }), refusal]),
   members: z.discriminatedUnion('kind', [z.object({ kind: z.literal('members'), peers }), refusal]),
+  prewarm: z.discriminatedUnion('kind', [z.object({ kind: z.literal('prewarm'), body: letter }), refusal]),
 }

@@ -64,6 +64,7 @@ const call: z.ZodType<CallFrame> = z.discriminatedUnion('name', [
   z.object({ ...callHead, name: z.literal('referrers'), args: callArguments.referrers }),
   z.object({ ...callHead, name: z.literal('invalidate'), args: callArguments.invalidate }),
   z.object({ ...callHead, name: z.literal('members'), args: callArguments.members }),
+  z.object({ ...callHead, name: z.literal('prewarm'), args: callArguments.prewarm }),
 ])
 
 const schemas: { readonly [F in Frame['frame']]: z.ZodType<Extract<Frame, { frame: F }>> } = {

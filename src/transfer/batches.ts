@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts'
 export const HAVE_BATCH_MS = 4
 export const HAVE_BATCH_PIECES = 2
 /** A home signs the hashes of new pieces in runs: a signature per piece would cost more than the pieces. */
-export const HASH_BATCH_MS = 20
+export const HASH_BATCH_MS = 60
 export const HASH_BATCH_PIECES = 32
 
 interface Batch {

@@ -1,5 +1,6 @@
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import type { RateLimiter } from '../base/rate-limiter.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { LeecherEffect } from '../scheduler/index.ts'
 import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../scheduler/index.ts'
@@ -53,6 +54,7 @@ export class Engine {
   /** Blobs that have just failed here: whoever asks is told at once, instead of starting the same again. */
   readonly failures: ExpiringMap<ShoalError>
   readonly buffers = new PieceBuffers(IDLE_BUFFER_BYTES)
+  originPace: ((digest: Digest) => RateLimiter | undefined) | undefined
   readonly #deps: TransferDeps
   readonly #origin: OriginPort
   readonly #blobs = new Numbering<Digest>()
@@ -92,7 +94,8 @@ export class Engine {
       caught: (transfer, piece, link) => this.neighbours.caught(this.#byBlob.get(transfer.blob), piece, link),
     })
     const drive = this.leecher.drive.bind(this.leecher)
-    this.#origin = new OriginPort({ logger, metrics, buffers, limit: limits.origin, drive, stored, broken })
+    const pace = (digest: Digest): RateLimiter | undefined => this.originPace?.(digest)
+    this.#origin = new OriginPort({ logger, metrics, buffers, limit: limits.origin, pace, drive, stored, broken })
     this.neighbours = new Neighbourhood({
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
       signer: (active) => this.signer(active.transfer.layout.digest, active.transfer.layout.size),
@@ -136,7 +139,7 @@ export class Engine {
   /** Starts moving a blob into `partial`, which it owns from here on. Give it a way (`ways.apply`) next. */
   begin(ref: TransferRef, partial: PartialBlob, options: BeginOptions): Active {
     const blob = options.shared ? this.#blobs.number(ref.digest) : this.#blobs.fresh()
-    const transfer = new Transfer(blob, ref, partial, options.memory)
+    const transfer = new Transfer(blob, ref, partial, this.buffers)
     const { asHome, shared, order, window, background = false } = options
     const active: Active = {
       ...{ transfer, asHome, shared, order, window, background, home: undefined, chain: undefined },

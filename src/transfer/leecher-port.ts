@@ -209,6 +209,7 @@ export class LeecherPort {
   /** Never rejects. */
   async #arrived(id: number, asked: Asked, piece: number, buffer: Uint8Array<ArrayBuffer>): Promise<void> {
     const { transfer, link, kind } = asked
+    let kept = false
     this.#deps.metrics.received(transfer, kind, buffer.length)
     this.#deps.metrics.traffic(link).received += buffer.length
     try {
@@ -227,7 +228,8 @@ export class LeecherPort {
         if (lied) this.#deps.caught(transfer, piece, link)
         return
       }
-      if (!(await transfer.store(piece, buffer, sha256))) {
+      kept = await transfer.store(piece, buffer, sha256)
+      if (!kept) {
         this.#finish(id, { type: 'failed', id, reason: 'lost', queue: 0 })
         return
       }
@@ -238,7 +240,8 @@ export class LeecherPort {
       if (!transfer.signal.aborted) this.#deps.broken(transfer, error)
       else if (!isShoalError(error)) this.#deps.logger.debug({ err: errorText(error) }, 'a piece came too late')
     } finally {
-      this.#deps.buffers.give(buffer)
+      if (kept) this.#deps.buffers.giveHolding(buffer, transfer.digest, piece)
+      else this.#deps.buffers.give(buffer)
     }
   }
 

@@ -128,7 +128,7 @@ export class Neighbourhood {
     for (const run of runs) {
       // every neighbour passes the same runs on, and a signature costs more to check than the rest of the message
       if (book.covers(run)) continue
-      const vouched = this.#deps.swarm.vouched(digest, layout.size, run)
+      const vouched = isFromCache(link, run) || this.#deps.swarm.vouched(digest, layout.size, run)
       if (!vouched && link !== active.home) continue
       const { first, count, overruled } = book.addRun(run, vouched)
       if (overruled.length > 0) {
@@ -188,6 +188,11 @@ export class Neighbourhood {
         this.#deps.logger.warn({ digest: blob, err: errorText(error) }, 'cannot open a blob for a peer'),
     )
   }
+}
+
+/** A link's cache has proven that it holds the key which makes these signatures; they are for those it is passed on to. */
+function isFromCache(link: PeerLink | undefined, run: HashRun): boolean {
+  return link?.peer.role === 'cache' && run.signature !== undefined
 }
 
 /** Two complete peers have nothing to tell each other: without this they would answer one another for ever. */

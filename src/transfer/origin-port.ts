@@ -1,7 +1,9 @@
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { OriginChain } from '../origin/index.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { LeecherEffect, LeecherEvent } from '../scheduler/index.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
@@ -16,6 +18,8 @@ export interface OriginPortDeps {
   readonly metrics: TransferMetrics
   readonly buffers: PieceBuffers
   readonly limit: RateLimiter
+  /** A further limit for this blob, while there is one. */
+  readonly pace: (digest: Digest) => RateLimiter | undefined
   readonly drive: (event: LeecherEvent) => void
   readonly stored: (transfer: Transfer, piece: number) => void
   readonly broken: (transfer: Transfer, error: unknown) => void
@@ -111,43 +115,52 @@ export class OriginPort {
     }
     let piece = first
     let filled = 0
-    let buffer = this.#deps.buffers.take(layout.pieceSize, layout.length(piece))
+    let buffer: Uint8Array<ArrayBuffer> | undefined = this.#buffer(layout, piece)
     try {
       for await (const chunk of chunks) {
         await this.#deps.limit.take(chunk.length, signal)
+        await this.#deps.pace(layout.digest)?.take(chunk.length, signal)
         // a lane that was cancelled must leave no trace: its blob may have started over
         signal.throwIfAborted()
         this.#deps.metrics.received(transfer, 'origin', chunk.length)
-        for (let taken = 0; taken < chunk.length; ) {
+        for (let taken = 0; taken < chunk.length && buffer !== undefined; ) {
           const part = chunk.subarray(taken, taken + buffer.length - filled)
           buffer.set(part, filled)
           taken += part.length
           filled += part.length
           if (filled < buffer.length) continue
-          await this.#keep(transfer, piece, buffer)
+          const full = buffer
+          buffer = undefined
+          await this.#keep(transfer, piece, full)
           signal.throwIfAborted()
           piece++
           filled = 0
-          if (piece < first + count) buffer = this.#fit(buffer, layout.pieceSize, layout.length(piece))
+          buffer = piece < first + count ? this.#buffer(layout, piece) : undefined
         }
       }
     } finally {
-      this.#deps.buffers.give(buffer)
+      if (buffer !== undefined) this.#deps.buffers.give(buffer)
     }
   }
 
-  #fit(buffer: Uint8Array<ArrayBuffer>, pieceSize: number, length: number): Uint8Array<ArrayBuffer> {
-    if (buffer.length === length) return buffer
-    this.#deps.buffers.give(buffer)
-    return this.#deps.buffers.take(pieceSize, length)
+  #buffer(layout: PieceLayout, piece: number): Uint8Array<ArrayBuffer> {
+    return this.#deps.buffers.take(layout.pieceSize, layout.length(piece))
   }
 
-  async #keep(transfer: Transfer, piece: number, bytes: Uint8Array): Promise<void> {
-    // a neighbour may have brought the piece while this range was under way
-    if (transfer.partial.have.has(piece)) return
-    const sha256 = sha256Of(bytes)
-    transfer.book.setOwn(piece, sha256)
-    if (!(await transfer.store(piece, bytes, sha256))) return
+  /** Stores a piece and gives its buffer back. */
+  async #keep(transfer: Transfer, piece: number, buffer: Uint8Array<ArrayBuffer>): Promise<void> {
+    let kept = false
+    try {
+      // a neighbour may have brought the piece while this range was under way
+      if (transfer.partial.have.has(piece)) return
+      const sha256 = sha256Of(buffer)
+      transfer.book.setOwn(piece, sha256)
+      kept = await transfer.store(piece, buffer, sha256)
+    } finally {
+      if (kept) this.#deps.buffers.giveHolding(buffer, transfer.digest, piece)
+      else this.#deps.buffers.give(buffer)
+    }
+    if (!kept) return
     this.#deps.drive({ type: 'stored', blob: transfer.blob, piece, id: undefined })
     this.#deps.stored(transfer, piece)
   }

@@ -1,7 +1,23 @@
-/** Buffers of one piece each, reused from socket to disk: allocating and zeroing one for each piece would cost more than hashing it. */
+import type { Digest } from '../oci/digest.ts'
+
+/** A free buffer, and the verified piece that is still in it. */
+interface Idle {
+  readonly memory: ArrayBuffer
+  readonly name: string | undefined
+  readonly length: number
+}
+
+/**
+ * Buffers of one piece each, reused from socket to disk: allocating and zeroing one for each piece would cost more than
+ * hashing it. The one that has been free longest is taken first; until then it remembers what is in it, so that a piece
+ * that has just come is hashed, handed to the runtime and passed on without being read back from disk.
+ */
 export class PieceBuffers {
-  readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>()
   readonly #maxIdleBytes: number
+  /** The longest free first; once over all sizes, once by size. */
+  readonly #idle = new Set<Idle>()
+  readonly #bySize = new Map<number, Set<Idle>>()
+  readonly #byName = new Map<string, Idle>()
   #idleBytes = 0
 
   constructor(maxIdleBytes: number) {
@@ -10,19 +26,68 @@ export class PieceBuffers {
 
   /** A buffer of exactly `length` bytes over a `pieceSize` allocation; its content is arbitrary. */
   take(pieceSize: number, length: number): Uint8Array<ArrayBuffer> {
-    const whole = this.#free.get(pieceSize)?.pop()
-    if (whole !== undefined) this.#idleBytes -= pieceSize
-    const buffer = whole ?? new Uint8Array(Buffer.allocUnsafeSlow(pieceSize).buffer)
-    return length === pieceSize ? buffer : buffer.subarray(0, length)
+    const [oldest] = this.#bySize.get(pieceSize) ?? []
+    // as long as there is room, what buffers hold is worth more than the memory
+    const reused = oldest?.name === undefined || this.#idleBytes + pieceSize > this.#maxIdleBytes ? oldest : undefined
+    if (reused !== undefined) this.#remove(reused)
+    const memory = reused?.memory ?? Buffer.allocUnsafeSlow(pieceSize).buffer
+    return new Uint8Array(memory, 0, length)
   }
 
   /** Gives a buffer back. Nobody may touch it afterwards. */
   give(buffer: Uint8Array<ArrayBuffer>): void {
-    const pieceSize = buffer.buffer.byteLength
-    if (this.#idleBytes + pieceSize > this.#maxIdleBytes) return
-    const list = this.#free.get(pieceSize) ?? []
-    list.push(new Uint8Array(buffer.buffer))
-    this.#free.set(pieceSize, list)
-    this.#idleBytes += pieceSize
+    this.#add({ memory: buffer.buffer, name: undefined, length: buffer.length })
   }
+
+  /** Gives a buffer back that holds this piece, verified. */
+  giveHolding(buffer: Uint8Array<ArrayBuffer>, blob: Digest, piece: number): void {
+    const name = nameOf(blob, piece)
+    this.#forget(name)
+    this.#add({ memory: buffer.buffer, name, length: buffer.length })
+  }
+
+  /** Fills `target` with what lies from `start` on in the piece, if the piece is still here. */
+  recall(blob: Digest, piece: number, start: number, target: Uint8Array): boolean {
+    const idle = this.#byName.get(nameOf(blob, piece))
+    if (idle === undefined || start + target.length > idle.length) return false
+    target.set(new Uint8Array(idle.memory, start, target.length))
+    return true
+  }
+
+  /** These pieces were wrong after all. */
+  forget(blob: Digest, pieces: Iterable<number>): void {
+    for (const piece of pieces) this.#forget(nameOf(blob, piece))
+  }
+
+  #forget(name: string): void {
+    const idle = this.#byName.get(name)
+    if (idle === undefined) return
+    this.#remove(idle)
+    this.#add({ ...idle, name: undefined })
+  }
+
+  #add(idle: Idle): void {
+    const size = idle.memory.byteLength
+    const sameSize = this.#bySize.get(size) ?? new Set()
+    this.#bySize.set(size, sameSize.add(idle))
+    this.#idle.add(idle)
+    if (idle.name !== undefined) this.#byName.set(idle.name, idle)
+    this.#idleBytes += size
+    for (const oldest of this.#idle) {
+      if (this.#idleBytes <= this.#maxIdleBytes) return
+      this.#remove(oldest)
+    }
+  }
+
+  #remove(idle: Idle): void {
+    const size = idle.memory.byteLength
+    if (!this.#idle.delete(idle)) return
+    this.#bySize.get(size)?.delete(idle)
+    if (idle.name !== undefined) this.#byName.delete(idle.name)
+    this.#idleBytes -= size
+  }
+}
+
+function nameOf(blob: Digest, piece: number): string {
+  return `${piece}/${blob}`
 }

@@ -69,7 +69,7 @@ export class SeederPort {
       blob: transfer.blob,
       layout: transfer.layout,
       have: transfer.partial.have,
-      readInto: (target, offset) => transfer.partial.readInto(target, offset),
+      readInto: (target, offset) => transfer.readInto(target, offset),
       stored: undefined,
       usedAt: this.#deps.clock.now(),
     })
@@ -224,7 +224,8 @@ export class SeederPort {
       try {
         await served.readInto(bytes, served.layout.range(piece).start)
         await this.#deps.upload.take(bytes.length, abort.signal)
-        ok = await link.sendPiece(id, piece, bytes, abort.signal)
+        const written = (): void => this.#drive({ type: 'written', peer, id })
+        ok = await link.sendPiece(id, piece, bytes, abort.signal, written)
         if (ok) this.#deps.metrics.sent(link, bytes.length)
       } catch (error) {
         if (!abort.signal.aborted)

@@ -5,7 +5,8 @@ import type { Digest } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PartialBlob } from '../store/index.ts'
 import { HashBook, sameBytes } from './hash-book.ts'
-import type { MemoryPartial } from './memory-partial.ts'
+import { MemoryPartial } from './memory-partial.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
 import { PrefixDigest } from './prefix-digest.ts'
 
 /** Where received bytes came from. */
@@ -37,6 +38,7 @@ export class Transfer {
   readonly startedEpochMs = Date.now()
   /** Set while the blob cannot be stored: how far ahead of its reader it is fetched lives with the scheduler. */
   readonly memory: MemoryPartial | undefined
+  readonly #buffers: PieceBuffers
   readonly #digest: PrefixDigest
   readonly #closing = new AbortController()
   /** Hashes of the pieces a runtime has been given before the whole was proven. */
@@ -53,11 +55,13 @@ export class Transfer {
   #catchingUp = false
   onIdle: (() => void) | undefined
 
-  constructor(blob: number, ref: TransferRef, partial: PartialBlob, memory: MemoryPartial | undefined) {
+  /** `memory`: the partial itself, when the blob cannot be stored. */
+  constructor(blob: number, ref: TransferRef, partial: PartialBlob | MemoryPartial, buffers: PieceBuffers) {
     this.blob = blob
     this.ref = ref
     this.partial = partial
-    this.memory = memory
+    this.memory = partial instanceof MemoryPartial ? partial : undefined
+    this.#buffers = buffers
     this.layout = partial.layout
     this.book = new HashBook(partial.layout)
     this.#digest = new PrefixDigest(partial.layout)
@@ -116,19 +120,29 @@ export class Transfer {
    */
   async store(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<boolean> {
     const attempt = this.#proofs
+    this.#buffers.forget(this.digest, [piece])
     this.#digest.offer(piece, bytes)
     await this.partial.write(piece, bytes, sha256)
     const kept = attempt === this.#proofs
-    if (!kept) await this.partial.drop([piece])
+    if (!kept) await this.#drop([piece])
     this.changed()
     return kept
+  }
+
+  /** Fills `target` from byte `offset` on, within one piece of `have`: from memory if it has just come, else from disk. */
+  async readInto(target: Uint8Array, offset: number): Promise<void> {
+    const { digest, layout, partial } = this
+    const piece = layout.pieceAt(offset)
+    const start = offset - layout.range(piece).start
+    if (partial.have.has(piece) && this.#buffers.recall(digest, piece, start, target)) return
+    await partial.readInto(target, offset)
   }
 
   /** Drops pieces whose hashes were overruled, and takes them out of the running proof. Answers which were here. */
   async overruled(pieces: readonly number[]): Promise<number[]> {
     const wrong = pieces.filter((piece) => this.partial.have.has(piece))
     if (this.memory === undefined && pieces.some((piece) => piece < this.#digest.next)) this.#digest.restart()
-    await this.partial.drop(wrong)
+    await this.#drop(wrong)
     return wrong
   }
 
@@ -213,7 +227,7 @@ export class Transfer {
       const { have } = this.partial
       // again when a piece came in between the last look and here: its caller was told that somebody is at work
       do {
-        await this.#digest.catchUp(have, scratch, (target, offset) => this.partial.readInto(target, offset))
+        await this.#digest.catchUp(have, scratch, (target, offset) => this.readInto(target, offset))
       } while (!this.#digest.done && have.has(this.#digest.next))
     } finally {
       this.#catchingUp = false
@@ -243,7 +257,7 @@ export class Transfer {
     this.#handedOut.clear()
     this.book.clear()
     this.#digest.restart()
-    await this.partial.drop(allOf(this.layout.count))
+    await this.#drop([...allOf(this.layout.count)])
   }
 
   fail(error: ShoalError): void {
@@ -254,6 +268,11 @@ export class Transfer {
   /** Ends everything that waits on this transfer, and its reads from origins. */
   close(reason: unknown): void {
     this.#closing.abort(reason)
+  }
+
+  async #drop(pieces: readonly number[]): Promise<void> {
+    this.#buffers.forget(this.digest, pieces)
+    await this.partial.drop(pieces)
   }
 
   #sameAsHandedOut(piece: number): boolean {

@@ -1,4 +1,5 @@
 import { errorText, isShoalError } from '../base/errors.ts'
+import type { RateLimiter } from '../base/rate-limiter.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
@@ -93,6 +94,11 @@ export class Transfers {
   limit(transfer: Transfer, limit: number | undefined): void {
     const active = this.#engine.find(transfer.digest)
     if (active?.transfer === transfer && active.background) this.#steer(active, limit)
+  }
+
+  /** Bounds what is read from origins for some blobs, besides this host's own limit; asked for every chunk. */
+  paceOrigin(pace: ((digest: Digest) => RateLimiter | undefined) | undefined): void {
+    this.#engine.originPace = pace
   }
 
   /** Tells `listener` of all content that comes from now on, until disposed. */

@@ -18,6 +18,15 @@ async function options(...args: string[]): Promise<SimBenchOptions> {
 
 const SMALL = ['--hosts', '24', '--size', '16MiB', '--gbps', '1']
 
+/** 16 hosts at 24 Mb/s, a cache and an origin four times as fast. */
+const FLEET = [
+  ...['--hosts', '16', '--gbps', '0.022944', '--size', '64MiB', '--layers', '4', '--rtt', '1'],
+  ...['--cache-ratio', '4', '--origin-ratio', '4', '--window', '128KiB'],
+]
+
+const LAYERS = ['--hosts', '24', '--size', '256MiB', '--layers', '4', '--piece-size', '512KiB']
+const SLOW = ['--hosts', '4', '--size', '32MiB', '--piece-size', '2MiB', '--gbps', '0.002', '--cache-ratio', '1']
+
 describe('the simulator', () => {
   it('gives the same for the same seed, and something else for another', async () => {
     const faults = ['--churn', '0.2', '--slow', '0.05', '--dead', '0.05', '--zones', '2']
@@ -43,6 +52,26 @@ describe('the simulator', () => {
     // a home may begin two wants on top
     assert.ok(result.mostOutstandingBytes <= 16 * 2 ** 20 + 2 * 4 * 2 ** 20, `${result.mostOutstandingBytes} bytes`)
   })
+
+  const costs: readonly [string, number, readonly string[]][] = [
+    ['what bench:fleet does comes near the bound', 1.1, FLEET],
+    ['four layers over fast links move as one', 1.15, LAYERS],
+    ['hosts that never answer cost little where an image takes a second', 1.25, ['--hosts', '60', '--dead', '0.05']],
+    ['hosts that never answer cost little where it takes half a minute', 1.25, [...FLEET, '--dead', '0.1']],
+    ['hosts with a tenth of the uplink cost little', 1.2, ['--hosts', '60', '--slow', '0.05']],
+    // a piece takes a second, in a queue longer than the shortest deadline by far
+    ['slow links are not taken for dead hosts', 1.25, [...FLEET, '--gbps', '0.002']],
+    // nothing is known of the link until its first piece is here, long after the first deadline
+    ['links slower than the first deadline bring everything', 2.5, SLOW],
+  ]
+  for (const [name, most, args] of costs) {
+    it(name, async (context) => {
+      const result = simulate(await options('--gbps', '10', ...args))
+      context.diagnostic(`${result.ratio.toFixed(3)} of the bound`)
+      assert.equal(result.finished, true)
+      assert.ok(result.ratio >= 1 && result.ratio <= most, `${result.ratio.toFixed(3)} of the bound`)
+    })
+  }
 
   it('refuses what makes no sense', async () => {
     for (const args of [

@@ -29,6 +29,10 @@ class SeederDriver {
     return this.on({ type: 'want', peer, id, blob, wanted: bits(8, wanted) })
   }
 
+  written(peer: number, id: number): this {
+    return this.on({ type: 'written', peer, id })
+  }
+
   sent(peer: number, id: number, ok: boolean = true): this {
     return this.on({ type: 'sent', peer, id, ok })
   }
@@ -60,6 +64,30 @@ describe('a seeder', () => {
     assert.deepEqual(driver.sent(2, 1).sends(), [[3, 1, 2]])
     assert.deepEqual(driver.sent(1, 1).sent(3, 1).sends(), [[4, 1, 3]])
     assert.equal(driver.sent(4, 1).seeder.sending, 0)
+  })
+
+  it('begins the next when one is written, though its receiver does not have it yet', () => {
+    const driver = new SeederDriver({ slots: 1 }).request(1, 1, 0).request(2, 1, 1)
+    assert.deepEqual(driver.sends(), [[1, 1, 0]])
+    assert.deepEqual(driver.written(1, 1).sends(), [[2, 1, 1]])
+    assert.equal(driver.seeder.sending, 2)
+  })
+
+  it('has no more under way than it may, however much is written', () => {
+    const driver = new SeederDriver({ slots: 1, underWay: 2 })
+    for (const peer of [1, 2, 3]) driver.request(peer, 1, 0)
+    assert.equal(driver.written(1, 1).written(2, 1).sends().length, 2)
+    assert.deepEqual(driver.sent(2, 1).sends(), [[3, 1, 0]])
+  })
+
+  // a slot given back twice would let two pieces be written at a time
+  it('frees a slot once, whether a send is written, ends, fails, or its peer goes', () => {
+    const driver = new SeederDriver({ slots: 1 })
+    driver.request(1, 1, 0).written(1, 1).written(1, 1).sent(1, 1).request(2, 1, 1).sent(2, 1, false)
+    driver.request(3, 1, 2).on({ type: 'peerGone', peer: 3 }).written(3, 1)
+    driver.sends()
+    for (const peer of [4, 5]) driver.request(peer, 1, 3)
+    assert.deepEqual(driver.sends(), [[4, 1, 3]])
   })
 
   it('refuses requests beyond its queue, and says how long that is', () => {

@@ -48,8 +48,8 @@ function anySwarm(seed: number, rng: Rng): SwarmOptions {
       untilMs: 20_000,
     },
     leecher: { ...DEFAULT_LEECHER, maxOutstanding: 2 + rng.below(8), perSource: 1 + rng.below(2), laneBytes: 8 * MIB },
-    seeder: { ...AGENT_SEEDER, slots: 1 + rng.below(4), queue: rng.below(9) },
-    homeSeeder: { ...CACHE_SEEDER, slots: 1 + rng.below(8) },
+    seeder: { ...AGENT_SEEDER, slots: 1 + rng.below(4), underWay: 1 + rng.below(8), queue: rng.below(9) },
+    homeSeeder: { ...CACHE_SEEDER, slots: 1 + rng.below(8), underWay: 1 + rng.below(16) },
   }
 }
 

@@ -1,5 +1,6 @@
 import type { PartialBlob } from '../../../src/store/index.ts'
 import type { CallName, CallResults, ControlMessage, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
+import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { Transfer } from '../../../src/transfer/transfer.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
 import { KIB, pieceOf, sha256 } from '../store/store-fixture.ts'
@@ -35,7 +36,12 @@ export class SilentLink implements PeerLink {
 }
 
 export function transferOf(partial: PartialBlob): Transfer {
-  return new Transfer(1, { upstream: 'up', repository: 'repo', digest: partial.layout.digest }, partial, undefined)
+  return new Transfer(
+    1,
+    { upstream: 'up', repository: 'repo', digest: partial.layout.digest },
+    partial,
+    new PieceBuffers(0),
+  )
 }
 
 /** Stores pieces as if they came from a source with hashes of that trust. */

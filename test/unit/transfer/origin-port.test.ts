@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+import { systemClock } from '../../../src/base/clock.ts'
+import { silentLogger } from '../../../src/base/log.ts'
+import { noMetrics } from '../../../src/base/metrics.ts'
+import { RateLimiter } from '../../../src/base/rate-limiter.ts'
+import { openOriginChain } from '../../../src/origin/index.ts'
+import { PieceLayout } from '../../../src/piece/piece-layout.ts'
+import type { LeecherEvent } from '../../../src/scheduler/index.ts'
+import { TransferMetrics } from '../../../src/transfer/metrics.ts'
+import { OriginPort } from '../../../src/transfer/origin-port.ts'
+import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
+import { Transfer } from '../../../src/transfer/transfer.ts'
+import { deps, sampleRepository, tempDir, writeTree } from '../origin/fixtures.ts'
+import type { TestBlob } from '../store/store-fixture.ts'
+import { assertBytes, openStore, pieceOf, temporaryDirectory, until } from '../store/store-fixture.ts'
+import { PIECE } from './fixture.ts'
+
+/** A blob of some pieces at an origin, and a port that reads it into a transfer. `onStored` may act at each piece. */
+async function reading(t: TestContext, onStored: (port: OriginPort, piece: number) => void) {
+  const root = await tempDir(t)
+  const sample = sampleRepository({ blobBytes: 5 * PIECE - 100 })
+  await writeTree(root, sample.files)
+  const chain = openOriginChain({ name: 'up', access: 'public', origins: [{ kind: 'directory', path: root }] }, deps)
+  t.after(() => chain[Symbol.asyncDispose]())
+  const directory = await temporaryDirectory()
+  t.after(() => directory[Symbol.asyncDispose]())
+  const store = await openStore(directory.path)
+  t.after(() => store[Symbol.asyncDispose]())
+  const layout = new PieceLayout(sample.blobDigest, sample.blob.length)
+  const blob: TestBlob = { bytes: sample.blob, digest: sample.blobDigest, layout }
+  const partial = await store.openPartial(layout)
+  const buffers = new PieceBuffers(16 * PIECE)
+  const ref = { upstream: 'up', repository: sample.repository, digest: sample.blobDigest }
+  const transfer = new Transfer(1, ref, partial, buffers)
+  const events: LeecherEvent[] = []
+  const port: OriginPort = new OriginPort({
+    logger: silentLogger,
+    metrics: new TransferMetrics(noMetrics, 'here', () => 0),
+    buffers,
+    limit: new RateLimiter(systemClock, 0),
+    pace: () => undefined,
+    drive: (event) => events.push(event),
+    stored: (_, piece) => onStored(port, piece),
+    broken: (_, error) => assert.fail(String(error)),
+  })
+  t.after(() => port[Symbol.asyncDispose]())
+  port.fetch(transfer, chain, { type: 'fetch', blob: 1, lane: 1, first: 0, count: layout.count })
+  const ended = (): boolean => events.some(({ type }) => type === 'fetchEnded')
+  await until(ended, 'the lane has ended')
+  return { blob, buffers, transfer, partial, events }
+}
+
+test('a run is cut into pieces, and each can be read from memory under its own name', async (t) => {
+  const { blob, buffers, transfer } = await reading(t, () => {})
+  assert.ok(transfer.partial.have.complete)
+  for (let piece = 0; piece < blob.layout.count; piece++) {
+    const bytes = new Uint8Array(blob.layout.length(piece))
+    assert.ok(buffers.recall(blob.digest, piece, 0, bytes), `piece ${piece}`)
+    assertBytes(bytes, pieceOf(blob, piece))
+  }
+})
+
+test('a lane cancelled just after a piece leaves no buffer under the name of another piece', async (t) => {
+  const { blob, buffers, partial, events } = await reading(t, (port, piece) => {
+    if (piece === 2) port.cancel(1)
+  })
+  assert.deepEqual(events.at(-1), { type: 'fetchEnded', lane: 1, ok: false })
+  assert.equal(partial.have.count, 3)
+  for (let piece = 0; piece < blob.layout.count; piece++) {
+    const bytes = new Uint8Array(blob.layout.length(piece))
+    if (buffers.recall(blob.digest, piece, 0, bytes)) assertBytes(bytes, pieceOf(blob, piece))
+    else assert.ok(piece > 2)
+  }
+})

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
+
+const BLOB = `sha256:${'1'.repeat(64)}` as Digest
+const SIZE = 1024
+
+function filled(buffers: PieceBuffers, value: number, length = SIZE): Uint8Array<ArrayBuffer> {
+  return buffers.take(SIZE, length).fill(value)
+}
+
+function recalled(buffers: PieceBuffers, piece: number, start = 0, length = SIZE): number[] | undefined {
+  const target = new Uint8Array(length)
+  return buffers.recall(BLOB, piece, start, target) ? [...new Set(target)] : undefined
+}
+
+test('a piece can be read as long as its buffer is free', () => {
+  const buffers = new PieceBuffers(SIZE)
+  buffers.giveHolding(filled(buffers, 7), BLOB, 3)
+  assert.deepEqual(recalled(buffers, 3), [7])
+  assert.deepEqual(recalled(buffers, 3, 1000, 24), [7])
+  assert.equal(recalled(buffers, 4), undefined)
+  const reused = buffers.take(SIZE, SIZE)
+  assert.equal(reused[0], 7, 'the memory is the same')
+  assert.equal(recalled(buffers, 3), undefined)
+})
+
+test('a range beyond a short piece is not read from its buffer', () => {
+  const buffers = new PieceBuffers(4 * SIZE)
+  buffers.giveHolding(filled(buffers, 7, 100), BLOB, 3)
+  assert.deepEqual(recalled(buffers, 3, 0, 100), [7])
+  assert.equal(recalled(buffers, 3, 90, 11), undefined)
+})
+
+test('the buffer that has been free longest is reused, and let go, first', () => {
+  const buffers = new PieceBuffers(2 * SIZE)
+  const held = [1, 2, 3].map((value) => filled(buffers, value))
+  for (const [piece, buffer] of held.entries()) buffers.giveHolding(buffer, BLOB, piece)
+  assert.equal(recalled(buffers, 0), undefined, 'more than may be kept')
+  assert.deepEqual(recalled(buffers, 1), [2])
+  buffers.take(SIZE, SIZE)
+  assert.equal(recalled(buffers, 1), undefined)
+  assert.deepEqual(recalled(buffers, 2), [3])
+})
+
+test('what was wrong is forgotten, and what comes again replaces it', () => {
+  const buffers = new PieceBuffers(4 * SIZE)
+  const [wrong, right] = [filled(buffers, 1), filled(buffers, 2)]
+  buffers.giveHolding(wrong, BLOB, 0)
+  buffers.forget(BLOB, [0, 1])
+  assert.equal(recalled(buffers, 0), undefined)
+  buffers.giveHolding(right, BLOB, 0)
+  buffers.giveHolding(filled(buffers, 3), BLOB, 0)
+  assert.deepEqual(recalled(buffers, 0), [3])
+})
+
+test('while there is room, a buffer that holds nothing or a new one is used', () => {
+  const buffers = new PieceBuffers(4 * SIZE)
+  const [one, two] = [filled(buffers, 1), filled(buffers, 2)]
+  buffers.giveHolding(one, BLOB, 0)
+  const other = buffers.take(SIZE, SIZE)
+  assert.notEqual(other.buffer, one.buffer)
+  buffers.give(two)
+  buffers.give(other)
+  for (let n = 0; n < 9; n++) buffers.giveHolding(buffers.take(SIZE, SIZE).fill(n), BLOB, n)
+  assert.deepEqual(
+    [4, 5, 6, 7, 8].map((piece) => recalled(buffers, piece)?.[0]),
+    [undefined, 5, 6, 7, 8],
+  )
+})
+
+test('buffers of different sizes are not mixed up', () => {
+  const buffers = new PieceBuffers(8 * SIZE)
+  buffers.give(buffers.take(2 * SIZE, 2 * SIZE))
+  assert.equal(buffers.take(SIZE, SIZE).buffer.byteLength, SIZE)
+  assert.equal(buffers.take(2 * SIZE, SIZE).buffer.byteLength, 2 * SIZE)
+})
