@@ -4,8 +4,11 @@ import { fastify } from 'fastify'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { guardRequests } from './guard.ts'
-import type { AdminSource, MetricsText } from './interface.ts'
+import { addHookRoutes } from './hook-routes.ts'
+import type { AdminSource, HookSink, MetricsText, PinSource, PrewarmSource } from './interface.ts'
 import { answerErrors } from './json-error.ts'
+import { addPinRoutes } from './pin-routes.ts'
+import { addPrewarmRoutes } from './prewarm-routes.ts'
 import { addApiRoutes, addProbeRoutes } from './routes.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -15,6 +18,9 @@ const REQUEST_TIMEOUT_MS = 30_000
 export interface AdminDoorDeps {
   readonly source: AdminSource
   readonly metrics: MetricsText
+  readonly pins: PinSource
+  readonly hooks: HookSink
+  readonly prewarm: PrewarmSource
   readonly logger: Logger
 }
 
@@ -51,6 +57,9 @@ export class AdminDoor implements AsyncDisposable {
     guardRequests(app, { token: options.token, listenHost: options.host })
     addProbeRoutes(app, deps)
     addApiRoutes(app, deps.source)
+    addPinRoutes(app, deps.pins)
+    addPrewarmRoutes(app, deps.prewarm)
+    await addHookRoutes(app, deps.hooks)
     try {
       await app.listen({ host: options.host, port: options.port })
     } catch (cause) {

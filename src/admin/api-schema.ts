@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Limits, NodeStatus, PeerStatus, TransferStatus } from './interface.ts'
+import type { Limits, NodeStatus, PeerStatus, PinStatus, TransferStatus } from './interface.ts'
 
 /*
  * The admin API as a client reads it. Unknown keys are let through: an older command may talk to a newer agent.
@@ -72,5 +72,15 @@ export const limitsSchema: z.ZodType<Limits> = z.object({
   origin: z.number(),
   prewarm: z.number(),
 })
+export const pinSchema: z.ZodType<PinStatus> = z.object({
+  reference: z.string(),
+  digest: z.string(),
+  untilEpochMs: z.number(),
+  blobs: z.number(),
+  bytes: z.number(),
+  presentBytes: z.number(),
+})
+export const pinsSchema = z.object({ pins: z.array(pinSchema) })
+export const unpinnedSchema = z.object({ reference: z.string(), unpinned: z.boolean() })
 export const invalidatedSchema = z.object({ reference: z.string(), digest: z.string().nullable() })
 export const apiErrorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })

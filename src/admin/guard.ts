@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { HOOK_PATHS } from './hook-routes.ts'
 import { HttpRefusal } from './json-error.ts'
 
 /** Open to everyone who reaches the port: a load balancer or orchestrator has no token, and they tell nothing. */
@@ -20,6 +21,8 @@ export function guardRequests(app: FastifyInstance, { token, listenHost }: Guard
   const expected = token === undefined ? undefined : sha256(token)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
+    // Webhooks have secrets of their own: registries are not told this door's token, and reach it by any name.
+    if (HOOK_PATHS.has(request.routeOptions.url ?? '')) return
     if (expected === undefined) {
       if (!isLocalHost(request.headers.host, listenHost)) throw new HttpRefusal(403, 'HOST_REFUSED', HOST_HELP)
       return

@@ -9,19 +9,29 @@ export {
   limitsSchema,
   nodeStatusSchema,
   peersSchema,
+  pinSchema,
+  pinsSchema,
   transfersSchema,
+  unpinnedSchema,
 } from './api-schema.ts'
 export type {
   AdminSource,
   BlobStatus,
   CacheStatus,
+  HookHead,
+  HookSink,
   Limits,
   LimitsPatch,
   MetricsText,
   NodeStatus,
   PeerStatus,
+  PinSource,
+  PinStatus,
+  PrewarmSource,
   ReceivedBytes,
   SentBytes,
   TransferStatus,
 } from './interface.ts'
+export type { PrewarmHost, PrewarmJob, PrewarmPlan } from './prewarm-schema.ts'
+export { prewarmHostsSchema, prewarmJobSchema, prewarmJobsSchema, prewarmPlanSchema } from './prewarm-schema.ts'
 export { readTokenFile } from './token-file.ts'

@@ -1,3 +1,5 @@
+import type { PrewarmHost, PrewarmJob, PrewarmPlan } from './prewarm-schema.ts'
+
 /** Where a host's received bytes came from, and where its sent bytes went: the label values of the byte counters. */
 export interface ReceivedBytes {
   readonly peer: number
@@ -129,4 +131,65 @@ export interface AdminSource {
 export interface MetricsText {
   readonly contentType: string
   text(): Promise<string>
+}
+
+/** An image that stays on this host for a while: its manifests, config and layers are not evicted. */
+export interface PinStatus {
+  readonly reference: string
+  /** What the reference meant when it was pinned. */
+  readonly digest: string
+  readonly untilEpochMs: number
+  readonly blobs: number
+  readonly bytes: number
+  /** Of these, how many are here: pinning moves no content. */
+  readonly presentBytes: number
+}
+
+export interface PinSource {
+  list(): readonly PinStatus[]
+  /**
+   * Pins what a reference means now for `forMs` milliseconds from now; a pin of that reference that is there already
+   * is replaced. Throws `REFERENCE_INVALID` or `UNAVAILABLE`.
+   */
+  pin(
+    reference: string,
+    options: { readonly forMs: number; readonly platform?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<PinStatus>
+  /** Whether there was such a pin. Throws `REFERENCE_INVALID`. */
+  unpin(reference: string): Promise<boolean>
+}
+
+/** A webhook before its body is read: `headers` as node:http gives them, `pathSecret` what follows the source in the path. */
+export interface HookHead {
+  readonly source: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly pathSecret?: string | undefined
+}
+
+/** Where webhooks go. Neither method throws; both answer from memory. */
+export interface HookSink {
+  /** Whether the body is worth reading. */
+  admits(head: HookHead): 'yes' | 'unknown' | 'unauthorized'
+  receive(
+    head: HookHead,
+    body: Uint8Array,
+  ):
+    | { readonly kind: 'accepted'; readonly matched: number }
+    | { readonly kind: 'unknown' | 'unauthorized' | 'busy' }
+    | { readonly kind: 'invalid'; readonly message: string }
+}
+
+/**
+ * Prewarm jobs of the fleet, asked for on any host. Requests come as they were written and are checked here. All may throw
+ * `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN` or `UNAVAILABLE`.
+ */
+export interface PrewarmSource {
+  /** The same `id` again is the same job. */
+  start(request: unknown, id: string | undefined, signal: AbortSignal): Promise<PrewarmJob>
+  plan(request: unknown, signal: AbortSignal): Promise<PrewarmPlan>
+  list(signal: AbortSignal): Promise<readonly PrewarmJob[]>
+  show(id: string, signal: AbortSignal): Promise<PrewarmJob>
+  hosts(id: string, signal: AbortSignal): Promise<readonly PrewarmHost[]>
+  edit(id: string, patch: unknown, signal: AbortSignal): Promise<PrewarmJob>
 }

@@ -32,6 +32,9 @@ const STATUS_OF = {
   PEER_GONE: 503,
   PEER_PROTOCOL: 502,
   PEER_REFUSED: 502,
+  PREWARM_INVALID: 400,
+  PREWARM_IMPOSSIBLE: 409,
+  PREWARM_UNKNOWN: 404,
   UNAVAILABLE: 503,
 } as const satisfies Record<ErrorCode, number>
 
@@ -43,17 +46,21 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler<FastifyError | Error>((error, request, reply) => {
     const { statusCode, code, message } = describe(error)
     if (statusCode === 500) logger.error({ err: error, method: request.method }, 'an admin request failed')
-    else logger.debug({ err: error, method: request.method, url: request.url }, 'an admin request was refused')
+    else
+      logger.debug(
+        { err: error, method: request.method, route: request.routeOptions.url },
+        'an admin request was refused',
+      )
     return reply.code(statusCode).send({ error: { code, message } })
   })
 }
 
 function describe(error: FastifyError | Error): { statusCode: number; code: string; message: string } {
   if (isShoalError(error)) return { statusCode: STATUS_OF[error.code], code: error.code, message: error.message }
+  if (error instanceof HttpRefusal) return { statusCode: error.statusCode, code: error.code, message: error.message }
   const statusCode = 'statusCode' in error ? error.statusCode : undefined
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    const code = error instanceof HttpRefusal ? error.code : 'BAD_REQUEST'
-    return { statusCode, code, message: error.message }
+    return { statusCode, code: 'BAD_REQUEST', message: error.message }
   }
   if (error.name === 'TimeoutError')
     return { statusCode: 504, code: 'TIMEOUT', message: 'this took too long; try again' }

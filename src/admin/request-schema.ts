@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseRateBytesPerSec } from '../base/quantity.ts'
+import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
 import { HttpRefusal } from './json-error.ts'
 
 const MAX_REFERENCE_CHARS = 600
@@ -22,6 +22,28 @@ export const limitsPatchSchema = z.strictObject({
 })
 
 export const invalidateSchema = z.strictObject({ reference: z.string().min(1).max(MAX_REFERENCE_CHARS) })
+
+const MIN_PIN_MS = 1_000
+const MAX_PIN_MS = 365 * 86_400_000
+const DEFAULT_PIN = '24h'
+
+const pinDuration = z
+  .string()
+  .max(40)
+  .transform((value, context): number => {
+    const ms = parseDurationMs(value)
+    if (ms !== undefined && ms >= MIN_PIN_MS && ms <= MAX_PIN_MS) return ms
+    context.addIssue({ code: 'custom', message: 'must be a length of time from 1s to 365d, such as "24h"' })
+    return z.NEVER
+  })
+
+export const pinSchema = z.strictObject({
+  reference: z.string().min(1).max(MAX_REFERENCE_CHARS),
+  for: pinDuration.prefault(DEFAULT_PIN),
+  platform: z.string().max(100).optional(),
+})
+
+export const unpinSchema = z.strictObject({ reference: z.string().min(1).max(MAX_REFERENCE_CHARS) })
 
 /** A request's body as `schema` wants it; throws a refusal naming the first key that is wrong. */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {

@@ -10,6 +10,8 @@
  * - `CONTENT_CORRUPT`: bytes that do not match their digest or piece hash.
  * - `STORE_DISK_FULL`, `STORE_FAILED`: the local disk.
  * - `PEER_GONE`, `PEER_PROTOCOL`, `PEER_REFUSED`: a link ended, a peer broke the protocol, membership was not proven.
+ * - `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN`: a job asked for wrongly (exit 2), one that could not do what
+ *   is asked (no such image, no host), no such job.
  * - `UNAVAILABLE`: nobody reachable can give it now.
  */
 export type ErrorCode =
@@ -28,6 +30,9 @@ export type ErrorCode =
   | 'PEER_GONE'
   | 'PEER_PROTOCOL'
   | 'PEER_REFUSED'
+  | 'PREWARM_INVALID'
+  | 'PREWARM_IMPOSSIBLE'
+  | 'PREWARM_UNKNOWN'
   | 'UNAVAILABLE'
 
 /** The one error class. `details` is for logs and JSON: plain data, no secrets. */

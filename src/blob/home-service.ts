@@ -37,6 +37,7 @@ export class HomeService {
     signal: AbortSignal,
   ): Promise<CallResults[N]> {
     if (name === 'members') return this.#members(link, args as CallArguments['members']) as CallResults[N]
+    if (name === 'prewarm') return unavailableNow('this host takes no part in prewarm') as CallResults[N]
     const refusal = this.#refuses(args as ContentArguments)
     if (refusal !== undefined) return refusal as CallResults[N]
     try {
@@ -108,8 +109,8 @@ export class HomeService {
   }
 }
 
-/** Every call but `members` is about content. */
-type ContentName = Exclude<CallName, 'members'>
+/** All calls but these are about content. */
+type ContentName = Exclude<CallName, 'members' | 'prewarm'>
 type ContentArguments = CallArguments[ContentName]
 type ContentCall = { [N in ContentName]: { readonly name: N; readonly args: CallArguments[N] } }[ContentName]
 

@@ -4,6 +4,8 @@ import { apiErrorSchema, readTokenFile } from '../admin/index.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 
 const DEFAULT_ADMIN = 'http://127.0.0.1:7072'
+/** Failures that say the same here as there. */
+const PASSED_ON = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN'] as const
 const TIMEOUT_MS = 30_000
 
 /** The options that every command with a daemon behind it has. */
@@ -43,6 +45,14 @@ export class AdminClient {
     return this.#ask({ method: 'POST', path, body, signal }, schema)
   }
 
+  patch<T>(path: string, body: object, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+    return this.#ask({ method: 'PATCH', path, body, signal }, schema)
+  }
+
+  delete<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+    return this.#ask({ method: 'DELETE', path, signal }, schema)
+  }
+
   async #ask<T>(question: Question, schema: z.ZodType<T>): Promise<T> {
     const { status, json } = await this.#exchange(question)
     if (status === 401) {
@@ -52,7 +62,8 @@ export class AdminClient {
     if (status >= 400) {
       const told = apiErrorSchema.safeParse(json)
       const message = told.success ? told.data.error.message : `answers ${status}`
-      throw new ShoalError('UNAVAILABLE', `${this.#base.origin}: ${message}`)
+      const code = PASSED_ON.find((known) => told.success && told.data.error.code === known)
+      throw new ShoalError(code ?? 'UNAVAILABLE', code === undefined ? `${this.#base.origin}: ${message}` : message)
     }
     const parsed = schema.safeParse(json)
     if (parsed.success) return parsed.data
@@ -88,7 +99,7 @@ export class AdminClient {
 }
 
 interface Question {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly body?: object
   readonly signal: AbortSignal

@@ -18,6 +18,13 @@ const ENTRIES: readonly Entry[] = [
   { name: 'status', summary: 'show a host: its peers, store and transfers', load: () => import('./status.ts') },
   { name: 'transfers', summary: 'show what is being pulled right now', load: () => import('./transfers.ts') },
   { name: 'invalidate', summary: 'forget a cached tag', load: () => import('./invalidate.ts') },
+  {
+    name: 'prewarm',
+    summary: 'make images present on every host before a rollout',
+    load: () => import('./prewarm.ts'),
+  },
+  { name: 'pin', summary: 'keep an image on a host for a while', load: () => import('./pin.ts') },
+  { name: 'unpin', summary: 'let a pinned image go', load: () => import('./unpin.ts') },
   { name: 'fleet-key', summary: 'make the key that hosts of a fleet share', load: () => import('./fleet-key.ts') },
 ]
 
@@ -54,6 +61,7 @@ async function buildProgram(args: readonly string[], io: CommandIo): Promise<Com
   const program = new Command('shoal')
     .description('Pulls container images as one swarm: a registry mirror on every host of a fleet.')
     .version(productVersion(), '-V, --version')
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
@@ -66,6 +74,7 @@ async function buildProgram(args: readonly string[], io: CommandIo): Promise<Com
   for (const { name, summary, load } of ENTRIES) {
     const command = name === wanted ? (await load()).createCommand(io) : new Command(name).summary(summary)
     program.addCommand(command.copyInheritedSettings(program))
+    for (const sub of command.commands) sub.copyInheritedSettings(command)
   }
   return program
 }
@@ -78,5 +87,5 @@ function oneLine(text: string): string {
 }
 
 function isUsageError(error: unknown): boolean {
-  return isShoalError(error, 'CONFIG_INVALID', 'REFERENCE_INVALID', 'NAME_INVALID', 'DIGEST_INVALID')
+  return isShoalError(error, 'CONFIG_INVALID', 'PREWARM_INVALID', 'REFERENCE_INVALID', 'NAME_INVALID', 'DIGEST_INVALID')
 }

@@ -1,4 +1,5 @@
 import type { AccessMode, OriginSettings } from '../origin/index.ts'
+import type { HookSource } from '../prewarm/index.ts'
 import type { Address } from './value-types.ts'
 
 export interface UpstreamConfig {
@@ -6,6 +7,17 @@ export interface UpstreamConfig {
   readonly name: string
   readonly access: AccessMode
   readonly origins: readonly OriginSettings[]
+}
+
+export interface HookConfig {
+  readonly source: HookSource
+  /** Canonical, a name of `upstreams`; null takes the webhook's word. */
+  readonly upstream: string | null
+  readonly repository: string
+  readonly tag: string
+  readonly secretFile: string
+  /** What a job's request has beside its images; checked. */
+  readonly options: Readonly<Record<string, unknown>>
 }
 
 /**
@@ -37,6 +49,17 @@ export interface Config {
     readonly download: number
     readonly origin: number
     readonly prewarm: number
+  }
+  readonly prewarm: {
+    readonly hooks: readonly HookConfig[]
+    readonly hookWindowMs: number
+    readonly docker: { readonly socket: string }
+    readonly containerd: {
+      readonly socket: string
+      readonly namespace: string
+      readonly snapshotter: string | null
+      readonly client: string
+    }
   }
   readonly tags: { readonly ttlMs: number; readonly maxStaleMs: number }
   /** Names of `upstreams`. */

@@ -5,7 +5,7 @@ import { addressText, isLoopbackHost } from './value-types.ts'
 
 /** What must hold between keys. Takes the sections that are right in themselves, so that one mistake hides no other. */
 export function crossCheck(settings: Partial<Settings>): Problem[] {
-  return [...checkDoors(settings), ...checkNames(settings), ...checkAccess(settings)]
+  return [...checkDoors(settings), ...checkNames(settings), ...checkAccess(settings), ...checkHooks(settings)]
 }
 
 function checkDoors({ peer, admin, fleet }: Partial<Settings>): Problem[] {
@@ -49,5 +49,23 @@ function checkAccess({ upstreams }: Partial<Settings>): Problem[] {
     const message =
       'passthrough needs origins of kind registry only: others cannot check a client; allowed: public, node'
     return [{ path: ['upstreams', index, 'access'], message }]
+  })
+}
+
+/** A hook's upstream must be there, and be one whose content the fleet may fetch in its own name. */
+function checkHooks({ upstreams, prewarm }: Partial<Settings>): Problem[] {
+  if (upstreams === undefined) return []
+  const access = new Map(upstreams.map((upstream) => [canonicalUpstream(upstream.name), upstream.access]))
+  return (prewarm?.hooks ?? []).flatMap(({ upstream }, index) => {
+    if (upstream === null) return []
+    const found = access.get(canonicalUpstream(upstream))
+    const path = ['prewarm', 'hooks', index, 'upstream']
+    if (found === undefined) {
+      return [{ path, message: `"${upstream}" is no configured upstream; allowed: ${[...access.keys()].join(', ')}` }]
+    }
+    if (found !== 'passthrough') return []
+    return [
+      { path, message: `"${upstream}" is passthrough: what only clients may read cannot be fetched before they ask` },
+    ]
   })
 }

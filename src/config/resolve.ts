@@ -21,6 +21,7 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
     tier: settings.tier,
     fleet: { keyFile: optional(fleet.keyFile) },
     limits: settings.limits,
+    prewarm: resolvePrewarm(settings.prewarm, absolute),
     tags: { ttlMs: tags.ttl, maxStaleMs: tags.maxStale },
     search: settings.search.map(canonicalUpstream),
     upstreams: upstreams.map(({ name, access, origins }) => ({
@@ -30,6 +31,23 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
     })),
     log: settings.log,
   })
+}
+
+function resolvePrewarm(
+  { hooks, hookWindow, docker, containerd }: Settings['prewarm'],
+  absolute: (path: string) => string,
+): Config['prewarm'] {
+  return {
+    hooks: hooks.map(({ upstream, secretFile, ...rule }) => ({
+      ...rule,
+      upstream: upstream === null ? null : canonicalUpstream(upstream),
+      secretFile: absolute(secretFile),
+    })),
+    hookWindowMs: hookWindow,
+    docker: { socket: absolute(docker.socket) },
+    // A client without a slash is looked for in PATH.
+    containerd: { ...containerd, socket: absolute(containerd.socket) },
+  }
 }
 
 /** Without proof of membership the peer port must not be reachable from outside. */

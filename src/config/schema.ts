@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isRegistryHost } from '../oci/reference.ts'
 import { originSchema } from './origin-schema.ts'
+import { prewarm } from './prewarm-schema.ts'
 import { required, section, setting } from './setting.ts'
 import { dialValue, durationValue, listenValue, rateValue, sizeValue, textValue } from './value-types.ts'
 
@@ -191,6 +192,7 @@ export const settingsSchema = z.strictObject({
   tier,
   fleet,
   limits,
+  prewarm,
   tags,
   search: setting(z.array(upstreamName(), { error: 'is not a list' }), ['local', 'docker.io'], {
     doc: 'Upstreams asked, in order, for a repository that names none (/v2/<repository>).',

@@ -23,10 +23,13 @@ export async function checkSecretFiles(settings: Partial<Settings>, cwd: string)
   return { problems, warnings }
 }
 
-function secretFiles({ fleet, admin, upstreams }: Partial<Settings>): { path: KeyPath; file: string }[] {
+function secretFiles({ fleet, admin, prewarm, upstreams }: Partial<Settings>): { path: KeyPath; file: string }[] {
   const files: { path: KeyPath; file: string }[] = []
   if (fleet?.keyFile) files.push({ path: ['fleet', 'keyFile'], file: fleet.keyFile })
   if (admin?.tokenFile) files.push({ path: ['admin', 'tokenFile'], file: admin.tokenFile })
+  for (const [i, { secretFile }] of (prewarm?.hooks ?? []).entries()) {
+    files.push({ path: ['prewarm', 'hooks', i, 'secretFile'], file: secretFile })
+  }
   for (const [i, upstream] of (upstreams ?? []).entries()) {
     for (const [j, origin] of upstream.origins.entries()) {
       const file = origin.kind === 'registry' ? origin.credentials?.file : undefined

@@ -121,8 +121,9 @@ export class AgentProcess implements AsyncDisposable {
       mirror: { listen: `127.0.0.1:${ports.mirror}` },
       peer: { listen: this.peerAddress },
       admin: { listen: `127.0.0.1:${ports.admin}` },
-      store: { path: this.storeDir, capacity: '1TiB', minFree: '64MiB' },
       ...config,
+      // where it lies is not the test's to choose
+      store: { capacity: '1TiB', minFree: '64MiB', ...(config.store ?? {}), path: this.storeDir },
     }
   }
 }

@@ -44,6 +44,8 @@ export interface FleetOptions {
   readonly keys?: { readonly cache: string; readonly agent: string } | undefined
   /** Top-level configuration keys of a node, over what the fleet sets. */
   readonly config: (place: NodePlace) => Readonly<Record<string, unknown>>
+  /** What hosts are chosen by. */
+  readonly labels?: ((place: NodePlace) => Readonly<Record<string, string>>) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -227,6 +229,7 @@ export class Fleet implements AsyncDisposable {
         region: node.region,
         caches: this.#cachesOf(node.region),
         parents: parents.map((region) => ({ region, caches: this.#cachesOf(region) })),
+        labels: this.#options.labels?.(node) ?? {},
       },
       fleet: { keyFile: keys === undefined ? null : this.#keyFile(node.role) },
       search: upstreams.slice(0, 1).map(({ name }) => name),

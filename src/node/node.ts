@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import type { AdminDoorDeps, MetricsText } from '../admin/index.ts'
 import { AdminDoor, readTokenFile } from '../admin/index.ts'
 import { systemClock } from '../base/clock.ts'
-import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import { RateLimiter } from '../base/rate-limiter.ts'
@@ -17,10 +16,11 @@ import type { Config } from '../config/index.ts'
 import { addressText } from '../config/index.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { createOriginMetrics, openOriginChain } from '../origin/index.ts'
+import type { PrewarmOffice } from '../prewarm/index.ts'
 import { MirrorDoor } from '../registry/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import { DiskStore } from '../store/index.ts'
-import type { FleetKey, Swarm } from '../swarm/index.ts'
+import type { CallArguments, CallName, CallResults, FleetKey, PeerLink, Swarm } from '../swarm/index.ts'
 import { Libp2pSwarm, LOOPBACK_KEY, parseFleetKey } from '../swarm/index.ts'
 import { Tier } from '../tier/index.ts'
 import { Transfers } from '../transfer/index.ts'
@@ -28,6 +28,7 @@ import { Housekeeping } from './housekeeping.ts'
 import { ManifestSource } from './image-source.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
+import { newJobId, openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
 import { openHooks, openPins } from './prewarm-entrances.ts'
 import { SwarmHub } from './swarm-hub.ts'
 
@@ -74,11 +75,23 @@ export class ShoalNode implements AsyncDisposable {
     const tier = stack.use(startTier(config, swarm, logger))
     const origins = (upstream: string): OriginChain | undefined => upstreams.get(upstream)?.chain
     const services = buildServices(config, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
-    services.attach(hub)
+    const pins = await openPins(config, store, services.images)
+    let addresses = { mirror: '', peer: swarm.self.addresses[0] ?? '', admin: '' }
+    const prewarm = stack.use(
+      openPrewarm(config, {
+        ...{ store, swarm, tier, registry, logger: logger.child({ room: 'prewarm' }) },
+        ...{ transfers: services.transfers, images: services.images },
+        pin: (image, untilEpochMs, signal) => pins.pinPlanned(image, untilEpochMs, signal),
+        hostRate: () => limiters.prewarm.bytesPerSec,
+        mirror: () => addresses.mirror,
+      }),
+    )
+    await prewarm.start()
+    services.attach(hub, prewarm)
     stack.defer(() => hub.detach())
+    for (const link of swarm.links.values()) prewarm.linked(link)
     const sent = registry.counter('shoal_sent_bytes_total', 'Content bytes sent, by whom to', ['to'])
     let runtimeBytes = 0
-    let addresses = { mirror: '', peer: swarm.self.addresses[0] ?? '', admin: '' }
     const status = new NodeStatusSource({
       ...{ clock: systemClock, store, swarm, tier, upstreams, limiters },
       ...{ transfers: services.transfers, home: services.home, tags: services.tags },
@@ -86,17 +99,20 @@ export class ShoalNode implements AsyncDisposable {
       addresses: () => addresses,
       runtimeBytes: () => runtimeBytes,
     })
-    const pins = await openPins(config, store, services.images)
     const hooks = stack.use(
       await openHooks(config, {
         ...{ logger: logger.child({ room: 'prewarm' }), registry, upstreams, images: services.images },
         home: services.home,
-        submit: async () => {
-          throw new ShoalError('UNAVAILABLE', 'this agent cannot start prewarm jobs')
-        },
+        submit: async (spec, signal) => void (await prewarm.service.submit(newJobId(), spec, signal)),
       }),
     )
-    const admin = stack.use(await startAdmin(config, { source: status, pins, hooks }, deps))
+    const admin = stack.use(
+      await startAdmin(
+        config,
+        { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm.service, config.search[0] ?? 'docker.io') },
+        deps,
+      ),
+    )
     const mirror = await MirrorDoor.start(
       {
         listen: addressText(config.mirror.listen),
@@ -206,7 +222,7 @@ interface Services {
   readonly tags: TagCache
   readonly images: ManifestSource
   /** Lets peers in: from here on they are answered. */
-  attach(hub: SwarmHub): void
+  attach(hub: SwarmHub, prewarm: PrewarmOffice): void
 }
 
 function buildServices(
@@ -258,15 +274,24 @@ function buildServices(
     listings,
     shareable,
   })
-  const attach = (hub: SwarmHub): void =>
+  const attach = (hub: SwarmHub, prewarm: PrewarmOffice): void =>
     hub.attach({
-      linked: (link) => tier.linked(link),
+      linked: (link) => {
+        tier.linked(link)
+        prewarm.linked(link)
+      },
       unlinked: (link) => {
         tier.unlinked(link)
         transfers.unlinked(link)
+        prewarm.unlinked(link)
       },
-      message: (link, message) => transfers.message(link, message),
-      call: (link, name, args, signal) => home.call(link, name, args, signal),
+      message: (link, message) =>
+        message.type === 'letter' ? prewarm.message(link, message) : transfers.message(link, message),
+      call: <N extends CallName>(link: PeerLink, name: N, args: CallArguments[N], signal: AbortSignal) =>
+        // the name says which arguments and which answer
+        name === 'prewarm'
+          ? (prewarm.call(link, (args as CallArguments['prewarm']).body, signal) as Promise<CallResults[N]>)
+          : home.call(link, name, args, signal),
     })
   const images = new ManifestSource({ manifests, tags, upstreams })
   return { transfers, content, home, tags, images, attach }
@@ -274,7 +299,7 @@ function buildServices(
 
 async function startAdmin(
   config: Config,
-  sources: Pick<AdminDoorDeps, 'source' | 'pins' | 'hooks'>,
+  sources: Pick<AdminDoorDeps, 'source' | 'pins' | 'hooks' | 'prewarm'>,
   { logger, registry }: NodeDeps,
 ): Promise<AdminDoor> {
   const { tokenFile, listen } = config.admin

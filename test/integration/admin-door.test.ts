@@ -14,7 +14,13 @@ import {
 import { isShoalError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { PrometheusRegistry } from '../../src/node/index.ts'
-import { MemoryAdminSource, SAMPLE_DIGEST, SAMPLE_STATUS, SAMPLE_TRANSFER } from '../support/admin-source.ts'
+import {
+  MemoryAdminSource,
+  quietEntrances,
+  SAMPLE_DIGEST,
+  SAMPLE_STATUS,
+  SAMPLE_TRANSFER,
+} from '../support/admin-source.ts'
 
 const TOKEN = '0123456789abcdef0123'
 
@@ -22,7 +28,7 @@ async function openDoor(options: { token?: string } = {}) {
   const source = new MemoryAdminSource()
   const metrics = new PrometheusRegistry()
   metrics.counter('shoal_sent_bytes_total', 'Sent.', ['to']).inc({ to: 'peer' }, 42)
-  const deps = { source, metrics, logger: silentLogger }
+  const deps = { source, metrics, logger: silentLogger, ...quietEntrances() }
   const door = await AdminDoor.start(deps, { host: '127.0.0.1', port: 0, token: options.token })
   const url = `http://127.0.0.1:${door.address.port}`
   return { door, source, url, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() }
@@ -193,7 +199,7 @@ describe('opening and closing the admin door', () => {
   it('says which address is taken', async () => {
     await using opened = await openDoor()
     const { port } = opened.door.address
-    const deps = { source: opened.source, metrics: new PrometheusRegistry(), logger: silentLogger }
+    const deps = { source: opened.source, metrics: new PrometheusRegistry(), logger: silentLogger, ...quietEntrances() }
     await assert.rejects(AdminDoor.start(deps, { host: '127.0.0.1', port, token: undefined }), (error: unknown) => {
       return isShoalError(error, 'CONFIG_INVALID') && error.message.includes(`127.0.0.1:${port}`)
     })

@@ -1,4 +1,14 @@
-import type { AdminSource, Limits, LimitsPatch, NodeStatus, TransferStatus } from '../../src/admin/index.ts'
+import type {
+  AdminDoorDeps,
+  AdminSource,
+  Limits,
+  LimitsPatch,
+  NodeStatus,
+  PinSource,
+  PinStatus,
+  PrewarmSource,
+  TransferStatus,
+} from '../../src/admin/index.ts'
 import { ShoalError } from '../../src/base/errors.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 
@@ -92,5 +102,54 @@ export class MemoryAdminSource implements AdminSource {
     const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
     this.#limits = { ...this.#limits, ...given }
     return this.#limits
+  }
+}
+
+/** Pins of images nobody has to have. */
+export class MemoryPins implements PinSource {
+  readonly #pins = new Map<string, PinStatus>()
+
+  list() {
+    return [...this.#pins.values()]
+  }
+
+  async pin(reference: string, { forMs }: { readonly forMs: number }) {
+    parseReference(reference, 'docker.io')
+    const pin = {
+      reference,
+      digest: SAMPLE_DIGEST,
+      untilEpochMs: forMs,
+      blobs: 4,
+      bytes: 8 * MIB,
+      presentBytes: 2 * MIB,
+    }
+    this.#pins.set(reference, pin)
+    return pin
+  }
+
+  async unpin(reference: string) {
+    return this.#pins.delete(reference)
+  }
+}
+
+async function noPrewarm(): Promise<never> {
+  throw new ShoalError('UNAVAILABLE', 'no prewarm here')
+}
+
+const NO_PREWARM: PrewarmSource = {
+  start: noPrewarm,
+  plan: noPrewarm,
+  list: noPrewarm,
+  show: noPrewarm,
+  hosts: noPrewarm,
+  edit: noPrewarm,
+}
+
+/** The parts of a door's dependencies that most tests do not look at. */
+export function quietEntrances(): Pick<AdminDoorDeps, 'pins' | 'hooks' | 'prewarm'> {
+  return {
+    pins: new MemoryPins(),
+    hooks: { admits: () => 'unknown', receive: () => ({ kind: 'unknown' }) },
+    prewarm: NO_PREWARM,
   }
 }

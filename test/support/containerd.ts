@@ -9,12 +9,12 @@ export class Containerd implements AsyncDisposable {
   readonly process: ManagedProcess
   /** For `ctr images pull --hosts-dir`. */
   readonly hostsDir: string
-  readonly #socket: string
+  readonly socketPath: string
 
   private constructor(directory: string, process: ManagedProcess) {
     this.process = process
     this.hostsDir = join(directory, 'hosts')
-    this.#socket = join(directory, 'sock')
+    this.socketPath = join(directory, 'sock')
   }
 
   static async start(directory: string): Promise<Containerd> {
@@ -43,7 +43,7 @@ export class Containerd implements AsyncDisposable {
 
   /** Runs `ctr ...` against this containerd. Answers what it printed. */
   async ctr(...args: readonly string[]): Promise<string> {
-    return (await execute('ctr', ['--address', this.#socket, ...args])).stdout
+    return (await execute('ctr', ['--address', this.socketPath, ...args])).stdout
   }
 
   pull(reference: string): Promise<string> {

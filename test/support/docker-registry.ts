@@ -19,7 +19,11 @@ export class DockerRegistry implements AsyncDisposable {
     this.process = process
   }
 
-  static async start(directory: string): Promise<DockerRegistry> {
+  /** `notify`: a webhook's URL and the `Authorization` header it is sent with. */
+  static async start(
+    directory: string,
+    { notify }: { readonly notify?: { readonly url: string; readonly authorization: string } } = {},
+  ): Promise<DockerRegistry> {
     const address = `127.0.0.1:${await new FreePorts().take()}`
     const root = join(directory, 'registry')
     await mkdir(root, { recursive: true })
@@ -28,6 +32,7 @@ export class DockerRegistry implements AsyncDisposable {
       log: { level: 'warn', accesslog: { disabled: false } },
       storage: { filesystem: { rootdirectory: root }, delete: { enabled: true } },
       http: { addr: address },
+      ...(notify === undefined ? {} : { notifications: notifications(notify) }),
     }
     const file = join(directory, 'registry.yaml')
     await writeFile(file, stringify(config))
@@ -53,4 +58,9 @@ export class DockerRegistry implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.stop()
   }
+}
+
+function notifications({ url, authorization }: { readonly url: string; readonly authorization: string }) {
+  const patience = { timeout: '5s', threshold: 5, backoff: '1s' }
+  return { endpoints: [{ name: 'shoal', url, headers: { Authorization: [authorization] }, ...patience }] }
 }

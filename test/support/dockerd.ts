@@ -37,9 +37,13 @@ export class Dockerd implements AsyncDisposable {
     }
   }
 
+  get socketPath(): string {
+    return join(this.#directory, 'sock')
+  }
+
   /** Runs `docker ...` against this daemon, without any user's own settings. Answers what it printed. */
   async docker(...args: readonly string[]): Promise<string> {
-    const host = ['--host', `unix://${join(this.#directory, 'sock')}`]
+    const host = ['--host', `unix://${this.socketPath}`]
     const env = { DOCKER_CONFIG: join(this.#directory, 'client') }
     const { stdout } = await execute('docker', [...host, ...args], { env })
     return stdout

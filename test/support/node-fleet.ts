@@ -24,6 +24,7 @@ export interface HostSpec {
   readonly tags?: Partial<Config['tags']>
   readonly store?: Partial<Config['store']>
   readonly limits?: Partial<Config['limits']>
+  readonly prewarm?: Partial<Config['prewarm']>
 }
 
 export interface PulledManifest {
@@ -127,7 +128,7 @@ export class NodeFleet implements AsyncDisposable {
 
   async start(spec: HostSpec): Promise<TestNode> {
     const defaults = defaultConfig(this.directory)
-    const { role = 'agent', region = 'default', caches = [], parent, upstreams, tags, store, limits } = spec
+    const { role = 'agent', region = 'default', caches = [], parent, upstreams, tags, store, limits, prewarm } = spec
     const addresses = (nodes: readonly TestNode[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
     const parents = parent === undefined ? [] : [{ region: parent.region, caches: addresses(parent.caches) }]
     const config: Config = {
@@ -145,6 +146,7 @@ export class NodeFleet implements AsyncDisposable {
       tier: { ...defaults.tier, region, caches: addresses(caches), parents },
       tags: { ...defaults.tags, ...tags },
       limits: { ...defaults.limits, ...limits },
+      prewarm: { ...defaults.prewarm, ...prewarm },
       search: upstreams.map(({ name }) => name),
       upstreams,
     }

@@ -8,7 +8,13 @@ import { AdminDoor } from '../../../src/admin/index.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { runProgram } from '../../../src/cli/index.ts'
 import { PrometheusRegistry } from '../../../src/node/index.ts'
-import { MemoryAdminSource, SAMPLE_DIGEST, SAMPLE_STATUS, SAMPLE_TRANSFER } from '../../support/admin-source.ts'
+import {
+  MemoryAdminSource,
+  quietEntrances,
+  SAMPLE_DIGEST,
+  SAMPLE_STATUS,
+  SAMPLE_TRANSFER,
+} from '../../support/admin-source.ts'
 import { runCommand, TextSink } from '../../support/run-command.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 
@@ -16,7 +22,7 @@ const TOKEN = 'a-token-of-enough-length'
 
 async function openDoor(token?: string) {
   const source = new MemoryAdminSource()
-  const deps = { source, metrics: new PrometheusRegistry(), logger: silentLogger }
+  const deps = { source, metrics: new PrometheusRegistry(), logger: silentLogger, ...quietEntrances() }
   const door = await AdminDoor.start(deps, { host: '127.0.0.1', port: 0, token })
   const admin = ['--admin', `http://127.0.0.1:${door.address.port}`]
   return { door, source, admin, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() }

@@ -114,7 +114,7 @@ store:
 log: { level: loud }
 `),
       [
-        '/agent.yaml:1: rol: unknown key; the nearest is role; allowed here: role, mirror, peer, admin, store, tier, fleet, limits, tags, search, upstreams, log',
+        '/agent.yaml:1: rol: unknown key; the nearest is role; allowed here: role, mirror, peer, admin, store, tier, fleet, limits, prewarm, tags, search, upstreams, log',
         '/agent.yaml:4: store.minFree: "plenty" is not a size; allowed: a size such as 2GiB, or 0',
         '/agent.yaml:3: store.capacty: unknown key; the nearest is store.capacity; allowed here: path, capacity, minFree',
         '/agent.yaml:5: log.level: "loud" is not allowed; allowed: trace, debug, info, warn, error or silent',

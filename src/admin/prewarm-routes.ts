@@ -1,0 +1,72 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { z } from 'zod'
+import { isShoalError } from '../base/errors.ts'
+import type { PrewarmSource } from './interface.ts'
+import { parseBody } from './request-schema.ts'
+
+/** Plans ask the origin for manifests and every region for its hosts. */
+const TIMEOUT_MS = 25_000
+const EVENT_EVERY_MS = 1_000
+/** A stream that has nothing new says so, so that what lies between does not cut it. */
+const ALIVE_EVERY = 15
+/** Failures in a row after which a stream ends: its client comes back by itself. */
+const MAX_FAILURES = 30
+const FINAL = new Set(['done', 'failed', 'cancelled'])
+
+const paramsSchema = z.object({ id: z.string().regex(/^[a-z0-9-]{8,64}$/, { error: 'is no id of a job' }) })
+/** What is not about the job itself; the rest is read by the prewarm service. */
+const startSchema = z.looseObject({ dryRun: z.boolean().default(false), id: paramsSchema.shape.id.optional() })
+
+/** Jobs that make images present on hosts before anybody pulls them. */
+export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): void {
+  const limit = (): AbortSignal => AbortSignal.timeout(TIMEOUT_MS)
+  const idOf = (params: unknown): string => parseBody(paramsSchema, params).id
+  app.get('/api/v1/prewarm', async () => ({ jobs: await prewarm.list(limit()) }))
+  app.post('/api/v1/prewarm', async (request, reply) => {
+    const { dryRun, id, ...job } = parseBody(startSchema, request.body)
+    if (dryRun) return prewarm.plan(job, limit())
+    return reply.code(201).send(await prewarm.start(job, id, limit()))
+  })
+  app.get('/api/v1/prewarm/:id', (request) => prewarm.show(idOf(request.params), limit()))
+  app.get('/api/v1/prewarm/:id/hosts', async (request) => ({
+    hosts: await prewarm.hosts(idOf(request.params), limit()),
+  }))
+  app.patch('/api/v1/prewarm/:id', (request) => prewarm.edit(idOf(request.params), request.body, limit()))
+  app.delete('/api/v1/prewarm/:id', (request) => prewarm.edit(idOf(request.params), { state: 'cancelled' }, limit()))
+  app.get('/api/v1/prewarm/:id/events', async (request, reply) => {
+    const id = idOf(request.params)
+    // before the stream begins, so that a wrong id is a plain error
+    const first = await prewarm.show(id, limit())
+    await stream(reply, first, () => prewarm.show(id, limit()))
+  })
+}
+
+/** Server-sent events: the job as it changes, until it has ended. */
+async function stream(reply: FastifyReply, first: object, show: () => Promise<object>): Promise<void> {
+  reply.hijack()
+  const { raw } = reply
+  // who leaves is noticed below
+  raw.on('error', () => {})
+  const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
+  raw.writeHead(200, headers)
+  let said = ''
+  let quiet = 0
+  let failures = 0
+  for (let job = first; ; ) {
+    if (raw.destroyed) return
+    const text = JSON.stringify(job)
+    if (text !== said) raw.write(`event: job\ndata: ${text}\n\n`)
+    else if (quiet++ % ALIVE_EVERY === ALIVE_EVERY - 1) raw.write(': nothing new\n\n')
+    said = text
+    if ('state' in job && FINAL.has(String(job.state))) break
+    await wait(EVENT_EVERY_MS)
+    try {
+      job = await show()
+      failures = 0
+    } catch (error) {
+      if (isShoalError(error, 'PREWARM_UNKNOWN') || ++failures > MAX_FAILURES) break
+    }
+  }
+  raw.end()
+}

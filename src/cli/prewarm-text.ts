@@ -1,0 +1,88 @@
+import type { PrewarmHost, PrewarmJob, PrewarmPlan } from '../admin/index.ts'
+import { plainTable } from './plain-table.ts'
+import { durationText, partsText, rateText, sizeText } from './quantity-text.ts'
+
+/** What a job would do, for eyes. */
+export function planText(plan: PrewarmPlan): string {
+  const { images, bytes, hosts, waves, regions, leastSeconds } = plan
+  const least = leastSeconds === null ? 'as fast as the network allows' : `${durationText(leastSeconds)} by its rates`
+  const head = plainTable([
+    ...images.map(({ reference, digest, bytes: size }) => ['Image', `${reference} ${digest} (${sizeText(size)})`]),
+    ['Each host', `${sizeText(bytes.perHost)} in ${plan.blobs} blobs`],
+    ['All hosts', `${hosts.total}, together ${sizeText(bytes.total)}`],
+    ['From origins', sizeText(bytes.missing)],
+    ['Waves', waves.join(', ')],
+    ['At least', least],
+    ...(hosts.withoutRoom === 0
+      ? []
+      : [['No room', `${hosts.withoutRoom}: ${namesText(hosts.roomless, hosts.withoutRoom)}`]]),
+  ])
+  const rows = regions.map((one) => [
+    ...[one.region, String(one.hosts), String(one.matching), String(one.withoutRoom)],
+    sizeText(one.missingBytes),
+  ])
+  return `${head}\n\n${plainTable(rows, ['REGION', 'HOSTS', 'MATCHING', 'NO ROOM', 'CACHES LACK'])}`
+}
+
+export function jobsText(jobs: readonly PrewarmJob[]): string {
+  if (jobs.length === 0) return 'there are no prewarm jobs'
+  const rows = jobs.map(({ id, state, hosts, bytes, images, createdEpochMs }) => [
+    ...[id, state, `${hosts.ready}/${hosts.total}`, percentText(bytes.have, bytes.total)],
+    new Date(createdEpochMs).toISOString(),
+    images.map(({ reference }) => reference).join(' '),
+  ])
+  return plainTable(rows, ['ID', 'STATE', 'READY', 'DONE', 'STARTED', 'IMAGES'])
+}
+
+/** One job, for eyes. */
+export function jobText(job: PrewarmJob): string {
+  const { hosts, bytes, wave, reasons, regions } = job
+  const eta = job.etaSeconds === null ? '' : `, ${durationText(job.etaSeconds)} left`
+  const head = plainTable([
+    ['Job', job.id],
+    ['State', job.reason === null ? job.state : `${job.state}: ${job.reason}`],
+    ...job.images.map(({ reference, digest }) => ['Image', `${reference} ${digest}`]),
+    ['Hosts', `${hosts.total}: ${countsText(hosts)}`],
+    ['Wave', `${wave.number} of ${wave.of}, open for ${wave.open}`],
+    ['Bytes', `${sizeText(bytes.have)} of ${sizeText(bytes.total)} (${percentText(bytes.have, bytes.total)})${eta}`],
+    ['Moved', `${sizeText(bytes.moved)} to hosts, ${sizeText(bytes.origin)} from origins`],
+    ['Time', `${job.seconds.toFixed(1)} s${job.bytesPerSec > 0 ? `, ${rateText(job.bytesPerSec)}` : ''}`],
+    ...reasons.map(({ state, reason, count, hosts: some }) => [
+      state === 'failed' ? 'Failed' : 'Skipped',
+      `${count}, ${reason}: ${namesText(some, count)}`,
+    ]),
+  ])
+  if (regions.length < 2) return head
+  const rows = regions.map(({ region, hosts: of, haveBytes, totalBytes, movedBytes }) => [
+    ...[region, countsText(of), percentText(haveBytes, totalBytes), partsText({ ...movedBytes })],
+  ])
+  return `${head}\n\n${plainTable(rows, ['REGION', 'HOSTS', 'DONE', 'FROM'])}`
+}
+
+export function hostsText(hosts: readonly PrewarmHost[]): string {
+  const rows = hosts.map(({ name, region, state, haveBytes, totalBytes, movedBytes, reason }) => [
+    ...[name, region, state, percentText(haveBytes, totalBytes), partsText({ ...movedBytes }), reason ?? ''],
+  ])
+  return plainTable(rows, ['HOST', 'REGION', 'STATE', 'DONE', 'FROM', 'REASON'])
+}
+
+/** A line that says how far a job is. */
+export function progressText({ state, hosts, bytes, bytesPerSec, etaSeconds, wave }: PrewarmJob): string {
+  const done = `${hosts.ready + hosts.failed + hosts.skipped}/${hosts.total} hosts`
+  const eta = etaSeconds === null ? '' : `, ${durationText(etaSeconds)} left`
+  const moved = `${sizeText(bytes.have)} of ${sizeText(bytes.total)} (${percentText(bytes.have, bytes.total)})`
+  return `${state}: ${done}, wave ${wave.number}/${wave.of}, ${moved}, ${rateText(bytesPerSec)}${eta}`
+}
+
+function countsText({ ready, moving, loading, waiting, failed, skipped }: PrewarmJob['hosts']): string {
+  const parts = Object.entries({ ready, moving, loading, waiting, failed, skipped }).filter(([, count]) => count > 0)
+  return parts.length === 0 ? 'none yet' : parts.map(([name, count]) => `${count} ${name}`).join(', ')
+}
+
+function namesText(names: readonly string[], count: number): string {
+  return `${names.join(', ')}${count > names.length ? ', ...' : ''}`
+}
+
+function percentText(part: number, whole: number): string {
+  return `${whole === 0 ? 100 : Math.floor((part / whole) * 100)}%`
+}

@@ -1,0 +1,116 @@
+import cliProgress from 'cli-progress'
+import type { PrewarmJob } from '../admin/index.ts'
+import { prewarmJobSchema } from '../admin/index.ts'
+import { sleep } from '../base/abort.ts'
+import { systemClock } from '../base/clock.ts'
+import { isShoalError, ShoalError } from '../base/errors.ts'
+import type { AdminClient } from './admin-client.ts'
+import type { CommandIo } from './command-io.ts'
+import { progressText } from './prewarm-text.ts'
+
+const API = '/api/v1/prewarm'
+const POLL_MS = 500
+/** A job outlives its caches and this host's agent: a watcher waits for them so long. */
+const PATIENCE_MS = 60_000
+const SUBMIT_TRIES = 4
+const FINAL = ['done', 'failed', 'cancelled']
+
+/** Starts a job; asked again with the same id it stays one job. */
+export async function submitPatiently(client: AdminClient, request: object, io: CommandIo): Promise<PrewarmJob> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await client.post(API, request, prewarmJobSchema, io.signal)
+    } catch (error) {
+      io.signal.throwIfAborted()
+      if (!isShoalError(error, 'UNAVAILABLE') || tries >= SUBMIT_TRIES) throw error
+      await pause(1_000 * tries, io.signal)
+    }
+  }
+}
+
+/** Shows a job until it has ended, and answers how. */
+export async function followJob(
+  client: AdminClient,
+  first: PrewarmJob,
+  io: CommandIo,
+  json: boolean,
+): Promise<PrewarmJob> {
+  using display = json ? lines(io) : io.stderr.isTTY === true ? bar(io, first) : texts(io)
+  let heardAt = systemClock.now()
+  let job = first
+  for (;;) {
+    display.show(job)
+    if (FINAL.includes(job.state)) return job
+    await pause(POLL_MS, io.signal)
+    try {
+      job = await client.get(`${API}/${job.id}`, prewarmJobSchema, io.signal)
+      heardAt = systemClock.now()
+    } catch (error) {
+      io.signal.throwIfAborted()
+      const isLost = !isShoalError(error, 'UNAVAILABLE') || systemClock.now() - heardAt > PATIENCE_MS
+      if (isLost) throw lost(job.id, error)
+    }
+  }
+}
+
+function lost(id: string, cause: unknown): ShoalError {
+  const help = `the job may go on: see "shoal prewarm show ${id}"`
+  return new ShoalError('UNAVAILABLE', `nothing is heard of job ${id} any more; ${help}`, { cause })
+}
+
+interface Display extends Disposable {
+  show(job: PrewarmJob): void
+}
+
+/** One object per line, whenever something changed. */
+function lines(io: CommandIo): Display {
+  let said = ''
+  return {
+    show(job) {
+      const { seconds: _, ...told } = job
+      const text = JSON.stringify(told)
+      if (text === said && !FINAL.includes(job.state)) return
+      said = text
+      io.stdout.write(`${JSON.stringify(job)}\n`)
+    },
+    [Symbol.dispose]() {},
+  }
+}
+
+function texts(io: CommandIo): Display {
+  let said = ''
+  return {
+    show(job) {
+      const text = progressText(job)
+      if (text !== said) io.stderr.write(`${text}\n`)
+      said = text
+    },
+    [Symbol.dispose]() {},
+  }
+}
+
+function bar(io: CommandIo, first: PrewarmJob): Display {
+  const format = '{bar} {percentage}% {text}'
+  const single = new cliProgress.SingleBar(
+    { stream: io.stderr, format, barsize: 30, hideCursor: true, emptyOnZero: true },
+    cliProgress.Presets.shades_classic,
+  )
+  single.start(Math.max(1, first.bytes.total), first.bytes.have, { text: progressText(first) })
+  return {
+    show(job) {
+      single.setTotal(Math.max(1, job.bytes.total))
+      single.update(job.bytes.have, { text: progressText(job) })
+    },
+    [Symbol.dispose]: () => single.stop(),
+  }
+}
+
+/** The clock's timers do not keep the process alive; this does. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const alive = setInterval(() => {}, 2 ** 30)
+  try {
+    await sleep(systemClock, ms, signal)
+  } finally {
+    clearInterval(alive)
+  }
+}

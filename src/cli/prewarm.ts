@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto'
+import { Command } from 'commander'
+import { z } from 'zod'
+import { prewarmHostsSchema, prewarmJobSchema, prewarmJobsSchema, prewarmPlanSchema } from '../admin/index.ts'
+import { ShoalError } from '../base/errors.ts'
+import { parsePrewarmPatch, parsePrewarmSpec } from '../prewarm/index.ts'
+import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
+import type { CommandIo } from './command-io.ts'
+import { addEditOptions, addSpecOptions, editRequest, specRequest } from './prewarm-options.ts'
+import { hostsText, jobsText, jobText, planText } from './prewarm-text.ts'
+import { followJob, submitPatiently } from './prewarm-wait.ts'
+
+const API = '/api/v1/prewarm'
+
+const flag = z.boolean().default(false)
+const startSchema = adminOptionsSchema.extend({ wait: flag, dryRun: flag, json: flag }).loose()
+const plainSchema = adminOptionsSchema.extend({ json: flag }).loose()
+const showSchema = adminOptionsSchema.extend({ json: flag, hosts: flag })
+
+const HELP = `
+Examples:
+  shoal prewarm registry.corp/team/app:v2 --dry-run
+  shoal prewarm registry.corp/team/app:v2 --waves 1,10%,100% --rate 50MiB --wait
+  shoal prewarm app:v2 sidecar:v7 --region eu-1 --select disk=ssd --quorum 95% --deadline 30m --pin 24h --wait --json
+  shoal prewarm list
+  shoal prewarm edit ID --rate 200MiB
+
+Whoever starts a job may leave: it is kept and driven by the caches. With --wait the exit code is 0 when the quorum is
+reached, 1 when it is not or the job was cancelled. --json prints one object, with --wait one per line, the last the end.
+A job fills Shoal's stores; the runtimes still unpack when they pull, unless --load has them do it.
+`
+
+/** `shoal prewarm`: images present on hosts before anybody pulls them. */
+export function createCommand(io: CommandIo): Command {
+  const command = withAdminOptions(new Command('prewarm'))
+    // so that what follows a subcommand is the subcommand's
+    .enablePositionalOptions()
+    .summary('make images present on every host before a rollout')
+    .description('Makes images present on the hosts of the fleet, at a pace it can bear, and tells how far it is.')
+    .argument('[images...]', '[registry/]repository[:tag][@digest]; layers that they share move once')
+    .option('--wait', 'show progress until the job has ended')
+    .option('--dry-run', 'only plan: what would move where, and who has no room')
+    .option('--json', 'print JSON; with --wait one object per line')
+    .addHelpText('after', HELP)
+    .action((images: string[], raw: unknown) => start(io, images, raw))
+  addSpecOptions(command)
+  command.addCommand(listCommand(io))
+  command.addCommand(showCommand(io))
+  for (const [name, state, summary] of STATE_COMMANDS) command.addCommand(stateCommand(io, name, state, summary))
+  command.addCommand(editCommand(io))
+  return command
+}
+
+const STATE_COMMANDS = [
+  ['pause', 'paused', 'let a job rest: hosts stop within seconds and keep what they have'],
+  ['resume', 'running', 'go on with a paused job'],
+  ['cancel', 'cancelled', 'end a job: hosts stop within seconds and keep what they have'],
+] as const
+
+async function start(io: CommandIo, images: readonly string[], raw: unknown): Promise<void> {
+  const { wait, dryRun, json, ...rest } = startSchema.parse(raw)
+  const request = specRequest(images, rest)
+  // what is wrong by itself is told without an agent
+  parsePrewarmSpec(request)
+  const client = await AdminClient.open(rest)
+  if (dryRun) {
+    const plan = await client.post(API, { ...request, dryRun }, prewarmPlanSchema, io.signal)
+    return void io.stdout.write(json ? `${JSON.stringify(plan)}\n` : `${planText(plan)}\n`)
+  }
+  const id = `${Date.now().toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
+  const job = await submitPatiently(client, { ...request, id }, io)
+  if (!wait) {
+    const text = `${job.id}\n${job.images.map(({ reference, digest }) => `${reference} ${digest}`).join('\n')}`
+    return void io.stdout.write(json ? `${JSON.stringify(job)}\n` : `${text}\n`)
+  }
+  const end = await followJob(client, job, io, json)
+  if (!json) io.stdout.write(`${jobText(end)}\n`)
+  if (end.state !== 'done') io.setExitCode(1)
+}
+
+function listCommand(io: CommandIo): Command {
+  return withAdminOptions(new Command('list'))
+    .summary('show the jobs of the fleet')
+    .option('--json', 'print JSON')
+    .action(async (raw: unknown) => {
+      const options = plainSchema.parse(raw)
+      const client = await AdminClient.open(options)
+      const { jobs } = await client.get(API, prewarmJobsSchema, io.signal)
+      io.stdout.write(`${options.json ? JSON.stringify(jobs) : jobsText(jobs)}\n`)
+    })
+}
+
+function showCommand(io: CommandIo): Command {
+  return withAdminOptions(new Command('show'))
+    .summary('show one job')
+    .argument('<id>', 'as "shoal prewarm list" shows it')
+    .option('--hosts', 'also every host')
+    .option('--json', 'print JSON')
+    .action(async (id: string, raw: unknown) => {
+      const options = showSchema.parse(raw)
+      const client = await AdminClient.open(options)
+      const path = jobPath(id)
+      const job = await client.get(path, prewarmJobSchema, io.signal)
+      const hosts = options.hosts ? (await client.get(`${path}/hosts`, prewarmHostsSchema, io.signal)).hosts : undefined
+      if (options.json) io.stdout.write(`${JSON.stringify(hosts === undefined ? job : { ...job, hostList: hosts })}\n`)
+      else io.stdout.write(`${jobText(job)}\n${hosts === undefined ? '' : `\n${hostsText(hosts)}\n`}`)
+    })
+}
+
+function stateCommand(io: CommandIo, name: string, state: string, summary: string): Command {
+  return withAdminOptions(new Command(name))
+    .summary(summary)
+    .argument('<id>', 'as "shoal prewarm list" shows it')
+    .option('--json', 'print JSON')
+    .action((id: string, raw: unknown) => patch(io, id, { state }, raw))
+}
+
+function editCommand(io: CommandIo): Command {
+  const command = withAdminOptions(new Command('edit'))
+    .summary('change a job while it runs')
+    .argument('<id>', 'as "shoal prewarm list" shows it')
+    .option('--json', 'print JSON')
+    .action((id: string, raw: unknown) => {
+      const changes = editRequest(plainSchema.parse(raw))
+      if (Object.keys(changes).length === 0) throw new ShoalError('PREWARM_INVALID', 'say what to change; see --help')
+      return patch(io, id, changes, raw)
+    })
+  return addEditOptions(command)
+}
+
+async function patch(io: CommandIo, id: string, changes: object, raw: unknown): Promise<void> {
+  parsePrewarmPatch(changes)
+  const options = plainSchema.parse(raw)
+  const client = await AdminClient.open(options)
+  const job = await client.patch(jobPath(id), changes, prewarmJobSchema, io.signal)
+  io.stdout.write(options.json ? `${JSON.stringify(job)}\n` : `${jobText(job)}\n`)
+}
+
+function jobPath(id: string): string {
+  if (/^[a-z0-9-]{8,64}$/.test(id)) return `${API}/${id}`
+  throw new ShoalError('PREWARM_INVALID', `"${id}" is no id of a job; see "shoal prewarm list"`)
+}

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { PrewarmSource } from '../admin/index.ts'
+import { systemClock } from '../base/clock.ts'
+import type { Config } from '../config/index.ts'
+import { parseReference, referenceText } from '../oci/reference.ts'
+import type { ImageLoader, LoadRuntime, OfficeDeps, PrewarmService, PrewarmSpec } from '../prewarm/index.ts'
+import {
+  ContainerdLoader,
+  DockerLoader,
+  PrewarmOffice,
+  parsePrewarmPatch,
+  parsePrewarmSpec,
+  roomOf,
+} from '../prewarm/index.ts'
+import { hostPlatform } from './prewarm-entrances.ts'
+
+export interface OpenPrewarmDeps
+  extends Pick<
+    OfficeDeps,
+    'logger' | 'registry' | 'store' | 'swarm' | 'tier' | 'transfers' | 'images' | 'pin' | 'hostRate'
+  > {
+  /** This host's mirror, `host:port`: known once it listens. */
+  readonly mirror: () => string
+}
+
+/** This host's part in prewarm jobs, from its configuration. */
+export function openPrewarm(config: Config, { mirror, ...deps }: OpenPrewarmDeps): PrewarmOffice {
+  const { store } = deps
+  const freeBytes = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(config.store.path)
+    return roomOf(store, bavail * bsize, config.store.minFreeBytes)
+  }
+  const loader = (runtime: LoadRuntime): ImageLoader => openLoader(config, runtime, mirror())
+  return new PrewarmOffice(
+    { ...deps, freeBytes, loader, clock: systemClock, now: Date.now },
+    { name: hostname(), labels: config.tier.labels, platform: hostPlatform() },
+  )
+}
+
+function openLoader({ prewarm, store }: Config, runtime: LoadRuntime, mirror: string): ImageLoader {
+  if (runtime === 'docker') return new DockerLoader({ socketPath: prewarm.docker.socket, mirror })
+  const { socket, namespace, snapshotter, client } = prewarm.containerd
+  return new ContainerdLoader({
+    ...{ socketPath: socket, namespace, command: client, mirror },
+    snapshotter: snapshotter ?? undefined,
+    hostsDir: join(store.path, 'containerd-hosts'),
+  })
+}
+
+/** Prewarm as the admin door asks for it: reads what people write, and completes image names as this host means them. */
+export class PrewarmDoorway implements PrewarmSource {
+  readonly #service: PrewarmService
+  readonly #defaultUpstream: string
+
+  /** `defaultUpstream` is what an image name without a registry means. */
+  constructor(service: PrewarmService, defaultUpstream: string) {
+    this.#service = service
+    this.#defaultUpstream = defaultUpstream
+  }
+
+  start(request: unknown, id: string | undefined, signal: AbortSignal): ReturnType<PrewarmService['submit']> {
+    return this.#service.submit(id ?? newJobId(), this.#spec(request), signal)
+  }
+
+  plan(request: unknown, signal: AbortSignal): ReturnType<PrewarmService['plan']> {
+    return this.#service.plan(this.#spec(request), signal)
+  }
+
+  list(signal: AbortSignal): ReturnType<PrewarmService['list']> {
+    return this.#service.list(signal)
+  }
+
+  show(id: string, signal: AbortSignal): ReturnType<PrewarmService['show']> {
+    return this.#service.show(id, signal)
+  }
+
+  hosts(id: string, signal: AbortSignal): ReturnType<PrewarmService['hosts']> {
+    return this.#service.hosts(id, signal)
+  }
+
+  edit(id: string, patch: unknown, signal: AbortSignal): ReturnType<PrewarmService['edit']> {
+    return this.#service.edit(id, parsePrewarmPatch(patch), signal)
+  }
+
+  #spec(request: unknown): PrewarmSpec {
+    const spec = parsePrewarmSpec(request)
+    const images = spec.images.map((text) => referenceText(parseReference(text, this.#defaultUpstream)))
+    return { ...spec, images: [...new Set(images)] }
+  }
+}
+
+/** Sorts by time; made where the request came in, so that a request which is sent on twice is one job. */
+export function newJobId(): string {
+  return `${Date.now().toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
+}

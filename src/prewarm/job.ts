@@ -1,0 +1,231 @@
+import { ShoalError } from '../base/errors.ts'
+import { atMost, split, within } from './amount.ts'
+import type { JobRow, JobState, Plan, PrewarmPatch, PrewarmSpec, RegionSurvey, Share, Tally } from './interface.ts'
+
+/** How long an ended job can still be looked at. */
+const KEPT_MS = 7 * 86_400_000
+
+export function isFinal(state: JobState): boolean {
+  return state !== 'running' && state !== 'paused'
+}
+
+/** Whether `a` replaces `b`. Two caches may both have changed a job: the tie-break only has to be the same everywhere. */
+export function isNewer(a: JobRow, b: JobRow): boolean {
+  if (a.revision !== b.revision) return a.revision > b.revision
+  return a.changedEpochMs > b.changedEpochMs
+}
+
+export interface NewJob {
+  readonly id: string
+  readonly root: string
+  readonly spec: PrewarmSpec
+  readonly plan: Plan
+  readonly surveys: readonly RegionSurvey[]
+}
+
+/** A job as it begins: with its first wave open. */
+export function createJob({ id, root, spec, plan, surveys }: NewJob, now: number): JobRow {
+  const matching = surveys.map((survey) => survey.matching)
+  const all = matching.reduce((sum, count) => sum + count, 0)
+  const selected = spec.hosts === null ? matching : split(atMost(spec.hosts, all), matching)
+  const shares: Record<string, Share> = {}
+  for (const [i, { region }] of surveys.entries()) {
+    const select = spec.hosts === null ? null : (selected[i] ?? 0)
+    shares[region] = { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+  }
+  const row: JobRow = {
+    ...{ id, root, spec, plan, createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
+    ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares },
+  }
+  return { ...row, shares: sharesOf(row, new Map(surveys.map(({ region }, i) => [region, selected[i] ?? 0]))) }
+}
+
+/** When hosts that join are no longer taken in. */
+export function joinsUntil({ createdEpochMs, spec }: JobRow): number {
+  return createdEpochMs + spec.joinMs
+}
+
+/** Until when the job's blobs are pinned; undefined when they are not. */
+export function pinnedUntil({ createdEpochMs, spec }: JobRow): number | undefined {
+  return spec.pinMs === 0 ? undefined : createdEpochMs + spec.pinMs
+}
+
+export function deadlineOf({ createdEpochMs, spec }: JobRow): number {
+  return spec.deadlineMs === 0 ? Number.POSITIVE_INFINITY : createdEpochMs + spec.deadlineMs
+}
+
+/** Until when what is known of a job is kept. */
+export function keptUntil(row: JobRow): number {
+  const ended = row.endedEpochMs ?? Number.POSITIVE_INFINITY
+  return Math.max(ended + KEPT_MS, row.state === 'done' ? joinsUntil(row) : 0)
+}
+
+/** Whether hosts are being told to work: also after the end, for those that join late. */
+export function isOpen(row: JobRow, now: number): boolean {
+  return row.state === 'running' || (row.state === 'done' && now < joinsUntil(row))
+}
+
+/** The job after a user's change. Throws `PREWARM_IMPOSSIBLE` when it has ended. */
+export function patchJob(row: JobRow, patch: PrewarmPatch, now: number): JobRow {
+  if (isFinal(row.state)) {
+    if (patch.state === row.state) return row
+    throw new ShoalError('PREWARM_IMPOSSIBLE', `job ${row.id} is ${row.state}: it cannot be changed any more`)
+  }
+  const { state = row.state, ...changes } = patch
+  const spec = { ...row.spec }
+  for (const [key, value] of Object.entries(changes)) if (value !== undefined) Object.assign(spec, { [key]: value })
+  const ended = state === 'cancelled' ? now : null
+  const next: JobRow = {
+    ...row,
+    spec,
+    state,
+    endedEpochMs: ended,
+    reason: ended === null ? null : 'cancelled by a user',
+  }
+  const revision = row.revision + 1
+  return {
+    ...next,
+    wave: Math.min(row.wave, spec.waves.length - 1),
+    revision,
+    taskRevision: revision,
+    changedEpochMs: now,
+  }
+}
+
+/**
+ * What the coordinator does next, given what the regions say: ends the job, opens the next wave, or divides limits and
+ * hosts anew. Undefined when nothing changes.
+ *
+ * running -> done | failed: every host has ended, or the deadline has come; the quorum decides.
+ * running -> failed: a wave ended with more failures than the budget.
+ */
+export function advanceJob(row: JobRow, tallies: ReadonlyMap<string, Tally>, now: number): JobRow | undefined {
+  if (isFinal(row.state)) return undefined
+  if (now >= deadlineOf(row)) return finish(row, tallies, now, 'the deadline has come')
+  if (row.state === 'paused') return undefined
+  const known = knownTallies(row, tallies)
+  if (known === undefined) return undefined
+  if (waveEnded(row, known)) {
+    const last = row.wave >= row.spec.waves.length - 1
+    if (last) return finish(row, tallies, now, undefined)
+    const { begun, failed } = sums(known)
+    const budget = within(row.spec.failureBudget, begun)
+    if (failed > budget) {
+      const reason = `${failed} of the ${begun} hosts begun so far failed, more than the failure budget (${budget})`
+      return changed({ ...row, state: 'failed', reason, endedEpochMs: now, taskRevision: row.revision + 1 }, now)
+    }
+    const next = { ...row, wave: row.wave + 1 }
+    return changed({ ...next, shares: sharesOf(next, selectedOf(known)) }, now)
+  }
+  const shares = sharesOf(row, selectedOf(known))
+  return sameShares(shares, row.shares) ? undefined : changed({ ...row, shares }, now)
+}
+
+/** Who counts for the quorum: all that take part but those skipped. */
+export function verdict(
+  row: JobRow,
+  tallies: ReadonlyMap<string, Tally>,
+): { readonly ok: boolean; readonly reason: string } {
+  const { selected, ready, skipped } = sums(Object.keys(row.shares).flatMap((region) => tallies.get(region) ?? []))
+  const counted = selected - skipped
+  const needed = Math.ceil((counted * row.spec.quorumPercent) / 100 - 1e-9)
+  const ok = counted > 0 && ready >= needed
+  if (counted === 0) return { ok, reason: selected === 0 ? 'no host took part' : `all ${skipped} hosts were skipped` }
+  const percent = `${row.spec.quorumPercent}%`
+  return { ok, reason: `${ready} of ${counted} hosts are ready, the quorum is ${needed} (${percent})` }
+}
+
+function finish(row: JobRow, tallies: ReadonlyMap<string, Tally>, now: number, why: string | undefined): JobRow {
+  const { ok, reason } = verdict(row, tallies)
+  const text = why === undefined ? reason : `${why}: ${reason}`
+  const state = ok ? 'done' : 'failed'
+  // hosts still at work are told to stop; if there are none, there is nothing to tell
+  const taskRevision = why === undefined ? row.taskRevision : row.revision + 1
+  return changed({ ...row, state, reason: ok && why === undefined ? null : text, endedEpochMs: now, taskRevision }, now)
+}
+
+function changed(row: JobRow, now: number): JobRow {
+  return { ...row, revision: row.revision + 1, changedEpochMs: now }
+}
+
+/** The tallies of all regions that take part; undefined while one of them has not been heard of. */
+function knownTallies(row: JobRow, tallies: ReadonlyMap<string, Tally>): ReadonlyMap<string, Tally> | undefined {
+  const known = new Map<string, Tally>()
+  for (const region of Object.keys(row.shares)) {
+    const tally = tallies.get(region)
+    if (tally === undefined) return undefined
+    known.set(region, tally)
+  }
+  return known
+}
+
+function waveEnded(row: JobRow, tallies: ReadonlyMap<string, Tally>): boolean {
+  let opened = 0
+  let wanted = 0
+  for (const [region, { selected, hosts }] of tallies) {
+    const share = row.shares[region]
+    const open = Math.min(selected, share?.open ?? selected)
+    if (hosts.ready + hosts.failed + hosts.skipped < open) return false
+    opened += open
+    wanted += selected
+  }
+  // a region that has grown since its share was cut: the wave is not full yet
+  return opened >= Math.min(wanted, atMost(row.spec.waves[row.wave] ?? EVERYBODY, wanted))
+}
+
+const EVERYBODY = { kind: 'percent', percent: 100 } as const
+
+/** Cuts the wave and the job's limits into shares by the number of hosts. A region's `open` never shrinks. */
+function sharesOf(row: JobRow, selected: ReadonlyMap<string, number>): Record<string, Share> {
+  const { spec, wave, shares } = row
+  const regions = Object.keys(shares)
+  const weights = regions.map((region) => selected.get(region) ?? 0)
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  const isLast = wave >= spec.waves.length - 1
+  const open = split(atMost(spec.waves[wave] ?? EVERYBODY, total), weights)
+  const hosts = split(spec.maxHosts, weights)
+  const rates = split(spec.fleetRateBytesPerSec, weights)
+  const next: Record<string, Share> = {}
+  for (const [i, region] of regions.entries()) {
+    const before = shares[region]!
+    const opened = Math.max(open[i]!, before.open ?? 0)
+    next[region] = {
+      select: before.select,
+      open: isLast || before.open === null ? null : opened,
+      // 0 means "no limit", so a region whose share rounds to nothing keeps one
+      maxHosts: spec.maxHosts === 0 ? 0 : Math.max(1, hosts[i]!),
+      rateBytesPerSec: spec.fleetRateBytesPerSec === 0 ? 0 : Math.max(1, rates[i]!),
+      originRateBytesPerSec: spec.originRateBytesPerSec,
+    }
+  }
+  return next
+}
+
+function sameShares(a: Readonly<Record<string, Share>>, b: Readonly<Record<string, Share>>): boolean {
+  return Object.entries(a).every(([region, share]) => {
+    const other = b[region]
+    return other !== undefined && (Object.keys(share) as (keyof Share)[]).every((key) => share[key] === other[key])
+  })
+}
+
+function selectedOf(tallies: ReadonlyMap<string, Tally>): Map<string, number> {
+  return new Map([...tallies].map(([region, { selected }]) => [region, selected]))
+}
+
+function sums(tallies: Iterable<Tally> | ReadonlyMap<string, Tally>): {
+  selected: number
+  begun: number
+  ready: number
+  failed: number
+  skipped: number
+} {
+  const sum = { selected: 0, begun: 0, ready: 0, failed: 0, skipped: 0 }
+  for (const { selected, begun, hosts } of tallies instanceof Map ? tallies.values() : (tallies as Iterable<Tally>)) {
+    sum.selected += selected
+    sum.begun += begun
+    sum.ready += hosts.ready
+    sum.failed += hosts.failed
+    sum.skipped += hosts.skipped
+  }
+  return sum
+}

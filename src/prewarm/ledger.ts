@@ -1,0 +1,243 @@
+import type {
+  HostCounts,
+  HostReport,
+  HostState,
+  HostView,
+  MovedBytes,
+  Plan,
+  ReasonGroup,
+  Share,
+  Tally,
+} from './interface.ts'
+import { HOST_STATES } from './interface.ts'
+
+const MOVED = ['peer', 'home', 'parent', 'origin'] as const
+const FIRST_HOSTS = 64
+const MAX_REASON_CHARS = 300
+const MAX_GROUPS = 32
+const NAMED_PER_GROUP = 5
+/** State numbers, by their place in HOST_STATES. */
+const READY = HOST_STATES.indexOf('ready')
+const FAILED = HOST_STATES.indexOf('failed')
+const SKIPPED = HOST_STATES.indexOf('skipped')
+
+/** A host of a job, by key and by the name that people know. */
+export interface RosterEntry {
+  readonly key: string
+  readonly name: string
+}
+
+/**
+ * One region's hosts in one job and how far each is: a few numbers and a bit per blob for each, in flat arrays, so that
+ * ten thousand hosts with two hundred blobs take some 2 MB. Hosts stand in the order in which they are to begin.
+ *
+ * Bytes only grow. A state moves as the host says; what this side has judged itself (a host that is gone) is taken back
+ * when the host speaks again.
+ */
+export class Ledger {
+  readonly #plan: Plan
+  readonly #rowBytes: number
+  readonly #index = new Map<string, number>()
+  readonly #entries: RosterEntry[] = []
+  readonly #reasons = new Map<number, string>()
+  #states = new Uint8Array(FIRST_HOSTS)
+  #acked = new Uint32Array(FIRST_HOSTS)
+  #begun = new Uint8Array(FIRST_HOSTS)
+  #have = new Float64Array(FIRST_HOSTS)
+  #moved = new Float64Array(FIRST_HOSTS * MOVED.length)
+  #blobs: Uint8Array
+  readonly #counts = HOST_STATES.map(() => 0)
+  #begunCount = 0
+
+  constructor(plan: Plan) {
+    this.#plan = plan
+    this.#rowBytes = Math.ceil(plan.blobs.length / 8)
+    this.#blobs = new Uint8Array(FIRST_HOSTS * this.#rowBytes)
+  }
+
+  get size(): number {
+    return this.#entries.length
+  }
+
+  /** Hosts that have begun and not ended. */
+  get working(): number {
+    const ended = this.#counts[READY]! + this.#counts[FAILED]! + this.#counts[SKIPPED]!
+    return Math.max(0, this.#begunCount - ended)
+  }
+
+  entries(): readonly RosterEntry[] {
+    return this.#entries
+  }
+
+  has(key: string): boolean {
+    return this.#index.has(key)
+  }
+
+  /** Puts a host at the end of the order; answers whether it is new. */
+  add(entry: RosterEntry): boolean {
+    if (this.#index.has(entry.key)) return false
+    const i = this.#entries.length
+    if (i >= this.#states.length) this.#grow()
+    this.#index.set(entry.key, i)
+    this.#entries.push(entry)
+    this.#counts[0]!++
+    return true
+  }
+
+  /** Notes what a host says of itself; answers whether anything changed. Unknown hosts are ignored. */
+  report(key: string, report: HostReport): boolean {
+    const i = this.#index.get(key)
+    if (i === undefined) return false
+    const before = this.#fingerprint(i)
+    this.#begin(i)
+    this.#acked[i] = Math.max(this.#acked[i]!, report.revision)
+    this.#have[i] = Math.min(this.#plan.bytes, Math.max(this.#have[i]!, report.haveBytes))
+    for (const [j, from] of MOVED.entries()) {
+      const at = i * MOVED.length + j
+      this.#moved[at] = Math.max(this.#moved[at]!, report.moved[from])
+    }
+    const bits = report.blobs.subarray(0, this.#rowBytes)
+    for (let byte = 0; byte < bits.length; byte++) this.#blobs[i * this.#rowBytes + byte]! |= bits[byte]!
+    this.#setState(i, report.state, report.reason)
+    return this.#fingerprint(i) !== before
+  }
+
+  /** This side's own judgement of a host that does not speak. */
+  judge(key: string, state: 'failed' | 'skipped', reason: string): void {
+    const i = this.#index.get(key)
+    if (i === undefined) return
+    this.#begin(i)
+    this.#setState(i, state, reason)
+  }
+
+  /** A host has been told to begin. */
+  begin(key: string): void {
+    const i = this.#index.get(key)
+    if (i !== undefined) this.#begin(i)
+  }
+
+  state(key: string): HostState | undefined {
+    const i = this.#index.get(key)
+    return i === undefined ? undefined : this.#stateOf(i)
+  }
+
+  ended(key: string): boolean {
+    const i = this.#index.get(key)
+    return i !== undefined && this.#states[i]! >= READY
+  }
+
+  /** The revision of its task that a host has last spoken of; 0 before the first word. */
+  acked(key: string): number {
+    return this.#acked[this.#index.get(key) ?? -1] ?? 0
+  }
+
+  /** Hosts that may be told to work now, in order: those begun and not ended, then new ones as the share allows. */
+  *due(share: Share): Generator<RosterEntry> {
+    const open = Math.min(this.size, share.open ?? this.size)
+    let room = share.maxHosts === 0 ? Number.POSITIVE_INFINITY : share.maxHosts - this.working
+    for (let i = 0; i < this.size; i++) {
+      if (this.#states[i]! >= READY) continue
+      if (this.#begun[i] === 1) yield this.#entries[i]!
+      else if (i < open && room-- > 0) yield this.#entries[i]!
+    }
+  }
+
+  tally(originBytes: number): Tally {
+    const hosts = Object.fromEntries(HOST_STATES.map((state, i) => [state, this.#counts[i]!])) as Record<
+      HostState,
+      number
+    >
+    const moved: Record<keyof MovedBytes, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
+    let haveBytes = 0
+    for (let i = 0; i < this.size; i++) {
+      haveBytes += this.#states[i] === SKIPPED ? 0 : this.#have[i]!
+      for (const [j, from] of MOVED.entries()) moved[from] += this.#moved[i * MOVED.length + j]!
+    }
+    return {
+      ...{ selected: this.size, begun: this.#begunCount, hosts, haveBytes, moved, originBytes },
+      reasons: this.#groups(),
+    }
+  }
+
+  /** Every host, for people. */
+  views(region: string): HostView[] {
+    return this.#entries.map(({ key, name }, i) => {
+      const at = i * MOVED.length
+      const [peer = 0, home = 0, parent = 0, origin = 0] = this.#moved.subarray(at, at + MOVED.length)
+      return {
+        ...{ key, name, region, state: this.#stateOf(i), haveBytes: this.#have[i]!, totalBytes: this.#plan.bytes },
+        ...{ movedBytes: { peer, home, parent, origin }, blobsDone: this.#bitsOf(i) },
+        reason: this.#reasons.get(i) ?? null,
+      }
+    })
+  }
+
+  #begin(i: number): void {
+    if (this.#begun[i] === 1) return
+    this.#begun[i] = 1
+    this.#begunCount++
+  }
+
+  #setState(i: number, state: HostState, reason: string | undefined): void {
+    this.#counts[this.#states[i]!]!--
+    this.#states[i] = HOST_STATES.indexOf(state)
+    this.#counts[this.#states[i]!]!++
+    if (reason === undefined || (state !== 'failed' && state !== 'skipped')) this.#reasons.delete(i)
+    else this.#reasons.set(i, reason.slice(0, MAX_REASON_CHARS))
+  }
+
+  #stateOf(i: number): HostState {
+    return HOST_STATES[this.#states[i]!] ?? 'waiting'
+  }
+
+  #bitsOf(i: number): number {
+    let count = 0
+    for (let byte = 0; byte < this.#rowBytes; byte++) {
+      for (let bits = this.#blobs[i * this.#rowBytes + byte]!; bits !== 0; bits &= bits - 1) count++
+    }
+    return count
+  }
+
+  #fingerprint(i: number): string {
+    return `${this.#states[i]} ${this.#have[i]} ${this.#acked[i]} ${this.#reasons.get(i) ?? ''}`
+  }
+
+  #groups(): ReasonGroup[] {
+    const groups = new Map<string, { state: 'failed' | 'skipped'; reason: string; count: number; hosts: string[] }>()
+    for (const [i, reason] of this.#reasons) {
+      const state = this.#states[i] === SKIPPED ? 'skipped' : 'failed'
+      const known = groups.get(`${state} ${reason}`) ?? { state, reason, count: 0, hosts: [] }
+      // more kinds than anybody reads are counted together
+      const group = groups.has(`${state} ${reason}`) || groups.size < MAX_GROUPS ? known : others(groups, state)
+      groups.set(`${group.state} ${group.reason}`, group)
+      group.count++
+      if (group.hosts.length < NAMED_PER_GROUP) group.hosts.push(this.#entries[i]!.name)
+    }
+    return [...groups.values()].sort((a, b) => b.count - a.count)
+  }
+
+  #grow(): void {
+    const size = this.#states.length * 2
+    this.#states = grown(this.#states, new Uint8Array(size))
+    this.#acked = grown(this.#acked, new Uint32Array(size))
+    this.#begun = grown(this.#begun, new Uint8Array(size))
+    this.#have = grown(this.#have, new Float64Array(size))
+    this.#moved = grown(this.#moved, new Float64Array(size * MOVED.length))
+    this.#blobs = grown(this.#blobs, new Uint8Array(size * this.#rowBytes))
+  }
+}
+
+function others<G extends { state: 'failed' | 'skipped'; reason: string; count: number; hosts: string[] }>(
+  groups: ReadonlyMap<string, G>,
+  state: 'failed' | 'skipped',
+): G | { state: 'failed' | 'skipped'; reason: string; count: number; hosts: string[] } {
+  const reason = 'other reasons'
+  return groups.get(`${state} ${reason}`) ?? { state, reason, count: 0, hosts: [] }
+}
+
+function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
+
+export const NO_HOSTS: HostCounts = { waiting: 0, moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0 }

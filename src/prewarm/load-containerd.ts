@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { ShoalError } from '../base/errors.ts'
+import { canonicalRepository } from '../oci/reference.ts'
+import { ChildRun } from './child-run.ts'
+import { CtrProgress } from './ctr-progress.ts'
+import type { ImageLoader, LoadImage, LoadProgress } from './loader.ts'
+import { loopbackOf } from './loader.ts'
+
+export interface ContainerdLoaderOptions {
+  /** containerd's unix socket. */
+  readonly socketPath: string
+  /** Whose images: `k8s.io` is what Kubernetes sees. */
+  readonly namespace: string
+  /** Undefined leaves it to the client, which takes overlayfs. */
+  readonly snapshotter?: string | undefined
+  /** The client program, by name or path. */
+  readonly command: string
+  /** Where this host's mirror listens: `127.0.0.1:7070`. */
+  readonly mirror: string
+  /** A directory of our own for the client's registry settings. */
+  readonly hostsDir: string
+}
+
+/**
+ * containerd pulls through this host's mirror, told to by its own client program: the program that came with the
+ * daemon knows its API, and takes the registry settings as a directory, so that none of the machine's are touched.
+ */
+export class ContainerdLoader implements ImageLoader {
+  readonly #options: ContainerdLoaderOptions
+  readonly #running = new Set<ChildRun>()
+  #skipsMetadata: boolean | undefined
+
+  constructor(options: ContainerdLoaderOptions) {
+    this.#options = { ...options, mirror: loopbackOf(options.mirror) }
+  }
+
+  async *load(image: LoadImage, signal: AbortSignal): AsyncGenerator<LoadProgress, void, void> {
+    const { snapshotter, hostsDir, socketPath } = this.#options
+    await answers(socketPath, signal)
+    await this.#writeHosts()
+    const name = `${image.upstream}/${canonicalRepository(image.upstream, image.repository)}`
+    const digested = `${name}@${image.digest}`
+    const progress = new CtrProgress()
+    const flags = [
+      ...['--hosts-dir', hostsDir],
+      ...(snapshotter === undefined ? [] : ['--snapshotter', snapshotter]),
+      ...(image.platform === undefined ? [] : ['--platform', image.platform]),
+      ...((await this.#canSkipMetadata(signal)) ? ['--skip-metadata'] : []),
+    ]
+    const pull = this.#start(['images', 'pull', ...flags, digested], signal)
+    for await (const line of pull.lines()) if (progress.note(line)) yield progress.progress()
+    await this.#end(pull, `cannot pull ${digested}`, signal)
+    if (image.tag === null) return
+    const tag = this.#start(['images', 'tag', '--force', digested, `${name}:${image.tag}`], signal)
+    await this.#end(tag, `cannot name ${digested} ${name}:${image.tag}`, signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#running].map((run) => run[Symbol.asyncDispose]()))
+  }
+
+  /** Clients since 2.0 would else want the configs of all platforms, which are not here; older ones never do. */
+  async #canSkipMetadata(signal: AbortSignal): Promise<boolean> {
+    if (this.#skipsMetadata !== undefined) return this.#skipsMetadata
+    const help = this.#start(['images', 'pull', '--help'], signal)
+    let found = false
+    for await (const line of help.lines()) found ||= line.includes('--skip-metadata')
+    await this.#end(help, 'cannot say what its client can do', signal)
+    this.#skipsMetadata = found
+    return found
+  }
+
+  #start(args: readonly string[], signal: AbortSignal): ChildRun {
+    const { command, socketPath, namespace } = this.#options
+    const run = new ChildRun(command, ['--address', socketPath, '--namespace', namespace, ...args], signal)
+    this.#running.add(run)
+    void run.exited.finally(() => this.#running.delete(run))
+    return run
+  }
+
+  async #end(run: ChildRun, what: string, signal: AbortSignal): Promise<void> {
+    const exit = await run.exited
+    signal.throwIfAborted()
+    if (exit.kind === 'code' && exit.code === 0) return
+    const { command, socketPath } = this.#options
+    if (exit.kind === 'unrunnable') {
+      throw new ShoalError('UNAVAILABLE', `cannot run ${command}, containerd's client program: ${exit.reason}`)
+    }
+    const said =
+      complaint(run.errorTail) ?? (exit.kind === 'code' ? `exit code ${exit.code}` : `ended by ${exit.signal}`)
+    throw new ShoalError('UNAVAILABLE', `containerd at ${socketPath} ${what}: ${said}`)
+  }
+
+  /**
+   * One entry for every registry, which makes this mirror the only place to pull from: asked for a blob it does not
+   * have, containerd fails instead of going upstream from all hosts at once. (1.6 reads no file without a host table.)
+   */
+  async #writeHosts(): Promise<void> {
+    const { hostsDir, mirror } = this.#options
+    const directory = join(hostsDir, '_default')
+    const url = `http://${mirror}`
+    const text = `server = "${url}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`
+    await mkdir(directory, { recursive: true })
+    // Several loads may be at it.
+    const staging = join(directory, `hosts.toml.${randomUUID()}`)
+    await writeFile(staging, text)
+    await rename(staging, join(directory, 'hosts.toml'))
+  }
+}
+
+/** The client would wait ten seconds for a daemon that is not there, and then say so in its own words. */
+function answers(socketPath: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path: socketPath, signal })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve()
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (signal.aborted) return reject(signal.reason)
+      const why = error.code === 'EACCES' ? 'this user may not open its socket' : 'is it running?'
+      const message = `containerd does not answer at ${socketPath} (${error.code ?? error.message}): ${why}`
+      reject(new ShoalError('UNAVAILABLE', message, { cause: error }))
+    })
+  })
+}
+
+/** The last line in which the client itself complains; the others are its library's log. */
+function complaint(errors: string): string | undefined {
+  const lines = errors.split('\n').filter((line) => line.trim() !== '')
+  const own = lines.findLast((line) => line.startsWith('ctr: ')) ?? lines.at(-1)
+  return own?.replace(/^ctr: /, '')
+}

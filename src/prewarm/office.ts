@@ -1,0 +1,133 @@
+import type { Clock } from '../base/clock.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { MetricRegistry } from '../base/metrics.ts'
+import type { BlobStore } from '../store/index.ts'
+import type { CallResults, ControlMessage, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
+import type { Tier } from '../tier/index.ts'
+import type { Transfers } from '../transfer/index.ts'
+import { Coordinator } from './coordinator.ts'
+import { Desk } from './desk.ts'
+import type { HostTaskDeps } from './host-task.ts'
+import type { ImageSource } from './interface.ts'
+import type { Letter } from './letters.ts'
+import { decodeLetter } from './letters.ts'
+import { createPrewarmMetrics } from './metrics.ts'
+import { needOf } from './need.ts'
+import { Planner } from './planner.ts'
+import { Post } from './post.ts'
+import type { Answer, Question } from './questions.ts'
+import { decodeQuestion, encodeAnswer } from './questions.ts'
+import { Worker } from './worker.ts'
+
+export interface OfficeDeps extends Pick<HostTaskDeps, 'pin' | 'loader' | 'hostRate' | 'freeBytes'> {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: MetricRegistry
+  readonly store: BlobStore
+  readonly swarm: Swarm
+  readonly tier: Tier
+  readonly transfers: Transfers
+  readonly images: ImageSource
+  /** Wall clock, epoch milliseconds. */
+  readonly now: () => number
+}
+
+export interface OfficeOptions {
+  /** This host's name, for people. */
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  /** `os/arch`: what a job means that names no platform. */
+  readonly platform: string
+}
+
+/**
+ * Prewarm on one host: a worker if it is one of those that containers run on, a desk if it is a cache, both if it is its own
+ * tier. Reads the letters, answers the questions, and is what the doors ask.
+ */
+export class PrewarmOffice implements AsyncDisposable {
+  readonly #deps: OfficeDeps
+  readonly #desk: Desk | undefined
+  readonly #worker: Worker | undefined
+  readonly service: Coordinator
+
+  constructor(deps: OfficeDeps, { name, labels, platform }: OfficeOptions) {
+    this.#deps = deps
+    const { clock, logger, tier, store, transfers, swarm, images, now } = deps
+    const post = new Post({ swarm, deliver: (from, letter) => this.#deliver(from, letter) })
+    const isAlone = tier.status().state === 'own' && swarm.self.role === 'agent'
+    const shared = { clock, logger, tier, store, transfers, post, images, now }
+    if (swarm.self.role === 'cache' || isAlone) this.#desk = new Desk(shared)
+    if (swarm.self.role === 'agent') {
+      const { pin, loader, hostRate, freeBytes } = deps
+      this.#worker = new Worker({ ...shared, pin, loader, hostRate, freeBytes, facts: { name, labels } })
+    }
+    const planner = new Planner(images, platform)
+    this.service = new Coordinator({ logger, swarm, tier, post, planner, store, now, desk: this.#desk })
+    createPrewarmMetrics(deps.registry, {
+      jobs: () => this.#desk?.headTallies() ?? [],
+      tasks: () => this.#worker?.counts() ?? [],
+    })
+  }
+
+  /** Goes on where an earlier process stopped. To be called before peers are let in; then `linked` for those that are. */
+  async start(): Promise<void> {
+    await this.#worker?.start()
+    await this.#desk?.start()
+    if (this.#desk !== undefined) this.#worker?.tellSelf()
+  }
+
+  linked(link: PeerLink): void {
+    this.#worker?.linked(link)
+    this.#desk?.linked(link)
+  }
+
+  unlinked(link: PeerLink): void {
+    this.#desk?.unlinked(link)
+  }
+
+  /** Takes a letter; a peer that sends what is none is left. */
+  message(link: PeerLink, { body }: Extract<ControlMessage, { type: 'letter' }>): void {
+    const letter = decodeLetter(body)
+    if (letter === undefined) this.#deps.logger.warn({ peer: link.peer.key }, 'a letter that is none was dropped')
+    else this.#deliver(link.peer, letter)
+  }
+
+  /** Answers a question. Never rejects: what goes wrong is in the answer. */
+  async call(link: PeerLink, body: Uint8Array, signal: AbortSignal): Promise<CallResults['prewarm']> {
+    const question = decodeQuestion(body)
+    if (question === undefined) {
+      return { kind: 'refused', reason: 'unavailable', message: 'not a prewarm question of this version' }
+    }
+    try {
+      return { kind: 'prewarm', body: encodeAnswer({ value: await this.#answer(link, question, signal) }) }
+    } catch (error) {
+      if (!isShoalError(error)) this.#deps.logger.warn({ err: errorText(error) }, 'a prewarm question failed')
+      return { kind: 'prewarm', body: encodeAnswer({ error }) }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#desk?.[Symbol.asyncDispose]()
+    await this.#worker?.[Symbol.asyncDispose]()
+  }
+
+  #deliver(from: PeerInfo, letter: Letter): void {
+    this.#worker?.letter(from, letter)
+    this.#desk?.letter(from, letter)
+  }
+
+  async #answer(link: PeerLink, question: Question, signal: AbortSignal): Promise<Answer<Question['name']>> {
+    if (question.name === 'need' && link.peer.role === 'cache') {
+      return { ...needOf(question.ask.plan, this.#deps.store), freeBytes: await this.#deps.freeBytes() }
+    }
+    if (this.#desk === undefined) throw new ShoalError('UNAVAILABLE', 'this host is no cache')
+    const isFromAbove = link.peer.role === 'cache' && this.#deps.tier.isParentRegion(link.peer.region)
+    if ((question.name === 'survey' || question.name === 'hosts') && isFromAbove) {
+      return question.name === 'survey'
+        ? this.service.surveyHere(question.ask, question.hops, signal)
+        : this.service.hostsHere(question.ask.id, question.hops, signal)
+    }
+    return this.service.answer(question, signal)
+  }
+}

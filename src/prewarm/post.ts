@@ -1,0 +1,69 @@
+import { ShoalError } from '../base/errors.ts'
+import type { PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
+import type { Letter } from './letters.ts'
+import { encodeLetter, MAX_LETTER_BYTES } from './letters.ts'
+import type { Answer, Ask, Question, QuestionName } from './questions.ts'
+import { decodeAnswer, encodeQuestion } from './questions.ts'
+
+export interface PostDeps {
+  readonly swarm: Pick<Swarm, 'self' | 'links'>
+  /** Receives what this host sends to itself, as it receives what others send. */
+  readonly deliver: (from: PeerInfo, letter: Letter) => void
+}
+
+/** Sends letters to linked hosts, and to this one; what cannot be sent is dropped: everything is said again. */
+export class Post {
+  readonly #deps: PostDeps
+
+  constructor(deps: PostDeps) {
+    this.#deps = deps
+  }
+
+  get self(): PeerInfo {
+    return this.#deps.swarm.self
+  }
+
+  reaches(key: string): boolean {
+    return key === this.self.key || this.#deps.swarm.links.has(key)
+  }
+
+  linkTo(key: string): PeerLink | undefined {
+    return this.#deps.swarm.links.get(key)
+  }
+
+  /** `body` is the letter's encoding, when many get the same. Answers whether there was a way. */
+  send(to: string, letter: Letter, body?: Uint8Array): boolean {
+    const { swarm, deliver } = this.#deps
+    if (to === swarm.self.key) {
+      // not within the sender's own turn, as with others
+      queueMicrotask(() => deliver(swarm.self, letter))
+      return true
+    }
+    const link = swarm.links.get(to)
+    const bytes = body ?? encodeLetter(letter)
+    if (link === undefined || bytes.length > MAX_LETTER_BYTES) return false
+    link.send({ type: 'letter', body: bytes })
+    return true
+  }
+
+  /** Linked caches that `fits`. */
+  caches(fits: (peer: PeerInfo) => boolean): PeerLink[] {
+    return [...this.#deps.swarm.links.values()].filter(({ peer }) => peer.role === 'cache' && fits(peer))
+  }
+
+  /** Asks a linked host. Throws what it answers with, `PEER_GONE`, or `UNAVAILABLE`. */
+  async ask<N extends QuestionName>(
+    link: PeerLink,
+    name: N,
+    ask: Ask<N>,
+    hops: number,
+    signal: AbortSignal,
+  ): Promise<Answer<N>> {
+    // the pair belongs together by this method's own type
+    const body = encodeQuestion({ name, ask, hops: hops + 1 } as unknown as Question)
+    if (body.length > MAX_LETTER_BYTES) throw new ShoalError('PREWARM_IMPOSSIBLE', 'the job is too large to be sent on')
+    const result = await link.call('prewarm', { body }, signal)
+    if (result.kind === 'refused') throw new ShoalError('UNAVAILABLE', result.message)
+    return decodeAnswer(name, result.body)
+  }
+}

@@ -1,0 +1,202 @@
+import type { Clock } from '../base/clock.ts'
+import { rankHomes } from '../scheduler/index.ts'
+import type { HostRoll } from './host-roll.ts'
+import type { HostReport, HostView, JobRow, Share, Tally } from './interface.ts'
+import { isFinal, isOpen, joinsUntil, pinnedUntil } from './job.ts'
+import type { RosterEntry } from './ledger.ts'
+import { Ledger } from './ledger.ts'
+import type { Task } from './letters.ts'
+import { encodeLetter } from './letters.ts'
+import type { Post } from './post.ts'
+
+/** A host that has not answered is told again. */
+const REPEAT_MS = 5_000
+/** A host that was told to begin, or should be, and is not there for so long has failed, until it is. */
+const GONE_MS = 180_000
+/** Hosts' rates follow the number of those at work in steps of this part, so that they are not told every second. */
+const RATE_STEP = 0.1
+
+export interface RegionJobDeps {
+  readonly clock: Clock
+  readonly post: Post
+  readonly roll: HostRoll
+  /** Wall clock, epoch milliseconds. */
+  readonly now: () => number
+  /** Default GONE_MS. */
+  readonly goneMs?: number | undefined
+}
+
+interface Told {
+  readonly revision: number
+  readonly rateBytesPerSec: number
+  readonly at: number
+}
+
+/**
+ * One job in this cache's region: which hosts take part and in which order, what each has been told, how far it is.
+ * Every cache of the region that hears of the job keeps one; only the job's head (`step`) tells hosts what to do.
+ */
+export class RegionJob {
+  readonly #deps: RegionJobDeps
+  readonly #ledger: Ledger
+  readonly #told = new Map<string, Told>()
+  /** Since when hosts that should work are not linked. */
+  readonly #missing = new Map<string, number>()
+  /** What the region's caches read from origins, by cache. */
+  readonly #fetched = new Map<string, number>()
+  #row: JobRow
+  #hasRoster = false
+  #rateBytesPerSec = 0
+  #encoded: { readonly task: Task; readonly body: Uint8Array } | undefined
+
+  constructor(row: JobRow, deps: RegionJobDeps) {
+    this.#row = row
+    this.#deps = deps
+    this.#ledger = new Ledger(row.plan)
+  }
+
+  get row(): JobRow {
+    return this.#row
+  }
+
+  get hasRoster(): boolean {
+    return this.#hasRoster
+  }
+
+  get roster(): readonly RosterEntry[] {
+    return this.#ledger.entries()
+  }
+
+  update(row: JobRow): void {
+    this.#row = row
+  }
+
+  /** Hosts in their order, from this cache's disk or from another's. */
+  learnRoster(hosts: readonly RosterEntry[]): boolean {
+    this.#hasRoster = true
+    let isNew = false
+    for (const host of hosts) isNew = this.#ledger.add(host) || isNew
+    return isNew
+  }
+
+  /** Answers whether anything changed. A host that is in no roster here takes part all the same: another head told it to. */
+  report(entry: RosterEntry, report: HostReport): boolean {
+    const isNew = this.#ledger.add(entry)
+    this.#missing.delete(entry.key)
+    return this.#ledger.report(entry.key, report) || isNew
+  }
+
+  ended(key: string): boolean {
+    return this.#ledger.ended(key)
+  }
+
+  fetched(cache: string, bytes: number): void {
+    this.#fetched.set(cache, Math.max(bytes, this.#fetched.get(cache) ?? 0))
+  }
+
+  /** A host is (no longer) linked: what it was told may be lost. */
+  relinked(key: string): void {
+    this.#told.delete(key)
+  }
+
+  tally(): Tally {
+    return this.#ledger.tally([...this.#fetched.values()].reduce((sum, bytes) => sum + bytes, 0))
+  }
+
+  views(region: string): HostView[] {
+    return this.#ledger.views(region)
+  }
+
+  /** As the job's head in this region: chooses hosts, and tells them what to do. Answers hosts that are new in the order. */
+  step(share: Share): { readonly first: number; readonly hosts: readonly RosterEntry[] } | undefined {
+    const first = this.#ledger.size
+    const added = this.#choose(share)
+    this.#rateBytesPerSec = this.#rate(share)
+    if (isOpen(this.#row, this.#deps.now())) for (const host of this.#ledger.due(share)) this.#tell(host)
+    else this.#tellBegun()
+    return added ? { first, hosts: this.#ledger.entries().slice(first) } : undefined
+  }
+
+  /** The hosts there are when the job begins, in an order of the job's own; then those that join, while they may. */
+  #choose({ select }: Share): boolean {
+    const { roll, now } = this.#deps
+    const isFirst = !this.#hasRoster
+    if (isFinal(this.#row.state) && (isFirst || this.#row.state !== 'done')) return false
+    if (!isFirst && now() >= joinsUntil(this.#row)) return false
+    const room = select === null ? Number.POSITIVE_INFINITY : select - this.#ledger.size
+    const fresh = new Map(roll.matching(this.#row.spec).map((host) => [host.key, host]))
+    for (const { key } of this.#ledger.entries()) fresh.delete(key)
+    const chosen = rankHomes(this.#row.id, [...fresh.keys()]).slice(0, Math.max(0, room))
+    for (const key of chosen) this.#ledger.add({ key, name: fresh.get(key)?.name ?? key })
+    this.#hasRoster = true
+    return isFirst || chosen.length > 0
+  }
+
+  #tell({ key }: RosterEntry): void {
+    const { post, clock } = this.#deps
+    if (!post.reaches(key)) return this.#miss(key)
+    this.#missing.delete(key)
+    const task = this.#task()
+    const told = this.#told.get(key)
+    const isSame = told?.revision === task.revision && told.rateBytesPerSec === task.rateBytesPerSec
+    const isAcked = this.#ledger.acked(key) >= task.revision
+    const isFresh = told !== undefined && clock.now() - told.at < REPEAT_MS
+    // a rate is not acknowledged: it is told once
+    if (isSame && (isAcked || isFresh)) return
+    if (told === undefined && isAcked && task.rateBytesPerSec === this.#row.spec.rateBytesPerSec) return
+    this.#ledger.begin(key)
+    this.#told.set(key, { revision: task.revision, rateBytesPerSec: task.rateBytesPerSec, at: clock.now() })
+    post.send(key, { kind: 'task', task }, this.#body(task))
+  }
+
+  /** Paused or over: those at work must hear of it. */
+  #tellBegun(): void {
+    const nobodyNew: Share = { select: 0, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+    for (const host of this.#ledger.due(nobodyNew)) {
+      // who is not there hears of it when it comes back; who stops says nothing more
+      const isTold = this.#told.get(host.key)?.revision === this.#row.taskRevision && isFinal(this.#row.state)
+      if (!isTold && this.#deps.post.reaches(host.key)) this.#tell(host)
+    }
+  }
+
+  #miss(key: string): void {
+    const now = this.#deps.clock.now()
+    const since = this.#missing.get(key) ?? now
+    this.#missing.set(key, since)
+    if (now - since >= (this.#deps.goneMs ?? GONE_MS)) this.#ledger.judge(key, 'failed', 'not reachable')
+  }
+
+  #task(): Task {
+    const { id, spec, plan, state, taskRevision } = this.#row
+    return {
+      ...{ job: id, revision: taskRevision, plan, load: spec.load },
+      state: state === 'paused' ? 'paused' : isOpen(this.#row, this.#deps.now()) ? 'running' : 'stopped',
+      rateBytesPerSec: this.#rateBytesPerSec,
+      pinUntilEpochMs: pinnedUntil(this.#row) ?? null,
+    }
+  }
+
+  /** What each host may take now: its own rate, and its part of the region's. */
+  #rate({ rateBytesPerSec }: Share): number {
+    const own = this.#row.spec.rateBytesPerSec
+    if (rateBytesPerSec === 0) return own
+    const part = Math.max(1, Math.floor(rateBytesPerSec / Math.max(1, this.#ledger.working)))
+    const wanted = own === 0 ? part : Math.min(own, part)
+    const before = this.#rateBytesPerSec
+    return before > 0 && Math.abs(wanted - before) <= before * RATE_STEP ? before : wanted
+  }
+
+  /** The letter as all hosts get it, encoded once. */
+  #body(task: Task): Uint8Array {
+    const known = this.#encoded
+    const { revision, rateBytesPerSec, state } = task
+    if (
+      known?.task.revision !== revision ||
+      known.task.rateBytesPerSec !== rateBytesPerSec ||
+      known.task.state !== state
+    ) {
+      this.#encoded = { task, body: encodeLetter({ kind: 'task', task }) }
+    }
+    return this.#encoded!.body
+  }
+}

@@ -1,0 +1,100 @@
+import { raceAbort, sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import { errorText } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { BlobStore } from '../store/index.ts'
+import type { Tier } from '../tier/index.ts'
+import type { Transfers } from '../transfer/index.ts'
+import type { ImageSource, JobRow, PlannedBlob } from './interface.ts'
+
+const BLOBS_AT_ONCE = 4
+/** The ranking changes with the caches: what this one stands in for is looked at again so often. */
+const AGAIN_MS = 5_000
+
+export interface ReplicasDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly tier: Tier
+  readonly store: BlobStore
+  readonly transfers: Transfers
+  readonly images: ImageSource
+}
+
+/**
+ * Keeps a second copy of a running job's blobs in the region's tier: each blob's stand-in takes it from its home, through
+ * the swarm. A home that dies would else leave its stand-in to read the origin once more. Also sees to it that every
+ * cache knows the manifests, and with them who may read what, so that none of them has to ask the origin.
+ */
+export class Replicas implements AsyncDisposable {
+  readonly #deps: ReplicasDeps
+  readonly #running = new Map<string, { readonly abort: AbortController; readonly done: Promise<void> }>()
+
+  constructor(deps: ReplicasDeps) {
+    this.#deps = deps
+  }
+
+  /** Works for the job while it runs, and no longer. */
+  follow(row: JobRow): void {
+    const running = this.#running.get(row.id)
+    if (row.state !== 'running') return void running?.abort.abort(new DOMException('the job rests', 'AbortError'))
+    if (running !== undefined) return
+    const abort = new AbortController()
+    const done = this.#run(row, abort.signal)
+      .catch(() => {})
+      .then(() => void this.#running.delete(row.id))
+    this.#running.set(row.id, { abort, done })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { abort } of this.#running.values()) abort.abort(new DOMException('stopping', 'AbortError'))
+    await Promise.all([...this.#running.values()].map(({ done }) => done))
+  }
+
+  async #run(row: JobRow, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.#manifests(row, signal)
+        const left = row.plan.blobs.filter(({ digest }) => this.#standsIn(digest)).values()
+        const fetchSome = async (): Promise<void> => {
+          for (const blob of left) await this.#fetch(row, blob, signal)
+        }
+        await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, fetchSome))
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#deps.logger.debug({ job: row.id, err: errorText(error) }, 'no second copy of a blob yet')
+      }
+      await sleep(this.#deps.clock, AGAIN_MS, signal)
+    }
+  }
+
+  async #manifests({ plan }: JobRow, signal: AbortSignal): Promise<void> {
+    for (const { upstream, repository, manifests } of plan.images) {
+      for (const digest of manifests) {
+        await this.#deps.images.manifest({ upstream, repository, target: { kind: 'digest', digest } }, signal)
+      }
+    }
+  }
+
+  #standsIn(digest: Digest): boolean {
+    const { store, tier } = this.#deps
+    return store.size(digest) === undefined && tier.homes(digest)[1]?.kind === 'self'
+  }
+
+  async #fetch({ plan }: JobRow, { digest, size, image }: PlannedBlob, signal: AbortSignal): Promise<void> {
+    const of = plan.images[image]
+    if (of === undefined) return
+    const { upstream, repository } = of
+    const opened = await this.#deps.transfers.open({ upstream, repository, digest, size, background: true }, signal)
+    if (opened.kind !== 'transfer') return
+    using _hold = opened.transfer.hold()
+    await raceAbort(closed(opened.transfer.signal), signal)
+  }
+}
+
+function closed(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,156 @@
+import type { Clock } from '../base/clock.ts'
+import { atMost } from './amount.ts'
+import type {
+  HostState,
+  JobRow,
+  MovedBytes,
+  Plan,
+  PrewarmPlanView,
+  PrewarmSpec,
+  PrewarmView,
+  ReasonGroup,
+  RegionSurvey,
+  RegionView,
+  Tally,
+} from './interface.ts'
+import { HOST_STATES } from './interface.ts'
+import { isFinal } from './job.ts'
+
+const MAX_NAMED = 16
+/** Rates are taken over so long. */
+const WINDOW_MS = 10_000
+
+/** How fast a job's bytes grow: over a short window, so that it tells of now. */
+export class RateWindow {
+  readonly #clock: Clock
+  readonly #samples: { readonly at: number; readonly bytes: number }[] = []
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(bytes: number): void {
+    const at = this.#clock.now()
+    this.#samples.push({ at, bytes })
+    while (this.#samples.length > 2 && at - this.#samples[1]!.at > WINDOW_MS) this.#samples.shift()
+  }
+
+  get bytesPerSec(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)]
+    if (first === undefined || last === undefined || last.at <= first.at) return 0
+    return Math.max(0, ((last.bytes - first.bytes) * 1000) / (last.at - first.at))
+  }
+}
+
+/** A job as it is told. */
+export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: number, now: number): PrewarmView {
+  const regions = Object.keys(row.shares).flatMap((region): RegionView[] => {
+    const tally = tallies.get(region)
+    return tally === undefined ? [] : [regionView(region, tally, row.plan)]
+  })
+  const bytes = bytesOf(row.plan, regions)
+  const bytesPerSec = isFinal(row.state) ? 0 : rate
+  const left = bytes.total - bytes.have
+  return {
+    ...{ id: row.id, state: row.state, reason: row.reason, images: imagesOf(row.plan) },
+    hosts: sumHosts(regions),
+    ...{ bytes, bytesPerSec, etaSeconds: bytesPerSec > 0 && left > 0 ? left / bytesPerSec : null },
+    seconds: ((row.endedEpochMs ?? now) - row.createdEpochMs) / 1000,
+    ...{ createdEpochMs: row.createdEpochMs, endedEpochMs: row.endedEpochMs },
+    wave: { number: row.wave + 1, of: row.spec.waves.length, open: openOf(row, tallies) },
+    ...{ regions, reasons: mergeReasons(tallies.values()), spec: row.spec, revision: row.revision },
+  }
+}
+
+function bytesOf(plan: Plan, regions: readonly RegionView[]): PrewarmView['bytes'] {
+  const bytes = { perHost: plan.bytes, total: 0, have: 0, moved: 0, origin: 0 }
+  for (const { haveBytes, totalBytes, movedBytes, originBytes } of regions) {
+    bytes.total += totalBytes
+    bytes.have += haveBytes
+    bytes.moved += movedBytes.peer + movedBytes.home + movedBytes.parent + movedBytes.origin
+    bytes.origin += originBytes + movedBytes.origin
+  }
+  return bytes
+}
+
+/** A plan as it is told. */
+export function planViewOf(spec: PrewarmSpec, plan: Plan, regions: readonly RegionSurvey[]): PrewarmPlanView {
+  const sum = (of: (survey: RegionSurvey) => number): number => regions.reduce((all, survey) => all + of(survey), 0)
+  const matching = sum((survey) => survey.matching)
+  const total = spec.hosts === null ? matching : atMost(spec.hosts, matching)
+  return {
+    state: 'planned',
+    images: imagesOf(plan),
+    blobs: plan.blobs.length,
+    bytes: { perHost: plan.bytes, total: plan.bytes * total, missing: sum((survey) => survey.missingBytes) },
+    hosts: {
+      ...{ total, withoutRoom: sum((survey) => survey.withoutRoom) },
+      roomless: regions.flatMap(({ roomless }) => roomless).slice(0, MAX_NAMED),
+    },
+    waves: spec.waves.map((wave) => atMost(wave, total)),
+    regions,
+    leastSeconds: leastSeconds(spec, plan, total, Math.max(0, ...regions.map(({ missingBytes }) => missingBytes))),
+  }
+}
+
+/** What the job's own rates and numbers allow at best. */
+function leastSeconds(spec: PrewarmSpec, plan: Plan, hosts: number, missingBytes: number): number | null {
+  const { rateBytesPerSec, fleetRateBytesPerSec, originRateBytesPerSec, maxHosts } = spec
+  let seconds = 0
+  let before = 0
+  for (const wave of spec.waves) {
+    const count = Math.max(0, atMost(wave, hosts) - before)
+    before += count
+    if (count === 0) continue
+    const rounds = maxHosts === 0 ? 1 : Math.ceil(count / maxHosts)
+    if (rateBytesPerSec > 0) seconds += (rounds * plan.bytes) / rateBytesPerSec
+  }
+  if (fleetRateBytesPerSec > 0) seconds = Math.max(seconds, (hosts * plan.bytes) / fleetRateBytesPerSec)
+  if (originRateBytesPerSec > 0) seconds = Math.max(seconds, missingBytes / originRateBytesPerSec)
+  return seconds === 0 ? null : seconds
+}
+
+function imagesOf({ images }: Plan): PrewarmView['images'] {
+  return images.map(({ reference, digest, bytes }) => ({ reference, digest, bytes }))
+}
+
+function regionView(region: string, tally: Tally, plan: Plan): RegionView {
+  return {
+    region,
+    hosts: { total: tally.selected, ...tally.hosts },
+    haveBytes: tally.haveBytes,
+    totalBytes: plan.bytes * (tally.selected - tally.hosts.skipped),
+    ...{ movedBytes: tally.moved, originBytes: tally.originBytes },
+  }
+}
+
+function sumHosts(regions: readonly RegionView[]): PrewarmView['hosts'] {
+  const sum = { total: 0 } as Record<'total' | HostState, number>
+  for (const state of ['total', ...HOST_STATES] as const) {
+    sum[state] = regions.reduce((all, { hosts }) => all + hosts[state], 0)
+  }
+  return sum
+}
+
+function openOf(row: JobRow, tallies: ReadonlyMap<string, Tally>): number {
+  return Object.entries(row.shares).reduce((all, [region, { open }]) => {
+    const selected = tallies.get(region)?.selected ?? 0
+    return all + Math.min(selected, open ?? selected)
+  }, 0)
+}
+
+/** Reasons of all regions: the same ones together. */
+function mergeReasons(tallies: Iterable<Tally>): ReasonGroup[] {
+  const merged = new Map<string, ReasonGroup>()
+  for (const { reasons } of tallies) {
+    for (const group of reasons) {
+      const key = `${group.state} ${group.reason}`
+      const known = merged.get(key)
+      const hosts = [...(known?.hosts ?? []), ...group.hosts].slice(0, MAX_NAMED)
+      merged.set(key, { ...group, count: group.count + (known?.count ?? 0), hosts })
+    }
+  }
+  return [...merged.values()].sort((a, b) => b.count - a.count)
+}
+
+export const NOTHING_MOVED: MovedBytes = { peer: 0, home: 0, parent: 0, origin: 0 }

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import type { PrewarmHost, PrewarmJob } from '../../src/admin/index.ts'
+import type { AgentProcess } from '../../src/demo/index.ts'
+import { eventually } from './eventually.ts'
+
+interface Asking {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly body?: unknown
+}
+
+/** What a daemon's admin door says to a request below /api/v1/prewarm; fails for anything but success. */
+export async function askPrewarm<T = PrewarmJob>(host: AgentProcess, path: string, asking: Asking = {}): Promise<T> {
+  const { status, body } = await tryPrewarm(host, path, asking)
+  assert.ok(status < 300, `${status} ${JSON.stringify(body)}`)
+  return body as T // the door's own JSON
+}
+
+/** The same, whatever it says. */
+export async function tryPrewarm(
+  host: AgentProcess,
+  path: string,
+  { method = 'GET', body }: Asking,
+): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(`${host.adminUrl}/api/v1/prewarm${path}`, {
+    method,
+    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+export async function prewarmHosts(host: AgentProcess, id: string): Promise<PrewarmHost[]> {
+  return (await askPrewarm<{ hosts: PrewarmHost[] }>(host, `/${id}/hosts`)).hosts
+}
+
+/** The job once it has ended. A cache that is being replaced may not answer for a moment. */
+export async function prewarmEnded(host: AgentProcess, id: string, timeoutMs = 60_000): Promise<PrewarmJob> {
+  const seen = await eventually(
+    `job ${id} has ended`,
+    async () => {
+      const { status, body } = await tryPrewarm(host, `/${id}`, {})
+      const job = body as PrewarmJob // the door's own JSON
+      return status === 200 && ['done', 'failed', 'cancelled'].includes(job.state) ? job : undefined
+    },
+    timeoutMs,
+  )
+  assert.ok(seen)
+  return seen
+}

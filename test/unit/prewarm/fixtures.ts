@@ -1,0 +1,43 @@
+import { requireDigest } from '../../../src/oci/digest.ts'
+import type { HostReport, Plan, PrewarmSpec, RegionSurvey, Tally } from '../../../src/prewarm/interface.ts'
+import { parsePrewarmSpec } from '../../../src/prewarm/spec.ts'
+
+const MIB = 1024 * 1024
+
+export function specOf(request: Record<string, unknown> = {}): PrewarmSpec {
+  return parsePrewarmSpec({ images: ['docker.io/library/app:1'], ...request })
+}
+
+export function planOf(blobs = 3): Plan {
+  const digest = (i: number) => requireDigest(`sha256:${i.toString(16).padStart(64, '0')}`)
+  const upstream = 'docker.io'
+  const repository = 'library/app'
+  const reference = `${upstream}/${repository}:1`
+  const image = { reference, upstream, repository, tag: '1', digest: digest(999), manifests: [digest(999)] }
+  return {
+    images: [{ ...image, bytes: blobs * MIB }],
+    blobs: Array.from({ length: blobs }, (_, i) => ({ digest: digest(i), size: MIB, image: 0 })),
+    bytes: blobs * MIB,
+  }
+}
+
+export function surveyOf(region: string, matching: number): RegionSurvey {
+  return { region, hosts: matching, matching, withoutRoom: 0, roomless: [], missingBytes: 0 }
+}
+
+export function tallyOf(selected: number, hosts: Partial<Tally['hosts']> = {}, begun?: number): Tally {
+  const counts = { moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0, ...hosts }
+  const at = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  return {
+    ...{ selected, begun: begun ?? at, hosts: { waiting: selected - at, ...counts }, haveBytes: 0, originBytes: 0 },
+    ...{ moved: { peer: 0, home: 0, parent: 0, origin: 0 }, reasons: [] },
+  }
+}
+
+export function reportOf(fields: Partial<HostReport> = {}): HostReport {
+  return {
+    ...{ revision: 1, state: 'moving', haveBytes: 0, blobs: new Uint8Array(1) },
+    moved: { peer: 0, home: 0, parent: 0, origin: 0 },
+    ...fields,
+  }
+}

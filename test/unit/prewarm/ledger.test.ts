@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Share } from '../../../src/prewarm/interface.ts'
+import { Ledger } from '../../../src/prewarm/ledger.ts'
+import { planOf, reportOf } from './fixtures.ts'
+
+const MIB = 1024 * 1024
+const ALL: Share = { select: null, open: null, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+
+function ledgerOf(hosts: number): Ledger {
+  const ledger = new Ledger(planOf())
+  for (let i = 0; i < hosts; i++) ledger.add({ key: `host-${i}`, name: `web-${i}` })
+  return ledger
+}
+
+function dueIn(ledger: Ledger, share: Partial<Share>): string[] {
+  return [...ledger.due({ ...ALL, ...share })].map(({ key }) => key)
+}
+
+describe('the ledger of a job', () => {
+  it('only ever counts up, whatever order reports come in and however often', () => {
+    const ledger = ledgerOf(2)
+    const late = reportOf({
+      haveBytes: 2 * MIB,
+      moved: { peer: 5, home: 1, parent: 0, origin: 0 },
+      blobs: Uint8Array.of(3),
+    })
+    const early = reportOf({
+      haveBytes: MIB,
+      moved: { peer: 2, home: 1, parent: 0, origin: 0 },
+      blobs: Uint8Array.of(1),
+    })
+    for (const report of [late, early, late, early]) ledger.report('host-0', report)
+    const tally = ledger.tally(7)
+    assert.deepEqual(
+      [tally.haveBytes, tally.moved, tally.originBytes, ledger.views('r')[0]?.blobsDone],
+      [2 * MIB, { peer: 5, home: 1, parent: 0, origin: 0 }, 7, 2],
+    )
+    ledger.report('host-0', reportOf({ haveBytes: 99 * MIB }))
+    assert.equal(ledger.tally(0).haveBytes, 3 * MIB, 'no host has more than there is')
+  })
+
+  it('counts every host once, in the state it was last in', () => {
+    const ledger = ledgerOf(4)
+    ledger.report('host-0', reportOf({ state: 'moving' }))
+    ledger.report('host-0', reportOf({ state: 'ready' }))
+    ledger.report('host-1', reportOf({ state: 'failed', reason: 'no luck' }))
+    ledger.report('host-2', reportOf({ state: 'skipped', reason: 'no room' }))
+    ledger.report('nobody', reportOf({ state: 'ready' }))
+    const { hosts, begun, selected, reasons } = ledger.tally(0)
+    assert.deepEqual(hosts, { waiting: 1, moving: 0, loading: 0, ready: 1, failed: 1, skipped: 1 })
+    assert.deepEqual([selected, begun], [4, 3])
+    assert.deepEqual(reasons, [
+      { state: 'failed', reason: 'no luck', count: 1, hosts: ['web-1'] },
+      { state: 'skipped', reason: 'no room', count: 1, hosts: ['web-2'] },
+    ])
+  })
+
+  it('takes back its own judgement when the host speaks again', () => {
+    const ledger = ledgerOf(1)
+    ledger.judge('host-0', 'failed', 'not reachable')
+    assert.equal(ledger.tally(0).reasons[0]?.reason, 'not reachable')
+    ledger.report('host-0', reportOf({ state: 'moving' }))
+    assert.deepEqual([ledger.tally(0).hosts.failed, ledger.tally(0).reasons], [0, []])
+  })
+
+  it('groups hosts by why they failed, and names some', () => {
+    const ledger = ledgerOf(40)
+    for (let i = 0; i < 40; i++) {
+      ledger.report(`host-${i}`, reportOf({ state: 'failed', reason: i < 9 ? 'its disk filled up' : `odd ${i}` }))
+    }
+    const { reasons } = ledger.tally(0)
+    assert.ok(reasons.length <= 33, `${reasons.length} groups`)
+    assert.deepEqual([reasons[0]?.count, reasons[0]?.hosts.length], [9, 5])
+    assert.equal(
+      reasons.reduce((sum, { count }) => sum + count, 0),
+      40,
+    )
+  })
+
+  it('lets as many hosts begin as the wave and the limit allow, in their order', () => {
+    const ledger = ledgerOf(6)
+    assert.deepEqual(dueIn(ledger, { open: 2 }), ['host-0', 'host-1'])
+    assert.deepEqual(dueIn(ledger, { open: 4, maxHosts: 3 }), ['host-0', 'host-1', 'host-2'])
+    ledger.begin('host-0')
+    ledger.report('host-1', reportOf({ state: 'ready' }))
+    assert.deepEqual([ledger.working, dueIn(ledger, { open: 4, maxHosts: 2 })], [1, ['host-0', 'host-2']])
+    assert.deepEqual(dueIn(ledger, { open: 0 }), ['host-0'], 'who has begun goes on')
+  })
+
+  it('holds two million states of hosts and blobs in some megabytes', () => {
+    const plan = planOf(200)
+    const ledger = new Ledger(plan)
+    const before = process.memoryUsage()
+    for (let i = 0; i < 10_000; i++) {
+      const key = `12D3KooW${String(i).padStart(44, 'x')}`
+      ledger.add({ key, name: `host-${i} (10.0.0.1:7071)` })
+      ledger.report(key, reportOf({ state: 'moving', haveBytes: i, blobs: new Uint8Array(25).fill(255) }))
+    }
+    const after = process.memoryUsage()
+    const used = after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers
+    assert.ok(used < 32 * MIB, `${Math.round(used / MIB)} MiB`)
+    assert.equal(ledger.views('r')[9_999]?.blobsDone, 200)
+  })
+})

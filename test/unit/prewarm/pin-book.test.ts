@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { silentLogger } from '../../../src/base/log.ts'
+import { noMetrics } from '../../../src/base/metrics.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { PinBook } from '../../../src/prewarm/pin-book.ts'
+import { DiskStore } from '../../../src/store/index.ts'
+import { TempDir } from '../../support/temp-dir.ts'
+
+const MIB = 1024 * 1024
+const T0 = 1_700_000_000_000
+
+/** A store whose time the test owns, of four blobs' size. */
+async function openStore(path: string, clock: { ms: number }): Promise<DiskStore> {
+  const options = { path, capacityBytes: 64 * MIB, minFreeBytes: 0, now: () => clock.ms }
+  return DiskStore.open(options, { logger: silentLogger, metrics: noMetrics })
+}
+
+async function putBlob(store: DiskStore, seed: string): Promise<{ digest: Digest; size: number }> {
+  const bytes = Buffer.alloc(MIB, createHash('sha256').update(seed).digest())
+  const digest = digestOf(bytes)
+  await store.putSmall(digest, bytes)
+  return { digest, size: MIB }
+}
+
+function pinOf(reference: string, blobs: { digest: Digest; size: number }[], untilEpochMs: number) {
+  return { reference, digest: blobs[0]?.digest ?? digestOf(Buffer.from('x')), blobs, untilEpochMs }
+}
+
+function pinnedUntil(store: DiskStore, digest: Digest): number | undefined {
+  return store.list().find((entry) => entry.digest === digest)?.pinnedUntilEpochMs
+}
+
+describe('a pin book', () => {
+  it('keeps what another pinned image needs, for as long as that needs it', async () => {
+    await using temp = await TempDir.make()
+    const clock = { ms: T0 }
+    await using store = await openStore(temp.path, clock)
+    const [own, shared] = [await putBlob(store, 'own'), await putBlob(store, 'shared')]
+    const book = await PinBook.open(store, () => clock.ms)
+    await book.put(pinOf('r/a:1', [own, shared], T0 + 2000))
+    await book.put(pinOf('r/b:1', [shared], T0 + 1000))
+    assert.equal(pinnedUntil(store, shared.digest), T0 + 2000)
+    assert.equal(await book.remove('r/a:1'), true)
+    assert.equal(pinnedUntil(store, own.digest), undefined)
+    assert.equal(pinnedUntil(store, shared.digest), T0 + 1000)
+    assert.equal(await book.remove('r/a:1'), false)
+    assert.equal(await book.remove('r/b:1'), true)
+    assert.equal(pinnedUntil(store, shared.digest), undefined)
+  })
+
+  it('lets go of what a reference meant before it moved', async () => {
+    await using temp = await TempDir.make()
+    await using store = await openStore(temp.path, { ms: T0 })
+    const [before, after] = [await putBlob(store, 'before'), await putBlob(store, 'after')]
+    const book = await PinBook.open(store, () => T0)
+    await book.put(pinOf('r/a:latest', [before], T0 + 1000))
+    await book.put(pinOf('r/a:latest', [after], T0 + 1000))
+    assert.equal(pinnedUntil(store, before.digest), undefined)
+    assert.equal(pinnedUntil(store, after.digest), T0 + 1000)
+    assert.equal(book.list().length, 1)
+  })
+
+  it('lets an operator shorten a pin, and a job only lengthen it', async () => {
+    await using temp = await TempDir.make()
+    await using store = await openStore(temp.path, { ms: T0 })
+    const blob = await putBlob(store, 'blob')
+    const book = await PinBook.open(store, () => T0)
+    await book.put(pinOf('r/a:1', [blob], T0 + 5000))
+    assert.equal((await book.put(pinOf('r/a:1', [blob], T0 + 1000), { longest: true })).untilEpochMs, T0 + 5000)
+    assert.equal((await book.put(pinOf('r/a:1', [blob], T0 + 1000))).untilEpochMs, T0 + 1000)
+    assert.equal(pinnedUntil(store, blob.digest), T0 + 1000)
+  })
+
+  it('ends by itself', async () => {
+    await using temp = await TempDir.make()
+    const clock = { ms: T0 }
+    await using store = await openStore(temp.path, clock)
+    const blob = await putBlob(store, 'blob')
+    const book = await PinBook.open(store, () => clock.ms)
+    await book.put(pinOf('r/a:1', [blob], T0 + 1000))
+    assert.equal(store.usage().pinnedBytes, MIB)
+    clock.ms = T0 + 1000
+    assert.deepEqual(book.list(), [])
+    assert.equal(store.usage().pinnedBytes, 0)
+    assert.equal(await book.remove('r/a:1'), false)
+  })
+
+  it('is there after a restart, and drops pins that no image explains', async () => {
+    await using temp = await TempDir.make()
+    let [kept, orphan] = [
+      { digest: digestOf(Buffer.from('')), size: 0 },
+      { digest: digestOf(Buffer.from('')), size: 0 },
+    ]
+    {
+      await using store = await openStore(temp.path, { ms: T0 })
+      kept = await putBlob(store, 'kept')
+      orphan = await putBlob(store, 'orphan')
+      const book = await PinBook.open(store, () => T0)
+      await book.put(pinOf('r/a:1', [kept], T0 + 1000))
+      // What a crash between two steps of an unpin leaves.
+      await store.pin(orphan.digest, T0 + 1000)
+    }
+    await using store = await openStore(temp.path, { ms: T0 })
+    const book = await PinBook.open(store, () => T0)
+    assert.deepEqual(
+      book.list().map(({ reference }) => reference),
+      ['r/a:1'],
+    )
+    assert.equal(pinnedUntil(store, kept.digest), T0 + 1000)
+    assert.equal(pinnedUntil(store, orphan.digest), undefined)
+  })
+
+  it('finishes at the next start what a crash in the middle of a pin left', async () => {
+    await using temp = await TempDir.make()
+    await using store = await openStore(temp.path, { ms: T0 })
+    const blob = await putBlob(store, 'blob')
+    const book = await PinBook.open(store, () => T0)
+    const crashing = new Proxy(store, {
+      get: (target, key) => {
+        if (key === 'pin') return () => Promise.reject(new Error('crash'))
+        const value = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const doomed = await PinBook.open(crashing, () => T0)
+    await assert.rejects(doomed.put(pinOf('r/a:1', [blob], T0 + 1000)), /crash/)
+    assert.equal(pinnedUntil(store, blob.digest), undefined)
+    assert.deepEqual(book.list(), [])
+    const next = await PinBook.open(store, () => T0)
+    assert.equal(pinnedUntil(store, blob.digest), T0 + 1000)
+    assert.equal(next.list().length, 1)
+  })
+})

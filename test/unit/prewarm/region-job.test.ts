@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { HostRoll } from '../../../src/prewarm/host-roll.ts'
+import type { HostReport, JobRow, Share } from '../../../src/prewarm/interface.ts'
+import { advanceJob, createJob, patchJob } from '../../../src/prewarm/job.ts'
+import type { Task } from '../../../src/prewarm/letters.ts'
+import { decodeLetter, encodeLetter } from '../../../src/prewarm/letters.ts'
+import { Post } from '../../../src/prewarm/post.ts'
+import { RegionJob } from '../../../src/prewarm/region-job.ts'
+import type { ControlMessage, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
+import { planOf, reportOf, specOf, surveyOf } from './fixtures.ts'
+
+const SELF: PeerInfo = { key: 'cache-00001', role: 'cache', region: 'a', zone: null, addresses: ['10.0.0.1:7071'] }
+const GONE_MS = 60_000
+
+/** A region's head with hosts that only write down what they are told. */
+class Region {
+  readonly told = new Map<string, Task[]>()
+  readonly links = new Map<string, PeerLink>()
+  readonly roll = new HostRoll()
+  readonly job: RegionJob
+  row: JobRow
+  now = 1_000
+
+  constructor(request: Record<string, unknown>, hosts: number) {
+    for (let i = 0; i < hosts; i++) this.join(`host-${String(i).padStart(5, '0')}`)
+    const spec = specOf(request)
+    this.row = createJob(
+      { id: 'job-00001', root: 'a', spec, plan: planOf(200), surveys: [surveyOf('a', hosts)] },
+      this.now,
+    )
+    this.job = this.head()
+  }
+
+  head(): RegionJob {
+    const swarm = { self: SELF, links: this.links }
+    const post = new Post({ swarm, deliver: () => {} })
+    const clock = { now: () => this.now, after: () => ({ [Symbol.dispose]() {} }) }
+    return new RegionJob(this.row, { clock, post, roll: this.roll, now: () => this.now, goneMs: GONE_MS })
+  }
+
+  join(key: string): void {
+    const peer: PeerInfo = { key, role: 'agent', region: 'a', zone: null, addresses: [`${key}:7071`] }
+    this.told.set(key, this.told.get(key) ?? [])
+    const unused = (): never => {
+      throw new TypeError('a host of this test is only sent to')
+    }
+    this.links.set(key, {
+      ...{ peer, direction: 'inbound', call: unused, sendPiece: unused, expect: unused, forget: unused, close: unused },
+      send: (message: ControlMessage) => {
+        const letter = message.type === 'letter' ? decodeLetter(message.body) : undefined
+        assert.ok(letter?.kind === 'task')
+        this.told.get(key)?.push(letter.task)
+      },
+    })
+    this.roll.note(peer, { name: 'web', labels: {}, freeBytes: 1 })
+  }
+
+  leave(key: string): void {
+    this.links.delete(key)
+    this.roll.forget(key)
+    this.job.relinked(key)
+  }
+
+  get share(): Share {
+    return this.row.shares.a!
+  }
+
+  step(): void {
+    this.job.update(this.row)
+    this.job.step(this.share)
+  }
+
+  report(key: string, fields: Partial<HostReport>): void {
+    this.job.report({ key, name: key }, reportOf({ revision: this.row.taskRevision, ...fields }))
+  }
+
+  advance(): void {
+    this.row = advanceJob(this.row, new Map([['a', this.job.tally()]]), this.now) ?? this.row
+    this.step()
+  }
+
+  /** Hosts that were told something, in the job's order. */
+  get reached(): string[] {
+    return this.job.roster.map(({ key }) => key).filter((key) => (this.told.get(key)?.length ?? 0) > 0)
+  }
+}
+
+describe('the head of a job in a region', () => {
+  it('tells the hosts of the open wave, once, and again only who does not answer', () => {
+    const region = new Region({ waves: ['2'] }, 5)
+    region.step()
+    const [first, second] = region.reached
+    assert.equal(region.reached.length, 2)
+    region.report(first!, { state: 'moving' })
+    region.now += 10_000
+    region.step()
+    assert.deepEqual([region.told.get(first!)?.length, region.told.get(second!)?.length], [1, 2])
+    region.report(first!, { state: 'ready' })
+    region.report(second!, { state: 'ready' })
+    region.advance()
+    assert.equal(region.reached.length, 5)
+  })
+
+  it('keeps to the number of hosts at work, and fills the places of those that end', () => {
+    const region = new Region({ maxHosts: 2 }, 5)
+    region.step()
+    assert.equal(region.reached.length, 2)
+    region.report(region.reached[0]!, { state: 'failed', reason: 'x' })
+    region.step()
+    assert.equal(region.reached.length, 3)
+  })
+
+  it('divides the fleet rate among those at work', () => {
+    const region = new Region({ fleetRate: 1000, rate: 600 }, 4)
+    region.step()
+    region.step()
+    const rates = region.reached.map((key) => region.told.get(key)?.at(-1)?.rateBytesPerSec)
+    assert.deepEqual(rates, [250, 250, 250, 250])
+    for (const key of region.reached.slice(0, 3)) region.report(key, { state: 'ready' })
+    region.step()
+    assert.equal(region.told.get(region.reached[3]!)?.at(-1)?.rateBytesPerSec, 600)
+  })
+
+  it('tells everybody at work of a pause, and goes on where it was', () => {
+    const region = new Region({}, 3)
+    region.step()
+    for (const key of region.reached) region.report(key, { state: 'moving' })
+    region.row = patchJob(region.row, { state: 'paused' }, region.now)
+    region.step()
+    assert.deepEqual(
+      region.reached.map((key) => region.told.get(key)?.at(-1)?.state),
+      ['paused', 'paused', 'paused'],
+    )
+    region.row = patchJob(region.row, { state: 'running' }, region.now)
+    region.step()
+    assert.deepEqual(
+      region.reached.map((key) => region.told.get(key)?.at(-1)?.state),
+      ['running', 'running', 'running'],
+    )
+  })
+
+  it('tells hosts that come back after a cancel that it is over, and takes in nobody new', () => {
+    const region = new Region({ join: '1h' }, 2)
+    region.step()
+    const [gone] = region.reached
+    for (const key of region.reached) region.report(key, { state: 'moving' })
+    region.leave(gone!)
+    region.row = patchJob(region.row, { state: 'cancelled' }, region.now)
+    region.step()
+    region.join(gone!)
+    region.join('host-99999')
+    region.step()
+    region.step()
+    assert.deepEqual(
+      region.told.get(gone!)?.map(({ state }) => state),
+      ['running', 'stopped'],
+    )
+    assert.deepEqual(region.told.get('host-99999'), [])
+  })
+
+  it('takes a host for failed that is gone for long, until it speaks again', () => {
+    const region = new Region({}, 2)
+    region.step()
+    const [gone, other] = region.reached
+    region.report(gone!, { state: 'moving' })
+    region.report(other!, { state: 'ready' })
+    region.leave(gone!)
+    region.step()
+    region.now += GONE_MS - 1
+    region.step()
+    assert.equal(region.job.tally().hosts.failed, 0)
+    region.now += 1
+    region.step()
+    assert.deepEqual(
+      region.job.tally().reasons.map(({ reason, count }) => [reason, count]),
+      [['not reachable', 1]],
+    )
+    region.join(gone!)
+    region.report(gone!, { state: 'moving' })
+    assert.deepEqual([region.job.tally().hosts.failed, region.job.tally().hosts.moving], [0, 1])
+  })
+
+  it('takes in hosts that join while they may, and not more than wanted', () => {
+    const open = new Region({ join: '1h' }, 2)
+    const closed = new Region({}, 2)
+    const full = new Region({ join: '1h', hosts: '2' }, 3)
+    for (const region of [open, closed, full]) {
+      region.step()
+      region.join('host-99999')
+      region.step()
+    }
+    assert.deepEqual([open.reached.length, closed.reached.length, full.reached.length], [3, 2, 2])
+    open.now += 3_600_000
+    open.join('host-99998')
+    open.step()
+    assert.equal(open.reached.length, 3)
+  })
+
+  it('is replaced by one that knows the order and the reports, and disturbs nobody who is at work', () => {
+    const region = new Region({ waves: ['3'] }, 6)
+    region.step()
+    const standIn = region.head()
+    standIn.learnRoster(region.job.roster)
+    const begun = region.reached
+    for (const key of begun.slice(0, 2)) standIn.report({ key, name: key }, reportOf({ revision: 1 }))
+    standIn.step(region.share)
+    assert.deepEqual(
+      begun.map((key) => region.told.get(key)?.length),
+      [1, 1, 2],
+    )
+    assert.equal(region.reached.length, 3)
+  })
+
+  it('needs one message to each of ten thousand hosts, and bears a report of each every two seconds', () => {
+    const region = new Region({}, 10_000)
+    region.step()
+    const bits = new Uint8Array(25)
+    for (let round = 0; round < 10; round++) {
+      region.now += 2_000
+      bits.fill(255, 0, round)
+      for (const { key } of region.job.roster) {
+        const report = reportOf({ state: round === 9 ? 'ready' : 'moving', haveBytes: round, blobs: bits })
+        const letter = decodeLetter(encodeLetter({ kind: 'report', job: region.row.id, report }))
+        assert.ok(letter?.kind === 'report')
+        region.job.report({ key, name: key }, letter.report)
+      }
+      region.step()
+    }
+    const most = Math.max(...[...region.told.values()].map((tasks) => tasks.length))
+    assert.deepEqual([region.reached.length, most, region.job.tally().hosts.ready], [10_000, 1, 10_000])
+  })
+})

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { isShoalError } from '../../../src/base/errors.ts'
+import { parsePrewarmPatch, parsePrewarmSpec } from '../../../src/prewarm/spec.ts'
+
+describe('a prewarm request', () => {
+  it('needs images only; everything else has a default', () => {
+    assert.deepEqual(parsePrewarmSpec({ images: ['app:1'] }), {
+      ...{ images: ['app:1'], regions: [], select: {}, hosts: null, waves: [{ kind: 'percent', percent: 100 }] },
+      ...{ maxHosts: 0, rateBytesPerSec: 0, fleetRateBytesPerSec: 0, originRateBytesPerSec: 0, platforms: [] },
+      ...{ deadlineMs: 0, quorumPercent: 100, failureBudget: { kind: 'percent', percent: 5 }, pinMs: 0, joinMs: 0 },
+      load: null,
+    })
+  })
+
+  it('is read as people write it', () => {
+    const spec = parsePrewarmSpec({
+      ...{ images: [`registry.corp:5000/a/b@sha256:${'a'.repeat(64)}`], regions: ['eu-1'], select: { disk: 'ssd' } },
+      ...{ hosts: '10%', waves: ['1', '10%'], maxHosts: '50', rate: '50MiB', fleetRate: '1GB/s', originRate: 1000 },
+      ...{
+        platforms: ['linux/amd64', 'all'],
+        deadline: '30m',
+        quorum: '95%',
+        failureBudget: 2,
+        pin: '24h',
+        join: '1h',
+      },
+      load: 'docker',
+    })
+    assert.deepEqual(
+      { waves: spec.waves, maxHosts: spec.maxHosts, quorum: spec.quorumPercent, pin: spec.pinMs, load: spec.load },
+      {
+        waves: [
+          { kind: 'count', count: 1 },
+          { kind: 'percent', percent: 10 },
+          // whoever is left comes last
+          { kind: 'percent', percent: 100 },
+        ],
+        ...{ maxHosts: 50, quorum: 95, pin: 86_400_000, load: 'docker' },
+      },
+    )
+    assert.deepEqual(
+      [spec.rateBytesPerSec, spec.fleetRateBytesPerSec, spec.originRateBytesPerSec],
+      [50 * 1024 * 1024, 1_000_000_000, 1000],
+    )
+  })
+
+  it('that is wrong names what is wrong', () => {
+    const cases: readonly [request: unknown, message: RegExp][] = [
+      [{}, /^images /],
+      [{ images: [] }, /^images name at least one image/],
+      [{ images: ['UPPER/Case'] }, /^images\.0 .*no repository name/],
+      [{ images: ['a'], regoins: ['x'] }, /^regoins is not known$/],
+      [{ images: ['a'], waves: ['1', 'x'] }, /^waves\.1 is not a number of hosts or a percentage/],
+      [{ images: ['a'], waves: [] }, /^waves is empty/],
+      [{ images: ['a'], quorum: '95' }, /^quorum is not a percentage/],
+      [{ images: ['a'], quorum: '101%' }, /^quorum is not/],
+      [{ images: ['a'], rate: 'fast' }, /^rate is not a rate/],
+      [{ images: ['a'], deadline: 'tomorrow' }, /^deadline is not a duration/],
+      [{ images: ['a'], select: { 'bad label!': 'x' } }, /^select/],
+      [{ images: ['a'], platforms: ['amd64'] }, /^platforms\.0 /],
+      [{ images: ['a'], load: 'rkt' }, /^load /],
+      [{ images: ['a'], maxHosts: -1 }, /^maxHosts is not a number of hosts/],
+      ['nothing', /^the request /],
+    ]
+    for (const [request, message] of cases) {
+      assert.throws(
+        () => parsePrewarmSpec(request),
+        (error) => isShoalError(error, 'PREWARM_INVALID') && message.test(error.message),
+        JSON.stringify(request),
+      )
+    }
+  })
+
+  it('can be changed in part, but not in what it is about', () => {
+    const patch = parsePrewarmPatch({ state: 'paused', rate: '1MiB' })
+    assert.deepEqual([patch.state, patch.rateBytesPerSec, patch.pinMs], ['paused', 1024 * 1024, undefined])
+    for (const wrong of [{ images: ['b'] }, { state: 'done' }, { regions: ['x'] }]) {
+      assert.throws(
+        () => parsePrewarmPatch(wrong),
+        (error) => isShoalError(error, 'PREWARM_INVALID'),
+      )
+    }
+  })
+})
