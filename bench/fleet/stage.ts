@@ -22,7 +22,7 @@ const STARTS_AT_ONCE = 4
 export const REPOSITORY = 'library/app'
 export const WARM_UP_REPOSITORY = 'library/warm-up'
 export const TAG = '1'
-const WARM_UP_LAYER_SIZES = [16, 16, 16, 16].map((mib) => mib * 1024 * 1024)
+const WARM_UP_LAYER_SIZES = [8, 8, 8, 8].map((mib) => mib * 1024 * 1024)
 
 /** Payload rates in bytes per second, as calibrated. */
 export interface Rates {

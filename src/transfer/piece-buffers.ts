@@ -27,8 +27,9 @@ export class PieceBuffers {
   /** A buffer of exactly `length` bytes over a `pieceSize` allocation; its content is arbitrary. */
   take(pieceSize: number, length: number): Uint8Array<ArrayBuffer> {
     const [oldest] = this.#bySize.get(pieceSize) ?? []
-    // as long as there is room, what buffers hold is worth more than the memory
-    const reused = oldest?.name === undefined || this.#idleBytes + pieceSize > this.#maxIdleBytes ? oldest : undefined
+    // Below half of what may be kept, what buffers hold is worth more than the memory; above, taking and giving by turns
+    // must not allocate.
+    const reused = oldest?.name === undefined || this.#idleBytes > this.#maxIdleBytes / 2 ? oldest : undefined
     if (reused !== undefined) this.#remove(reused)
     const memory = reused?.memory ?? Buffer.allocUnsafeSlow(pieceSize).buffer
     return new Uint8Array(memory, 0, length)
