@@ -134,7 +134,8 @@ describe('result tables', () => {
     )
     assert.equal(simGoal(simFile({ churn: 0.05 })), undefined)
     assert.equal(simGoal(simFile({ dead: 0.1 })), undefined)
-    assert.equal(simGoal(simFile({ cacheRatio: 1 })), 1.2)
+    assert.equal(simGoal(simFile({ cacheRatio: 1 })), 1.1)
+    assert.equal(simGoal({ ...simFile({}), hosts: 1000 }), 1.06)
   })
 
   it('survive what would break a table', () => {
