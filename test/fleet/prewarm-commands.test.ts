@@ -55,7 +55,7 @@ test('a job is planned, watched to its end and listed by command; lines of JSON 
     [0, 2, true],
   )
 
-  const result = await shoal(agent!, reference, '--rate', '8MiB', '--wait', '--json')
+  const result = await shoal(agent!, reference, '--rate', '3MiB', '--wait', '--json')
   assert.equal(result.code, 0, result.stderr)
   const lines = result.stdout
     .trim()
@@ -66,13 +66,14 @@ test('a job is planned, watched to its end and listed by command; lines of JSON 
     have,
     have.toSorted((a, b) => a - b),
   )
-  assert.ok(new Set(have).size > 3, `progress in steps: ${have}`)
+  // hosts report every two seconds: the beginning, something between and the end are seen on the slowest machine
+  assert.ok(new Set(have).size > 2, `progress in steps: ${have}`)
   const last = lines.at(-1)!
   assert.deepEqual(
     [last.state, last.hosts.ready, last.images[0]?.digest, last.bytes.have],
     ['done', 2, image.manifest.digest, last.bytes.total],
   )
-  assert.ok(last.seconds > 2, `24 MiB at 8 MiB/s in ${last.seconds} s`)
+  assert.ok(last.seconds > 2, `24 MiB at 3 MiB/s in ${last.seconds} s`)
   const list = await shoal(other!, 'list')
   assert.match(list.stdout, new RegExp(`${last.id} +done +2/2 +100%`))
   const show = await shoal(other!, 'show', last.id, '--hosts')
