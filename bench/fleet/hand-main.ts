@@ -3,9 +3,9 @@
 import type { Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { z } from 'zod'
-import { errorText } from '../../src/base/errors.ts'
 import { LOOPBACK } from '../../src/demo/index.ts'
 import { parsePullTarget, pullImage } from '../../src/pull/index.ts'
+import { serveTasks } from '../support/serve-tasks.ts'
 import type { HandTask, Pulled } from './hand-tasks.ts'
 import { handTaskSchema, sharedNowMs } from './hand-tasks.ts'
 
@@ -98,14 +98,5 @@ async function flood(sinks: readonly { address: string; port: number }[]): Promi
   return null
 }
 
-process.on('message', (raw) => {
-  const { id, task } = messageSchema.parse(raw)
-  perform(task).then(
-    (value) => process.send?.({ id, ok: true, value }),
-    (error: unknown) => process.send?.({ id, ok: false, error: errorText(error) }),
-  )
-})
-process.on('disconnect', () => process.exit(0))
-// Ctrl-C reaches the whole terminal; the parent ends us in its order.
-process.on('SIGINT', () => {})
+serveTasks(messageSchema, perform)
 process.send?.({ hand: 'ready' })

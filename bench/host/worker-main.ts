@@ -1,5 +1,5 @@
 // A process of the bench: does what it is told over IPC, and ends with its parent.
-import { errorText } from '../../src/base/errors.ts'
+import { serveTasks } from '../support/serve-tasks.ts'
 import { usedCpu } from './cost.ts'
 import { fetchAway } from './fetch-away.ts'
 import { runMicro } from './micro/index.ts'
@@ -34,13 +34,4 @@ async function perform(task: Task): Promise<unknown> {
   }
 }
 
-process.on('message', (raw) => {
-  const { id, task } = messageSchema.parse(raw)
-  perform(task).then(
-    (value) => process.send?.({ id, ok: true, value }),
-    (error: unknown) => process.send?.({ id, ok: false, error: errorText(error) }),
-  )
-})
-process.on('disconnect', () => process.exit(0))
-// Ctrl-C reaches the whole terminal; the parent ends us in its order.
-process.on('SIGINT', () => {})
+serveTasks(messageSchema, perform)

@@ -9,7 +9,7 @@ import type { CallName, CallResults, PeerLink, SwarmOptions } from '../../src/sw
 import type { Home, TierOptions } from '../../src/tier/index.ts'
 import { Tier } from '../../src/tier/index.ts'
 import { eventually } from '../support/eventually.ts'
-import { ManualClock } from '../unit/store/store-fixture.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import type { TestHost } from './swarm-support.ts'
 import { RecordedLogger, soon, TestFleet } from './swarm-support.ts'
 

@@ -6,17 +6,8 @@ import type { FleetBenchOptions } from '../../../bench/fleet/options.ts'
 import { resultObject, resultText } from '../../../bench/fleet/report.ts'
 import type { RunResult } from '../../../bench/fleet/result.ts'
 import { seriesOf, timesOf } from '../../../bench/fleet/result.ts'
+import { MACHINE } from './machine.ts'
 
-const MACHINE = {
-  commit: 'abc',
-  kernel: '6.1',
-  cores: 2,
-  cpu: 'a processor',
-  memoryGiB: 24,
-  congestionControl: 'bbr',
-  node: 'v26.0.0',
-  date: '2020-01-01T00:00:00.000Z',
-}
 const OPTIONS: FleetBenchOptions = {
   hosts: 2,
   mbps: 24,

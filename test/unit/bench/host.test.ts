@@ -8,19 +8,10 @@ import type { AgentRun, HostResult } from '../../../bench/host/result.ts'
 import { agentResult, floorOf, partResult } from '../../../bench/host/result.ts'
 import type { Cost } from '../../../bench/host/tasks.ts'
 import { processCpuSeconds } from '../../../bench/support/cpu-usage.ts'
+import { MACHINE } from './machine.ts'
 
 const MIB = 1024 * 1024
 const BYTES = 512 * MIB
-const MACHINE = {
-  commit: 'abc',
-  kernel: '6.1',
-  cores: 2,
-  cpu: 'a processor',
-  memoryGiB: 24,
-  congestionControl: 'bbr',
-  node: 'v26.0.0',
-  date: '2020-01-01T00:00:00.000Z',
-}
 const OPTIONS: HostBenchOptions = {
   ...{ sizeBytes: BYTES, runs: 3, channels: ['tls', 'stream'], parts: ['agent'], directory: '/tmp', json: 'r.json' },
 }

@@ -7,12 +7,12 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { TableCodec } from '../../../src/store/index.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import {
   allPieces,
   assertBytes,
   contentOf,
   KIB,
-  ManualClock,
   MIB,
   openStore,
   storeBlob,

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Clock } from '../../../src/base/clock.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
 import { seededRng } from '../../../src/base/rng.ts'
@@ -93,31 +92,6 @@ export function assertBytes(actual: Uint8Array | undefined, expected: Uint8Array
   assert.ok(actual !== undefined, `${message}: there are none`)
   assert.equal(actual.length, expected.length, message)
   assert.ok(Buffer.compare(actual, expected) === 0, message)
-}
-
-/** Time that moves only when told to. */
-export class ManualClock implements Clock {
-  #now = 0
-  #timers = new Set<{ readonly at: number; readonly fn: () => void }>()
-
-  now(): number {
-    return this.#now
-  }
-
-  after(ms: number, fn: () => void): Disposable {
-    const timer = { at: this.#now + ms, fn }
-    this.#timers.add(timer)
-    return { [Symbol.dispose]: () => this.#timers.delete(timer) }
-  }
-
-  advance(ms: number): void {
-    this.#now += ms
-    for (const timer of this.#timers) {
-      if (timer.at > this.#now) continue
-      this.#timers.delete(timer)
-      timer.fn()
-    }
-  }
 }
 
 /** Waits until `holds` answers true; fails after ten seconds. */

@@ -10,8 +10,9 @@ import type { CallName, CallResults, ControlMessage, PeerLink } from '../../../s
 import { DEFAULT_SWARM_LIMITS } from '../../../src/swarm/index.ts'
 import { Link } from '../../../src/swarm/link.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
-import { ManualClock } from './manual-clock.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
+import { pass } from './pass.ts'
 
 const BLOB = `sha256:${'ab'.repeat(32)}` as Digest
 const QUESTION = { upstream: 'docker.io', repository: 'library/alpine', digest: BLOB }
@@ -130,7 +131,7 @@ test('a call without an answer times out', async () => {
   const { clock, left } = linked()
   const call = left.link.call('stat', QUESTION, never)
   await settle()
-  void clock.pass(30_000)
+  void pass(clock, 30_000)
   await assert.rejects(call, { code: 'UNAVAILABLE' })
 })
 
@@ -194,15 +195,15 @@ test('the end of a link rejects what is pending, once, and later use does no har
 
 test('an idle link stays up, by pings; a peer that has fallen silent loses its link after three intervals', async () => {
   const { clock, left, right } = linked()
-  for (let i = 0; i < 10; i++) await clock.pass(5_000)
+  for (let i = 0; i < 10; i++) await pass(clock, 5_000)
   assert.deepEqual([...left.ends, ...right.ends], [])
   left.control.flowing = false
   right.control.flowing = false
-  await clock.pass(5_000)
-  await clock.pass(5_000)
+  await pass(clock, 5_000)
+  await pass(clock, 5_000)
   assert.equal(left.ends.length, 0)
-  await clock.pass(5_000)
-  await clock.pass(5_000)
+  await pass(clock, 5_000)
+  await pass(clock, 5_000)
   assert.equal(left.ends[0]?.code, 'PEER_GONE')
 })
 
@@ -215,17 +216,17 @@ test('a link that speaks by lanes alone stays up, and is lost when they fall sil
   right.channel.moveTo(lanes[1][0])
   left.control.flowing = false
   right.control.flowing = false
-  for (let i = 0; i < 10; i++) await clock.pass(5_000)
+  for (let i = 0; i < 10; i++) await pass(clock, 5_000)
   assert.deepEqual([...left.ends, ...right.ends], [])
   lanes[0][0].flowing = false
-  for (let i = 0; i < 4; i++) await clock.pass(5_000)
+  for (let i = 0; i < 4; i++) await pass(clock, 5_000)
   assert.equal(right.ends[0]?.code, 'PEER_GONE')
 })
 
 test('a process that was stopped for long does not blame its peers', async () => {
   const { clock, left, right } = linked()
-  await clock.pass(60_000)
-  await clock.pass(5_000)
+  await pass(clock, 60_000)
+  await pass(clock, 5_000)
   assert.deepEqual([...left.ends, ...right.ends], [])
 })
 
@@ -234,7 +235,7 @@ test('bytes on the piece channel alone keep a link up', async () => {
   right.control.flowing = false
   for (let i = 0; i < 10; i++) {
     await right.link.sendPiece(i, 0, new Uint8Array(10), never)
-    await clock.pass(5_000)
+    await pass(clock, 5_000)
   }
   assert.equal(left.ends.length, 0)
 })

@@ -19,8 +19,9 @@ import { TlsPieceWriter } from '../../../src/swarm/tls-piece-writer.ts'
 import { chunkHead, creditRecord } from '../../../src/swarm/uplink-records.ts'
 import { PIECE_TLS } from '../../../src/swarm/wire-limits.ts'
 import { eventually } from '../../support/eventually.ts'
-import { ManualClock } from './manual-clock.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { MemoryChannel } from './memory-channel.ts'
+import { pass } from './pass.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -273,19 +274,19 @@ test('a lane whose reader takes nothing for long is given up; one that takes lit
   const clock = new ManualClock()
   await using from = await host(clock)
   const made = opened(await guest(from, 10))
-  await clock.pass(1_000_000)
+  await pass(clock, 1_000_000)
   made.writer.write(new Uint8Array(20))
   await eventually('the window', () => made.received() === 10)
   for (let i = 0; i < 5; i++) {
     made.socket.write(Buffer.concat([creditRecord(1), chunkHead(1), Buffer.of(i)]))
     await eventually('a byte', () => made.received() === 11 + i && from.control.length === 1 + i)
-    await clock.pass(30_000)
+    await pass(clock, 30_000)
   }
   assert.deepEqual(made.ends, [])
   // What it says besides does not count.
   made.socket.write(Buffer.concat([chunkHead(1), Buffer.of(9)]))
   await eventually('what it says', () => from.control.length === 6)
-  await clock.pass(30_000)
+  await pass(clock, 30_000)
   assert.equal(made.ends.length, 1)
   assert.equal(await made.writer.arrived(), false)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Batches, runsOf } from '../../../src/transfer/batches.ts'
-import { ManualClock } from '../store/store-fixture.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 
 function recorded(most: number) {
   const clock = new ManualClock()

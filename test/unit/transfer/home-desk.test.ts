@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HomeDesk } from '../../../src/transfer/home-desk.ts'
-import { ManualClock, testBlob } from '../store/store-fixture.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { testBlob } from '../store/store-fixture.ts'
 import { SilentLink } from './fixture.ts'
 
 const { digest } = testBlob(1000, 1)
