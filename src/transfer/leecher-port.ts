@@ -5,6 +5,7 @@ import type { RateLimiter } from '../base/rate-limiter.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from '../scheduler/index.ts'
 import { Leecher } from '../scheduler/index.ts'
 import type { PeerLink, PieceSink } from '../swarm/index.ts'
+import { WIRE_LIMITS } from '../swarm/index.ts'
 import { sameBytes } from './hash-book.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { LinkNumbers } from './numbering.ts'
@@ -12,8 +13,6 @@ import type { PieceBuffers } from './piece-buffers.ts'
 import type { Transfer } from './transfer.ts'
 import { sha256Of } from './transfer.ts'
 
-/** Of one blob at one home; a peer takes no more ids at a time. */
-const WANTS_A_MESSAGE = 32
 /** How long a piece that came before its hash waits for it: both travel on streams of their own. */
 const HASH_WAIT_MS = 5_000
 
@@ -161,8 +160,9 @@ export class LeecherPort {
     for (const id of ids) {
       if (!this.#asked.has(id)) this.#ask(id, link, transfer, undefined, limited ? () => send([id]) : () => {})
     }
-    for (let first = 0; first < atOnce.length; first += WANTS_A_MESSAGE)
-      send(atOnce.slice(first, first + WANTS_A_MESSAGE))
+    for (let first = 0; first < atOnce.length; first += WIRE_LIMITS.wants) {
+      send(atOnce.slice(first, first + WIRE_LIMITS.wants))
+    }
   }
 
   #ask(id: number, link: PeerLink, transfer: Transfer, piece: number | undefined, send: () => void): void {
@@ -240,8 +240,7 @@ export class LeecherPort {
       if (!transfer.signal.aborted) this.#deps.broken(transfer, error)
       else if (!isShoalError(error)) this.#deps.logger.debug({ err: errorText(error) }, 'a piece came too late')
     } finally {
-      if (kept) this.#deps.buffers.giveHolding(buffer, transfer.digest, piece)
-      else this.#deps.buffers.give(buffer)
+      this.#deps.buffers.give(buffer, kept ? { blob: transfer.digest, piece } : undefined)
     }
   }
 

@@ -157,8 +157,7 @@ export class OriginPort {
       transfer.book.setOwn(piece, sha256)
       kept = await transfer.store(piece, buffer, sha256)
     } finally {
-      if (kept) this.#deps.buffers.giveHolding(buffer, transfer.digest, piece)
-      else this.#deps.buffers.give(buffer)
+      this.#deps.buffers.give(buffer, kept ? { blob: transfer.digest, piece } : undefined)
     }
     if (!kept) return
     this.#deps.drive({ type: 'stored', blob: transfer.blob, piece, id: undefined })

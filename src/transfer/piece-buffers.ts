@@ -35,15 +35,10 @@ export class PieceBuffers {
     return new Uint8Array(memory, 0, length)
   }
 
-  /** Gives a buffer back. Nobody may touch it afterwards. */
-  give(buffer: Uint8Array<ArrayBuffer>): void {
-    this.#add({ memory: buffer.buffer, name: undefined, length: buffer.length })
-  }
-
-  /** Gives a buffer back that holds this piece, verified. */
-  giveHolding(buffer: Uint8Array<ArrayBuffer>, blob: Digest, piece: number): void {
-    const name = nameOf(blob, piece)
-    this.#forget(name)
+  /** Gives a buffer back, with the verified piece it holds if it does. Nobody may touch it afterwards. */
+  give(buffer: Uint8Array<ArrayBuffer>, holds?: { readonly blob: Digest; readonly piece: number }): void {
+    const name = holds === undefined ? undefined : nameOf(holds.blob, holds.piece)
+    if (name !== undefined) this.#forget(name)
     this.#add({ memory: buffer.buffer, name, length: buffer.length })
   }
 

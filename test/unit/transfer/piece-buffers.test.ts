@@ -17,7 +17,7 @@ function recalled(buffers: PieceBuffers, piece: number, start = 0, length = SIZE
 
 test('a piece can be read as long as its buffer is free', () => {
   const buffers = new PieceBuffers(SIZE)
-  buffers.giveHolding(filled(buffers, 7), BLOB, 3)
+  buffers.give(filled(buffers, 7), { blob: BLOB, piece: 3 })
   assert.deepEqual(recalled(buffers, 3), [7])
   assert.deepEqual(recalled(buffers, 3, 1000, 24), [7])
   assert.equal(recalled(buffers, 4), undefined)
@@ -28,7 +28,7 @@ test('a piece can be read as long as its buffer is free', () => {
 
 test('a range beyond a short piece is not read from its buffer', () => {
   const buffers = new PieceBuffers(4 * SIZE)
-  buffers.giveHolding(filled(buffers, 7, 100), BLOB, 3)
+  buffers.give(filled(buffers, 7, 100), { blob: BLOB, piece: 3 })
   assert.deepEqual(recalled(buffers, 3, 0, 100), [7])
   assert.equal(recalled(buffers, 3, 90, 11), undefined)
 })
@@ -36,7 +36,7 @@ test('a range beyond a short piece is not read from its buffer', () => {
 test('the buffer that has been free longest is reused, and let go, first', () => {
   const buffers = new PieceBuffers(2 * SIZE)
   const held = [1, 2, 3].map((value) => filled(buffers, value))
-  for (const [piece, buffer] of held.entries()) buffers.giveHolding(buffer, BLOB, piece)
+  for (const [piece, buffer] of held.entries()) buffers.give(buffer, { blob: BLOB, piece: piece })
   assert.equal(recalled(buffers, 0), undefined, 'more than may be kept')
   assert.deepEqual(recalled(buffers, 1), [2])
   buffers.take(SIZE, SIZE)
@@ -47,23 +47,23 @@ test('the buffer that has been free longest is reused, and let go, first', () =>
 test('what was wrong is forgotten, and what comes again replaces it', () => {
   const buffers = new PieceBuffers(4 * SIZE)
   const [wrong, right] = [filled(buffers, 1), filled(buffers, 2)]
-  buffers.giveHolding(wrong, BLOB, 0)
+  buffers.give(wrong, { blob: BLOB, piece: 0 })
   buffers.forget(BLOB, [0, 1])
   assert.equal(recalled(buffers, 0), undefined)
-  buffers.giveHolding(right, BLOB, 0)
-  buffers.giveHolding(filled(buffers, 3), BLOB, 0)
+  buffers.give(right, { blob: BLOB, piece: 0 })
+  buffers.give(filled(buffers, 3), { blob: BLOB, piece: 0 })
   assert.deepEqual(recalled(buffers, 0), [3])
 })
 
 test('while less than half is used, a buffer that holds nothing or a new one is taken', () => {
   const buffers = new PieceBuffers(4 * SIZE)
   const [one, two] = [filled(buffers, 1), filled(buffers, 2)]
-  buffers.giveHolding(one, BLOB, 0)
+  buffers.give(one, { blob: BLOB, piece: 0 })
   const other = buffers.take(SIZE, SIZE)
   assert.notEqual(other.buffer, one.buffer)
   buffers.give(two)
   buffers.give(other)
-  for (let n = 0; n < 9; n++) buffers.giveHolding(buffers.take(SIZE, SIZE).fill(n), BLOB, n)
+  for (let n = 0; n < 9; n++) buffers.give(buffers.take(SIZE, SIZE).fill(n), { blob: BLOB, piece: n })
   assert.deepEqual(
     [4, 5, 6, 7, 8].map((piece) => recalled(buffers, piece)?.[0]),
     [undefined, undefined, 6, 7, 8],
