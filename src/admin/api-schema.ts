@@ -74,6 +74,7 @@ export const limitsSchema: z.ZodType<Limits> = z.object({
 })
 export const pinSchema: z.ZodType<PinStatus> = z.object({
   reference: z.string(),
+  job: z.string().nullable(),
   digest: z.string(),
   untilEpochMs: z.number(),
   blobs: z.number(),

@@ -32,6 +32,4 @@ export type {
   SentBytes,
   TransferStatus,
 } from './interface.ts'
-export type { PrewarmHost, PrewarmJob, PrewarmPlan } from './prewarm-schema.ts'
-export { prewarmHostsSchema, prewarmJobSchema, prewarmJobsSchema, prewarmPlanSchema } from './prewarm-schema.ts'
 export { readTokenFile } from './token-file.ts'

@@ -1,4 +1,4 @@
-import type { PrewarmHost, PrewarmJob, PrewarmPlan } from './prewarm-schema.ts'
+import type { HostView, PrewarmPlanView, PrewarmView } from '../prewarm/index.ts'
 
 /** Where a host's received bytes came from, and where its sent bytes went: the label values of the byte counters. */
 export interface ReceivedBytes {
@@ -136,6 +136,8 @@ export interface MetricsText {
 /** An image that stays on this host for a while: its manifests, config and layers are not evicted. */
 export interface PinStatus {
   readonly reference: string
+  /** The prewarm job whose pin it is; null = an operator's, of which there is one for each reference. */
+  readonly job: string | null
   /** What the reference meant when it was pinned. */
   readonly digest: string
   readonly untilEpochMs: number
@@ -148,15 +150,15 @@ export interface PinStatus {
 export interface PinSource {
   list(): readonly PinStatus[]
   /**
-   * Pins what a reference means now for `forMs` milliseconds from now; a pin of that reference that is there already
-   * is replaced. Throws `REFERENCE_INVALID` or `UNAVAILABLE`.
+   * Pins what a reference means now for `forMs` milliseconds from now, in place of what an operator pinned by it before.
+   * Throws `REFERENCE_INVALID` or `UNAVAILABLE`.
    */
   pin(
     reference: string,
     options: { readonly forMs: number; readonly platform?: string | undefined },
     signal: AbortSignal,
   ): Promise<PinStatus>
-  /** Whether there was such a pin. Throws `REFERENCE_INVALID`. */
+  /** Takes away all pins of a reference; answers whether there was one. Throws `REFERENCE_INVALID`. */
   unpin(reference: string): Promise<boolean>
 }
 
@@ -186,10 +188,10 @@ export interface HookSink {
  */
 export interface PrewarmSource {
   /** The same `id` again is the same job. */
-  start(request: unknown, id: string | undefined, signal: AbortSignal): Promise<PrewarmJob>
-  plan(request: unknown, signal: AbortSignal): Promise<PrewarmPlan>
-  list(signal: AbortSignal): Promise<readonly PrewarmJob[]>
-  show(id: string, signal: AbortSignal): Promise<PrewarmJob>
-  hosts(id: string, signal: AbortSignal): Promise<readonly PrewarmHost[]>
-  edit(id: string, patch: unknown, signal: AbortSignal): Promise<PrewarmJob>
+  start(request: unknown, id: string | undefined, signal: AbortSignal): Promise<PrewarmView>
+  plan(request: unknown, signal: AbortSignal): Promise<PrewarmPlanView>
+  list(signal: AbortSignal): Promise<readonly PrewarmView[]>
+  show(id: string, signal: AbortSignal): Promise<PrewarmView>
+  hosts(id: string, signal: AbortSignal): Promise<readonly HostView[]>
+  edit(id: string, patch: unknown, signal: AbortSignal): Promise<PrewarmView>
 }

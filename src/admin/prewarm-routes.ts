@@ -2,6 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { isShoalError } from '../base/errors.ts'
+import type { PrewarmView } from '../prewarm/index.ts'
+import { isFinal } from '../prewarm/index.ts'
 import type { PrewarmSource } from './interface.ts'
 import { parseBody } from './request-schema.ts'
 
@@ -12,7 +14,6 @@ const EVENT_EVERY_MS = 1_000
 const ALIVE_EVERY = 15
 /** Failures in a row after which a stream ends: its client comes back by itself. */
 const MAX_FAILURES = 30
-const FINAL = new Set(['done', 'failed', 'cancelled'])
 
 const paramsSchema = z.object({ id: z.string().regex(/^[a-z0-9-]{8,64}$/, { error: 'is no id of a job' }) })
 /** What is not about the job itself; the rest is read by the prewarm service. */
@@ -42,11 +43,13 @@ export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): 
   })
 }
 
-/** Server-sent events: the job as it changes, until it has ended. */
-async function stream(reply: FastifyReply, first: object, show: () => Promise<object>): Promise<void> {
+/** Server-sent events: the job as it changes, until it has ended or its reader has left. */
+async function stream(reply: FastifyReply, first: PrewarmView, show: () => Promise<PrewarmView>): Promise<void> {
   reply.hijack()
   const { raw } = reply
-  // who leaves is noticed below
+  const left = new AbortController()
+  raw.once('close', () => left.abort())
+  // who leaves is noticed by that
   raw.on('error', () => {})
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
   raw.writeHead(200, headers)
@@ -54,17 +57,21 @@ async function stream(reply: FastifyReply, first: object, show: () => Promise<ob
   let quiet = 0
   let failures = 0
   for (let job = first; ; ) {
-    if (raw.destroyed) return
-    const text = JSON.stringify(job)
-    if (text !== said) raw.write(`event: job\ndata: ${text}\n\n`)
-    else if (quiet++ % ALIVE_EVERY === ALIVE_EVERY - 1) raw.write(': nothing new\n\n')
-    said = text
-    if ('state' in job && FINAL.has(String(job.state))) break
-    await wait(EVENT_EVERY_MS)
+    const { seconds: _, ...news } = job
+    const text = JSON.stringify(news)
+    // a reader that does not read is not written to, and misses only what is old
+    if (raw.writableNeedDrain !== true || isFinal(job.state)) {
+      if (text !== said) raw.write(`event: job\ndata: ${JSON.stringify(job)}\n\n`)
+      else if (quiet++ % ALIVE_EVERY === ALIVE_EVERY - 1) raw.write(': nothing new\n\n')
+      said = text
+    }
+    if (isFinal(job.state)) break
     try {
+      await wait(EVENT_EVERY_MS, undefined, { signal: left.signal })
       job = await show()
       failures = 0
     } catch (error) {
+      if (left.signal.aborted) return
       if (isShoalError(error, 'PREWARM_UNKNOWN') || ++failures > MAX_FAILURES) break
     }
   }

@@ -13,6 +13,11 @@ const grantSchema = z.object({
   grantedEpochMs: z.number(),
 })
 
+/** Grants kept in memory, some 300 bytes each: the blobs of the images that a region pulls at the time. */
+const MAX_RECENT = 16_384
+/** After so long one is read again. */
+const RECENT_MS = 60_000
+
 /** That a repository may read a digest, and what is known of it. */
 export type Grant = z.infer<typeof grantSchema>
 
@@ -21,30 +26,43 @@ export type Grant = z.infer<typeof grantSchema>
  * repository that refers to it. Bytes are shared between repositories, this right is not.
  */
 export class Grants {
-  readonly #store: BlobStore
+  readonly #store: Pick<BlobStore, 'size'>
   readonly #now: () => number
   readonly #table: StoreTable<Grant>
+  /** What was looked up last, the oldest first: in a burst a home is asked for the same few by every host. */
+  readonly #recent = new Map<string, { readonly grant: Grant; readonly until: number }>()
 
   /** `now` is the wall clock, epoch milliseconds. */
-  constructor(store: BlobStore, now: () => number) {
+  constructor(store: Pick<BlobStore, 'size' | 'table'>, now: () => number) {
     this.#store = store
     this.#now = now
     this.#table = store.table('grants', jsonCodec(grantSchema))
   }
 
-  find(upstream: string, repository: string, digest: Digest): Promise<Grant | undefined> {
-    return this.#table.get(key(upstream, repository, digest))
+  async find(upstream: string, repository: string, digest: Digest): Promise<Grant | undefined> {
+    const row = key(upstream, repository, digest)
+    const recent = this.#recent.get(row)
+    if (recent !== undefined && recent.until > this.#now()) return recent.grant
+    const grant = await this.#table.get(row)
+    this.#recent.delete(row)
+    if (grant === undefined) return undefined
+    this.#recent.set(row, { grant, until: this.#now() + RECENT_MS })
+    const oldest = this.#recent.keys().next()
+    if (this.#recent.size > MAX_RECENT && oldest.done !== true) this.#recent.delete(oldest.value)
+    return grant
   }
 
   async blob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#table.put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#now() })
+    await this.#put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#now() })
   }
 
   /** Drops rights to blobs that are not here and that nobody has asked for since `beforeEpochMs`. */
   async sweep(beforeEpochMs: number): Promise<void> {
     for await (const [row, grant] of this.#table.entries('')) {
       const digest = row.slice(row.lastIndexOf('@') + 1) as Digest
-      if (grant.grantedEpochMs < beforeEpochMs && this.#store.size(digest) === undefined) await this.#table.delete(row)
+      if (grant.grantedEpochMs >= beforeEpochMs || this.#store.size(digest) !== undefined) continue
+      await this.#table.delete(row)
+      this.#recent.delete(row)
     }
   }
 
@@ -63,9 +81,14 @@ export class Grants {
         ...{ kind, size: child.size, grantedEpochMs },
         ...(kind === 'manifest' ? { mediaType: child.mediaType } : {}),
       } as const
-      await this.#table.put(key(upstream, repository, child.digest), childGrant)
+      await this.#put(key(upstream, repository, child.digest), childGrant)
     }
-    await this.#table.put(key(upstream, repository, digest), { kind: 'manifest', size, mediaType, grantedEpochMs })
+    await this.#put(key(upstream, repository, digest), { kind: 'manifest', size, mediaType, grantedEpochMs })
+  }
+
+  async #put(row: string, grant: Grant): Promise<void> {
+    await this.#table.put(row, grant)
+    this.#recent.delete(row)
   }
 }
 

@@ -23,7 +23,8 @@ Examples:
   shoal pin --list
 
 What the reference means now is pinned: its manifests, config and layers, for this host's platform. Pinning moves no
-content: what is not here yet is pinned when it comes. Pinning a reference again replaces its pin.
+content: what is not here yet is pinned when it comes. Pinning a reference again replaces its pin, for longer or shorter.
+Prewarm jobs have pins of their own: "shoal prewarm edit ID --pin TIME" changes them, "shoal unpin" takes all away.
 `
 
 /** `shoal pin REF`: eviction leaves an image alone for a while. */
@@ -71,9 +72,9 @@ function pinText({ reference, digest, untilEpochMs, presentBytes, bytes }: PinSt
 
 function pinsText(pins: readonly PinStatus[]): string {
   if (pins.length === 0) return 'nothing is pinned'
-  const rows = pins.map(({ reference, untilEpochMs, presentBytes, bytes, digest }) => [
+  const rows = pins.map(({ reference, job, untilEpochMs, presentBytes, bytes, digest }) => [
     ...[reference, durationText(Math.max(0, Math.round((untilEpochMs - Date.now()) / 1000)))],
-    ...[`${sizeText(presentBytes)} of ${sizeText(bytes)}`, digest],
+    ...[`${sizeText(presentBytes)} of ${sizeText(bytes)}`, digest, job === null ? 'operator' : `job ${job}`],
   ])
-  return plainTable([['REFERENCE', 'LEFT', 'HERE', 'DIGEST'], ...rows])
+  return plainTable(rows, ['REFERENCE', 'LEFT', 'HERE', 'DIGEST', 'BY'])
 }

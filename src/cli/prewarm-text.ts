@@ -1,9 +1,9 @@
-import type { PrewarmHost, PrewarmJob, PrewarmPlan } from '../admin/index.ts'
+import type { HostView, PrewarmPlanView, PrewarmView } from '../prewarm/index.ts'
 import { plainTable } from './plain-table.ts'
 import { durationText, partsText, rateText, sizeText } from './quantity-text.ts'
 
 /** What a job would do, for eyes. */
-export function planText(plan: PrewarmPlan): string {
+export function planText(plan: PrewarmPlanView): string {
   const { images, bytes, hosts, waves, regions, leastSeconds } = plan
   const least = leastSeconds === null ? 'as fast as the network allows' : `${durationText(leastSeconds)} by its rates`
   const head = plainTable([
@@ -24,7 +24,7 @@ export function planText(plan: PrewarmPlan): string {
   return `${head}\n\n${plainTable(rows, ['REGION', 'HOSTS', 'MATCHING', 'NO ROOM', 'CACHES LACK'])}`
 }
 
-export function jobsText(jobs: readonly PrewarmJob[]): string {
+export function jobsText(jobs: readonly PrewarmView[]): string {
   if (jobs.length === 0) return 'there are no prewarm jobs'
   const rows = jobs.map(({ id, state, hosts, bytes, images, createdEpochMs }) => [
     ...[id, state, `${hosts.ready}/${hosts.total}`, percentText(bytes.have, bytes.total)],
@@ -35,7 +35,7 @@ export function jobsText(jobs: readonly PrewarmJob[]): string {
 }
 
 /** One job, for eyes. */
-export function jobText(job: PrewarmJob): string {
+export function jobText(job: PrewarmView): string {
   const { hosts, bytes, wave, reasons, regions } = job
   const eta = job.etaSeconds === null ? '' : `, ${durationText(job.etaSeconds)} left`
   const head = plainTable([
@@ -48,7 +48,7 @@ export function jobText(job: PrewarmJob): string {
     ['Moved', `${sizeText(bytes.moved)} to hosts, ${sizeText(bytes.origin)} from origins`],
     ['Time', `${job.seconds.toFixed(1)} s${job.bytesPerSec > 0 ? `, ${rateText(job.bytesPerSec)}` : ''}`],
     ...reasons.map(({ state, reason, count, hosts: some }) => [
-      state === 'failed' ? 'Failed' : 'Skipped',
+      { failed: 'Failed', skipped: 'Skipped', waiting: 'Waiting' }[state],
       `${count}, ${reason}: ${namesText(some, count)}`,
     ]),
   ])
@@ -59,7 +59,7 @@ export function jobText(job: PrewarmJob): string {
   return `${head}\n\n${plainTable(rows, ['REGION', 'HOSTS', 'DONE', 'FROM'])}`
 }
 
-export function hostsText(hosts: readonly PrewarmHost[]): string {
+export function hostsText(hosts: readonly HostView[]): string {
   const rows = hosts.map(({ name, region, state, haveBytes, totalBytes, movedBytes, reason }) => [
     ...[name, region, state, percentText(haveBytes, totalBytes), partsText({ ...movedBytes }), reason ?? ''],
   ])
@@ -67,14 +67,14 @@ export function hostsText(hosts: readonly PrewarmHost[]): string {
 }
 
 /** A line that says how far a job is. */
-export function progressText({ state, hosts, bytes, bytesPerSec, etaSeconds, wave }: PrewarmJob): string {
+export function progressText({ state, hosts, bytes, bytesPerSec, etaSeconds, wave }: PrewarmView): string {
   const done = `${hosts.ready + hosts.failed + hosts.skipped}/${hosts.total} hosts`
   const eta = etaSeconds === null ? '' : `, ${durationText(etaSeconds)} left`
   const moved = `${sizeText(bytes.have)} of ${sizeText(bytes.total)} (${percentText(bytes.have, bytes.total)})`
   return `${state}: ${done}, wave ${wave.number}/${wave.of}, ${moved}, ${rateText(bytesPerSec)}${eta}`
 }
 
-function countsText({ ready, moving, loading, waiting, failed, skipped }: PrewarmJob['hosts']): string {
+function countsText({ ready, moving, loading, waiting, failed, skipped }: PrewarmView['hosts']): string {
   const parts = Object.entries({ ready, moving, loading, waiting, failed, skipped }).filter(([, count]) => count > 0)
   return parts.length === 0 ? 'none yet' : parts.map(([name, count]) => `${count} ${name}`).join(', ')
 }

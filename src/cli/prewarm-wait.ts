@@ -1,9 +1,9 @@
 import cliProgress from 'cli-progress'
-import type { PrewarmJob } from '../admin/index.ts'
-import { prewarmJobSchema } from '../admin/index.ts'
 import { sleep } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { isShoalError, ShoalError } from '../base/errors.ts'
+import type { PrewarmView } from '../prewarm/index.ts'
+import { isFinal, prewarmViewSchema } from '../prewarm/index.ts'
 import type { AdminClient } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
 import { progressText } from './prewarm-text.ts'
@@ -13,13 +13,12 @@ const POLL_MS = 500
 /** A job outlives its caches and this host's agent: a watcher waits for them so long. */
 const PATIENCE_MS = 60_000
 const SUBMIT_TRIES = 4
-const FINAL = ['done', 'failed', 'cancelled']
 
 /** Starts a job; asked again with the same id it stays one job. */
-export async function submitPatiently(client: AdminClient, request: object, io: CommandIo): Promise<PrewarmJob> {
+export async function submitPatiently(client: AdminClient, request: object, io: CommandIo): Promise<PrewarmView> {
   for (let tries = 1; ; tries++) {
     try {
-      return await client.post(API, request, prewarmJobSchema, io.signal)
+      return await client.post(API, request, prewarmViewSchema, io.signal)
     } catch (error) {
       io.signal.throwIfAborted()
       if (!isShoalError(error, 'UNAVAILABLE') || tries >= SUBMIT_TRIES) throw error
@@ -31,19 +30,19 @@ export async function submitPatiently(client: AdminClient, request: object, io: 
 /** Shows a job until it has ended, and answers how. */
 export async function followJob(
   client: AdminClient,
-  first: PrewarmJob,
+  first: PrewarmView,
   io: CommandIo,
   json: boolean,
-): Promise<PrewarmJob> {
+): Promise<PrewarmView> {
   using display = json ? lines(io) : io.stderr.isTTY === true ? bar(io, first) : texts(io)
   let heardAt = systemClock.now()
   let job = first
   for (;;) {
     display.show(job)
-    if (FINAL.includes(job.state)) return job
+    if (isFinal(job.state)) return job
     await pause(POLL_MS, io.signal)
     try {
-      job = await client.get(`${API}/${job.id}`, prewarmJobSchema, io.signal)
+      job = await client.get(`${API}/${job.id}`, prewarmViewSchema, io.signal)
       heardAt = systemClock.now()
     } catch (error) {
       io.signal.throwIfAborted()
@@ -59,7 +58,7 @@ function lost(id: string, cause: unknown): ShoalError {
 }
 
 interface Display extends Disposable {
-  show(job: PrewarmJob): void
+  show(job: PrewarmView): void
 }
 
 /** One object per line, whenever something changed. */
@@ -69,7 +68,7 @@ function lines(io: CommandIo): Display {
     show(job) {
       const { seconds: _, ...told } = job
       const text = JSON.stringify(told)
-      if (text === said && !FINAL.includes(job.state)) return
+      if (text === said && !isFinal(job.state)) return
       said = text
       io.stdout.write(`${JSON.stringify(job)}\n`)
     },
@@ -89,7 +88,7 @@ function texts(io: CommandIo): Display {
   }
 }
 
-function bar(io: CommandIo, first: PrewarmJob): Display {
+function bar(io: CommandIo, first: PrewarmView): Display {
   const format = '{bar} {percentage}% {text}'
   const single = new cliProgress.SingleBar(
     { stream: io.stderr, format, barsize: 30, hideCursor: true, emptyOnZero: true },

@@ -1,9 +1,14 @@
-import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
 import { z } from 'zod'
-import { prewarmHostsSchema, prewarmJobSchema, prewarmJobsSchema, prewarmPlanSchema } from '../admin/index.ts'
 import { ShoalError } from '../base/errors.ts'
-import { parsePrewarmPatch, parsePrewarmSpec } from '../prewarm/index.ts'
+import {
+  newJobId,
+  parsePrewarmPatch,
+  parsePrewarmSpec,
+  prewarmHostSchema,
+  prewarmPlanViewSchema,
+  prewarmViewSchema,
+} from '../prewarm/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
 import { addEditOptions, addSpecOptions, editRequest, specRequest } from './prewarm-options.ts'
@@ -15,6 +20,8 @@ const API = '/api/v1/prewarm'
 const flag = z.boolean().default(false)
 const startSchema = adminOptionsSchema.extend({ wait: flag, dryRun: flag, json: flag }).loose()
 const plainSchema = adminOptionsSchema.extend({ json: flag }).loose()
+const jobsSchema = z.object({ jobs: z.array(prewarmViewSchema) })
+const hostsSchema = z.object({ hosts: z.array(prewarmHostSchema) })
 const showSchema = adminOptionsSchema.extend({ json: flag, hosts: flag })
 
 const HELP = `
@@ -64,11 +71,10 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
   parsePrewarmSpec(request)
   const client = await AdminClient.open(rest)
   if (dryRun) {
-    const plan = await client.post(API, { ...request, dryRun }, prewarmPlanSchema, io.signal)
+    const plan = await client.post(API, { ...request, dryRun }, prewarmPlanViewSchema, io.signal)
     return void io.stdout.write(json ? `${JSON.stringify(plan)}\n` : `${planText(plan)}\n`)
   }
-  const id = `${Date.now().toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
-  const job = await submitPatiently(client, { ...request, id }, io)
+  const job = await submitPatiently(client, { ...request, id: newJobId(Date.now()) }, io)
   if (!wait) {
     const text = `${job.id}\n${job.images.map(({ reference, digest }) => `${reference} ${digest}`).join('\n')}`
     return void io.stdout.write(json ? `${JSON.stringify(job)}\n` : `${text}\n`)
@@ -85,7 +91,7 @@ function listCommand(io: CommandIo): Command {
     .action(async (raw: unknown) => {
       const options = plainSchema.parse(raw)
       const client = await AdminClient.open(options)
-      const { jobs } = await client.get(API, prewarmJobsSchema, io.signal)
+      const { jobs } = await client.get(API, jobsSchema, io.signal)
       io.stdout.write(`${options.json ? JSON.stringify(jobs) : jobsText(jobs)}\n`)
     })
 }
@@ -100,8 +106,8 @@ function showCommand(io: CommandIo): Command {
       const options = showSchema.parse(raw)
       const client = await AdminClient.open(options)
       const path = jobPath(id)
-      const job = await client.get(path, prewarmJobSchema, io.signal)
-      const hosts = options.hosts ? (await client.get(`${path}/hosts`, prewarmHostsSchema, io.signal)).hosts : undefined
+      const job = await client.get(path, prewarmViewSchema, io.signal)
+      const hosts = options.hosts ? (await client.get(`${path}/hosts`, hostsSchema, io.signal)).hosts : undefined
       if (options.json) io.stdout.write(`${JSON.stringify(hosts === undefined ? job : { ...job, hostList: hosts })}\n`)
       else io.stdout.write(`${jobText(job)}\n${hosts === undefined ? '' : `\n${hostsText(hosts)}\n`}`)
     })
@@ -132,7 +138,7 @@ async function patch(io: CommandIo, id: string, changes: object, raw: unknown): 
   parsePrewarmPatch(changes)
   const options = plainSchema.parse(raw)
   const client = await AdminClient.open(options)
-  const job = await client.patch(jobPath(id), changes, prewarmJobSchema, io.signal)
+  const job = await client.patch(jobPath(id), changes, prewarmViewSchema, io.signal)
   io.stdout.write(options.json ? `${JSON.stringify(job)}\n` : `${jobText(job)}\n`)
 }
 

@@ -12,7 +12,8 @@ const HELP = `
 Examples:
   shoal unpin registry.corp/team/app:v2
 
-The reference is the one that was pinned, as "shoal pin --list" shows it. Layers that another pinned image has stay.
+The reference is the one that was pinned, as "shoal pin --list" shows it: by an operator, by prewarm jobs, or by both.
+Layers that another pinned image has stay.
 `
 
 /** `shoal unpin REF`: eviction may take a pinned image again. */

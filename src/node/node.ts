@@ -17,6 +17,7 @@ import { addressText } from '../config/index.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { createOriginMetrics, openOriginChain } from '../origin/index.ts'
 import type { PrewarmOffice } from '../prewarm/index.ts'
+import { newJobId } from '../prewarm/index.ts'
 import { MirrorDoor } from '../registry/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import { DiskStore } from '../store/index.ts'
@@ -28,7 +29,7 @@ import { Housekeeping } from './housekeeping.ts'
 import { ManifestSource } from './image-source.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
-import { newJobId, openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
+import { openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
 import { openHooks, openPins } from './prewarm-entrances.ts'
 import { SwarmHub } from './swarm-hub.ts'
 
@@ -81,7 +82,7 @@ export class ShoalNode implements AsyncDisposable {
       openPrewarm(config, {
         ...{ store, swarm, tier, registry, logger: logger.child({ room: 'prewarm' }) },
         ...{ transfers: services.transfers, images: services.images },
-        pin: (image, untilEpochMs, signal) => pins.pinPlanned(image, untilEpochMs, signal),
+        pins,
         hostRate: () => limiters.prewarm.bytesPerSec,
         mirror: () => addresses.mirror,
       }),
@@ -89,7 +90,6 @@ export class ShoalNode implements AsyncDisposable {
     await prewarm.start()
     services.attach(hub, prewarm)
     stack.defer(() => hub.detach())
-    for (const link of swarm.links.values()) prewarm.linked(link)
     const sent = registry.counter('shoal_sent_bytes_total', 'Content bytes sent, by whom to', ['to'])
     let runtimeBytes = 0
     const status = new NodeStatusSource({
@@ -103,7 +103,7 @@ export class ShoalNode implements AsyncDisposable {
       await openHooks(config, {
         ...{ logger: logger.child({ room: 'prewarm' }), registry, upstreams, images: services.images },
         home: services.home,
-        submit: async (spec, signal) => void (await prewarm.service.submit(newJobId(), spec, signal)),
+        submit: async (spec, signal) => void (await prewarm.service.submit(newJobId(Date.now()), spec, signal)),
       }),
     )
     const admin = stack.use(

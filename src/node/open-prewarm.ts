@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import type { ImageLoader, LoadRuntime, OfficeDeps, PrewarmService, PrewarmSpec 
 import {
   ContainerdLoader,
   DockerLoader,
+  newJobId,
   PrewarmOffice,
   parsePrewarmPatch,
   parsePrewarmSpec,
@@ -20,7 +20,7 @@ import { hostPlatform } from './prewarm-entrances.ts'
 export interface OpenPrewarmDeps
   extends Pick<
     OfficeDeps,
-    'logger' | 'registry' | 'store' | 'swarm' | 'tier' | 'transfers' | 'images' | 'pin' | 'hostRate'
+    'logger' | 'registry' | 'store' | 'swarm' | 'tier' | 'transfers' | 'images' | 'pins' | 'hostRate'
   > {
   /** This host's mirror, `host:port`: known once it listens. */
   readonly mirror: () => string
@@ -62,7 +62,7 @@ export class PrewarmDoorway implements PrewarmSource {
   }
 
   start(request: unknown, id: string | undefined, signal: AbortSignal): ReturnType<PrewarmService['submit']> {
-    return this.#service.submit(id ?? newJobId(), this.#spec(request), signal)
+    return this.#service.submit(id ?? newJobId(Date.now()), this.#spec(request), signal)
   }
 
   plan(request: unknown, signal: AbortSignal): ReturnType<PrewarmService['plan']> {
@@ -90,9 +90,4 @@ export class PrewarmDoorway implements PrewarmSource {
     const images = spec.images.map((text) => referenceText(parseReference(text, this.#defaultUpstream)))
     return { ...spec, images: [...new Set(images)] }
   }
-}
-
-/** Sorts by time; made where the request came in, so that a request which is sent on twice is one job. */
-export function newJobId(): string {
-  return `${Date.now().toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
 }

@@ -1,14 +1,25 @@
 import type { CallArguments, CallName, CallResults, ControlMessage, PeerLink, SwarmEvents } from '../swarm/index.ts'
 
+/** What peers may say before anybody listens: more than a whole region's hosts do when their cache restarts. */
+const MAX_EARLY_BYTES = 64 * 1024 * 1024
+/** What an event costs at least. */
+const EVENT_BYTES = 256
+
 /**
- * Stands between the swarm and the rooms above it, which can only be built once the swarm runs. Links that come up in
- * between are in the swarm's table; what they ask is refused until somebody can answer, and again once the rooms close.
+ * Stands between the swarm and the rooms above it, which can only be built once the swarm runs. What peers ask is refused
+ * until somebody can answer, and again once the rooms close; what they tell until then is kept and passed on in its
+ * order: some things are said only once on a new link.
  */
 export class SwarmHub implements SwarmEvents {
   #owner: SwarmEvents | undefined
+  #early: ((owner: SwarmEvents) => void)[] | undefined = []
+  #earlyBytes = 0
 
   attach(owner: SwarmEvents): void {
     this.#owner = owner
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const tell of early) tell(owner)
   }
 
   detach(): void {
@@ -16,15 +27,16 @@ export class SwarmHub implements SwarmEvents {
   }
 
   linked(link: PeerLink): void {
-    this.#owner?.linked(link)
+    this.#tell(EVENT_BYTES, (owner) => owner.linked(link))
   }
 
   unlinked(link: PeerLink): void {
-    this.#owner?.unlinked(link)
+    this.#tell(EVENT_BYTES, (owner) => owner.unlinked(link))
   }
 
   message(link: PeerLink, message: ControlMessage): void {
-    this.#owner?.message(link, message)
+    const bytes = EVENT_BYTES + (message.type === 'letter' ? message.body.length : 0)
+    this.#tell(bytes, (owner) => owner.message(link, message))
   }
 
   async call<N extends CallName>(
@@ -35,5 +47,12 @@ export class SwarmHub implements SwarmEvents {
   ): Promise<CallResults[N]> {
     const absent = { kind: 'refused', reason: 'unavailable', message: 'this host is starting or stopping' } as const
     return this.#owner === undefined ? absent : this.#owner.call(link, name, args, signal)
+  }
+
+  #tell(bytes: number, event: (owner: SwarmEvents) => void): void {
+    if (this.#owner !== undefined) return event(this.#owner)
+    if (this.#early === undefined || this.#earlyBytes + bytes > MAX_EARLY_BYTES) return
+    this.#earlyBytes += bytes
+    this.#early.push(event)
   }
 }

@@ -19,6 +19,8 @@ export function amountText(amount: Amount): string {
   return amount.kind === 'count' ? String(amount.count) : `${amount.percent}%`
 }
 
+export const EVERYBODY: Amount = { kind: 'percent', percent: 100 }
+
 /** So many of `total`, and not more than there are; part of a host counts as one. */
 export function atMost(amount: Amount, total: number): number {
   const chosen = amount.kind === 'count' ? amount.count : Math.ceil((total * amount.percent) / 100 - 1e-9)

@@ -4,7 +4,6 @@ import type { BlobStore } from '../store/index.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Desk } from './desk.ts'
-import { homeKeyOf } from './desk.ts'
 import type {
   HostView,
   JobRow,
@@ -16,19 +15,22 @@ import type {
   PrewarmView,
   RegionSurvey,
 } from './interface.ts'
-import { createJob, patchJob } from './job.ts'
+import { createJob, homeKeyOf, isFinal, patchJob } from './job.ts'
 import { needOf } from './need.ts'
 import type { Planner } from './planner.ts'
 import type { Post } from './post.ts'
-import type { Answer, Ask, Question, QuestionName, Questions } from './questions.ts'
+import type { Answer, Ask, Question, QuestionName, QuestionOf } from './questions.ts'
+import { HOSTS_PER_PAGE } from './questions.ts'
 import { planViewOf, viewOf } from './views.ts'
 
-/** A cache that is asked for less than this and says nothing is passed over. */
+/** A cache that has not answered after so long is passed over; what is asked may make it ask origins and other regions. */
 const ASK_TIMEOUT_MS = 20_000
 const NEED_TIMEOUT_MS = 3_000
-/** Hosts whose room may not do are asked themselves, so many of them. */
+/** Hosts whose room may not do are asked what they have already, so many of them; of more it is taken to be nothing. */
 const MAX_ASKED = 512
 const MAX_NAMED = 16
+/** Each is kept by every cache, with its plan and its hosts. */
+const MAX_LIVE_JOBS = 256
 
 export interface CoordinatorDeps {
   readonly logger: Logger
@@ -44,7 +46,7 @@ export interface CoordinatorDeps {
 }
 
 /** Questions that go up to the caches which coordinate. */
-type UpName = Extract<QuestionName, 'submit' | 'plan' | 'list' | 'show' | 'edit' | 'hosts'>
+type UpName = Exclude<QuestionName, 'survey' | 'need'>
 
 /**
  * Finds the caches that coordinate a job, and is one of them: a question goes from a host to its region's caches, from
@@ -58,51 +60,55 @@ export class Coordinator implements PrewarmService {
   }
 
   submit(id: string, spec: PrewarmSpec, signal: AbortSignal): Promise<PrewarmView> {
-    return this.#up('submit', { id, spec }, id, signal)
+    return this.#up({ name: 'submit', ask: { id, spec }, hops: 0 }, id, signal)
   }
 
   plan(spec: PrewarmSpec, signal: AbortSignal): Promise<PrewarmPlanView> {
-    return this.#up('plan', { spec }, spec.images.join(' '), signal)
+    return this.#up({ name: 'plan', ask: { spec }, hops: 0 }, imagesKey(spec), signal)
   }
 
   list(signal: AbortSignal): Promise<readonly PrewarmView[]> {
-    return this.#up('list', {}, 'list', signal)
+    return this.#up({ name: 'list', ask: {}, hops: 0 }, 'list', signal)
   }
 
   show(id: string, signal: AbortSignal): Promise<PrewarmView> {
-    return this.#up('show', { id }, id, signal)
+    return this.#up({ name: 'show', ask: { id }, hops: 0 }, id, signal)
   }
 
-  hosts(id: string, signal: AbortSignal): Promise<readonly HostView[]> {
-    return this.#up('hosts', { id }, id, signal)
+  async hosts(id: string, signal: AbortSignal): Promise<readonly HostView[]> {
+    const { regions } = await this.show(id, signal)
+    const all: HostView[] = []
+    for (const { region } of regions) {
+      for (let [first, more] = [0, true]; more; ) {
+        const page = await this.#up({ name: 'hosts', ask: { id, region, first }, hops: 0 }, id, signal)
+        all.push(...page.hosts)
+        first += page.hosts.length
+        more = page.more && page.hosts.length > 0
+      }
+    }
+    return all
   }
 
   edit(id: string, patch: PrewarmPatch, signal: AbortSignal): Promise<PrewarmView> {
-    return this.#up('edit', { id, patch }, id, signal)
+    return this.#up({ name: 'edit', ask: { id, patch }, hops: 0 }, id, signal)
   }
 
   /** A question that reached this cache: answered here, or by the region above. */
   async answer(question: Question, signal: AbortSignal): Promise<Answer<QuestionName>> {
-    const { name, hops } = question
+    const { name, ask, hops } = question
     switch (name) {
       case 'submit':
-        return this.#atRoot(name, question.ask, question.ask.id, hops, signal, () => this.#submit(question.ask, signal))
+        return (await this.#above(question, ask.id, signal))?.value ?? this.#submit(ask, signal)
       case 'plan':
-        return this.#atRoot(name, question.ask, question.ask.spec.images.join(' '), hops, signal, () =>
-          this.#plan(question.ask, signal),
-        )
+        return (await this.#above(question, imagesKey(ask.spec), signal))?.value ?? this.#plan(ask, signal)
       case 'list':
         return this.#list(hops, signal)
       case 'show':
-        return this.#where(name, question.ask, question.ask.id, hops, signal, async (row) => this.#view(row))
+        return this.#where(question, signal, async (row) => this.#view(row))
       case 'edit':
-        return this.#where(name, question.ask, question.ask.id, hops, signal, (row) =>
-          this.#edit(row, question.ask.patch),
-        )
+        return this.#where(question, signal, (row) => this.#edit(row, ask.patch))
       case 'hosts':
-        return this.#where(name, question.ask, question.ask.id, hops, signal, (row) =>
-          this.hostsHere(row.id, hops, signal),
-        )
+        return this.#where(question, signal, () => this.hostsHere(ask, hops, signal))
       case 'survey':
       case 'need':
         throw new ShoalError('UNAVAILABLE', 'this host was asked by one that may not ask it')
@@ -114,14 +120,20 @@ export class Coordinator implements PrewarmService {
     const { region } = this.#deps.swarm.self
     const wanted = spec.regions.length === 0 || spec.regions.includes(region)
     const own = wanted ? [await this.#surveyOwn(spec, plan, hops, signal)] : []
-    const below = await this.#down('survey', { spec, plan }, 'survey', hops, signal)
+    const below = await this.#down({ name: 'survey', ask: { spec, plan }, hops }, 'survey', signal)
     const byRegion = new Map([...own, ...below.flat()].map((survey) => [survey.region, survey]))
     return [...byRegion.values()]
   }
 
-  async hostsHere(id: string, hops: number, signal: AbortSignal): Promise<HostView[]> {
-    const below = await this.#down('hosts', { id }, id, hops, signal)
-    return [...this.#desk().hostViews(id), ...below.flat()]
+  /** A page of one region's hosts: this one's, or of one below. */
+  async hostsHere(ask: Ask<'hosts'>, hops: number, signal: AbortSignal): Promise<Answer<'hosts'>> {
+    const { id, region, first } = ask
+    if (region === this.#deps.swarm.self.region) {
+      const hosts = this.#desk().hostViews(id, first, HOSTS_PER_PAGE)
+      return { hosts, more: hosts.length === HOSTS_PER_PAGE }
+    }
+    const below = await this.#down({ name: 'hosts', ask, hops }, id, signal, region)
+    return below.find(({ hosts }) => hosts.length > 0) ?? { hosts: [], more: false }
   }
 
   #desk(): Desk {
@@ -130,44 +142,41 @@ export class Coordinator implements PrewarmService {
     return desk
   }
 
-  /** Asks the region's caches, best first for `key`; this host answers itself where it is one. */
-  async #up<N extends UpName>(name: N, ask: Ask<N>, key: string, signal: AbortSignal): Promise<Answer<N>> {
-    // the pair belongs together by this method's own type
-    const question = { name, ask, hops: 0 } as unknown as Question
-    if (this.#deps.desk !== undefined) return (await this.answer(question, signal)) as Answer<N>
-    const links = this.#deps.tier
-      .homes(homeKeyOf(key))
-      .flatMap((home) => (home.kind === 'link' && home.link.peer.role === 'cache' ? home.link : []))
-    const answer = await this.#first(links, name, ask, 0, signal)
-    if (answer === undefined) throw new ShoalError('UNAVAILABLE', 'no cache of this region answers; try again')
-    return answer.value
+  /** Asks the region's caches, best first for `key`; this host answers in its turn where it is one. */
+  async #up<N extends UpName>(question: QuestionOf<N>, key: string, signal: AbortSignal): Promise<Answer<N>> {
+    const homes = this.#deps.tier.homes(homeKeyOf(key))
+    const self = this.#deps.desk === undefined ? -1 : homes.findIndex(({ kind }) => kind === 'self')
+    const before = self < 0 ? homes : homes.slice(0, self)
+    const links = before.flatMap((home) => (home.kind === 'link' && home.link.peer.role === 'cache' ? home.link : []))
+    const answer = await this.#first(links, question, signal).catch((error: unknown) => {
+      if (self < 0 || !isShoalError(error, 'UNAVAILABLE')) throw error
+      return undefined
+    })
+    if (answer !== undefined) return answer.value
+    if (self < 0) throw new ShoalError('UNAVAILABLE', 'no cache of this region answers; try again')
+    // a question of one name is one of them all, and so is its answer
+    return (await this.answer(question as unknown as Question, signal)) as Answer<N>
   }
 
-  /** Done by the region above, or here where there is none that answers. */
-  async #atRoot<N extends UpName>(
-    name: N,
-    ask: Ask<N>,
+  /** What the region above says; undefined where there is none that can be asked. */
+  #above<N extends UpName>(
+    question: QuestionOf<N>,
     key: string,
-    hops: number,
     signal: AbortSignal,
-    here: () => Promise<Answer<N>>,
-  ): Promise<Answer<N>> {
-    const above = await this.#first(this.#deps.tier.parents(homeKeyOf(key)), name, ask, hops, signal)
-    return above === undefined ? here() : above.value
+  ): Promise<{ readonly value: Answer<N> } | undefined> {
+    return this.#first(this.#deps.tier.parents(homeKeyOf(key)), question, signal)
   }
 
   /** Done where the job is coordinated: here, or above. */
   async #where<N extends 'show' | 'edit' | 'hosts'>(
-    name: N,
-    ask: Ask<N>,
-    id: string,
-    hops: number,
+    question: QuestionOf<N>,
     signal: AbortSignal,
     here: (row: JobRow) => Promise<Answer<N>>,
   ): Promise<Answer<N>> {
+    const { id } = question.ask
     const row = this.#desk().book.get(id)
     if (row?.root === this.#deps.swarm.self.region) return here(row)
-    const above = await this.#first(this.#deps.tier.parents(homeKeyOf(id)), name, ask, hops, signal)
+    const above = await this.#above(question, id, signal)
     if (above !== undefined) return above.value
     if (row !== undefined) throw new ShoalError('UNAVAILABLE', `no cache of region ${row.root} answers; try again`)
     throw new ShoalError('PREWARM_UNKNOWN', `there is no prewarm job ${id}`)
@@ -176,41 +185,37 @@ export class Coordinator implements PrewarmService {
   /** The first answer; undefined when there is nobody to ask. What a cache refuses is an answer, too. Throws `UNAVAILABLE`. */
   async #first<N extends QuestionName>(
     links: readonly PeerLink[],
-    name: N,
-    ask: Ask<N>,
-    hops: number,
+    question: QuestionOf<N>,
     signal: AbortSignal,
   ): Promise<{ readonly value: Answer<N> } | undefined> {
     let failure: unknown
     for (const link of links) {
       try {
         const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])
-        return { value: await this.#deps.post.ask(link, name, ask, hops, limit) }
+        return { value: await this.#deps.post.ask(link, question, limit) }
       } catch (error) {
         signal.throwIfAborted()
-        const isRefusal = isShoalError(error, 'PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN')
-        if (isRefusal || isShoalError(error, 'REFERENCE_INVALID')) throw error
+        if (isShoalError(error, 'PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN')) throw error
         failure = error
-        this.#deps.logger.debug(
-          { peer: link.peer.key, question: name, err: errorText(error) },
-          'a cache gave no answer',
-        )
+        const fields = { peer: link.peer.key, question: question.name, err: errorText(error) }
+        this.#deps.logger.debug(fields, 'a cache gave no answer')
       }
     }
     if (failure === undefined) return undefined
     throw new ShoalError('UNAVAILABLE', `no cache answers (${errorText(failure)}); try again`, { cause: failure })
   }
 
-  /** Asks one cache of each region below; regions that do not answer are left out. */
+  /** Asks one cache of each region below, or of `region` if that is one; regions that do not answer are left out. */
   async #down<N extends 'survey' | 'hosts'>(
-    name: N,
-    ask: Ask<N>,
+    question: QuestionOf<N>,
     key: string,
-    hops: number,
     signal: AbortSignal,
+    region?: string,
   ): Promise<Answer<N>[]> {
-    const regions = [...this.#desk().below(homeKeyOf(key)).values()]
-    const answers = await Promise.allSettled(regions.map((links) => this.#first(links, name, ask, hops, signal)))
+    const below = this.#desk().below(homeKeyOf(key))
+    const direct = region === undefined ? undefined : below.get(region)
+    const regions = direct === undefined ? [...below.values()] : [direct]
+    const answers = await Promise.allSettled(regions.map((links) => this.#first(links, question, signal)))
     signal.throwIfAborted()
     return answers.flatMap((answer) =>
       answer.status === 'fulfilled' && answer.value !== undefined ? [answer.value.value] : [],
@@ -221,24 +226,19 @@ export class Coordinator implements PrewarmService {
     const desk = this.#desk()
     const known = desk.book.get(id)
     if (known !== undefined) return this.#view(known)
+    if (desk.book.all().filter(({ state }) => !isFinal(state)).length >= MAX_LIVE_JOBS) {
+      throw impossible(`${MAX_LIVE_JOBS} jobs run or are paused already; cancel some, see "shoal prewarm list"`)
+    }
     const { plan, surveys } = await this.#prepare(spec, signal)
     // somebody may have been faster while the images were looked up
-    const row = desk.book.get(id) ?? createJob(this.#newJob(id, spec, plan, surveys), this.#deps.now())
+    const root = this.#deps.swarm.self.region
+    const row = desk.book.get(id) ?? createJob({ id, root, spec, plan, surveys }, this.#deps.now())
     await desk.accept(row)
     this.#deps.logger.info({ job: id, images: spec.images.length, bytes: plan.bytes }, 'a prewarm job has begun')
     return this.#view(row)
   }
 
-  #newJob(
-    id: string,
-    spec: PrewarmSpec,
-    plan: Plan,
-    surveys: readonly RegionSurvey[],
-  ): Parameters<typeof createJob>[0] {
-    return { id, root: this.#deps.swarm.self.region, spec, plan, surveys }
-  }
-
-  async #plan({ spec }: Questions['plan']['ask'], signal: AbortSignal): Promise<PrewarmPlanView> {
+  async #plan({ spec }: Ask<'plan'>, signal: AbortSignal): Promise<PrewarmPlanView> {
     const { plan, surveys } = await this.#prepare(spec, signal)
     return planViewOf(spec, plan, surveys)
   }
@@ -305,7 +305,7 @@ export class Coordinator implements PrewarmService {
     if (link === undefined) return undefined
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(NEED_TIMEOUT_MS)])
-      return await post.ask(link, 'need', { plan }, hops, limit)
+      return await post.ask(link, { name: 'need', ask: { plan }, hops }, limit)
     } catch {
       signal.throwIfAborted()
       return undefined
@@ -317,7 +317,7 @@ export class Coordinator implements PrewarmService {
     const own = this.#desk()
       .book.all()
       .filter(({ root }) => root === region)
-    const asking = this.#first(this.#deps.tier.parents('list'), 'list', {}, hops, signal)
+    const asking = this.#above({ name: 'list', ask: {}, hops }, 'list', signal)
     // what this region coordinates itself can be told all the same
     const above = await asking.catch(() => undefined)
     const views = new Map(
@@ -336,6 +336,11 @@ export class Coordinator implements PrewarmService {
     const desk = this.#desk()
     return viewOf(row, desk.tallies(row.id), desk.bytesPerSec(row.id), this.#deps.now())
   }
+}
+
+/** What a region's caches are ranked by for a plan, which has no id. */
+function imagesKey({ images }: PrewarmSpec): string {
+  return images.join(' ')
 }
 
 function impossible(message: string): ShoalError {

@@ -2,18 +2,17 @@ import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { RateLimiter } from '../base/rate-limiter.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import { HostRoll } from './host-roll.ts'
 import type { HostReport, HostView, ImageSource, JobRow, Tally } from './interface.ts'
-import { advanceJob, isFinal, isOpen } from './job.ts'
+import { advanceJob, homeKeyOf, isFinal, isLive } from './job.ts'
 import { JobBook } from './job-book.ts'
 import type { RosterEntry } from './ledger.ts'
 import type { Letter } from './letters.ts'
+import { OriginAccount } from './origin-account.ts'
 import type { Post } from './post.ts'
 import { RegionJob } from './region-job.ts'
 import { Replicas } from './replicas.ts'
@@ -25,6 +24,8 @@ const SOON_MS = 50
 /** A restarted cache waits so long for its hosts to link before it says which there are. */
 const SETTLE_MS = 5_000
 const SWEEP_MS = 10 * 60_000
+/** Hosts in one letter: it must fit whatever their names are. */
+const ROSTER_PART = 1_000
 
 export interface DeskDeps {
   readonly clock: Clock
@@ -38,8 +39,15 @@ export interface DeskDeps {
   readonly now: () => number
 }
 
-export function homeKeyOf(job: string): string {
-  return `prewarm:${job}`
+/** What is known of a job beside its row. */
+interface Known {
+  readonly region: RegionJob
+  /** What regions say; of this cache's own, what its head says. */
+  readonly tallies: Map<string, Tally>
+  readonly rate: RateWindow
+  /** What was last told to other caches. */
+  toldTallies: string
+  toldOriginBytes: number
 }
 
 /**
@@ -51,28 +59,20 @@ export class Desk implements AsyncDisposable {
   readonly roll = new HostRoll()
   readonly book: JobBook
   readonly #deps: DeskDeps
-  readonly #jobs = new Map<string, RegionJob>()
-  /** What regions say, by job and region; this region's own is made when needed. */
-  readonly #tallies = new Map<string, Map<string, Tally>>()
-  readonly #rates = new Map<string, RateWindow>()
-  readonly #sentUp = new Map<string, string>()
-  /** Jobs by the blobs whose bytes from origins are counted for them. */
-  readonly #counted = new Map<Digest, Set<string>>()
-  readonly #fetched = new Map<string, number>()
-  readonly #fetchedTold = new Map<string, number>()
-  /** By job: what this cache may read from origins for it. */
-  readonly #originLimits = new Map<string, RateLimiter>()
+  readonly #jobs = new Map<string, Known>()
+  readonly #origin: OriginAccount
   readonly #replicas: Replicas
   readonly #stop = new AbortController()
   readonly #startedAt: number
   #wake = Promise.withResolvers<void>()
   #loop: Promise<void> | undefined
-  #listening: Disposable | undefined
+  #recalling: Promise<void> | undefined
   #sweptAt: number
 
   constructor(deps: DeskDeps) {
     this.#deps = deps
     this.book = new JobBook(deps.store)
+    this.#origin = new OriginAccount({ ...deps, book: this.book, counts: this.#self.role === 'cache' })
     this.#replicas = new Replicas(deps)
     this.#startedAt = deps.clock.now()
     this.#sweptAt = this.#startedAt
@@ -80,68 +80,73 @@ export class Desk implements AsyncDisposable {
 
   async start(): Promise<void> {
     await this.book.load()
-    for (const row of this.book.all()) await this.#open(row)
-    this.#listening = this.#deps.transfers.listen((digest, from, bytes) => {
-      if (from === 'origin') this.#count(digest, bytes)
-    })
-    this.#deps.transfers.paceOrigin((digest) => this.#originPace(digest))
+    const rows = this.book.all()
+    for (const row of rows) this.#open(row)
+    const live = rows.filter((row) => isLive(row, this.#deps.now()))
+    for (const { id } of live) await this.#recall(id)
+    // a week of large jobs is read for a minute: nobody waits for what is only to be looked at
+    this.#recalling = this.#recallAll(rows.filter((row) => !live.includes(row)))
+    this.#origin.start()
     this.#loop ??= this.#run().catch(() => {})
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#listening?.[Symbol.dispose]()
-    this.#deps.transfers.paceOrigin(undefined)
+    this.#origin[Symbol.dispose]()
     this.#stop.abort(new DOMException('stopping', 'AbortError'))
     await this.#replicas[Symbol.asyncDispose]()
-    await this.#loop
+    await Promise.all([this.#loop, this.#recalling])
   }
 
-  /** Another cache hears of all jobs at once. */
+  /** Another cache hears of all jobs at once: it may know nothing, or no longer. */
   linked({ peer }: PeerLink): void {
-    if (peer.role !== 'cache' || this.#isAbove(peer)) return
-    for (const row of this.book.all()) this.#tellCache(peer, row)
+    if (peer.role !== 'cache') return
+    for (const row of this.book.all()) {
+      if (!this.#isAbove(peer)) this.#tellRow(peer, row)
+      this.#tellTallies(row, [peer])
+      if (this.#isNear(peer)) this.#tellOriginBytes(row.id, [peer])
+    }
   }
 
   unlinked({ peer }: PeerLink): void {
     this.roll.forget(peer.key)
-    for (const job of this.#jobs.values()) job.relinked(peer.key)
+    for (const { region } of this.#jobs.values()) region.unlinked(peer.key)
   }
 
   letter(from: PeerInfo, letter: Letter): void {
-    const isOurs = from.region === this.#deps.post.self.region
     const isCache = from.role === 'cache'
+    const isNear = this.#isNear(from)
     switch (letter.kind) {
       case 'host':
-        if (isOurs && this.roll.note(from, letter.facts)) this.#soon()
+        if (isNear && this.roll.note(from, letter.facts)) this.#soon()
         return
       case 'report':
-        if (isOurs) this.#report(from, letter.job, letter.report)
+        if (isNear) this.#report(from, letter.job, letter.report)
         return
       case 'row':
         if (isCache) void this.accept(letter.row)
         return
       case 'roster':
-        if (isCache && isOurs) this.#roster(letter.job, letter.first, letter.hosts)
+        if (isCache && isNear) this.#roster(letter.job, letter.first, letter.hosts)
         return
       case 'tally':
-        if (isCache) this.#tallied(letter.job, letter.region, letter.tally)
+        if (isCache && (isNear || letter.region !== this.#self.region)) this.#tallied(letter)
         return
       case 'fetched':
-        if (isCache && isOurs) this.#jobs.get(letter.job)?.fetched(from.key, letter.originBytes)
+        if (isCache && isNear) this.#jobs.get(letter.job)?.region.fetched(from.key, letter.originBytes)
         return
       case 'task':
         return
     }
   }
 
-  /** Takes over a newer row and tells the other caches; answers when it is on the disk. Never rejects. */
+  /** Takes over a newer row and tells the other caches; resolves when it is on the disk. Never rejects. */
   async accept(row: JobRow): Promise<void> {
     const { kept, written } = this.book.put(row)
     if (!kept) return
     const known = this.#jobs.get(row.id)
-    if (known === undefined) this.#opened(row, new RegionJob(row, this.#jobDeps()))
-    else known.update(row)
-    for (const { peer } of this.#deps.post.caches((peer) => !this.#isAbove(peer))) this.#tellCache(peer, row)
+    if (known === undefined) this.#open(row)
+    else known.region.update(row)
+    for (const { peer } of this.#deps.post.caches((peer) => !this.#isAbove(peer))) this.#tellRow(peer, row)
     this.#soon()
     await this.#safely(written, 'a prewarm job cannot be written')
     // who takes part is who is here when the job begins, not a moment later
@@ -150,127 +155,114 @@ export class Desk implements AsyncDisposable {
 
   /** What regions say of a job, this one included. */
   tallies(id: string): Map<string, Tally> {
-    const all = new Map(this.#tallies.get(id))
-    const job = this.#jobs.get(id)
-    const { region } = this.#deps.post.self
-    if (job?.hasRoster === true) all.set(region, job.tally())
-    return all
+    const known = this.#jobs.get(id)
+    const all = new Map(known?.tallies)
+    if (known?.region.hasRoster !== true) return all
+    const own = known.region.tally()
+    const told = all.get(this.#self.region)
+    const row = this.book.get(id)
+    // hosts report to the job's head and its stand-in; the others know what the head says, and who was away, too
+    const knowsBest = told === undefined || (this.#rank(id) < 2 && row !== undefined && !isFinal(row.state))
+    return all.set(this.#self.region, knowsBest || own.haveBytes >= told.haveBytes ? own : told)
   }
 
   /** This region's part in the jobs that run and that this cache is head of. */
   headTallies(): Tally[] {
-    const live = this.book.all().filter(({ id, state }) => !isFinal(state) && this.#isHead(id))
-    return live.flatMap(({ id }) => this.tallies(id).get(this.#deps.post.self.region) ?? [])
+    const live = this.book.all().filter(({ id, state }) => !isFinal(state) && this.#rank(id) === 0)
+    return live.flatMap(({ id }) => this.tallies(id).get(this.#self.region) ?? [])
   }
 
   bytesPerSec(id: string): number {
-    return this.#rates.get(id)?.bytesPerSec ?? 0
+    return this.#jobs.get(id)?.rate.bytesPerSec ?? 0
   }
 
-  hostViews(id: string): HostView[] {
-    return this.#jobs.get(id)?.views(this.#deps.post.self.region) ?? []
+  /** Hosts of this region from place `first` of their order on. */
+  hostViews(id: string, first: number, most: number): HostView[] {
+    return this.#jobs.get(id)?.region.views(this.#self.region, first, most) ?? []
   }
 
   /** Linked caches of regions below this one, best first for `key`, by region. */
   below(key: string): Map<string, PeerLink[]> {
     const { post, tier } = this.#deps
-    const regions = new Map<string, PeerLink[]>()
-    for (const link of post.caches((peer) => peer.region !== post.self.region && !this.#isAbove(peer))) {
-      regions.set(link.peer.region, [...(regions.get(link.peer.region) ?? []), link])
-    }
-    for (const [region, links] of regions) regions.set(region, tier.ranked(key, links))
-    return regions
+    const links = post.caches((peer) => !this.#isNear(peer) && !this.#isAbove(peer))
+    const regions = Map.groupBy(links, ({ peer }) => peer.region)
+    return new Map([...regions].map(([region, some]) => [region, tier.ranked(key, some)]))
   }
 
-  #jobDeps(): ConstructorParameters<typeof RegionJob>[1] {
-    const { clock, post, now } = this.#deps
-    return { clock, post, now, roll: this.roll }
-  }
-
-  async #open(row: JobRow): Promise<void> {
-    const job = new RegionJob(row, this.#jobDeps())
-    const { roster, ended, fetched } = await this.book.hosts(row.id)
-    if (roster !== undefined) job.learnRoster(roster)
-    for (const [key, report] of ended) job.report({ key, name: key }, report)
-    this.#fetched.set(row.id, fetched)
-    this.#opened(row, job)
-  }
-
-  #opened(row: JobRow, job: RegionJob): void {
-    this.#jobs.set(row.id, job)
-    this.#rates.set(row.id, new RateWindow(this.#deps.clock))
-    for (const { digest } of row.plan.blobs) {
-      const jobs = this.#counted.get(digest) ?? new Set()
-      this.#counted.set(digest, jobs.add(row.id))
-    }
-  }
-
-  #forget(id: string): void {
-    for (const { digest } of this.book.get(id)?.plan.blobs ?? []) {
-      this.#counted.get(digest)?.delete(id)
-      if (this.#counted.get(digest)?.size === 0) this.#counted.delete(digest)
-    }
-    this.#originLimits.delete(id)
-    for (const map of [this.#jobs, this.#tallies, this.#rates, this.#sentUp, this.#fetched, this.#fetchedTold]) {
-      map.delete(id)
-    }
-  }
-
-  #report(from: PeerInfo, id: string, report: HostReport): void {
-    const job = this.#jobs.get(id)
-    if (job === undefined) return
-    const name = this.roll.nameOf(from.key) ?? from.addresses[0] ?? from.key
-    const wasEnded = job.ended(from.key)
-    if (!job.report({ key: from.key, name }, report)) return
-    if (!job.ended(from.key)) return
-    if (!wasEnded) this.#soon()
-    void this.#safely(this.book.saveEnded(id, from.key, report), 'how a host ended cannot be written')
-  }
-
-  #roster(id: string, first: number, hosts: readonly RosterEntry[]): void {
-    if (this.#jobs.get(id)?.learnRoster(hosts) !== true) return
-    void this.#safely(this.book.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
-  }
-
-  #tallied(id: string, region: string, tally: Tally): void {
-    if (this.book.get(id) === undefined) return
-    const known = this.#tallies.get(id) ?? new Map<string, Tally>()
-    this.#tallies.set(id, known.set(region, tally))
-    this.#soon()
-  }
-
-  #count(digest: Digest, bytes: number): void {
-    for (const id of this.#counted.get(digest) ?? []) this.#fetched.set(id, (this.#fetched.get(id) ?? 0) + bytes)
-  }
-
-  #originPace(digest: Digest): RateLimiter | undefined {
-    for (const id of this.#counted.get(digest) ?? []) {
-      if (this.book.get(id)?.state === 'running') return this.#originLimits.get(id)
-    }
-    return undefined
-  }
-
-  /** The caches of a region read from origins in equal parts. */
-  #limitOrigin({ id, shares }: JobRow): void {
-    const { post, clock } = this.#deps
-    const { region } = post.self
-    const rate = shares[region]?.originRateBytesPerSec ?? 0
-    const part = Math.ceil(rate / (1 + post.caches((peer) => peer.region === region).length))
-    const known = this.#originLimits.get(id)
-    if (known === undefined) this.#originLimits.set(id, new RateLimiter(clock, part))
-    else if (known.bytesPerSec !== part) known.setRate(part)
+  get #self(): PeerInfo {
+    return this.#deps.post.self
   }
 
   #isAbove(peer: PeerInfo): boolean {
     return this.#deps.tier.isParentRegion(peer.region)
   }
 
-  #tellCache(peer: PeerInfo, row: JobRow): void {
-    const { post } = this.#deps
-    post.send(peer.key, { kind: 'row', row })
-    const job = this.#jobs.get(row.id)
-    if (peer.region !== post.self.region || job?.hasRoster !== true) return
-    post.send(peer.key, { kind: 'roster', job: row.id, first: 0, hosts: job.roster })
+  #isNear(peer: PeerInfo): boolean {
+    return peer.region === this.#self.region
+  }
+
+  /** This cache's place among the homes of a job: 0 is its head, 1 the stand-in. */
+  #rank(id: string): number {
+    return this.#deps.tier.homes(homeKeyOf(id)).findIndex(({ kind }) => kind === 'self')
+  }
+
+  async #recallAll(rows: readonly JobRow[]): Promise<void> {
+    for (const { id } of rows) {
+      if (this.#stop.signal.aborted) return
+      await this.#safely(this.#recall(id), 'the hosts of a job cannot be read')
+    }
+  }
+
+  /** What this cache's disk says of a job's hosts. */
+  async #recall(id: string): Promise<void> {
+    const { roster, ended, originBytes } = await this.book.hosts(id)
+    const region = this.#jobs.get(id)?.region
+    this.#origin.restore(id, originBytes)
+    if (roster !== undefined) region?.learnRoster(roster)
+    for (const [key, report] of ended) region?.report({ key, name: key }, report)
+  }
+
+  #open(row: JobRow): void {
+    const { clock, post, now } = this.#deps
+    const known: Known = {
+      region: new RegionJob(row, { clock, post, now, roll: this.roll }),
+      ...{ tallies: new Map(), rate: new RateWindow(clock), toldTallies: '', toldOriginBytes: 0 },
+    }
+    this.#jobs.set(row.id, known)
+    this.#origin.add(row)
+  }
+
+  #report(from: PeerInfo, id: string, report: HostReport): void {
+    const job = this.#jobs.get(id)?.region
+    if (job === undefined) return
+    const name = this.roll.nameOf(from.key) ?? from.addresses[0] ?? from.key
+    const wasEnded = job.ended(from.key)
+    if (!job.report({ key: from.key, name }, report) || !job.ended(from.key)) return
+    if (!wasEnded) this.#soon()
+    void this.#safely(this.book.saveEnded(id, from.key, report), 'how a host ended cannot be written')
+  }
+
+  #roster(id: string, first: number, hosts: readonly RosterEntry[]): void {
+    if (this.#jobs.get(id)?.region.learnRoster(hosts) !== true) return
+    void this.#safely(this.book.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
+  }
+
+  #tallied({ job, region, tally }: Extract<Letter, { kind: 'tally' }>): void {
+    this.#jobs.get(job)?.tallies.set(region, tally)
+    this.#soon()
+  }
+
+  #tellRow(peer: PeerInfo, row: JobRow): void {
+    this.#deps.post.send(peer.key, { kind: 'row', row })
+    const job = this.#jobs.get(row.id)?.region
+    if (this.#isNear(peer) && job?.hasRoster === true) this.#tellRoster(row.id, 0, job.roster, [peer])
+  }
+
+  #tellRoster(job: string, first: number, hosts: readonly RosterEntry[], peers: readonly PeerInfo[]): void {
+    for (let at = 0; at === 0 || at < hosts.length; at += ROSTER_PART) {
+      const part = hosts.slice(at, at + ROSTER_PART)
+      for (const { key } of peers) this.#deps.post.send(key, { kind: 'roster', job, first: first + at, hosts: part })
+    }
   }
 
   #soon(): void {
@@ -293,10 +285,8 @@ export class Desk implements AsyncDisposable {
   }
 
   async #tick(): Promise<void> {
-    const { now } = this.#deps
     for (const row of this.book.all()) {
-      const isLive = !isFinal(row.state) || isOpen(row, now()) || this.#endedJustNow(row)
-      if (isLive) await this.#drive(row)
+      if (isLive(row, this.#deps.now()) || this.#endedJustNow(row)) await this.#drive(row)
     }
     if (this.#deps.clock.now() - this.#sweptAt > SWEEP_MS) await this.#sweep()
   }
@@ -307,23 +297,22 @@ export class Desk implements AsyncDisposable {
   }
 
   async #drive(row: JobRow): Promise<void> {
-    const { post, clock } = this.#deps
-    const { region } = post.self
-    const job = this.#jobs.get(row.id)
-    const share = row.shares[region]
-    const isHead = this.#isHead(row.id)
-    if (post.self.role === 'cache' && share !== undefined) this.#replicas.follow(row)
-    this.#tellFetched(row.id)
-    this.#limitOrigin(row)
-    if (job !== undefined && share !== undefined && isHead) {
-      const isSettled = job.hasRoster || clock.now() - this.#startedAt > SETTLE_MS
-      const added = isSettled || row.createdEpochMs > this.#deps.now() - SETTLE_MS ? job.step(share) : undefined
-      if (added !== undefined) this.#chosen(row.id, added.first, added.hosts)
+    const known = this.#jobs.get(row.id)
+    const share = row.shares[this.#self.region]
+    if (known === undefined) return
+    const isHead = this.#rank(row.id) === 0
+    if (share !== undefined) {
+      if (this.#self.role === 'cache') this.#replicas.follow(row)
+      const caches = 1 + this.#others.length
+      // they read from origins in equal parts
+      this.#origin.setRate(row.id, Math.ceil(share.originRateBytesPerSec / caches))
+      if (isHead) this.#step(row, known.region)
     }
+    this.#tellOriginBytes(row.id)
     const tallies = this.tallies(row.id)
-    this.#rates.get(row.id)?.add([...tallies.values()].reduce((sum, { haveBytes }) => sum + haveBytes, 0))
-    if (row.root !== region) return this.#tellAbove(row.id, tallies, isHead)
-    const next = isHead ? advanceJob(row, tallies, this.#deps.now()) : undefined
+    known.rate.add([...tallies.values()].reduce((sum, { haveBytes }) => sum + haveBytes, 0))
+    this.#tellTallies(row)
+    const next = isHead && row.root === this.#self.region ? advanceJob(row, tallies, this.#deps.now()) : undefined
     if (next === undefined) return
     if (next.state !== row.state) {
       this.#deps.logger.info({ job: row.id, state: next.state, reason: next.reason }, 'a prewarm job has ended')
@@ -331,49 +320,64 @@ export class Desk implements AsyncDisposable {
     await this.accept(next)
   }
 
-  #chosen(id: string, first: number, hosts: readonly RosterEntry[]): void {
-    void this.#safely(this.book.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
-    const { post } = this.#deps
-    for (const { peer } of post.caches((one) => one.region === post.self.region)) {
-      post.send(peer.key, { kind: 'roster', job: id, first, hosts })
-    }
+  /** Caches of this region, without this one. */
+  get #others(): PeerInfo[] {
+    return this.#deps.post.caches((peer) => this.#isNear(peer)).map(({ peer }) => peer)
   }
 
-  #isHead(id: string): boolean {
-    return this.#deps.tier.homes(homeKeyOf(id))[0]?.kind === 'self'
+  #step({ id, shares, createdEpochMs }: JobRow, job: RegionJob): void {
+    const { clock, now } = this.#deps
+    const isSettled = clock.now() - this.#startedAt > SETTLE_MS || createdEpochMs > now() - SETTLE_MS
+    if (!job.hasRoster && !isSettled) return
+    const added = job.step(shares[this.#self.region]!)
+    if (added === undefined) return
+    void this.#safely(this.book.saveRoster(id, added.first, added.hosts), 'the hosts of a job cannot be written')
+    this.#tellRoster(id, added.first, added.hosts, this.#others)
   }
 
-  /** The regions above hear what changed: of this region from its head, of those below from whoever is told. */
-  #tellAbove(id: string, tallies: ReadonlyMap<string, Tally>, isHead: boolean): void {
+  /**
+   * Regions above hear of all regions, of this one from its head. Those of this region's caches that hosts do not report to
+   * hear of it from the head as well. To all of them what changed, or to `peers` what is known.
+   */
+  #tellTallies({ id, root }: JobRow, peers?: readonly PeerInfo[]): void {
     const { post, tier } = this.#deps
-    const parents = tier.parents(homeKeyOf(id))
-    const said = JSON.stringify([parents.map(({ peer }) => peer.key), [...tallies]])
-    if (this.#sentUp.get(id) === said) return
-    this.#sentUp.set(id, said)
-    for (const [region, tally] of tallies) {
-      if (region === post.self.region && !isHead) continue
-      for (const { peer } of parents) post.send(peer.key, { kind: 'tally', job: id, region, tally })
+    const known = this.#jobs.get(id)
+    const { region } = this.#self
+    const tallies = this.tallies(id)
+    const isHead = this.#rank(id) === 0
+    const above = root === region ? [] : tier.parents(homeKeyOf(id)).map(({ peer }) => peer)
+    const others = this.#others
+    const to = peers ?? [...above, ...(isHead && others.length > 1 ? others : [])]
+    const said = JSON.stringify([to.map(({ key }) => key), [...tallies]])
+    if (known === undefined || (peers === undefined && known.toldTallies === said)) return
+    if (peers === undefined) known.toldTallies = said
+    for (const peer of to) {
+      for (const [of, tally] of tallies) {
+        const isWanted = this.#isNear(peer) ? of === region : this.#isAbove(peer) && (of !== region || isHead)
+        if (isWanted) post.send(peer.key, { kind: 'tally', job: id, region: of, tally })
+      }
     }
   }
 
   /** What this cache read from origins counts at every cache of the region, so that any of them can be head. */
-  #tellFetched(id: string): void {
-    const { post } = this.#deps
-    const originBytes = this.#fetched.get(id) ?? 0
-    this.#jobs.get(id)?.fetched(post.self.key, originBytes)
-    if (originBytes === (this.#fetchedTold.get(id) ?? 0)) return
-    this.#fetchedTold.set(id, originBytes)
-    void this.#safely(this.book.saveFetched(id, originBytes), 'what was read for a job cannot be written')
-    for (const { peer } of post.caches((one) => one.region === post.self.region)) {
-      post.send(peer.key, { kind: 'fetched', job: id, originBytes })
+  #tellOriginBytes(id: string, peers?: readonly PeerInfo[]): void {
+    const known = this.#jobs.get(id)
+    const originBytes = this.#origin.bytes(id)
+    known?.region.fetched(this.#self.key, originBytes)
+    if (known === undefined || (peers === undefined && known.toldOriginBytes === originBytes)) return
+    if (peers === undefined) {
+      known.toldOriginBytes = originBytes
+      void this.#safely(this.book.saveFetched(id, originBytes), 'what was read for a job cannot be written')
     }
+    for (const { key } of peers ?? this.#others) this.#deps.post.send(key, { kind: 'fetched', job: id, originBytes })
   }
 
   async #sweep(): Promise<void> {
     this.#sweptAt = this.#deps.clock.now()
-    for (const id of this.book.expired(this.#deps.now())) {
-      this.#forget(id)
-      await this.#safely(this.book.forget(id), 'an old job cannot be forgotten')
+    for (const row of this.book.expired(this.#deps.now())) {
+      this.#jobs.delete(row.id)
+      this.#origin.delete(row)
+      await this.#safely(this.book.forget(row.id), 'an old job cannot be forgotten')
     }
   }
 

@@ -1,15 +1,17 @@
-import { raceAbort, sleep } from '../base/abort.ts'
+import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
-import type { HostReport, HostState, ImageSource, MovedBytes, PlannedBlob, PlannedImage } from './interface.ts'
+import type { HostReport, HostState, ImageSource, LoadRuntime, MovedBytes, PlannedBlob } from './interface.ts'
 import type { Task } from './letters.ts'
 import type { ImageLoader } from './loader.ts'
 import { needOf } from './need.ts'
 import { Pacer } from './pacer.ts'
+import type { Pins } from './pins.ts'
+import { transferEnded } from './transfer-ended.ts'
 
 /** Blobs on the way at the same time: enough to keep a link busy, few enough that the first ones are done soon. */
 const BLOBS_AT_ONCE = 8
@@ -20,6 +22,7 @@ const RETRY_MOST_MS = 30_000
 const GIVE_UP_MS = 3 * 60_000
 /** An upstream that says "no such blob" is asked again: it may be a cache that has not heard of it. */
 const UNKNOWN_TRIES = 3
+const MAX_REASON_CHARS = 300
 
 export interface HostTaskDeps {
   readonly clock: Clock
@@ -29,15 +32,10 @@ export interface HostTaskDeps {
   readonly images: ImageSource
   /** What this host's store could still take. */
   readonly freeBytes: () => Promise<number>
-  /** Keeps an image from eviction. */
-  readonly pin: (image: PlannedImage, untilEpochMs: number, signal: AbortSignal) => Promise<void>
-  readonly loader: (runtime: NonNullable<Task['load']>) => ImageLoader
+  readonly pins: Pick<Pins, 'pinPlanned' | 'unpinJob'>
+  readonly loader: (runtime: LoadRuntime) => ImageLoader
   /** This host's own rate for all prewarm work, bytes per second; 0 = unlimited. */
   readonly hostRate: () => number
-  /** Wall clock, epoch milliseconds. */
-  readonly now: () => number
-  /** Something is to be told. */
-  readonly changed: () => void
 }
 
 /** What is kept of a task on this host's disk. */
@@ -52,14 +50,15 @@ export class HostTask {
   readonly #deps: HostTaskDeps
   readonly #pacers: { readonly job: Pacer; readonly host: Pacer }
   readonly #moved: Record<keyof MovedBytes, number>
-  readonly #blobs: ReadonlyMap<Digest, PlannedBlob>
+  /** Places in the plan. */
+  readonly #places: ReadonlyMap<Digest, number>
   readonly #running = new Map<Digest, Transfer>()
   /** The most that was ever seen of each blob: progress does not go back. */
   readonly #seen: Float64Array
+  #pinning: Promise<void> = Promise.resolve()
   #task: Task
   #state: HostState
   #reason: string | null
-  #resolvedEpochMs: number
 
   constructor(task: Task, progress: TaskProgress, deps: HostTaskDeps) {
     this.#task = task
@@ -67,12 +66,11 @@ export class HostTask {
     this.#state = progress.state
     this.#reason = progress.reason
     this.#moved = { ...progress.moved }
-    this.#blobs = new Map(task.plan.blobs.map((blob) => [blob.digest, blob]))
-    this.#seen = new Float64Array(task.plan.blobs.length)
-    this.#resolvedEpochMs = deps.now()
+    this.#places = new Map(task.plan.blobs.map(({ digest }, i) => [digest, i]))
+    const stored = new Map(deps.store.list().map(({ digest, storedBytes }) => [digest, storedBytes]))
+    this.#seen = Float64Array.from(task.plan.blobs, ({ digest }) => stored.get(digest) ?? 0)
     const now = deps.clock.now()
     this.#pacers = { job: new Pacer(now), host: new Pacer(now) }
-    this.#lookAtPartials()
   }
 
   get task(): Task {
@@ -95,80 +93,73 @@ export class HostTask {
 
   /** Content came for some transfer of this host. */
   came(digest: Digest, from: keyof MovedBytes, bytes: number): void {
-    if (!this.#blobs.has(digest)) return
+    if (!this.#places.has(digest)) return
     this.#moved[from] += bytes
     this.#pacers.job.came(bytes)
     this.#pacers.host.came(bytes)
   }
 
   report(): HostReport {
-    const { blobs } = this.#task.plan
-    const done = new Uint8Array(Math.ceil(blobs.length / 8))
-    let haveBytes = 0
-    for (const [i, { digest, size }] of blobs.entries()) {
-      const isDone = this.#deps.store.size(digest) !== undefined
-      if (isDone) done[i >> 3]! |= 1 << (i & 7)
-      const transfer = this.#running.get(digest)
-      const now = isDone ? size : transfer === undefined ? 0 : haveOf(transfer)
-      this.#seen[i] = Math.max(this.#seen[i]!, now)
-      haveBytes += this.#seen[i]!
+    const { plan, revision } = this.#task
+    const blobs = new Uint8Array(Math.ceil(plan.blobs.length / 8))
+    for (const transfer of this.#running.values()) this.#noteSeen(transfer)
+    for (const [i, { digest, size }] of plan.blobs.entries()) {
+      if (this.#deps.store.size(digest) === undefined) continue
+      blobs[i >> 3]! |= 1 << (i & 7)
+      this.#seen[i] = size
     }
-    const { revision } = this.#task
-    const base = { revision, state: this.#state, haveBytes, moved: { ...this.#moved }, blobs: done }
-    return this.#reason === null ? base : { ...base, reason: this.#reason }
+    const haveBytes = this.#seen.reduce((sum, bytes) => sum + bytes, 0)
+    const { state, reason, moved } = this.progress
+    return { revision, state, haveBytes, moved, blobs, reason: reason ?? undefined }
   }
 
   /** Does what is left to do. Ends in ready, failed or skipped, or rejects with the signal's reason. */
   async run(signal: AbortSignal): Promise<void> {
     try {
-      const missing = await this.#roomless()
-      if (missing !== undefined) return this.#end('skipped', missing)
+      const { missingBytes } = needOf(this.#task.plan, this.#deps.store)
+      if (missingBytes > 0 && missingBytes > (await this.#deps.freeBytes())) {
+        return this.#enter('skipped', 'no room on its disk')
+      }
       this.#enter('moving')
-      await this.#pin(signal)
+      await this.repin(signal)
       await this.#fetchManifests(signal)
       await this.#fetchBlobs(signal)
       if (this.#task.load !== null) await this.#load(this.#task.load, signal)
-      this.#end('ready', null)
+      this.#enter('ready')
     } catch (error) {
-      if (signal.aborted) {
-        // what is under way is not stopped by letting go of it
-        for (const transfer of this.#running.values()) this.#deps.transfers.limit(transfer, 0)
-        throw signal.reason
-      }
+      if (signal.aborted) throw signal.reason
       this.#deps.logger.warn({ job: this.#task.job, err: errorText(error) }, 'a prewarm job failed on this host')
-      this.#end('failed', reasonOf(error))
+      this.#enter('failed', reasonOf(error))
     }
   }
 
-  /** Pins anew, after the job's time for it changed. */
-  async repin(signal: AbortSignal): Promise<void> {
-    await this.#pin(signal)
-  }
-
-  /** Why this host cannot take part; undefined when it can. */
-  async #roomless(): Promise<string | undefined> {
-    const { missingBytes } = needOf(this.#task.plan, this.#deps.store)
-    if (missingBytes === 0) return undefined
-    return missingBytes > (await this.#deps.freeBytes()) ? 'no room on its disk' : undefined
+  /** Pins the images for as long as the job says now, or no longer. One at a time: the last word holds. */
+  repin(signal: AbortSignal): Promise<void> {
+    const done = this.#pinning.then(() => this.#pin(signal))
+    this.#pinning = done.catch(() => {})
+    return done
   }
 
   async #pin(signal: AbortSignal): Promise<void> {
-    const { plan, pinUntilEpochMs } = this.#task
-    if (pinUntilEpochMs === null) return
+    const { pins } = this.#deps
+    const { job, plan, pinUntilEpochMs } = this.#task
+    if (pinUntilEpochMs === null) return pins.unpinJob(job)
     for (const image of plan.images) {
-      await this.#patiently(`pinning ${image.reference}`, signal, () => this.#deps.pin(image, pinUntilEpochMs, signal))
+      const pin = (): Promise<void> => pins.pinPlanned(job, image, pinUntilEpochMs, signal)
+      await this.#patiently(`pinning ${image.reference}`, signal, pin)
     }
   }
 
   async #fetchManifests(signal: AbortSignal): Promise<void> {
     const { images } = this.#deps
-    for (const { upstream, repository, tag, digest, manifests, reference } of this.#task.plan.images) {
+    const { plan, resolvedEpochMs } = this.#task
+    for (const { upstream, repository, tag, digest, manifests, reference } of plan.images) {
       for (const one of manifests) {
         const target = { kind: 'digest', digest: one } as const
         const ask = (): Promise<unknown> => images.manifest({ upstream, repository, target }, signal)
         await this.#patiently(`the manifest of ${reference}`, signal, ask)
       }
-      if (tag !== null) await images.rememberTag({ upstream, repository, tag }, digest, this.#resolvedEpochMs)
+      if (tag !== null) await images.rememberTag({ upstream, repository, tag }, digest, resolvedEpochMs)
     }
   }
 
@@ -186,48 +177,50 @@ export class HostTask {
     } finally {
       failed.abort(new DOMException('the others are not waited for', 'AbortError'))
       await pacing
+      // what is under way is not stopped by letting go of it
+      for (const transfer of this.#running.values()) {
+        this.#noteSeen(transfer)
+        this.#deps.transfers.limit(transfer, 0)
+      }
+      this.#running.clear()
     }
   }
 
-  async #fetchBlob(blob: PlannedBlob, signal: AbortSignal): Promise<void> {
-    const image = this.#task.plan.images[blob.image]
-    if (image === undefined) throw new ShoalError('UNAVAILABLE', 'the plan does not say whose a blob is')
-    const { upstream, repository } = image
+  async #fetchBlob({ digest, size, image }: PlannedBlob, signal: AbortSignal): Promise<void> {
+    const { store, transfers } = this.#deps
+    const { images } = this.#task.plan
+    const { upstream, repository } = images[image] ?? images[0]!
+    const place = this.#places.get(digest)!
     let lastBytes = -1
     const ask = async (): Promise<void> => {
-      if (this.#deps.store.size(blob.digest) !== undefined) return
+      if (store.size(digest) !== undefined) return
       const limit = this.#limited ? 0 : undefined
-      const request = { upstream, repository, digest: blob.digest, size: blob.size, background: true, limit }
-      const opened = await this.#deps.transfers.open(request, signal)
+      const opened = await transfers.open({ upstream, repository, digest, size, background: true, limit }, signal)
       if (opened.kind === 'refused') {
         throw new ShoalError(opened.reason === 'unavailable' ? 'UNAVAILABLE' : 'ORIGIN_DENIED', opened.message)
       }
-      if (opened.kind === 'bytes') throw new ShoalError('STORE_DISK_FULL', 'no room on its disk')
+      if (opened.kind === 'bytes') throw new ShoalError('STORE_DISK_FULL', 'no room for it')
       if (opened.kind === 'transfer') await this.#follow(opened.transfer, signal)
     }
     // a blob that goes on coming is not given up
     const isAlive = (): boolean => {
-      const bytes = this.#seenOf(blob.digest)
-      const grew = bytes > lastBytes
-      lastBytes = bytes
+      const grew = this.#seen[place]! > lastBytes
+      lastBytes = this.#seen[place]!
       return grew
     }
-    await this.#patiently(blob.digest, signal, ask, isAlive)
-    this.#deps.changed()
+    await this.#patiently(digest, signal, ask, isAlive)
   }
 
   async #follow(transfer: Transfer, signal: AbortSignal): Promise<void> {
-    using _hold = transfer.hold()
+    const { store, transfers } = this.#deps
+    signal.throwIfAborted()
     this.#running.set(transfer.digest, transfer)
-    try {
-      if (!this.#limited) this.#deps.transfers.limit(transfer, undefined)
-      await raceAbort(closed(transfer), signal)
-      if (this.#deps.store.size(transfer.digest) === undefined) {
-        throw transfer.failure ?? new ShoalError('UNAVAILABLE', 'the transfer was stopped')
-      }
-    } finally {
-      this.#noteSeen(transfer)
-      if (!signal.aborted) this.#running.delete(transfer.digest)
+    if (!this.#limited) transfers.limit(transfer, undefined)
+    await transferEnded(transfer, signal)
+    this.#noteSeen(transfer)
+    this.#running.delete(transfer.digest)
+    if (store.size(transfer.digest) === undefined) {
+      throw transfer.failure ?? new ShoalError('UNAVAILABLE', 'the transfer was stopped')
     }
   }
 
@@ -249,7 +242,7 @@ export class HostTask {
         signal.throwIfAborted()
         if (isAlive()) aliveAt = clock.now()
         const isFinal = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED', 'CONTENT_CORRUPT')
-        const isNo = isShoalError(error, 'ORIGIN_DENIED', 'PREWARM_IMPOSSIBLE', 'REFERENCE_INVALID')
+        const isNo = isShoalError(error, 'ORIGIN_DENIED', 'REFERENCE_INVALID')
         if (isFinal || (isNo && tries >= UNKNOWN_TRIES) || clock.now() - aliveAt > GIVE_UP_MS) throw error
         this.#deps.logger.debug({ what, err: errorText(error), waitMs }, 'trying again')
       }
@@ -276,62 +269,30 @@ export class HostTask {
         transfers.limit(transfer, this.#limited ? partial.have.count + pieces : undefined)
         left -= Math.min(pieces, layout.count - partial.have.count) * layout.pieceSize
       }
-      this.#deps.changed()
       await sleep(clock, PACE_EVERY_MS, signal).catch(() => {})
     }
   }
 
-  async #load(runtime: NonNullable<Task['load']>, signal: AbortSignal): Promise<void> {
+  async #load(runtime: LoadRuntime, signal: AbortSignal): Promise<void> {
     this.#enter('loading')
-    await using loader = this.#deps.loader(runtime)
-    for (const { upstream, repository, tag, digest } of this.#task.plan.images) {
-      for await (const _progress of loader.load({ upstream, repository, tag, digest }, signal)) this.#deps.changed()
-    }
+    const loader = this.#deps.loader(runtime)
+    for (const image of this.#task.plan.images) await loader.load(image, signal)
   }
 
-  #enter(state: HostState): void {
-    this.#state = state
-    this.#reason = null
-    this.#deps.changed()
-  }
-
-  #end(state: HostState, reason: string | null): void {
+  #enter(state: HostState, reason: string | null = null): void {
     this.#state = state
     this.#reason = reason
-    this.#running.clear()
-    this.#deps.changed()
   }
 
-  #lookAtPartials(): void {
-    const partials = new Map(this.#deps.store.list().map(({ digest, storedBytes }) => [digest, storedBytes]))
-    for (const [i, { digest }] of this.#task.plan.blobs.entries()) this.#seen[i] = partials.get(digest) ?? 0
+  #noteSeen({ digest, layout, partial }: Transfer): void {
+    const place = this.#places.get(digest)!
+    const bytes = Math.min(layout.size, partial.have.count * layout.pieceSize)
+    this.#seen[place] = Math.max(this.#seen[place]!, bytes)
   }
-
-  #seenOf(digest: Digest): number {
-    const i = this.#task.plan.blobs.findIndex((blob) => blob.digest === digest)
-    return i < 0 ? 0 : this.#seen[i]!
-  }
-
-  #noteSeen(transfer: Transfer): void {
-    const i = this.#task.plan.blobs.findIndex((blob) => blob.digest === transfer.digest)
-    if (i >= 0) this.#seen[i] = Math.max(this.#seen[i]!, haveOf(transfer))
-  }
-}
-
-function haveOf({ layout, partial }: Transfer): number {
-  return Math.min(layout.size, partial.have.count * layout.pieceSize)
-}
-
-/** Resolves when the transfer has ended, however. */
-function closed({ signal }: Transfer): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** What people read, the same words for the same failure on every host: grouped by them. */
 function reasonOf(error: unknown): string {
   if (isShoalError(error, 'STORE_DISK_FULL')) return 'its disk filled up'
-  return errorText(error).slice(0, 300)
+  return errorText(error).slice(0, MAX_REASON_CHARS)
 }

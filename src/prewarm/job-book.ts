@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { BlobStore, StoreTable, TableCodec } from '../store/index.ts'
+import type { BlobStore, StoreTable } from '../store/index.ts'
 import type { HostReport, JobRow } from './interface.ts'
 import { isFinal, isNewer, keptUntil } from './job.ts'
 import type { RosterEntry } from './ledger.ts'
-import { count, peerKey, reportSchema, rowSchema, text } from './letter-types.ts'
-import { decodeJson, encodeJson } from './letters.ts'
+import { jsonCodec } from './letters.ts'
+import { count, peerKey, reportSchema, rowSchema, text } from './shapes.ts'
 
 /** Ended jobs beyond this are forgotten before their time, the oldest first. */
 const MAX_JOBS = 256
@@ -62,20 +62,20 @@ export class JobBook {
   /** What is known of a job's hosts: `undefined` roster when none was made. */
   async hosts(
     id: string,
-  ): Promise<{ roster: RosterEntry[] | undefined; ended: Map<string, HostReport>; fetched: number }> {
+  ): Promise<{ roster: RosterEntry[] | undefined; ended: Map<string, HostReport>; originBytes: number }> {
     let roster: RosterEntry[] | undefined
     for await (const [, part] of this.#rosters.entries(`${id}/`)) roster = [...(roster ?? []), ...part.hosts]
     const ended = new Map<string, HostReport>()
     for await (const [key, report] of this.#ended.entries(`${id}/`)) ended.set(key.slice(id.length + 1), report)
-    return { roster, ended, fetched: (await this.#fetched.get(id)) ?? 0 }
+    return { roster, ended, originBytes: (await this.#fetched.get(id)) ?? 0 }
   }
 
   /** Jobs that nobody need know of any more. */
-  expired(now: number): string[] {
+  expired(now: number): JobRow[] {
     const ended = this.all()
       .filter(({ state }) => isFinal(state))
       .sort((a, b) => (b.endedEpochMs ?? 0) - (a.endedEpochMs ?? 0))
-    return ended.filter((row, i) => i >= MAX_JOBS || keptUntil(row) < now).map(({ id }) => id)
+    return ended.filter((row, i) => i >= MAX_JOBS || keptUntil(row) < now)
   }
 
   async forget(id: string): Promise<void> {
@@ -86,8 +86,4 @@ export class JobBook {
       for await (const [key] of table.entries(`${id}/`)) await table.delete(key)
     }
   }
-}
-
-export function jsonCodec<T>(schema: z.ZodType<T>): TableCodec<T> {
-  return { encode: encodeJson, decode: (bytes) => decodeJson(bytes, schema) }
 }

@@ -1,15 +1,26 @@
+import { randomBytes } from 'node:crypto'
 import { ShoalError } from '../base/errors.ts'
-import { atMost, split, within } from './amount.ts'
+import { atMost, EVERYBODY, split, within } from './amount.ts'
 import type { JobRow, JobState, Plan, PrewarmPatch, PrewarmSpec, RegionSurvey, Share, Tally } from './interface.ts'
 
 /** How long an ended job can still be looked at. */
 const KEPT_MS = 7 * 86_400_000
 
+/** Sorts by time. Made where a request comes in, so that one which is sent on twice is one job. */
+export function newJobId(now: number): string {
+  return `${now.toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
+}
+
+/** What the caches of a region are ranked by, for a job or for another question about jobs. */
+export function homeKeyOf(key: string): string {
+  return `prewarm:${key}`
+}
+
 export function isFinal(state: JobState): boolean {
   return state !== 'running' && state !== 'paused'
 }
 
-/** Whether `a` replaces `b`. Two caches may both have changed a job: the tie-break only has to be the same everywhere. */
+/** Whether `a` replaces `b`. Two caches may both have changed a job: what breaks the tie only has to be the same everywhere. */
 export function isNewer(a: JobRow, b: JobRow): boolean {
   if (a.revision !== b.revision) return a.revision > b.revision
   return a.changedEpochMs > b.changedEpochMs
@@ -45,12 +56,12 @@ export function joinsUntil({ createdEpochMs, spec }: JobRow): number {
   return createdEpochMs + spec.joinMs
 }
 
-/** Until when the job's blobs are pinned; undefined when they are not. */
-export function pinnedUntil({ createdEpochMs, spec }: JobRow): number | undefined {
-  return spec.pinMs === 0 ? undefined : createdEpochMs + spec.pinMs
+/** Until when the job's images are pinned; null when they are not. */
+export function pinnedUntil({ createdEpochMs, spec }: JobRow): number | null {
+  return spec.pinMs === 0 ? null : createdEpochMs + spec.pinMs
 }
 
-export function deadlineOf({ createdEpochMs, spec }: JobRow): number {
+function deadlineOf({ createdEpochMs, spec }: JobRow): number {
   return spec.deadlineMs === 0 ? Number.POSITIVE_INFINITY : createdEpochMs + spec.deadlineMs
 }
 
@@ -63,6 +74,11 @@ export function keptUntil(row: JobRow): number {
 /** Whether hosts are being told to work: also after the end, for those that join late. */
 export function isOpen(row: JobRow, now: number): boolean {
   return row.state === 'running' || (row.state === 'done' && now < joinsUntil(row))
+}
+
+/** Whether a job may still move something, or will. */
+export function isLive(row: JobRow, now: number): boolean {
+  return !isFinal(row.state) || isOpen(row, now)
 }
 
 /** The job after a user's change. Throws `PREWARM_IMPOSSIBLE` when it has ended. */
@@ -105,10 +121,12 @@ export function advanceJob(row: JobRow, tallies: ReadonlyMap<string, Tally>, now
   if (row.state === 'paused') return undefined
   const known = knownTallies(row, tallies)
   if (known === undefined) return undefined
-  if (waveEnded(row, known)) {
+  // a job for hosts that are still to join waits for the first of them
+  const isEarly = sums(known.values()).selected === 0 && now < joinsUntil(row)
+  if (waveEnded(row, known) && !isEarly) {
     const last = row.wave >= row.spec.waves.length - 1
     if (last) return finish(row, tallies, now, undefined)
-    const { begun, failed } = sums(known)
+    const { begun, failed } = sums(known.values())
     const budget = within(row.spec.failureBudget, begun)
     if (failed > budget) {
       const reason = `${failed} of the ${begun} hosts begun so far failed, more than the failure budget (${budget})`
@@ -139,9 +157,10 @@ function finish(row: JobRow, tallies: ReadonlyMap<string, Tally>, now: number, w
   const { ok, reason } = verdict(row, tallies)
   const text = why === undefined ? reason : `${why}: ${reason}`
   const state = ok ? 'done' : 'failed'
-  // hosts still at work are told to stop; if there are none, there is nothing to tell
-  const taskRevision = why === undefined ? row.taskRevision : row.revision + 1
-  return changed({ ...row, state, reason: ok && why === undefined ? null : text, endedEpochMs: now, taskRevision }, now)
+  const ended = { ...row, state, reason: ok && why === undefined ? null : text, endedEpochMs: now } as const
+  if (why === undefined) return changed(ended, now)
+  // hosts still at work are told to stop, and nobody joins any more
+  return changed({ ...ended, spec: { ...row.spec, joinMs: 0 }, taskRevision: row.revision + 1 }, now)
 }
 
 function changed(row: JobRow, now: number): JobRow {
@@ -172,8 +191,6 @@ function waveEnded(row: JobRow, tallies: ReadonlyMap<string, Tally>): boolean {
   // a region that has grown since its share was cut: the wave is not full yet
   return opened >= Math.min(wanted, atMost(row.spec.waves[row.wave] ?? EVERYBODY, wanted))
 }
-
-const EVERYBODY = { kind: 'percent', percent: 100 } as const
 
 /** Cuts the wave and the job's limits into shares by the number of hosts. A region's `open` never shrinks. */
 function sharesOf(row: JobRow, selected: ReadonlyMap<string, number>): Record<string, Share> {
@@ -212,20 +229,12 @@ function selectedOf(tallies: ReadonlyMap<string, Tally>): Map<string, number> {
   return new Map([...tallies].map(([region, { selected }]) => [region, selected]))
 }
 
-function sums(tallies: Iterable<Tally> | ReadonlyMap<string, Tally>): {
-  selected: number
-  begun: number
-  ready: number
-  failed: number
-  skipped: number
-} {
+function sums(tallies: Iterable<Tally>): Record<'selected' | 'begun' | 'ready' | 'failed' | 'skipped', number> {
   const sum = { selected: 0, begun: 0, ready: 0, failed: 0, skipped: 0 }
-  for (const { selected, begun, hosts } of tallies instanceof Map ? tallies.values() : (tallies as Iterable<Tally>)) {
+  for (const { selected, begun, hosts } of tallies) {
     sum.selected += selected
     sum.begun += begun
-    sum.ready += hosts.ready
-    sum.failed += hosts.failed
-    sum.skipped += hosts.skipped
+    for (const state of ['ready', 'failed', 'skipped'] as const) sum[state] += hosts[state]
   }
   return sum
 }

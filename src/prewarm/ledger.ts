@@ -1,15 +1,5 @@
-import type {
-  HostCounts,
-  HostReport,
-  HostState,
-  HostView,
-  MovedBytes,
-  Plan,
-  ReasonGroup,
-  Share,
-  Tally,
-} from './interface.ts'
-import { HOST_STATES } from './interface.ts'
+import type { HostReport, HostState, HostView, MovedBytes, Plan, ReasonGroup, Share, Tally } from './interface.ts'
+import { HOST_STATES } from './shapes.ts'
 
 const MOVED = ['peer', 'home', 'parent', 'origin'] as const
 const FIRST_HOSTS = 64
@@ -88,7 +78,7 @@ export class Ledger {
   report(key: string, report: HostReport): boolean {
     const i = this.#index.get(key)
     if (i === undefined) return false
-    const before = this.#fingerprint(i)
+    const before = [this.#states[i], this.#acked[i], this.#have[i], this.#reasons.get(i)]
     this.#begin(i)
     this.#acked[i] = Math.max(this.#acked[i]!, report.revision)
     this.#have[i] = Math.min(this.#plan.bytes, Math.max(this.#have[i]!, report.haveBytes))
@@ -99,26 +89,22 @@ export class Ledger {
     const bits = report.blobs.subarray(0, this.#rowBytes)
     for (let byte = 0; byte < bits.length; byte++) this.#blobs[i * this.#rowBytes + byte]! |= bits[byte]!
     this.#setState(i, report.state, report.reason)
-    return this.#fingerprint(i) !== before
+    const after = [this.#states[i], this.#acked[i], this.#have[i], this.#reasons.get(i)]
+    return after.some((value, j) => value !== before[j])
   }
 
   /** This side's own judgement of a host that does not speak. */
-  judge(key: string, state: 'failed' | 'skipped', reason: string): void {
+  fail(key: string, reason: string): void {
     const i = this.#index.get(key)
     if (i === undefined) return
     this.#begin(i)
-    this.#setState(i, state, reason)
+    this.#setState(i, 'failed', reason)
   }
 
   /** A host has been told to begin. */
   begin(key: string): void {
     const i = this.#index.get(key)
     if (i !== undefined) this.#begin(i)
-  }
-
-  state(key: string): HostState | undefined {
-    const i = this.#index.get(key)
-    return i === undefined ? undefined : this.#stateOf(i)
   }
 
   ended(key: string): boolean {
@@ -142,6 +128,14 @@ export class Ledger {
     }
   }
 
+  /** Hosts that have ended and have not heard of this revision of their task. */
+  *outdated(revision: number): Generator<RosterEntry> {
+    for (let i = 0; i < this.size; i++) {
+      const isBehind = this.#acked[i]! > 0 && this.#acked[i]! < revision
+      if (isBehind && this.#states[i]! >= READY) yield this.#entries[i]!
+    }
+  }
+
   tally(originBytes: number): Tally {
     const hosts = Object.fromEntries(HOST_STATES.map((state, i) => [state, this.#counts[i]!])) as Record<
       HostState,
@@ -159,9 +153,10 @@ export class Ledger {
     }
   }
 
-  /** Every host, for people. */
-  views(region: string): HostView[] {
-    return this.#entries.map(({ key, name }, i) => {
+  /** Hosts from place `first` on, for people. */
+  views(region: string, first: number, most: number): HostView[] {
+    return this.#entries.slice(first, first + most).map(({ key, name }, j) => {
+      const i = first + j
       const at = i * MOVED.length
       const [peer = 0, home = 0, parent = 0, origin = 0] = this.#moved.subarray(at, at + MOVED.length)
       return {
@@ -182,7 +177,7 @@ export class Ledger {
     this.#counts[this.#states[i]!]!--
     this.#states[i] = HOST_STATES.indexOf(state)
     this.#counts[this.#states[i]!]!++
-    if (reason === undefined || (state !== 'failed' && state !== 'skipped')) this.#reasons.delete(i)
+    if (reason === undefined || state === 'ready') this.#reasons.delete(i)
     else this.#reasons.set(i, reason.slice(0, MAX_REASON_CHARS))
   }
 
@@ -198,18 +193,14 @@ export class Ledger {
     return count
   }
 
-  #fingerprint(i: number): string {
-    return `${this.#states[i]} ${this.#have[i]} ${this.#acked[i]} ${this.#reasons.get(i) ?? ''}`
-  }
-
   #groups(): ReasonGroup[] {
-    const groups = new Map<string, { state: 'failed' | 'skipped'; reason: string; count: number; hosts: string[] }>()
-    for (const [i, reason] of this.#reasons) {
-      const state = this.#states[i] === SKIPPED ? 'skipped' : 'failed'
-      const known = groups.get(`${state} ${reason}`) ?? { state, reason, count: 0, hosts: [] }
+    const groups = new Map<string, { state: ReasonGroup['state']; reason: string; count: number; hosts: string[] }>()
+    for (const [i, text] of this.#reasons) {
+      const state = this.#states[i] === SKIPPED ? 'skipped' : this.#states[i] === FAILED ? 'failed' : 'waiting'
       // more kinds than anybody reads are counted together
-      const group = groups.has(`${state} ${reason}`) || groups.size < MAX_GROUPS ? known : others(groups, state)
-      groups.set(`${group.state} ${group.reason}`, group)
+      const reason = groups.has(`${state} ${text}`) || groups.size < MAX_GROUPS ? text : 'other reasons'
+      const group = groups.get(`${state} ${reason}`) ?? { state, reason, count: 0, hosts: [] }
+      groups.set(`${state} ${reason}`, group)
       group.count++
       if (group.hosts.length < NAMED_PER_GROUP) group.hosts.push(this.#entries[i]!.name)
     }
@@ -227,17 +218,7 @@ export class Ledger {
   }
 }
 
-function others<G extends { state: 'failed' | 'skipped'; reason: string; count: number; hosts: string[] }>(
-  groups: ReadonlyMap<string, G>,
-  state: 'failed' | 'skipped',
-): G | { state: 'failed' | 'skipped'; reason: string; count: number; hosts: string[] } {
-  const reason = 'other reasons'
-  return groups.get(`${state} ${reason}`) ?? { state, reason, count: 0, hosts: [] }
-}
-
 function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T): T {
   to.set(from)
   return to
 }
-
-export const NO_HOSTS: HostCounts = { waiting: 0, moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0 }

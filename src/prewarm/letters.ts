@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { HostReport, JobRow, LoadRuntime, Plan, Tally } from './interface.ts'
+import type { TableCodec } from '../store/index.ts'
+import type { Shape } from './shapes.ts'
 import {
   count,
   epochMs,
@@ -9,84 +10,57 @@ import {
   region,
   reportSchema,
   rowSchema,
+  runtime,
   tallySchema,
   text,
-} from './letter-types.ts'
-
-/** What a host says of itself to its region's caches. */
-export interface HostFacts {
-  /** What people call it. */
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>>
-  /** What its store could still take, given all that it may evict. */
-  readonly freeBytes: number
-}
-
-/** What a host is to do for a job; it keeps the newest. */
-export interface Task {
-  readonly job: string
-  readonly revision: number
-  /** `stopped`: whatever the job's end, nothing more is to be done. */
-  readonly state: 'running' | 'paused' | 'stopped'
-  readonly plan: Plan
-  readonly rateBytesPerSec: number
-  readonly pinUntilEpochMs: number | null
-  readonly load: LoadRuntime | null
-}
-
-/** One-way, between a host and the caches of its region, and between caches. PREWARM.md says who sends which. */
-export type Letter =
-  | { readonly kind: 'host'; readonly facts: HostFacts }
-  | { readonly kind: 'task'; readonly task: Task }
-  | { readonly kind: 'report'; readonly job: string; readonly report: HostReport }
-  | { readonly kind: 'row'; readonly row: JobRow }
-  /** Hosts of a job in a region, in their order, from place `first` on. */
-  | {
-      readonly kind: 'roster'
-      readonly job: string
-      readonly first: number
-      readonly hosts: readonly { readonly key: string; readonly name: string }[]
-    }
-  /** Of a region, to the caches of the region above; the ones below are passed on. */
-  | { readonly kind: 'tally'; readonly job: string; readonly region: string; readonly tally: Tally }
-  /** What one cache has read from origins for a job, to the others of its region. */
-  | { readonly kind: 'fetched'; readonly job: string; readonly originBytes: number }
+} from './shapes.ts'
 
 const MAX_LABELS = 64
 
-const task: z.ZodType<Task> = z.object({
+/** What a host says of itself to its region's caches. */
+const factsSchema = z.object({
+  /** What people call it. */
+  name: text,
+  labels: z.record(text, text).refine((labels) => Object.keys(labels).length <= MAX_LABELS),
+  /** What its store could still take, given all that it may evict. */
+  freeBytes: count,
+})
+export type HostFacts = Shape<typeof factsSchema>
+
+/** What a host is to do for a job; it keeps the newest. */
+export const taskSchema = z.object({
   job: jobId,
   revision: count,
+  /** `stopped`: whatever the job's end, nothing more is to be done. */
   state: z.enum(['running', 'paused', 'stopped']),
   plan: planSchema,
+  /** When the plan's tags were resolved; 0, of a version that did not say: all else that is known of a tag is newer. */
+  resolvedEpochMs: epochMs.default(0),
   rateBytesPerSec: count,
   pinUntilEpochMs: epochMs.nullable(),
-  load: z.enum(['docker', 'containerd']).nullable(),
+  load: runtime.nullable(),
 })
+export type Task = Shape<typeof taskSchema>
 
-const letter: z.ZodType<Letter> = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('host'),
-    facts: z.object({
-      name: text,
-      labels: z.record(text, text).refine((labels) => Object.keys(labels).length <= MAX_LABELS),
-      freeBytes: count,
-    }),
-  }),
-  z.object({ kind: z.literal('task'), task }),
+/** One-way, between a host and the caches of its region, and between caches. PREWARM.md says who sends which. */
+const letterSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('host'), facts: factsSchema }),
+  z.object({ kind: z.literal('task'), task: taskSchema }),
   z.object({ kind: z.literal('report'), job: jobId, report: reportSchema }),
   z.object({ kind: z.literal('row'), row: rowSchema }),
+  /** Hosts of a job in a region, in their order, from place `first` on. */
   z.object({
     kind: z.literal('roster'),
     job: jobId,
     first: count,
     hosts: z.array(z.object({ key: peerKey, name: text })).max(20_000),
   }),
+  /** Of a region, to the caches of the region above, who pass on those of the regions below. */
   z.object({ kind: z.literal('tally'), job: jobId, region, tally: tallySchema }),
+  /** What one cache has read from origins for a job, to the others of its region. */
   z.object({ kind: z.literal('fetched'), job: jobId, originBytes: count }),
 ])
-
-export const taskSchema = task
+export type Letter = Shape<typeof letterSchema>
 
 /** What the wire carries; a link that was sent more would end. */
 export const MAX_LETTER_BYTES = 4 * 1024 * 1024
@@ -108,7 +82,7 @@ export function encodeLetter(value: Letter): Uint8Array {
 
 /** Undefined for whatever is no letter of this version. */
 export function decodeLetter(bytes: Uint8Array): Letter | undefined {
-  return decodeJson(bytes, letter)
+  return decodeJson(bytes, letterSchema)
 }
 
 /** Undefined for what is no JSON or does not fit. */
@@ -118,4 +92,8 @@ export function decodeJson<T>(bytes: Uint8Array, schema: z.ZodType<T>): T | unde
   } catch {
     return undefined
   }
+}
+
+export function jsonCodec<T>(schema: z.ZodType<T>): TableCodec<T> {
+  return { encode: encodeJson, decode: (bytes) => decodeJson(bytes, schema) }
 }

@@ -4,10 +4,9 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { ShoalError } from '../base/errors.ts'
 import { canonicalRepository } from '../oci/reference.ts'
-import { ChildRun } from './child-run.ts'
-import { CtrProgress } from './ctr-progress.ts'
-import type { ImageLoader, LoadImage, LoadProgress } from './loader.ts'
+import type { ImageLoader, LoadImage } from './loader.ts'
 import { loopbackOf } from './loader.ts'
+import { runProgram } from './run-program.ts'
 
 export interface ContainerdLoaderOptions {
   /** containerd's unix socket. */
@@ -30,68 +29,49 @@ export interface ContainerdLoaderOptions {
  */
 export class ContainerdLoader implements ImageLoader {
   readonly #options: ContainerdLoaderOptions
-  readonly #running = new Set<ChildRun>()
   #skipsMetadata: boolean | undefined
 
   constructor(options: ContainerdLoaderOptions) {
     this.#options = { ...options, mirror: loopbackOf(options.mirror) }
   }
 
-  async *load(image: LoadImage, signal: AbortSignal): AsyncGenerator<LoadProgress, void, void> {
+  async load({ upstream, repository, tag, digest }: LoadImage, signal: AbortSignal): Promise<void> {
     const { snapshotter, hostsDir, socketPath } = this.#options
     await answers(socketPath, signal)
     await this.#writeHosts()
-    const name = `${image.upstream}/${canonicalRepository(image.upstream, image.repository)}`
-    const digested = `${name}@${image.digest}`
-    const progress = new CtrProgress()
+    const name = `${upstream}/${canonicalRepository(upstream, repository)}`
+    const digested = `${name}@${digest}`
     const flags = [
       ...['--hosts-dir', hostsDir],
       ...(snapshotter === undefined ? [] : ['--snapshotter', snapshotter]),
-      ...(image.platform === undefined ? [] : ['--platform', image.platform]),
       ...((await this.#canSkipMetadata(signal)) ? ['--skip-metadata'] : []),
     ]
-    const pull = this.#start(['images', 'pull', ...flags, digested], signal)
-    for await (const line of pull.lines()) if (progress.note(line)) yield progress.progress()
-    await this.#end(pull, `cannot pull ${digested}`, signal)
-    if (image.tag === null) return
-    const tag = this.#start(['images', 'tag', '--force', digested, `${name}:${image.tag}`], signal)
-    await this.#end(tag, `cannot name ${digested} ${name}:${image.tag}`, signal)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#running].map((run) => run[Symbol.asyncDispose]()))
+    await this.#run(['images', 'pull', ...flags, digested], `cannot pull ${digested}`, signal)
+    if (tag === null) return
+    const tagging = ['images', 'tag', '--force', digested, `${name}:${tag}`]
+    await this.#run(tagging, `cannot name ${digested} ${name}:${tag}`, signal)
   }
 
   /** Clients since 2.0 would else want the configs of all platforms, which are not here; older ones never do. */
   async #canSkipMetadata(signal: AbortSignal): Promise<boolean> {
-    if (this.#skipsMetadata !== undefined) return this.#skipsMetadata
-    const help = this.#start(['images', 'pull', '--help'], signal)
-    let found = false
-    for await (const line of help.lines()) found ||= line.includes('--skip-metadata')
-    await this.#end(help, 'cannot say what its client can do', signal)
-    this.#skipsMetadata = found
-    return found
-  }
-
-  #start(args: readonly string[], signal: AbortSignal): ChildRun {
-    const { command, socketPath, namespace } = this.#options
-    const run = new ChildRun(command, ['--address', socketPath, '--namespace', namespace, ...args], signal)
-    this.#running.add(run)
-    void run.exited.finally(() => this.#running.delete(run))
-    return run
-  }
-
-  async #end(run: ChildRun, what: string, signal: AbortSignal): Promise<void> {
-    const exit = await run.exited
-    signal.throwIfAborted()
-    if (exit.kind === 'code' && exit.code === 0) return
-    const { command, socketPath } = this.#options
-    if (exit.kind === 'unrunnable') {
-      throw new ShoalError('UNAVAILABLE', `cannot run ${command}, containerd's client program: ${exit.reason}`)
+    if (this.#skipsMetadata === undefined) {
+      const help = await this.#run(['images', 'pull', '--help'], 'cannot say what its client can do', signal)
+      this.#skipsMetadata = help.includes('--skip-metadata')
     }
-    const said =
-      complaint(run.errorTail) ?? (exit.kind === 'code' ? `exit code ${exit.code}` : `ended by ${exit.signal}`)
-    throw new ShoalError('UNAVAILABLE', `containerd at ${socketPath} ${what}: ${said}`)
+    return this.#skipsMetadata
+  }
+
+  /** Answers what the client wrote to its standard output; throws what it complained of. */
+  async #run(args: readonly string[], failure: string, signal: AbortSignal): Promise<string> {
+    const { command, socketPath, namespace } = this.#options
+    const all = ['--address', socketPath, '--namespace', namespace, ...args]
+    const { how, stdout, stderr } = await runProgram(command, all, signal)
+    if (how === 0) return stdout
+    if (how === 'unrunnable') {
+      throw new ShoalError('UNAVAILABLE', `cannot run ${command}, containerd's client program: ${stderr}`)
+    }
+    const said = complaint(stderr) ?? (typeof how === 'number' ? `exit code ${how}` : `ended by ${how}`)
+    throw new ShoalError('UNAVAILABLE', `containerd at ${socketPath} ${failure}: ${said}`)
   }
 
   /**
@@ -104,7 +84,7 @@ export class ContainerdLoader implements ImageLoader {
     const url = `http://${mirror}`
     const text = `server = "${url}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`
     await mkdir(directory, { recursive: true })
-    // Several loads may be at it.
+    // several loads may be at it
     const staging = join(directory, `hosts.toml.${randomUUID()}`)
     await writeFile(staging, text)
     await rename(staging, join(directory, 'hosts.toml'))

@@ -4,25 +4,15 @@ import type { PlannedImage } from './interface.ts'
  * An image for a runtime to pull: on this host already, so that the pull is copying and unpacking. `tag` is what users
  * call it, null when they named it by digest.
  */
-export type LoadImage = Pick<PlannedImage, 'upstream' | 'repository' | 'tag' | 'digest'> & {
-  /** `os/arch[/variant]`; undefined leaves the choice to the runtime. */
-  readonly platform?: string | undefined
-}
-
-/** How far a runtime is; bytes are of the layers it has begun with, so `totalBytes` grows at first. */
-export interface LoadProgress {
-  readonly state: 'pulling' | 'unpacking'
-  readonly doneBytes: number
-  readonly totalBytes: number
-}
+export type LoadImage = Pick<PlannedImage, 'upstream' | 'repository' | 'tag' | 'digest'>
 
 /** Has a container runtime of this host pull an image through this host's own mirror. */
-export interface ImageLoader extends AsyncDisposable {
+export interface ImageLoader {
   /**
-   * Ends when the runtime has the image, unpacked, under the name users give it. Throws `UNAVAILABLE` in words that
-   * name the runtime and what it said; leaving the loop early or aborting cancels the runtime's pull.
+   * Resolves when the runtime has the image, unpacked, under the name users give it. Throws `UNAVAILABLE` in words that
+   * name the runtime and what it said; aborting cancels the runtime's pull.
    */
-  load(image: LoadImage, signal: AbortSignal): AsyncIterable<LoadProgress>
+  load(image: LoadImage, signal: AbortSignal): Promise<void>
 }
 
 /** Where a runtime of this host reaches a mirror that listens on `address`: every address includes loopback. */

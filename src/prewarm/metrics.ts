@@ -1,6 +1,6 @@
 import type { MetricRegistry } from '../base/metrics.ts'
 import type { HostState, Tally } from './interface.ts'
-import { HOST_STATES } from './interface.ts'
+import { HOST_STATES } from './shapes.ts'
 
 export interface PrewarmSources {
   /** What this host's region says of the running jobs it is head of. */
@@ -16,26 +16,22 @@ export interface PrewarmSources {
 /** Read at scrape time: on a cache the hosts of the jobs it drives in its region, on a host its own part. */
 export function createPrewarmMetrics(registry: MetricRegistry, { jobs, tasks }: PrewarmSources): void {
   registry.gauge('shoal_prewarm_hosts', 'Hosts in running prewarm jobs, by how far they are', ['state'], (gauge) => {
-    for (const state of HOST_STATES)
-      gauge.set(
-        { state },
-        jobs().reduce((sum, { hosts }) => sum + hosts[state], 0),
-      )
+    const all = jobs()
+    const count = (state: HostState): number => all.reduce((sum, { hosts }) => sum + hosts[state], 0)
+    for (const state of HOST_STATES) gauge.set({ state }, count(state))
   })
   registry.gauge(
     'shoal_prewarm_bytes',
     'Bytes of prewarm tasks that this host has not ended: in all, and here already',
     ['state'],
     (gauge) => {
-      const all = tasks()
-      gauge.set(
-        { state: 'total' },
-        all.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
-      )
-      gauge.set(
-        { state: 'have' },
-        all.reduce((sum, { haveBytes }) => sum + haveBytes, 0),
-      )
+      let [total, have] = [0, 0]
+      for (const { totalBytes, haveBytes } of tasks()) {
+        total += totalBytes
+        have += haveBytes
+      }
+      gauge.set({ state: 'total' }, total)
+      gauge.set({ state: 'have' }, have)
     },
   )
 }

@@ -20,7 +20,7 @@ import type { Answer, Question } from './questions.ts'
 import { decodeQuestion, encodeAnswer } from './questions.ts'
 import { Worker } from './worker.ts'
 
-export interface OfficeDeps extends Pick<HostTaskDeps, 'pin' | 'loader' | 'hostRate' | 'freeBytes'> {
+export interface OfficeDeps extends Pick<HostTaskDeps, 'pins' | 'loader' | 'hostRate' | 'freeBytes'> {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: MetricRegistry
@@ -59,8 +59,8 @@ export class PrewarmOffice implements AsyncDisposable {
     const shared = { clock, logger, tier, store, transfers, post, images, now }
     if (swarm.self.role === 'cache' || isAlone) this.#desk = new Desk(shared)
     if (swarm.self.role === 'agent') {
-      const { pin, loader, hostRate, freeBytes } = deps
-      this.#worker = new Worker({ ...shared, pin, loader, hostRate, freeBytes, facts: { name, labels } })
+      const { pins, loader, hostRate, freeBytes } = deps
+      this.#worker = new Worker({ ...shared, pins, loader, hostRate, freeBytes, facts: { name, labels } })
     }
     const planner = new Planner(images, platform)
     this.service = new Coordinator({ logger, swarm, tier, post, planner, store, now, desk: this.#desk })
@@ -70,11 +70,10 @@ export class PrewarmOffice implements AsyncDisposable {
     })
   }
 
-  /** Goes on where an earlier process stopped. To be called before peers are let in; then `linked` for those that are. */
+  /** Goes on where an earlier process stopped. To be called before anything is told of peers. */
   async start(): Promise<void> {
     await this.#worker?.start()
     await this.#desk?.start()
-    if (this.#desk !== undefined) this.#worker?.tellSelf()
   }
 
   linked(link: PeerLink): void {
@@ -86,10 +85,11 @@ export class PrewarmOffice implements AsyncDisposable {
     this.#desk?.unlinked(link)
   }
 
-  /** Takes a letter; a peer that sends what is none is left. */
+  /** Takes a letter; what is none is dropped: a later version may send it. */
   message(link: PeerLink, { body }: Extract<ControlMessage, { type: 'letter' }>): void {
     const letter = decodeLetter(body)
-    if (letter === undefined) this.#deps.logger.warn({ peer: link.peer.key }, 'a letter that is none was dropped')
+    if (letter === undefined)
+      this.#deps.logger.warn({ peer: link.peer.key }, 'a letter of no kind that is known was dropped')
     else this.#deliver(link.peer, letter)
   }
 
@@ -126,7 +126,7 @@ export class PrewarmOffice implements AsyncDisposable {
     if ((question.name === 'survey' || question.name === 'hosts') && isFromAbove) {
       return question.name === 'survey'
         ? this.service.surveyHere(question.ask, question.hops, signal)
-        : this.service.hostsHere(question.ask.id, question.hops, signal)
+        : this.service.hostsHere(question.ask, question.hops, signal)
     }
     return this.service.answer(question, signal)
   }

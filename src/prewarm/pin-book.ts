@@ -1,34 +1,26 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { parseDigest } from '../oci/digest.ts'
-import type { BlobStore, StoreTable, TableCodec } from '../store/index.ts'
+import type { BlobStore, StoreTable } from '../store/index.ts'
+import type { ContentPart } from './image-content.ts'
+import { jsonCodec } from './letters.ts'
+import { digest as digestSchema } from './shapes.ts'
 
 /** Images pinned at the same time on one host: each is a row in memory of some kilobytes. */
 const MAX_PINS = 1000
 const MAX_BLOBS = 2000
 
-export interface PinnedBlob {
-  readonly digest: Digest
-  readonly size: number
-}
-
 /** What a reference meant when it was pinned, and until when all of it stays. */
 export interface Pin {
   /** Canonical: `host/repository:tag` or `host/repository@digest`. */
   readonly reference: string
+  /** The prewarm job whose pin it is; null = an operator's. */
+  readonly job: string | null
   readonly digest: Digest
   /** Manifests, config and layers. */
-  readonly blobs: readonly PinnedBlob[]
+  readonly blobs: readonly ContentPart[]
   readonly untilEpochMs: number
 }
-
-const digestSchema = z.string().transform((text, context): Digest => {
-  const digest = parseDigest(text)
-  if (digest !== undefined) return digest
-  context.addIssue({ code: 'custom', message: 'is no digest' })
-  return z.NEVER
-})
 
 const rowSchema = z.object({
   digest: digestSchema,
@@ -40,21 +32,11 @@ const rowSchema = z.object({
 
 type Row = z.infer<typeof rowSchema>
 
-const codec: TableCodec<Row> = {
-  encode: (row) => new TextEncoder().encode(JSON.stringify(row)),
-  decode: (bytes) => {
-    try {
-      return rowSchema.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data
-    } catch {
-      return undefined
-    }
-  },
-}
-
 /**
- * Which images must stay, one row for each reference. The store pins blobs, and images share them: a blob's pin is the
- * latest end of all images that have it, so that taking one image's pin away leaves what another needs. A row says
- * so while its blobs' pins are being changed; opening puts right what a crash left half done.
+ * Which images must stay: a row for each reference and who pinned it, an operator or a job, so that neither changes
+ * what the other asked for. The store pins blobs, and images share them: a blob's pin is the latest end of all rows that
+ * have it, so that taking one away leaves what another needs. A row says so while its blobs' pins are being changed;
+ * opening puts right what a crash left half done.
  */
 export class PinBook {
   readonly #store: BlobStore
@@ -67,16 +49,17 @@ export class PinBook {
   private constructor(store: BlobStore, now: () => number) {
     this.#store = store
     this.#now = now
-    this.#table = store.table('pins', codec)
+    this.#table = store.table('pins', jsonCodec(rowSchema))
   }
 
   /** Reads the rows and makes the store's pins agree with them. `now` is the wall clock, epoch milliseconds. */
   static async open(store: BlobStore, now: () => number): Promise<PinBook> {
     const book = new PinBook(store, now)
     const touched = new Set<Digest>()
-    for await (const [reference, { digest, blobs, untilEpochMs, unsettled }] of book.#table.entries('')) {
-      const pin = { reference, digest, blobs: blobs.map(([one, size]) => ({ digest: one, size })), untilEpochMs }
-      book.#pins.set(reference, pin)
+    for await (const [key, { digest, blobs, untilEpochMs, unsettled }] of book.#table.entries('')) {
+      const parts = blobs.map(([one, size]) => ({ digest: one, size }))
+      const pin = { ...ownerOf(key), digest, blobs: parts, untilEpochMs }
+      book.#pins.set(key, pin)
       if (unsettled) for (const blob of pin.blobs) touched.add(blob.digest)
     }
     await book.#dropEnded()
@@ -97,56 +80,53 @@ export class PinBook {
     return live.sort((a, b) => a.untilEpochMs - b.untilEpochMs || (a.reference < b.reference ? -1 : 1))
   }
 
-  /**
-   * Pins an image. What the reference was pinned to before is let go. `longest` keeps an end that lies further off:
-   * a job must not cut short what an operator asked for. Throws `UNAVAILABLE` when there are too many pins.
-   */
-  put(pin: Pin, { longest = false }: { readonly longest?: boolean } = {}): Promise<Pin> {
+  /** Pins an image, in place of what the same one had pinned by this reference. Throws `UNAVAILABLE` when there are too many. */
+  put(pin: Pin): Promise<void> {
     return this.#alone(async () => {
       await this.#dropEnded()
-      const before = this.#pins.get(pin.reference)
+      const before = this.#pins.get(keyOf(pin))
       if (before === undefined && this.#pins.size >= MAX_PINS) {
         throw new ShoalError('UNAVAILABLE', `${MAX_PINS} images are pinned already; unpin some`)
       }
       if (pin.blobs.length > MAX_BLOBS) {
         throw new ShoalError('UNAVAILABLE', `${pin.reference} has more than ${MAX_BLOBS} blobs`)
       }
-      const untilEpochMs = longest ? Math.max(pin.untilEpochMs, before?.untilEpochMs ?? 0) : pin.untilEpochMs
-      const kept: Pin = { ...pin, untilEpochMs }
-      await this.#write(kept, true)
-      this.#pins.set(pin.reference, kept)
-      await this.#settle([...(before?.blobs ?? []), ...kept.blobs].map(({ digest }) => digest))
-      await this.#write(kept, false)
-      return kept
+      await this.#write(pin, true)
+      this.#pins.set(keyOf(pin), pin)
+      await this.#settle([...(before?.blobs ?? []), ...pin.blobs].map(({ digest }) => digest))
+      await this.#write(pin, false)
     })
   }
 
-  /** Whether there was such a pin. */
-  remove(reference: string): Promise<boolean> {
+  /** Takes pins away; answers whether one of them still held. */
+  remove(matches: (pin: Pin) => boolean): Promise<boolean> {
     return this.#alone(async () => {
-      const pin = this.#pins.get(reference)
-      if (pin === undefined) return false
-      await this.#write(pin, true)
-      this.#pins.delete(reference)
-      await this.#settle(pin.blobs.map(({ digest }) => digest))
-      await this.#table.delete(reference)
-      return pin.untilEpochMs > this.#now()
+      await this.#dropEnded()
+      const gone = [...this.#pins].filter(([, pin]) => matches(pin))
+      for (const [key, pin] of gone) {
+        await this.#write(pin, true)
+        this.#pins.delete(key)
+        await this.#settle(pin.blobs.map(({ digest }) => digest))
+        await this.#table.delete(key)
+      }
+      return gone.length > 0
     })
   }
 
   /** Ended pins hold nothing back: the store goes by the time itself. Only their rows are left to delete. */
   async #dropEnded(): Promise<void> {
     const now = this.#now()
-    for (const { reference, untilEpochMs } of this.#pins.values()) {
+    for (const [key, { untilEpochMs }] of this.#pins) {
       if (untilEpochMs > now) continue
-      await this.#table.delete(reference)
-      this.#pins.delete(reference)
+      await this.#table.delete(key)
+      this.#pins.delete(key)
     }
   }
 
-  async #write({ reference, digest, blobs, untilEpochMs }: Pin, unsettled: boolean): Promise<void> {
+  async #write(pin: Pin, unsettled: boolean): Promise<void> {
+    const { digest, blobs, untilEpochMs } = pin
     const pairs = blobs.map((blob): [Digest, number] => [blob.digest, blob.size])
-    await this.#table.put(reference, { digest, blobs: pairs, untilEpochMs, unsettled })
+    await this.#table.put(keyOf(pin), { digest, blobs: pairs, untilEpochMs, unsettled })
   }
 
   /** Gives every one of `digests` the latest end of all images that have it, or none. */
@@ -167,4 +147,14 @@ export class PinBook {
     this.#last = done.catch(() => {})
     return done
   }
+}
+
+/** A reference has no `#`. */
+function keyOf({ reference, job }: Pick<Pin, 'reference' | 'job'>): string {
+  return job === null ? reference : `${reference}#${job}`
+}
+
+function ownerOf(key: string): Pick<Pin, 'reference' | 'job'> {
+  const [reference = key, job = null] = key.split('#')
+  return { reference, job }
 }

@@ -1,19 +1,16 @@
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Descriptor, Manifest } from '../oci/manifest.ts'
-import { parseManifest } from '../oci/manifest.ts'
-import type { Reference } from '../oci/reference.ts'
 import { parseReference } from '../oci/reference.ts'
+import { resolveContent } from './image-content.ts'
 import type { ImageSource, Plan, PlannedBlob, PlannedImage, PrewarmSpec } from './interface.ts'
-import { MAX_BLOBS } from './letter-types.ts'
+import { MAX_BLOBS } from './shapes.ts'
 
-/** Manifests asked for at once. */
-const ASKED_AT_ONCE = 8
-const MAX_MANIFESTS = 256
+/** Images looked up at once. */
+const IMAGES_AT_ONCE = 8
 
 interface ResolvedImage {
-  readonly image: Omit<PlannedImage, 'bytes'>
-  readonly blobs: readonly Descriptor[]
+  readonly image: PlannedImage
+  readonly blobs: readonly Pick<PlannedBlob, 'digest' | 'size'>[]
 }
 
 /** Turns what a job names into what is to be moved: tags to digests, once and for all hosts; indexes to platforms. */
@@ -31,84 +28,41 @@ export class Planner {
   async plan(spec: PrewarmSpec, signal: AbortSignal): Promise<Plan> {
     const platforms = spec.platforms.length === 0 ? [this.#platform] : spec.platforms
     const resolved: ResolvedImage[] = []
-    for (let at = 0; at < spec.images.length; at += ASKED_AT_ONCE) {
-      const some = spec.images.slice(at, at + ASKED_AT_ONCE)
+    for (let at = 0; at < spec.images.length; at += IMAGES_AT_ONCE) {
+      const some = spec.images.slice(at, at + IMAGES_AT_ONCE)
       resolved.push(...(await Promise.all(some.map((text) => this.#resolve(text, platforms, signal)))))
     }
     const blobs = new Map<Digest, PlannedBlob>()
-    const images: PlannedImage[] = []
-    for (const [index, { image, blobs: own }] of resolved.entries()) {
-      const sizes = new Map(own.map(({ digest, size }) => [digest, size]))
-      images.push({ ...image, bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0) })
-      for (const [digest, size] of sizes) if (!blobs.has(digest)) blobs.set(digest, { digest, size, image: index })
+    for (const [image, { blobs: own }] of resolved.entries()) {
+      for (const { digest, size } of own) if (!blobs.has(digest)) blobs.set(digest, { digest, size, image })
     }
     if (blobs.size > MAX_BLOBS) throw impossible(`${blobs.size} blobs are more than one job moves (${MAX_BLOBS})`)
     const planned = [...blobs.values()]
-    return { images, blobs: planned, bytes: planned.reduce((sum, { size }) => sum + size, 0) }
+    return { images: resolved.map(({ image }) => image), blobs: planned, bytes: sizeOf(planned) }
   }
 
   async #resolve(text: string, platforms: readonly string[], signal: AbortSignal): Promise<ResolvedImage> {
-    const reference = parseReference(text, 'docker.io')
     try {
-      if (!this.#images.shareable(reference.upstream)) {
-        throw impossible(`content of ${reference.upstream} is not fetched in the fleet's name (see upstreams)`)
+      const reference = parseReference(text, 'docker.io')
+      const { upstream, repository, target } = reference
+      if (!this.#images.shareable(upstream)) {
+        throw impossible(`content of ${upstream} is not fetched in the fleet's name (see upstreams)`)
       }
-      return await this.#resolveImage(text, reference, platforms, signal)
+      const { manifests, blobs } = await resolveContent(this.#images, reference, platforms, signal)
+      const digests = manifests.map(({ digest }) => digest)
+      const tag = target.kind === 'tag' ? target.tag : null
+      // the first manifest is the one that was named
+      const image = { reference: text, upstream, repository, tag, digest: digests[0]!, manifests: digests }
+      return { image: { ...image, bytes: sizeOf(blobs) }, blobs }
     } catch (error) {
       signal.throwIfAborted()
       throw impossible(`${text}: ${errorText(error)}`, error)
     }
   }
-
-  async #resolveImage(
-    text: string,
-    reference: Reference,
-    platforms: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ResolvedImage> {
-    const { upstream, repository, target } = reference
-    const top = await this.#images.manifest({ upstream, repository, target }, signal)
-    const manifest = parseManifest(top.bytes)
-    const manifests = [top.digest]
-    const blobs: Descriptor[] = []
-    if (manifest.kind === 'image') blobs.push(...contentOf(manifest))
-    else {
-      const chosen = choose(manifest.manifests, platforms)
-      if (chosen.length > MAX_MANIFESTS) throw impossible(`the index names more than ${MAX_MANIFESTS} manifests`)
-      for (const { digest } of chosen) {
-        const child = await this.#images.manifest({ upstream, repository, target: { kind: 'digest', digest } }, signal)
-        manifests.push(child.digest)
-        blobs.push(...contentOf(parseManifest(child.bytes)))
-      }
-    }
-    const tag = target.kind === 'tag' ? target.tag : null
-    return { image: { reference: text, upstream, repository, tag, digest: top.digest, manifests }, blobs }
-  }
 }
 
-/** Config and layers; layers that their own registry does not serve are fetched by the runtime from where they say. */
-function contentOf(manifest: Manifest): Descriptor[] {
-  if (manifest.kind === 'index') return []
-  return [manifest.config, ...manifest.layers].filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType))
-}
-
-function choose(manifests: readonly Descriptor[], platforms: readonly string[]): Descriptor[] {
-  if (platforms.includes('all')) return [...manifests]
-  const chosen = manifests.filter((one) => platforms.some((wanted) => fits(one, wanted)))
-  if (chosen.length > 0) return chosen
-  const there = manifests.map(platformText).filter((name) => name !== undefined && !name.startsWith('unknown/'))
-  throw impossible(`has no image for ${platforms.join(', ')}; it has ${there.join(', ') || 'none that is named'}`)
-}
-
-function fits(descriptor: Descriptor, wanted: string): boolean {
-  const name = platformText(descriptor)
-  return name !== undefined && (name === wanted || name.startsWith(`${wanted}/`))
-}
-
-function platformText({ platform }: Descriptor): string | undefined {
-  if (platform === undefined) return undefined
-  const { os, architecture, variant } = platform
-  return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`
+function sizeOf(blobs: readonly { readonly size: number }[]): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0)
 }
 
 function impossible(message: string, cause?: unknown): ShoalError {

@@ -2,11 +2,11 @@ import { ShoalError } from '../base/errors.ts'
 import type { PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Letter } from './letters.ts'
 import { encodeLetter, MAX_LETTER_BYTES } from './letters.ts'
-import type { Answer, Ask, Question, QuestionName } from './questions.ts'
+import type { Answer, QuestionName, QuestionOf } from './questions.ts'
 import { decodeAnswer, encodeQuestion } from './questions.ts'
 
 export interface PostDeps {
-  readonly swarm: Pick<Swarm, 'self' | 'links'>
+  readonly swarm: Pick<Swarm, 'self' | 'links' | 'caches'>
   /** Receives what this host sends to itself, as it receives what others send. */
   readonly deliver: (from: PeerInfo, letter: Letter) => void
 }
@@ -48,22 +48,15 @@ export class Post {
 
   /** Linked caches that `fits`. */
   caches(fits: (peer: PeerInfo) => boolean): PeerLink[] {
-    return [...this.#deps.swarm.links.values()].filter(({ peer }) => peer.role === 'cache' && fits(peer))
+    return [...this.#deps.swarm.caches.values()].filter(({ peer }) => fits(peer))
   }
 
   /** Asks a linked host. Throws what it answers with, `PEER_GONE`, or `UNAVAILABLE`. */
-  async ask<N extends QuestionName>(
-    link: PeerLink,
-    name: N,
-    ask: Ask<N>,
-    hops: number,
-    signal: AbortSignal,
-  ): Promise<Answer<N>> {
-    // the pair belongs together by this method's own type
-    const body = encodeQuestion({ name, ask, hops: hops + 1 } as unknown as Question)
+  async ask<N extends QuestionName>(link: PeerLink, question: QuestionOf<N>, signal: AbortSignal): Promise<Answer<N>> {
+    const body = encodeQuestion({ ...question, hops: question.hops + 1 })
     if (body.length > MAX_LETTER_BYTES) throw new ShoalError('PREWARM_IMPOSSIBLE', 'the job is too large to be sent on')
     const result = await link.call('prewarm', { body }, signal)
     if (result.kind === 'refused') throw new ShoalError('UNAVAILABLE', result.message)
-    return decodeAnswer(name, result.body)
+    return decodeAnswer(question.name, result.body)
   }
 }

@@ -11,10 +11,13 @@ import type { Post } from './post.ts'
 
 /** A host that has not answered is told again. */
 const REPEAT_MS = 5_000
+/** So is one that has answered and then says nothing for so long: it may have lost its task with its power. */
+const SILENT_MS = 60_000
 /** A host that was told to begin, or should be, and is not there for so long has failed, until it is. */
 const GONE_MS = 180_000
 /** Hosts' rates follow the number of those at work in steps of this part, so that they are not told every second. */
 const RATE_STEP = 0.1
+const NOBODY_NEW: Share = { select: 0, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
 
 export interface RegionJobDeps {
   readonly clock: Clock
@@ -29,7 +32,8 @@ export interface RegionJobDeps {
 interface Told {
   readonly revision: number
   readonly rateBytesPerSec: number
-  readonly at: number
+  /** When that was, or when the host last spoke. */
+  at: number
 }
 
 /**
@@ -55,10 +59,6 @@ export class RegionJob {
     this.#ledger = new Ledger(row.plan)
   }
 
-  get row(): JobRow {
-    return this.#row
-  }
-
   get hasRoster(): boolean {
     return this.#hasRoster
   }
@@ -71,18 +71,18 @@ export class RegionJob {
     this.#row = row
   }
 
-  /** Hosts in their order, from this cache's disk or from another's. */
+  /** Hosts in their order, from this cache's disk or from another's. Answers whether one of them is new. */
   learnRoster(hosts: readonly RosterEntry[]): boolean {
     this.#hasRoster = true
-    let isNew = false
-    for (const host of hosts) isNew = this.#ledger.add(host) || isNew
-    return isNew
+    return hosts.filter((host) => this.#ledger.add(host)).length > 0
   }
 
   /** Answers whether anything changed. A host that is in no roster here takes part all the same: another head told it to. */
   report(entry: RosterEntry, report: HostReport): boolean {
     const isNew = this.#ledger.add(entry)
     this.#missing.delete(entry.key)
+    const told = this.#told.get(entry.key)
+    if (told !== undefined) told.at = this.#deps.clock.now()
     return this.#ledger.report(entry.key, report) || isNew
   }
 
@@ -94,8 +94,8 @@ export class RegionJob {
     this.#fetched.set(cache, Math.max(bytes, this.#fetched.get(cache) ?? 0))
   }
 
-  /** A host is (no longer) linked: what it was told may be lost. */
-  relinked(key: string): void {
+  /** A host is no longer linked: what it was told may be lost. */
+  unlinked(key: string): void {
     this.#told.delete(key)
   }
 
@@ -103,8 +103,8 @@ export class RegionJob {
     return this.#ledger.tally([...this.#fetched.values()].reduce((sum, bytes) => sum + bytes, 0))
   }
 
-  views(region: string): HostView[] {
-    return this.#ledger.views(region)
+  views(region: string, first: number, most: number): HostView[] {
+    return this.#ledger.views(region, first, most)
   }
 
   /** As the job's head in this region: chooses hosts, and tells them what to do. Answers hosts that are new in the order. */
@@ -112,8 +112,9 @@ export class RegionJob {
     const first = this.#ledger.size
     const added = this.#choose(share)
     this.#rateBytesPerSec = this.#rate(share)
-    if (isOpen(this.#row, this.#deps.now())) for (const host of this.#ledger.due(share)) this.#tell(host)
+    if (isOpen(this.#row, this.#deps.now())) for (const { key } of this.#ledger.due(share)) this.#tell(key)
     else this.#tellBegun()
+    this.#tellEnded()
     return added ? { first, hosts: this.#ledger.entries().slice(first) } : undefined
   }
 
@@ -132,30 +133,40 @@ export class RegionJob {
     return isFirst || chosen.length > 0
   }
 
-  #tell({ key }: RosterEntry): void {
+  #tell(key: string): void {
     const { post, clock } = this.#deps
     if (!post.reaches(key)) return this.#miss(key)
     this.#missing.delete(key)
     const task = this.#task()
-    const told = this.#told.get(key)
-    const isSame = told?.revision === task.revision && told.rateBytesPerSec === task.rateBytesPerSec
-    const isAcked = this.#ledger.acked(key) >= task.revision
-    const isFresh = told !== undefined && clock.now() - told.at < REPEAT_MS
-    // a rate is not acknowledged: it is told once
-    if (isSame && (isAcked || isFresh)) return
-    if (told === undefined && isAcked && task.rateBytesPerSec === this.#row.spec.rateBytesPerSec) return
+    const { revision, rateBytesPerSec } = task
+    const isAcked = this.#ledger.acked(key) >= revision
+    let told = this.#told.get(key)
+    // what an earlier head of the job told it, and it has answered, holds
+    if (told === undefined && isAcked && rateBytesPerSec === this.#row.spec.rateBytesPerSec) {
+      told = { revision, rateBytesPerSec, at: clock.now() }
+      this.#told.set(key, told)
+    }
+    const isSame = told?.revision === revision && told.rateBytesPerSec === rateBytesPerSec
+    if (isSame && clock.now() - told!.at < (isAcked ? SILENT_MS : REPEAT_MS)) return
     this.#ledger.begin(key)
-    this.#told.set(key, { revision: task.revision, rateBytesPerSec: task.rateBytesPerSec, at: clock.now() })
+    this.#told.set(key, { revision, rateBytesPerSec, at: clock.now() })
     post.send(key, { kind: 'task', task }, this.#body(task))
   }
 
   /** Paused or over: those at work must hear of it. */
   #tellBegun(): void {
-    const nobodyNew: Share = { select: 0, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
-    for (const host of this.#ledger.due(nobodyNew)) {
+    for (const { key } of this.#ledger.due(NOBODY_NEW)) {
       // who is not there hears of it when it comes back; who stops says nothing more
-      const isTold = this.#told.get(host.key)?.revision === this.#row.taskRevision && isFinal(this.#row.state)
-      if (!isTold && this.#deps.post.reaches(host.key)) this.#tell(host)
+      const isTold = this.#told.get(key)?.revision === this.#row.taskRevision && isFinal(this.#row.state)
+      if (!isTold && this.#deps.post.reaches(key)) this.#tell(key)
+    }
+  }
+
+  /** Hosts that have done their part must hear of a change as well: their pins may end at another time now. */
+  #tellEnded(): void {
+    if (isFinal(this.#row.state)) return
+    for (const { key } of this.#ledger.outdated(this.#row.taskRevision)) {
+      if (this.#deps.post.reaches(key)) this.#tell(key)
     }
   }
 
@@ -163,16 +174,16 @@ export class RegionJob {
     const now = this.#deps.clock.now()
     const since = this.#missing.get(key) ?? now
     this.#missing.set(key, since)
-    if (now - since >= (this.#deps.goneMs ?? GONE_MS)) this.#ledger.judge(key, 'failed', 'not reachable')
+    if (now - since >= (this.#deps.goneMs ?? GONE_MS)) this.#ledger.fail(key, 'not reachable')
   }
 
   #task(): Task {
-    const { id, spec, plan, state, taskRevision } = this.#row
+    const { id, spec, plan, state, taskRevision, createdEpochMs } = this.#row
     return {
-      ...{ job: id, revision: taskRevision, plan, load: spec.load },
+      ...{ job: id, revision: taskRevision, plan, resolvedEpochMs: createdEpochMs, load: spec.load },
       state: state === 'paused' ? 'paused' : isOpen(this.#row, this.#deps.now()) ? 'running' : 'stopped',
       rateBytesPerSec: this.#rateBytesPerSec,
-      pinUntilEpochMs: pinnedUntil(this.#row) ?? null,
+      pinUntilEpochMs: pinnedUntil(this.#row),
     }
   }
 
@@ -188,15 +199,9 @@ export class RegionJob {
 
   /** The letter as all hosts get it, encoded once. */
   #body(task: Task): Uint8Array {
-    const known = this.#encoded
-    const { revision, rateBytesPerSec, state } = task
-    if (
-      known?.task.revision !== revision ||
-      known.task.rateBytesPerSec !== rateBytesPerSec ||
-      known.task.state !== state
-    ) {
-      this.#encoded = { task, body: encodeLetter({ kind: 'task', task }) }
-    }
+    const known = this.#encoded?.task
+    const isSame = (['revision', 'rateBytesPerSec', 'state'] as const).every((key) => known?.[key] === task[key])
+    if (!isSame) this.#encoded = { task, body: encodeLetter({ kind: 'task', task }) }
     return this.#encoded!.body
   }
 }

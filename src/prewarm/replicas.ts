@@ -1,4 +1,4 @@
-import { raceAbort, sleep } from '../base/abort.ts'
+import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -7,6 +7,7 @@ import type { BlobStore } from '../store/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import type { ImageSource, JobRow, PlannedBlob } from './interface.ts'
+import { transferEnded } from './transfer-ended.ts'
 
 const BLOBS_AT_ONCE = 4
 /** The ranking changes with the caches: what this one stands in for is looked at again so often. */
@@ -86,15 +87,6 @@ export class Replicas implements AsyncDisposable {
     if (of === undefined) return
     const { upstream, repository } = of
     const opened = await this.#deps.transfers.open({ upstream, repository, digest, size, background: true }, signal)
-    if (opened.kind !== 'transfer') return
-    using _hold = opened.transfer.hold()
-    await raceAbort(closed(opened.transfer.signal), signal)
+    if (opened.kind === 'transfer') await transferEnded(opened.transfer, signal)
   }
-}
-
-function closed(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

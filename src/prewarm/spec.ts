@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
 import { parseReference } from '../oci/reference.ts'
-import { amountValue } from './amount.ts'
+import { amountValue, EVERYBODY } from './amount.ts'
 import type { Amount, PrewarmPatch, PrewarmSpec } from './interface.ts'
 
 const MAX_IMAGES = 64
@@ -13,7 +13,6 @@ const MAX_WAVES = 64
 const MAX_PLATFORMS = 16
 const MAX_DAYS = 400
 const MAX_SPAN_MS = MAX_DAYS * 86_400_000
-const EVERYBODY: Amount = { kind: 'percent', percent: 100 }
 const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/
 const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/
 const LABEL_VALUE = /^[A-Za-z0-9._-]{0,63}$/
@@ -98,19 +97,7 @@ const specSchema = z.strictObject({
   load: z.enum(['docker', 'containerd']).nullable().default(null),
 })
 
-const patchSchema = z.strictObject({
-  state: z.enum(['running', 'paused', 'cancelled']).optional(),
-  waves: editable.waves.optional(),
-  maxHosts: editable.maxHosts.optional(),
-  rate: rate.optional(),
-  fleetRate: rate.optional(),
-  originRate: rate.optional(),
-  deadline: span.optional(),
-  quorum: quorum.optional(),
-  failureBudget: amountValue.optional(),
-  pin: span.optional(),
-  join: span.optional(),
-})
+const patchSchema = z.strictObject({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()
 
 /** The last wave is everybody, whether it was written or not. */
 function toTheEnd(waves: Amount[]): Amount[] {
@@ -118,19 +105,14 @@ function toTheEnd(waves: Amount[]): Amount[] {
   return last?.kind === 'percent' && last.percent === 100 ? waves : [...waves, EVERYBODY]
 }
 
-/** What users write, with names and units of theirs; everything but `images` is optional. */
-export type PrewarmRequest = z.input<typeof specSchema>
-export type PrewarmPatchRequest = z.input<typeof patchSchema>
-
 /** A request as people and scripts write it, complete. Throws `PREWARM_INVALID` naming the key that is wrong. */
 export function parsePrewarmSpec(request: unknown): PrewarmSpec {
   const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(specSchema, request)
-  const spec: PrewarmSpec = {
+  return {
     ...rest,
     ...{ rateBytesPerSec: rate, fleetRateBytesPerSec: fleetRate, originRateBytesPerSec: originRate },
     ...{ deadlineMs: deadline, quorumPercent: quorum, pinMs: pin, joinMs: join },
   }
-  return spec
 }
 
 /** A change as people and scripts write it. Throws `PREWARM_INVALID`. */

@@ -3,7 +3,6 @@ import { atMost } from './amount.ts'
 import type {
   HostState,
   JobRow,
-  MovedBytes,
   Plan,
   PrewarmPlanView,
   PrewarmSpec,
@@ -13,10 +12,11 @@ import type {
   RegionView,
   Tally,
 } from './interface.ts'
-import { HOST_STATES } from './interface.ts'
 import { isFinal } from './job.ts'
+import { HOST_STATES } from './shapes.ts'
 
 const MAX_NAMED = 16
+const MAX_REASONS = 64
 /** Rates are taken over so long. */
 const WINDOW_MS = 10_000
 
@@ -150,7 +150,5 @@ function mergeReasons(tallies: Iterable<Tally>): ReasonGroup[] {
       merged.set(key, { ...group, count: group.count + (known?.count ?? 0), hosts })
     }
   }
-  return [...merged.values()].sort((a, b) => b.count - a.count)
+  return [...merged.values()].sort((a, b) => b.count - a.count).slice(0, MAX_REASONS)
 }
-
-export const NOTHING_MOVED: MovedBytes = { peer: 0, home: 0, parent: 0, origin: 0 }

@@ -3,17 +3,15 @@ import { sleep } from '../base/abort.ts'
 import { errorText } from '../base/errors.ts'
 import type { StoreTable } from '../store/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
-import type { Home, Tier } from '../tier/index.ts'
-import { homeKeyOf } from './desk.ts'
+import type { Tier } from '../tier/index.ts'
 import type { HostTaskDeps, TaskProgress } from './host-task.ts'
 import { HostTask } from './host-task.ts'
-import { HOST_STATES } from './interface.ts'
-import { jsonCodec } from './job-book.ts'
-import { count, moved, text } from './letter-types.ts'
+import type { HostReport, HostState } from './interface.ts'
+import { homeKeyOf } from './job.ts'
 import type { HostFacts, Letter, Task } from './letters.ts'
-import { taskSchema } from './letters.ts'
+import { jsonCodec, taskSchema } from './letters.ts'
 import type { Post } from './post.ts'
-import { NOTHING_MOVED } from './views.ts'
+import { count, HOST_STATES, moved, text } from './shapes.ts'
 
 /** While something changes it is told this often, not more. */
 const REPORT_EVERY_MS = 2_000
@@ -22,12 +20,18 @@ const FACTS_EVERY_MS = 15_000
 /** A change of room is told when it is more than this part. */
 const FACTS_STEP = 0.02
 const LOOK_EVERY_MS = 250
-/** An ended task is remembered so long, so that a restarted cache hears of it; then only its content is left. */
-const REMEMBERED_MS = 14 * 86_400_000
+/** So many ended tasks are remembered, for so long, so that a cache that was away hears of them; then only their content is left. */
+const MAX_REMEMBERED = 32
+const REMEMBERED_MS = 7 * 86_400_000
+const NOTHING_YET: TaskProgress = {
+  ...{ state: 'waiting', reason: null, moved: { peer: 0, home: 0, parent: 0, origin: 0 } },
+}
 
-export interface WorkerDeps extends Omit<HostTaskDeps, 'changed'> {
+export interface WorkerDeps extends HostTaskDeps {
   readonly tier: Tier
   readonly post: Post
+  /** Wall clock, epoch milliseconds. */
+  readonly now: () => number
   readonly facts: Omit<HostFacts, 'freeBytes'>
 }
 
@@ -40,8 +44,10 @@ type TaskRow = z.infer<typeof rowSchema>
 
 interface Known {
   readonly work: HostTask
-  /** Something has changed since it was last told. */
+  /** Must be told, whether it has changed or not. */
   isNews: boolean
+  /** What was last told, and when. */
+  told: string
   toldAt: number
   changedEpochMs: number
 }
@@ -57,6 +63,7 @@ export class Worker implements AsyncDisposable {
   readonly #stop = new AbortController()
   #current: { readonly job: string; readonly abort: AbortController; readonly done: Promise<void> } | undefined
   #loop: Promise<void> | undefined
+  #writing: Promise<void> = Promise.resolve()
   #listening: Disposable | undefined
   #freeBytes = 0
   #factsAt = Number.NEGATIVE_INFINITY
@@ -67,12 +74,11 @@ export class Worker implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const before = this.#deps.now() - REMEMBERED_MS
-    for await (const [job, { task, progress, changedEpochMs }] of this.#table.entries('')) {
-      if (changedEpochMs < before) await this.#table.delete(job)
-      else this.#add(task, progress, changedEpochMs)
+    for await (const [, { task, progress, changedEpochMs }] of this.#table.entries('')) {
+      this.#add(task, progress, changedEpochMs)
     }
     this.#freeBytes = await this.#deps.freeBytes()
+    this.#tellFacts()
     this.#listening = this.#deps.transfers.listen((digest, from, bytes) => {
       if (this.#current !== undefined) this.#tasks.get(this.#current.job)?.work.came(digest, from, bytes)
     })
@@ -84,19 +90,19 @@ export class Worker implements AsyncDisposable {
     this.#stop.abort(new DOMException('stopping', 'AbortError'))
     await this.#loop
     await this.#current?.done
+    await this.#writing
   }
 
   /** A cache that has just been linked knows nothing of this host. */
   linked({ peer }: PeerLink): void {
-    if (peer.role !== 'cache' || peer.region !== this.#deps.post.self.region) return
-    this.#tellFacts(peer.key)
-    // also of what has ended: a cache that was away must know
-    for (const known of this.#tasks.values()) known.isNews = true
-  }
-
-  /** Tells this host itself, when it is its own tier. */
-  tellSelf(): void {
-    this.#tellFacts(this.#deps.post.self.key)
+    const { post } = this.#deps
+    if (peer.role !== 'cache' || peer.region !== post.self.region) return
+    post.send(peer.key, this.#factsLetter())
+    for (const [job, known] of this.#tasks) {
+      if (!known.work.ended) known.isNews = true
+      else if (this.#heads(job).includes(peer.key))
+        post.send(peer.key, { kind: 'report', job, report: known.work.report() })
+    }
   }
 
   letter(from: PeerInfo, letter: Letter): void {
@@ -106,20 +112,17 @@ export class Worker implements AsyncDisposable {
   }
 
   /** What is still to be done here. */
-  counts(): { state: (typeof HOST_STATES)[number]; haveBytes: number; totalBytes: number }[] {
-    const live = [...this.#tasks.values()].filter(({ work }) => !work.ended)
-    return live.map(({ work }) => {
-      const { state, haveBytes } = work.report()
+  counts(): { state: HostState; haveBytes: number; totalBytes: number }[] {
+    const live = [...this.#tasks].filter(([, { work }]) => !work.ended)
+    return live.map(([job, { work }]) => {
+      const { state, haveBytes } = this.#reportOf(job, work)
       return { state, haveBytes, totalBytes: work.task.plan.bytes }
     })
   }
 
   #add(task: Task, progress: TaskProgress, changedEpochMs: number): Known {
-    const changed = (): void => {
-      known.isNews = true
-    }
-    const work = new HostTask(task, progress, { ...this.#deps, changed })
-    const known: Known = { work, isNews: true, toldAt: Number.NEGATIVE_INFINITY, changedEpochMs }
+    const work = new HostTask(task, progress, this.#deps)
+    const known = { work, isNews: true, told: '', toldAt: Number.NEGATIVE_INFINITY, changedEpochMs }
     this.#tasks.set(task.job, known)
     return known
   }
@@ -128,25 +131,31 @@ export class Worker implements AsyncDisposable {
     const known = this.#tasks.get(task.job)
     if (known === undefined) {
       // a job that is over before it came here is nobody's business
-      if (task.state === 'stopped') return
-      const added = this.#add(task, { state: 'waiting', reason: null, moved: NOTHING_MOVED }, this.#deps.now())
-      this.#save(added)
+      if (task.state !== 'stopped') this.#save(this.#add(task, NOTHING_YET, this.#deps.now()))
       return
     }
     const before = known.work.task
     if (task.revision < before.revision) return
     known.work.update(task)
-    known.isNews = true
-    known.toldAt = Number.NEGATIVE_INFINITY
+    this.#announce(known)
     this.#save(known)
     if (task.state !== 'running' && this.#current?.job === task.job) {
       this.#current.abort.abort(new DOMException(`the job is ${task.state}`, 'AbortError'))
     }
-    if (task.pinUntilEpochMs !== before.pinUntilEpochMs && known.work.ended) this.#repin(known)
+    if (task.state === 'stopped') return
+    const { state } = known.work.progress
+    const hasPins = state !== 'waiting' && state !== 'skipped'
+    if (hasPins && task.pinUntilEpochMs !== before.pinUntilEpochMs) this.#repin(known)
+  }
+
+  /** To be told at the next look. */
+  #announce(known: Known): void {
+    known.isNews = true
+    known.toldAt = Number.NEGATIVE_INFINITY
   }
 
   #repin({ work }: Known): void {
-    // Its own failure is told in the log; the content is here all the same.
+    // its failure is told in the log: the content is here all the same
     void work.repin(this.#stop.signal).catch((error: unknown) => {
       this.#deps.logger.warn({ job: work.task.job, err: errorText(error) }, 'a prewarmed image cannot be pinned')
     })
@@ -174,31 +183,44 @@ export class Worker implements AsyncDisposable {
     const next = waiting.sort((a, b) => (a.work.task.job < b.work.task.job ? -1 : 1))[0]
     if (next === undefined) return
     const abort = new AbortController()
-    const signal = AbortSignal.any([abort.signal, this.#stop.signal])
     const done = next.work
-      .run(signal)
+      .run(AbortSignal.any([abort.signal, this.#stop.signal]))
       .catch(() => {})
       .then(() => {
         this.#current = undefined
-        next.toldAt = Number.NEGATIVE_INFINITY
+        this.#announce(next)
         this.#save(next)
       })
     this.#current = { job: next.work.task.job, abort, done }
+    // the others now wait for this one
+    for (const known of waiting) known.isNews = true
   }
 
   #report(): void {
-    const now = this.#deps.clock.now()
+    const { clock, post } = this.#deps
+    const now = clock.now()
     for (const [job, known] of this.#tasks) {
       const { work } = known
-      const due = work.ended ? known.isNews : known.isNews && now - known.toldAt >= REPORT_EVERY_MS
-      if (!due || work.task.state === 'stopped') continue
-      const report = work.report()
-      const told = this.#heads(job).map((key) => this.#deps.post.send(key, { kind: 'report', job, report }))
-      if (!told.includes(true)) continue
-      known.isNews = false
+      const isDue = known.isNews || job === this.#current?.job
+      if (!isDue || now - known.toldAt < REPORT_EVERY_MS) continue
+      const report = this.#reportOf(job, work)
+      const text = JSON.stringify(report)
       known.toldAt = now
+      if (text === known.told && !known.isNews) continue
+      const heard = this.#heads(job).filter((key) => post.send(key, { kind: 'report', job, report }))
+      if (heard.length === 0) continue
+      known.isNews = false
+      known.told = text
       if (!work.ended) this.#save(known)
     }
+  }
+
+  /** A task that is not worked on waits, however far it is. */
+  #reportOf(job: string, work: HostTask): HostReport {
+    const report = work.report()
+    if (work.ended || job === this.#current?.job) return report
+    const isHeldUp = work.task.state === 'running' && this.#current !== undefined
+    return { ...report, state: 'waiting', reason: isHeldUp ? `waits for job ${this.#current?.job}` : undefined }
   }
 
   /** The job's head and its stand-in. */
@@ -206,7 +228,7 @@ export class Worker implements AsyncDisposable {
     const { tier, post } = this.#deps
     return tier
       .homes(homeKeyOf(job))
-      .filter((home: Home) => home.kind === 'self' || home.link.peer.role === 'cache')
+      .filter((home) => home.kind === 'self' || home.link.peer.role === 'cache')
       .slice(0, 2)
       .map((home) => (home.kind === 'self' ? post.self.key : home.link.peer.key))
   }
@@ -217,35 +239,44 @@ export class Worker implements AsyncDisposable {
     const freeBytes = await this.#deps.freeBytes()
     if (Math.abs(freeBytes - this.#freeBytes) <= this.#freeBytes * FACTS_STEP) return
     this.#freeBytes = freeBytes
-    const { post } = this.#deps
-    for (const { peer } of post.caches((one) => one.region === post.self.region)) this.#tellFacts(peer.key)
+    this.#tellFacts()
   }
 
   #forgetOld(): void {
-    const before = this.#deps.now() - REMEMBERED_MS
-    for (const [job, { work, changedEpochMs }] of this.#tasks) {
-      if (!work.ended || changedEpochMs >= before) continue
+    const ended = [...this.#tasks].filter(([, { work }]) => work.ended)
+    const byAge = ended.sort(([, a], [, b]) => b.changedEpochMs - a.changedEpochMs)
+    for (const [i, [job, { changedEpochMs }]] of byAge.entries()) {
+      if (i < MAX_REMEMBERED && changedEpochMs >= this.#deps.now() - REMEMBERED_MS) continue
       this.#tasks.delete(job)
-      this.#written(this.#table.delete(job))
+      this.#write(this.#table.delete(job))
     }
   }
 
-  #tellFacts(key: string): void {
-    this.#deps.post.send(key, { kind: 'host', facts: { ...this.#deps.facts, freeBytes: this.#freeBytes } })
+  /** To the region's caches, and to this host itself, which may be its own tier. */
+  #tellFacts(): void {
+    const { post } = this.#deps
+    const caches = post.caches((peer) => peer.region === post.self.region)
+    for (const key of [post.self.key, ...caches.map(({ peer }) => peer.key)]) post.send(key, this.#factsLetter())
+  }
+
+  #factsLetter(): Letter {
+    return { kind: 'host', facts: { ...this.#deps.facts, freeBytes: this.#freeBytes } }
   }
 
   #save(known: Known): void {
-    const { work } = known
+    const { task, progress } = known.work
     known.changedEpochMs = this.#deps.now()
-    const row = { task: work.task, progress: work.progress, changedEpochMs: known.changedEpochMs }
-    const isOver = work.task.state === 'stopped'
-    if (isOver) this.#tasks.delete(work.task.job)
-    this.#written(isOver ? this.#table.delete(work.task.job) : this.#table.put(work.task.job, row))
+    const isOver = task.state === 'stopped'
+    if (isOver) this.#tasks.delete(task.job)
+    const row = { task, progress, changedEpochMs: known.changedEpochMs }
+    this.#write(isOver ? this.#table.delete(task.job) : this.#table.put(task.job, row))
   }
 
-  #written(saving: Promise<void>): void {
-    void saving.catch((error: unknown) => {
+  /** What is being written when the host stops is waited for. */
+  #write(saving: Promise<void>): void {
+    const noted = saving.catch((error: unknown) => {
       this.#deps.logger.warn({ err: errorText(error) }, 'a prewarm task cannot be written')
     })
+    this.#writing = this.#writing.then(() => noted)
   }
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PrewarmJob } from '../../src/admin/index.ts'
 import type { AgentProcess } from '../../src/demo/index.ts'
 import { Fleet } from '../../src/demo/index.ts'
+import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { askPrewarm, prewarmEnded } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import type { CommandResult } from '../support/run-command.ts'
@@ -15,10 +15,10 @@ function shoal(host: AgentProcess, ...args: string[]): Promise<CommandResult> {
   return runCommand(['prewarm', ...args, '--admin', host.adminUrl])
 }
 
-async function jobOf(host: AgentProcess, ...args: string[]): Promise<PrewarmJob> {
+async function jobOf(host: AgentProcess, ...args: string[]): Promise<PrewarmView> {
   const { code, stdout, stderr } = await shoal(host, ...args, '--json')
   assert.equal(code, 0, stderr)
-  return JSON.parse(stdout) as PrewarmJob // what --json promises
+  return JSON.parse(stdout) as PrewarmView // what --json promises
 }
 
 test('jobs that cannot be done are refused in clear words before anything moves', async () => {
@@ -60,7 +60,7 @@ test('a job is planned, watched to its end and listed by command; lines of JSON 
   const lines = result.stdout
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as PrewarmJob)
+    .map((line) => JSON.parse(line) as PrewarmView)
   const have = lines.map(({ bytes }) => bytes.have)
   assert.deepEqual(
     have,
@@ -121,7 +121,7 @@ test('a cancelled job ends for its watcher with 1, and hosts stop', async () => 
   const [agent, other] = fleet.agents
   const watched = shoal(agent!, reference, '--rate', '512KiB', '--wait')
   const job = await eventually('it is listed', async () => {
-    const { jobs } = await askPrewarm<{ jobs: PrewarmJob[] }>(other!, '')
+    const { jobs } = await askPrewarm<{ jobs: PrewarmView[] }>(other!, '')
     return jobs.find(({ hosts }) => hosts.moving > 0)
   })
   const cancelled = await jobOf(other!, 'cancel', job!.id)
@@ -142,7 +142,7 @@ test('at its deadline a job ends as it stands, and the quorum decides what that 
   assert.deepEqual([late.code, /deadline/.test(late.stdout)], [1, true], late.stdout)
   const slow = ['--rate', '8MiB', '--max-hosts', '1', '--deadline', '5s', '--quorum', '50%', '--wait', '--json']
   const half = await shoal(agent!, reference, ...slow)
-  const end = JSON.parse(half.stdout.trim().split('\n').at(-1)!) as PrewarmJob
+  const end = JSON.parse(half.stdout.trim().split('\n').at(-1)!) as PrewarmView
   assert.deepEqual([half.code, end.state, end.hosts.ready], [0, 'done', 1], half.stdout)
 })
 
@@ -159,7 +159,7 @@ test('a selector chooses hosts, and events tell of the job until it ends', async
   const jobs = (await events.text())
     .split('\n\n')
     .filter((event) => event.startsWith('event: job\n'))
-    .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)) as PrewarmJob)
+    .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)) as PrewarmView)
   assert.ok(jobs.length > 1)
   assert.deepEqual([jobs.at(-1)?.state, jobs.at(-1)?.hosts.total, jobs.at(-1)?.hosts.ready], ['done', 2, 2])
 })

@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { PrewarmJob } from '../../src/admin/index.ts'
+import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 
 const MIB = 1024 * 1024
 
-async function ask(host: TestNode, path: string, body?: unknown): Promise<{ status: number; json: PrewarmJob }> {
+async function ask(host: TestNode, path: string, body?: unknown): Promise<{ status: number; json: PrewarmView }> {
   const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   const url = `http://${host.node.addresses.admin}/api/v1/prewarm${path}`
   const response = await fetch(url, body === undefined ? {} : request)
-  return { status: response.status, json: (await response.json()) as PrewarmJob } // the door's own JSON
+  return { status: response.status, json: (await response.json()) as PrewarmView } // the door's own JSON
 }
 
-function done(host: TestNode, id: string): Promise<PrewarmJob | undefined> {
+function done(host: TestNode, id: string): Promise<PrewarmView | undefined> {
   return eventually('the job has ended', async () => {
     const { json } = await ask(host, `/${id}`)
     return json.state === 'running' ? undefined : json
@@ -31,6 +31,7 @@ test('a host without caches coordinates for itself, and is the one host of its j
   assert.equal(begun.status, 201)
   const end = await done(host, begun.json.id)
   assert.deepEqual([end?.state, end?.hosts.total, end?.hosts.ready], ['done', 1, 1])
+  assert.equal(end?.bytes.origin, end?.bytes.total, 'what it reads as its own tier counts once')
   assert.equal(end?.images[0]?.reference, 'registry.test/team/app:1', 'a name is completed as the host means it')
   const requests = await host.originRequests('blob')
   await host.pull('registry.test', 'team/app', '1', image)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { requireDigest } from '../../src/oci/digest.ts'
 import type { PeerLink } from '../../src/swarm/index.ts'
 import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
 import type { TestHost } from './swarm-support.ts'
@@ -172,9 +174,85 @@ test('beyond its maximum of links a host takes no more', async () => {
   for (let i = 0; i < 2; i++) await (await fleet.host()).swarm.connect(full.swarm.self, soon())
   await until(() => full.swarm.links.size === 2, 'two links')
   const late = await fleet.host()
-  await assert.rejects(late.swarm.connect(full.swarm.self, soon()), { code: 'PEER_GONE' })
+  for (let dial = 0; dial < 2; dial++) {
+    await assert.rejects(late.swarm.connect(full.swarm.self, soon()), {
+      code: 'PEER_GONE',
+      message: 'the peer has as many links as it may',
+    })
+  }
   assert.equal(full.swarm.links.size, 2)
-  assert.ok((full.metrics.refusals.get('full') ?? 0) >= 1)
+  assert.equal(full.metrics.refusals.get('full'), 2)
+  assert.equal(full.logger.warnings.filter((line) => line.includes('as many links as it may')).length, 1)
+})
+
+test('a full host does not let all who want in shake hands first', async () => {
+  await using fleet = await TestFleet.create()
+  const full = await fleet.host({ limits: { maxLinks: 1 } })
+  await (await fleet.host()).swarm.connect(full.swarm.self, soon())
+  const port = Number(full.address.split(':').at(-1))
+  const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  // what libp2p begins with
+  for (const socket of sockets) socket.write('\x13/multistream/1.0.0\n')
+  try {
+    await until(() => (full.metrics.refusals.get('full') ?? 0) > 0, 'some of them to be refused unread')
+    assert.equal(full.swarm.links.size, 1)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+  }
+})
+
+test('a host does not copy the list of its links for each of them when one more comes', async () => {
+  await using fleet = await TestFleet.create()
+  const host = await fleet.host()
+  for (let i = 0; i < 20; i++) await (await fleet.host()).swarm.connect(host.swarm.self, soon())
+  const late = await fleet.host()
+  const { concat } = Array.prototype
+  let copies = 0
+  Array.prototype.concat = function (this: unknown[], ...items: unknown[]): unknown[] {
+    if (this.length > 10) copies++
+    return concat.apply(this, items)
+  }
+  try {
+    await late.swarm.connect(host.swarm.self, soon())
+    await until(() => host.swarm.links.size === 21, 'one more')
+  } finally {
+    Array.prototype.concat = concat
+  }
+  assert.equal(copies, 0)
+})
+
+test('links to caches are known without looking through all others, until they end', async () => {
+  await using fleet = await TestFleet.create()
+  const [host, cache, agent] = [await fleet.host(), await fleet.host({ role: 'cache' }), await fleet.host()]
+  await host.swarm.connect(cache.swarm.self, soon())
+  await agent.swarm.connect(host.swarm.self, soon())
+  await until(() => host.swarm.links.size === 2, 'both links')
+  assert.deepEqual([...host.swarm.caches.keys()], [cache.swarm.self.key])
+  host.swarm.links.get(cache.swarm.self.key)?.close('done')
+  await until(() => host.swarm.links.size === 1, 'the end of the link')
+  assert.equal(host.swarm.caches.size, 0)
+})
+
+test('frames are counted both ways, by what they are about', async () => {
+  await using fleet = await TestFleet.create()
+  const [left, right] = [await fleet.host(), await fleet.host()]
+  right.events.answer = async () => ({ kind: 'tags', tags: [], more: false })
+  const link = await left.swarm.connect(right.swarm.self, soon())
+  const body = new Uint8Array(1000)
+  for (let i = 0; i < 3; i++) link.send({ type: 'letter', body })
+  link.send({ type: 'leave', blob: requireDigest(`sha256:${'0'.repeat(64)}`) })
+  await link.call('tags', { upstream: 'docker.io', repository: 'a/b' }, soon())
+  const [sent, received] = [left.metrics, right.metrics]
+  for (const [kind, count] of [
+    ['letter', 3],
+    ['content', 1],
+    ['call', 1],
+  ] as const) {
+    assert.deepEqual([sent.frames.get(`sent/${kind}`), received.frames.get(`received/${kind}`)], [count, count], kind)
+    assert.equal(sent.frameBytes.get(`sent/${kind}`), received.frameBytes.get(`received/${kind}`), kind)
+  }
+  assert.equal(left.metrics.frames.get('received/answer'), 1)
+  assert.ok((sent.frameBytes.get('sent/letter') ?? 0) > 3000)
 })
 
 test('the identity outlives a restart; stopping tells the peers and can be repeated', async () => {

@@ -69,20 +69,23 @@ export class RecordedLogger implements Logger {
   }
 }
 
-/** Counts refusals and piece channels, and reads gauges. */
+/** Counts refusals, piece channels and frames, and reads gauges. */
 export class RecordedMetrics implements MetricRegistry {
   readonly refusals = new Map<string, number>()
+  /** By `direction/kind`. */
+  readonly frames = new Map<string, number>()
+  readonly frameBytes = new Map<string, number>()
   /** By `kind/result`. */
   readonly pieceChannels = new Map<string, number>()
   readonly #collect: (() => void)[] = []
   #peers = new Map<string, number>()
 
-  counter(name: string): { inc(labels: Readonly<Record<string, string>>): void } {
-    const counts = name === 'shoal_piece_channels_total' ? this.pieceChannels : this.refusals
+  counter(name: string): { inc(labels: Readonly<Record<string, string>>, by?: number): void } {
+    const counts = this.#counts(name)
     return {
-      inc: (labels) => {
+      inc: (labels, by = 1) => {
         const label = Object.values(labels).join('/')
-        counts.set(label, (counts.get(label) ?? 0) + 1)
+        counts.set(label, (counts.get(label) ?? 0) + by)
       },
     }
   }
@@ -109,6 +112,19 @@ export class RecordedMetrics implements MetricRegistry {
   peers(): ReadonlyMap<string, number> {
     for (const collect of this.#collect) collect()
     return this.#peers
+  }
+
+  #counts(name: string): Map<string, number> {
+    switch (name) {
+      case 'shoal_piece_channels_total':
+        return this.pieceChannels
+      case 'shoal_control_frames_total':
+        return this.frames
+      case 'shoal_control_bytes_total':
+        return this.frameBytes
+      default:
+        return this.refusals
+    }
   }
 }
 

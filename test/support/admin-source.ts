@@ -116,6 +116,7 @@ export class MemoryPins implements PinSource {
   async pin(reference: string, { forMs }: { readonly forMs: number }) {
     parseReference(reference, 'docker.io')
     const pin = {
+      job: null,
       reference,
       digest: SAMPLE_DIGEST,
       untilEpochMs: forMs,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { PrewarmHost, PrewarmJob } from '../../src/admin/index.ts'
 import type { AgentProcess } from '../../src/demo/index.ts'
+import type { HostView, PrewarmView } from '../../src/prewarm/index.ts'
 import { eventually } from './eventually.ts'
 
 interface Asking {
@@ -9,7 +9,7 @@ interface Asking {
 }
 
 /** What a daemon's admin door says to a request below /api/v1/prewarm; fails for anything but success. */
-export async function askPrewarm<T = PrewarmJob>(host: AgentProcess, path: string, asking: Asking = {}): Promise<T> {
+export async function askPrewarm<T = PrewarmView>(host: AgentProcess, path: string, asking: Asking = {}): Promise<T> {
   const { status, body } = await tryPrewarm(host, path, asking)
   assert.ok(status < 300, `${status} ${JSON.stringify(body)}`)
   return body as T // the door's own JSON
@@ -28,17 +28,17 @@ export async function tryPrewarm(
   return { status: response.status, body: await response.json() }
 }
 
-export async function prewarmHosts(host: AgentProcess, id: string): Promise<PrewarmHost[]> {
-  return (await askPrewarm<{ hosts: PrewarmHost[] }>(host, `/${id}/hosts`)).hosts
+export async function prewarmHosts(host: AgentProcess, id: string): Promise<HostView[]> {
+  return (await askPrewarm<{ hosts: HostView[] }>(host, `/${id}/hosts`)).hosts
 }
 
 /** The job once it has ended. A cache that is being replaced may not answer for a moment. */
-export async function prewarmEnded(host: AgentProcess, id: string, timeoutMs = 60_000): Promise<PrewarmJob> {
+export async function prewarmEnded(host: AgentProcess, id: string, timeoutMs = 60_000): Promise<PrewarmView> {
   const seen = await eventually(
     `job ${id} has ended`,
     async () => {
       const { status, body } = await tryPrewarm(host, `/${id}`, {})
-      const job = body as PrewarmJob // the door's own JSON
+      const job = body as PrewarmView // the door's own JSON
       return status === 200 && ['done', 'failed', 'cancelled'].includes(job.state) ? job : undefined
     },
     timeoutMs,

@@ -8,7 +8,8 @@ import { replaceBlock, resultsBlock } from '../../../bench/readme/block.ts'
 import { fleetSection } from '../../../bench/readme/fleet-table.ts'
 import { simGoal } from '../../../bench/readme/goals.ts'
 import { hostSection } from '../../../bench/readme/host-table.ts'
-import type { FleetFile, FleetRow, HostFile, Named, SimFile } from '../../../bench/readme/results.ts'
+import { prewarmSection } from '../../../bench/readme/prewarm-table.ts'
+import type { FleetFile, FleetRow, HostFile, Named, PrewarmFile, SimFile } from '../../../bench/readme/results.ts'
 import { readResults } from '../../../bench/readme/results.ts'
 import { simSection } from '../../../bench/readme/sim-table.ts'
 
@@ -63,6 +64,24 @@ function hostFile(valid: boolean): Named<HostFile> {
   }
 }
 
+function prewarmFile(): Named<PrewarmFile> {
+  const rates = { received: { frames: 0.5, bytes: 1234 }, sent: { frames: 0.25, bytes: 100 } }
+  return {
+    ...{ bench: 'prewarm', file: 'p.json', machine, hosts: 10_000, blobs: 200, states: 2_000_000 },
+    job: { state: 'done', hosts: { ready: 10_000 } },
+    options: { heldPercent: 90, maxHosts: 2000 },
+    perHostSecond: { idle: rates, job: rates, most: rates, content: rates },
+    ...{
+      lettersPerHost: rates,
+      kibPerLink: 200,
+      bytesPerState: 9.6,
+      cpuMsPerLink: 5,
+      cpuSeconds: { link: 50, job: 90 },
+    },
+    rssMiB: { alone: 100, linked: 2000, most: 2500, after: 2100, left: 300 },
+  }
+}
+
 describe('README.md', () => {
   it('has the tables that bench/results gives: npm run bench:readme writes them', () => {
     const page = readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -81,11 +100,15 @@ describe('README.md', () => {
 
 describe('result tables', () => {
   it('never show measured and simulated figures together', () => {
-    const block = resultsBlock({ fleet: [fleetFile([fleetRow('burst')])], sim: [simFile()], host: [hostFile(true)] })
-    const [, measured, simulated, host] = block.split('\n### ')
+    const block = resultsBlock({
+      ...{ fleet: [fleetFile([fleetRow('burst')])], sim: [simFile()], host: [hostFile(true)] },
+      prewarm: [prewarmFile()],
+    })
+    const [, measured, simulated, host, prewarm] = block.split('\n### ')
     assert.match(measured ?? '', /^Measured: a fleet.*f\.json/s)
     assert.match(simulated ?? '', /^Simulated.*s\.json/s)
     assert.match(host ?? '', /^Measured: one host.*h\.json/s)
+    assert.match(prewarm ?? '', /^Measured: a prewarm job at its cache.*p\.json/s)
     assert.doesNotMatch(measured ?? '', /s\.json|h\.json/)
     assert.doesNotMatch(simulated ?? '', /f\.json|h\.json/)
   })
@@ -136,6 +159,19 @@ describe('result tables', () => {
     assert.equal(simGoal(simFile({ dead: 0.1 })), undefined)
     assert.equal(simGoal(simFile({ cacheRatio: 1 })), 1.1)
     assert.equal(simGoal({ ...simFile({}), hosts: 1000 }), 1.06)
+  })
+
+  it('say what a job costs its cache, by host and second, and nothing of how long it took', () => {
+    const section = prewarmSection(prewarmFile())
+    assert.match(
+      section,
+      /One cache, 10 000 hosts, 200 blobs: 2 000 000 \(host, blob\) states; 2 000 at a time, 90 % of the blobs there before; 10 000 of/,
+    )
+    assert.match(
+      section,
+      /\| job \(letters, pings\), .* \| 0\.50 \| 0\.25 \| 1 234 \| 100 \| ≤ 3 messages, both ways \|/,
+    )
+    assert.match(section, /\| 100 \| 2000 \| 2500 \| 2100 \| 300 \| 200 \| 10 \| 5\.0 \| 9\.0 \|/)
   })
 
   it('survive what would break a table', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Grants, TagCache } from '../../../src/blob/index.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import type { BlobStore } from '../../../src/store/index.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { openStore } from '../store/store-fixture.ts'
 
@@ -22,6 +23,41 @@ test('rights to content that is not here are swept once nobody has used them for
   assert.equal((await grants.find('docker.io', 'a', stored))?.size, 2)
   assert.equal(await grants.find('docker.io', 'a', absent), undefined)
   assert.equal((await grants.find('docker.io', 'b', absent))?.size, 9)
+})
+
+test('a right that was looked up a moment ago is not remembered beyond its end or its change', async (t) => {
+  await using store = await openStore(await tempDir(t))
+  const grants = new Grants(store, () => 1_000)
+  await grants.blob('docker.io', 'a', absent, 9)
+  for (let i = 0; i < 2; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
+  await grants.blob('docker.io', 'a', absent, 10)
+  assert.equal((await grants.find('docker.io', 'a', absent))?.size, 10)
+  await grants.sweep(1_500)
+  assert.equal(await grants.find('docker.io', 'a', absent), undefined)
+})
+
+test('a home that thousands of hosts ask for one blob looks its right up on the disk once', async (t) => {
+  await using store = await openStore(await tempDir(t))
+  let lookups = 0
+  const counting: Pick<BlobStore, 'size' | 'table'> = {
+    size: (digest) => store.size(digest),
+    table: (name, codec) => {
+      const table = store.table(name, codec)
+      const get = (key: string): ReturnType<typeof table.get> => {
+        lookups++
+        return table.get(key)
+      }
+      return { get, put: table.put.bind(table), delete: table.delete.bind(table), entries: table.entries.bind(table) }
+    },
+  }
+  let now = 1_000
+  const grants = new Grants(counting, () => now)
+  await grants.blob('docker.io', 'a', absent, 9)
+  for (let i = 0; i < 1_000; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
+  assert.equal(lookups, 1)
+  now += 60_000
+  await grants.find('docker.io', 'a', absent)
+  assert.equal(lookups, 2)
 })
 
 test('tags are swept by when their upstream last confirmed them', async (t) => {

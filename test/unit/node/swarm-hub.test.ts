@@ -25,16 +25,28 @@ test('calls are refused as unavailable before the rooms are built and after they
   assert.equal(await ask(), 'unavailable')
 })
 
-test('what links say reaches the owner while there is one, and nobody otherwise', () => {
+test('what links say before the rooms are built reaches them in its order, and nobody after they close', () => {
   const hub = new SwarmHub()
   const owner = new RecordedEvents()
   const leave = { type: 'leave', blob } as const
-  hub.message(link, leave)
-  hub.attach(owner)
+  const seen = (): number[] => [owner.linkedPeers.length, owner.messages.length, owner.unlinkedPeers.length]
   hub.linked(link)
   hub.message(link, leave)
+  hub.attach(owner)
+  assert.deepEqual(seen(), [1, 1, 0])
+  hub.message(link, leave)
   hub.unlinked(link)
+  assert.deepEqual(seen(), [1, 2, 1])
   hub.detach()
   hub.message(link, leave)
-  assert.deepEqual([owner.linkedPeers.length, owner.messages.length, owner.unlinkedPeers.length], [1, 1, 1])
+  assert.deepEqual(seen(), [1, 2, 1])
+})
+
+test('what links say while nobody listens is bounded', () => {
+  const hub = new SwarmHub()
+  const owner = new RecordedEvents()
+  const body = new Uint8Array(4 * 1024 * 1024)
+  for (let i = 0; i < 100; i++) hub.message(link, { type: 'letter', body })
+  hub.attach(owner)
+  assert.equal(owner.messages.length, 15)
 })

@@ -94,6 +94,8 @@ describe('a job', () => {
     const end = step(row, tallies, START + 60_000)!
     assert.deepEqual([end.state, end.taskRevision], ['done', end.revision])
     assert.match(end.reason ?? '', /deadline/)
+    const joining = step(jobOf({ deadline: '1m', join: '1h', quorum: '50%' }), tallies, START + 60_000)!
+    assert.equal(isOpen(joining, START + 60_001), false, 'hosts at work stop, although more could have joined')
     const paused = patchJob(row, { state: 'paused' }, START)
     assert.equal(step(paused, tallies, START + 59_999), undefined)
     assert.equal(step(paused, { a: tallyOf(10, { ready: 4 }) }, START + 60_000)?.state, 'failed')
@@ -124,6 +126,14 @@ describe('a job', () => {
     assert.deepEqual([grown.wave, opened(grown)], [0, { a: 10 }])
     const done = step(jobOf({ join: '1h' }), { a: tallyOf(10, { ready: 10 }) })!
     assert.deepEqual([isOpen(done, START + 3_599_999), isOpen(done, START + 3_600_000)], [true, false])
+  })
+
+  it('that nobody can begin yet waits for hosts to join, and fails when none came', () => {
+    const row = jobOf({ join: '1h' }, { a: 0 })
+    assert.equal(step(row, { a: tallyOf(0) }, START + 3_599_999), undefined)
+    const late = step(row, { a: tallyOf(0) }, START + 3_600_000)!
+    assert.deepEqual([late.state, late.reason], ['failed', 'no host took part'])
+    assert.equal(step(row, { a: tallyOf(1, { ready: 1 }) }, START + 5)?.state, 'done')
   })
 
   it('shares its limits by the number of hosts, and no region is left without', () => {

@@ -33,7 +33,7 @@ describe('the ledger of a job', () => {
     for (const report of [late, early, late, early]) ledger.report('host-0', report)
     const tally = ledger.tally(7)
     assert.deepEqual(
-      [tally.haveBytes, tally.moved, tally.originBytes, ledger.views('r')[0]?.blobsDone],
+      [tally.haveBytes, tally.moved, tally.originBytes, ledger.views('r', 0, 9)[0]?.blobsDone],
       [2 * MIB, { peer: 5, home: 1, parent: 0, origin: 0 }, 7, 2],
     )
     ledger.report('host-0', reportOf({ haveBytes: 99 * MIB }))
@@ -58,10 +58,29 @@ describe('the ledger of a job', () => {
 
   it('takes back its own judgement when the host speaks again', () => {
     const ledger = ledgerOf(1)
-    ledger.judge('host-0', 'failed', 'not reachable')
+    ledger.fail('host-0', 'not reachable')
     assert.equal(ledger.tally(0).reasons[0]?.reason, 'not reachable')
     ledger.report('host-0', reportOf({ state: 'moving' }))
     assert.deepEqual([ledger.tally(0).hosts.failed, ledger.tally(0).reasons], [0, []])
+  })
+
+  it('says what hosts wait for, until they go on', () => {
+    const ledger = ledgerOf(2)
+    ledger.report('host-0', reportOf({ state: 'waiting', reason: 'waits for job job-00001' }))
+    assert.deepEqual(ledger.tally(0).reasons, [
+      { state: 'waiting', reason: 'waits for job job-00001', count: 1, hosts: ['web-0'] },
+    ])
+    assert.equal(ledger.views('r', 0, 1)[0]?.reason, 'waits for job job-00001')
+    ledger.report('host-0', reportOf({ state: 'moving' }))
+    assert.deepEqual(ledger.tally(0).reasons, [])
+  })
+
+  it('is told page by page', () => {
+    const names = (first: number, most: number): string[] =>
+      ledgerOf(5)
+        .views('r', first, most)
+        .map(({ name }) => name)
+    assert.deepEqual([names(0, 2), names(4, 2), names(5, 2)], [['web-0', 'web-1'], ['web-4'], []])
   })
 
   it('groups hosts by why they failed, and names some', () => {
@@ -100,6 +119,6 @@ describe('the ledger of a job', () => {
     const after = process.memoryUsage()
     const used = after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers
     assert.ok(used < 32 * MIB, `${Math.round(used / MIB)} MiB`)
-    assert.equal(ledger.views('r')[9_999]?.blobsDone, 200)
+    assert.equal(ledger.views('r', 9_999, 1)[0]?.blobsDone, 200)
   })
 })

@@ -5,13 +5,27 @@ import { createJob } from '../../../src/prewarm/job.ts'
 import type { Letter } from '../../../src/prewarm/letters.ts'
 import { decodeLetter, encodeLetter } from '../../../src/prewarm/letters.ts'
 import type { Question } from '../../../src/prewarm/questions.ts'
-import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from '../../../src/prewarm/questions.ts'
+import {
+  decodeAnswer,
+  decodeQuestion,
+  encodeAnswer,
+  encodeQuestion,
+  HOSTS_PER_PAGE,
+} from '../../../src/prewarm/questions.ts'
 import { planOf, reportOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
 
 const ID = 'job-00001'
 const surveys = [surveyOf('a', 3)]
 const row = createJob({ id: ID, root: 'a', spec: specOf({ waves: ['1', '10%'] }), plan: planOf(), surveys }, 1000)
-const task = { job: ID, revision: 1, plan: planOf(), rateBytesPerSec: 0, pinUntilEpochMs: null, load: null } as const
+const task = {
+  job: ID,
+  revision: 1,
+  plan: planOf(),
+  resolvedEpochMs: 5,
+  rateBytesPerSec: 0,
+  pinUntilEpochMs: null,
+  load: null,
+} as const
 
 const LETTERS: readonly Letter[] = [
   { kind: 'host', facts: { name: 'web-1', labels: { disk: 'ssd' }, freeBytes: 12 } },
@@ -66,6 +80,17 @@ describe('prewarm questions', () => {
       () => decodeAnswer('show', encodeAnswer({ value: { id: 5 } })),
       (error) => isShoalError(error, 'UNAVAILABLE'),
     )
+  })
+
+  it('have room for a page of hosts whose names and reasons are as long as they may be', () => {
+    const moved = { peer: 2 ** 52, home: 2 ** 52, parent: 2 ** 52, origin: 2 ** 52 }
+    const host = {
+      ...{ key: 'k'.repeat(64), name: '"'.repeat(1024), region: 'r'.repeat(128), reason: '"'.repeat(300) },
+      ...{ state: 'waiting' as const, haveBytes: 2 ** 52, totalBytes: 2 ** 52, movedBytes: moved, blobsDone: 9999 },
+    }
+    const hosts = Array.from({ length: HOSTS_PER_PAGE }, () => host)
+    const { length } = decodeAnswer('hosts', encodeAnswer({ value: { hosts, more: true } })).hosts
+    assert.equal(length, HOSTS_PER_PAGE)
   })
 })
 

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { ChildRun } from '../../../src/prewarm/child-run.ts'
-import { CtrProgress } from '../../../src/prewarm/ctr-progress.ts'
 import { jsonLines } from '../../../src/prewarm/json-lines.ts'
 import { DockerLoader, dockerNames } from '../../../src/prewarm/load-docker.ts'
 import { loopbackOf } from '../../../src/prewarm/loader.ts'
+import { runProgram } from '../../../src/prewarm/run-program.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 
 const never = new AbortController().signal
@@ -73,64 +72,23 @@ describe('loopbackOf', () => {
   })
 })
 
-describe('what containerd prints while it pulls', () => {
-  const [a, b] = ['a'.repeat(64), 'b'.repeat(64)]
-
-  it('becomes bytes that only grow, whatever is between them', () => {
-    const progress = new CtrProgress()
-    assert.equal(progress.note('registry.test/team/app:1: resolved |\u001b[32m++++\u001b[0m|'), false)
-    assert.equal(progress.note(`layer-sha256:${a}: downloading |\u001b[32m++\u001b[0m---|  5.0 MiB/20.0 MiB`), true)
-    assert.equal(progress.note(`config-sha256:${b}: downloading |-----|    0.0 B/479.0 B  `), true)
-    assert.deepEqual(progress.progress(), {
-      state: 'pulling',
-      doneBytes: 5 * 1024 * 1024,
-      totalBytes: 20 * 1024 * 1024 + 479,
-    })
-    assert.equal(progress.note(`layer-sha256:${a}: downloading |+----|  1.0 MiB/20.0 MiB`), false)
-    assert.equal(progress.note(`layer-sha256:${a}: done |+++++|`), true)
-    assert.equal(progress.note('elapsed: 0.3 s   total:  1.0 Ki (3.3 KiB/s)'), false)
-    assert.equal(progress.note(`unpacking linux/amd64 sha256:${a}...`), true)
-    assert.deepEqual(progress.progress(), {
-      state: 'unpacking',
-      doneBytes: 20 * 1024 * 1024,
-      totalBytes: 20 * 1024 * 1024 + 479,
-    })
-  })
-})
-
-describe('what newer containerd clients print', () => {
-  it('is understood as well: a tree with short names', () => {
-    const progress = new CtrProgress()
-    assert.equal(progress.note('├──layer (aaaaaaaaaaaa)   downloading|++---|  5.0 MiB/20.0 MiB'), true)
-    assert.equal(progress.note('└──config (bbbbbbbbbbbb)  complete   |+++++|'), true)
-    assert.deepEqual(progress.progress(), {
-      state: 'pulling',
-      doneBytes: 5 * 1024 * 1024,
-      totalBytes: 20 * 1024 * 1024,
-    })
-    assert.equal(progress.note('├──layer (aaaaaaaaaaaa)   extracting |++---|  2.0 MiB/20.0 MiB'), true)
-    assert.deepEqual(progress.progress(), {
-      state: 'unpacking',
-      doneBytes: 20 * 1024 * 1024,
-      totalBytes: 20 * 1024 * 1024,
-    })
-  })
-})
-
 describe('a run of a program', () => {
   it('tells how it ended, and ends when it is aborted', async () => {
-    assert.deepEqual(await new ChildRun('/nonexistent/program', [], never).exited, {
-      kind: 'unrunnable',
-      reason: 'there is no such program',
+    assert.deepEqual(await runProgram('/nonexistent/program', [], never), {
+      ...{ how: 'unrunnable', stdout: '', stderr: 'there is no such program' },
     })
-    const failing = new ChildRun('sh', ['-c', 'echo one; echo two; echo why >&2; exit 3'], never)
-    assert.deepEqual(await all(failing.lines()), ['one', 'two'])
-    assert.deepEqual(await failing.exited, { kind: 'code', code: 3 })
-    assert.equal(failing.errorTail, 'why\n')
+    assert.deepEqual(await runProgram('sh', ['-c', 'echo one; echo why >&2; exit 3'], never), {
+      ...{ how: 3, stdout: 'one\n', stderr: 'why\n' },
+    })
     const abort = new AbortController()
-    const waiting = new ChildRun('sleep', ['600'], abort.signal)
-    abort.abort()
-    assert.deepEqual(await waiting.exited, { kind: 'signal', signal: 'SIGTERM' })
+    const waiting = runProgram('sleep', ['600'], abort.signal)
+    abort.abort(new DOMException('enough', 'AbortError'))
+    await assert.rejects(waiting, /enough/)
+  })
+
+  it('keeps the end of what it wrote, however much that was', async () => {
+    const { how, stdout } = await runProgram('sh', ['-c', 'seq 1 200000'], never)
+    assert.deepEqual([how, stdout.length <= 64 * 1024, stdout.endsWith('\n200000\n')], [0, true, true])
   })
 })
 
@@ -168,9 +126,9 @@ describe('the pull stream of Docker Engine', () => {
       await using temp = await TempDir.make()
       const socketPath = join(temp.path, 's')
       await using _server = await engine(socketPath, lines)
-      await using loader = new DockerLoader({ socketPath, mirror: '127.0.0.1:1' })
+      const loader = new DockerLoader({ socketPath, mirror: '127.0.0.1:1' })
       const image = { upstream: 'docker.io', repository: 'library/x', tag: '1', digest: DIGEST }
-      await assert.rejects(all(loader.load(image, never)), (error) => {
+      await assert.rejects(loader.load(image, never), (error) => {
         assert.ok(isShoalError(error, 'UNAVAILABLE'))
         assert.match(error.message, expected)
         return true

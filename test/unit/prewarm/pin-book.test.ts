@@ -5,6 +5,7 @@ import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import type { Pin } from '../../../src/prewarm/pin-book.ts'
 import { PinBook } from '../../../src/prewarm/pin-book.ts'
 import { DiskStore } from '../../../src/store/index.ts'
 import { TempDir } from '../../support/temp-dir.ts'
@@ -25,12 +26,21 @@ async function putBlob(store: DiskStore, seed: string): Promise<{ digest: Digest
   return { digest, size: MIB }
 }
 
-function pinOf(reference: string, blobs: { digest: Digest; size: number }[], untilEpochMs: number) {
-  return { reference, digest: blobs[0]?.digest ?? digestOf(Buffer.from('x')), blobs, untilEpochMs }
+function pinOf(
+  reference: string,
+  blobs: { digest: Digest; size: number }[],
+  untilEpochMs: number,
+  job: string | null = null,
+): Pin {
+  return { reference, job, digest: blobs[0]?.digest ?? digestOf(Buffer.from('x')), blobs, untilEpochMs }
 }
 
 function pinnedUntil(store: DiskStore, digest: Digest): number | undefined {
   return store.list().find((entry) => entry.digest === digest)?.pinnedUntilEpochMs
+}
+
+function unpin(book: PinBook, reference: string): Promise<boolean> {
+  return book.remove((pin) => pin.reference === reference)
 }
 
 describe('a pin book', () => {
@@ -43,11 +53,11 @@ describe('a pin book', () => {
     await book.put(pinOf('r/a:1', [own, shared], T0 + 2000))
     await book.put(pinOf('r/b:1', [shared], T0 + 1000))
     assert.equal(pinnedUntil(store, shared.digest), T0 + 2000)
-    assert.equal(await book.remove('r/a:1'), true)
+    assert.equal(await unpin(book, 'r/a:1'), true)
     assert.equal(pinnedUntil(store, own.digest), undefined)
     assert.equal(pinnedUntil(store, shared.digest), T0 + 1000)
-    assert.equal(await book.remove('r/a:1'), false)
-    assert.equal(await book.remove('r/b:1'), true)
+    assert.equal(await unpin(book, 'r/a:1'), false)
+    assert.equal(await unpin(book, 'r/b:1'), true)
     assert.equal(pinnedUntil(store, shared.digest), undefined)
   })
 
@@ -63,15 +73,32 @@ describe('a pin book', () => {
     assert.equal(book.list().length, 1)
   })
 
-  it('lets an operator shorten a pin, and a job only lengthen it', async () => {
+  it('keeps pins of an operator and of jobs apart: each may shorten its own, and none cuts another short', async () => {
     await using temp = await TempDir.make()
     await using store = await openStore(temp.path, { ms: T0 })
     const blob = await putBlob(store, 'blob')
+    const until = (): number | undefined => pinnedUntil(store, blob.digest)
     const book = await PinBook.open(store, () => T0)
     await book.put(pinOf('r/a:1', [blob], T0 + 5000))
-    assert.equal((await book.put(pinOf('r/a:1', [blob], T0 + 1000), { longest: true })).untilEpochMs, T0 + 5000)
-    assert.equal((await book.put(pinOf('r/a:1', [blob], T0 + 1000))).untilEpochMs, T0 + 1000)
-    assert.equal(pinnedUntil(store, blob.digest), T0 + 1000)
+    await book.put(pinOf('r/a:1', [blob], T0 + 9000, 'job-1'))
+    assert.equal(until(), T0 + 9000)
+    await book.put(pinOf('r/a:1', [blob], T0 + 1000, 'job-1'))
+    assert.equal(until(), T0 + 5000, 'the job has shortened its own')
+    await book.put(pinOf('r/a:1', [blob], T0 + 500))
+    assert.equal(until(), T0 + 1000, 'so has the operator')
+    const again = await PinBook.open(store, () => T0)
+    assert.deepEqual(
+      again.list().map(({ reference, job }) => [reference, job]),
+      [
+        ['r/a:1', null],
+        ['r/a:1', 'job-1'],
+      ],
+    )
+    assert.equal(await again.remove(({ job }) => job === 'job-1'), true)
+    assert.equal(until(), T0 + 500)
+    await again.put(pinOf('r/a:1', [blob], T0 + 2000, 'job-2'))
+    assert.equal(await unpin(again, 'r/a:1'), true)
+    assert.equal(until(), undefined, 'whoever pinned it')
   })
 
   it('ends by itself', async () => {
@@ -85,7 +112,7 @@ describe('a pin book', () => {
     clock.ms = T0 + 1000
     assert.deepEqual(book.list(), [])
     assert.equal(store.usage().pinnedBytes, 0)
-    assert.equal(await book.remove('r/a:1'), false)
+    assert.equal(await unpin(book, 'r/a:1'), false)
   })
 
   it('is there after a restart, and drops pins that no image explains', async () => {

@@ -33,7 +33,7 @@ class Region {
   }
 
   head(): RegionJob {
-    const swarm = { self: SELF, links: this.links }
+    const swarm = { self: SELF, links: this.links, caches: new Map() }
     const post = new Post({ swarm, deliver: () => {} })
     const clock = { now: () => this.now, after: () => ({ [Symbol.dispose]() {} }) }
     return new RegionJob(this.row, { clock, post, roll: this.roll, now: () => this.now, goneMs: GONE_MS })
@@ -59,7 +59,7 @@ class Region {
   leave(key: string): void {
     this.links.delete(key)
     this.roll.forget(key)
-    this.job.relinked(key)
+    this.job.unlinked(key)
   }
 
   get share(): Share {
@@ -138,6 +138,57 @@ describe('the head of a job in a region', () => {
       region.reached.map((key) => region.told.get(key)?.at(-1)?.state),
       ['running', 'running', 'running'],
     )
+  })
+
+  it('tells hosts that are ready of a change, too: their pins end at another time now', () => {
+    const region = new Region({ pin: '2h', waves: ['2', '100%'] }, 3)
+    region.step()
+    const [ready, failed] = region.reached
+    region.report(ready!, { state: 'ready' })
+    region.report(failed!, { state: 'failed', reason: 'x' })
+    region.row = patchJob(region.row, { pinMs: 3_600_000 }, region.now)
+    region.step()
+    region.step()
+    for (const key of [ready!, failed!]) {
+      const told = region.told.get(key)?.map(({ pinUntilEpochMs }) => pinUntilEpochMs)
+      assert.deepEqual(told, [region.row.createdEpochMs + 7_200_000, region.row.createdEpochMs + 3_600_000])
+    }
+    region.report(ready!, { state: 'ready' })
+    region.now += 60_000
+    region.step()
+    assert.equal(region.told.get(ready!)?.length, 2, 'who has heard of it is left alone')
+  })
+
+  it('tells a host again that has answered and then says nothing: it may have lost its task with its power', () => {
+    const region = new Region({}, 1)
+    region.step()
+    const [host] = region.reached
+    region.report(host!, { state: 'moving' })
+    for (let passed = 0; passed < 60_000; passed += 1_000) {
+      region.step()
+      region.now += 1_000
+    }
+    assert.equal(region.told.get(host!)?.length, 1)
+    region.step()
+    assert.equal(region.told.get(host!)?.length, 2)
+    // as a cache that has just become head hears of it from nobody else
+    const standIn = region.head()
+    standIn.learnRoster(region.job.roster)
+    standIn.report({ key: host!, name: 'web' }, reportOf({ revision: 1 }))
+    standIn.step(region.share)
+    assert.equal(region.told.get(host!)?.length, 2)
+    region.now += 60_000
+    standIn.step(region.share)
+    assert.equal(region.told.get(host!)?.length, 3)
+  })
+
+  it('says when the tags of a job were resolved, however late a host joins', () => {
+    const region = new Region({ join: '1h' }, 1)
+    region.step()
+    region.now += 600_000
+    region.join('host-99999')
+    region.step()
+    assert.equal(region.told.get('host-99999')?.[0]?.resolvedEpochMs, region.row.createdEpochMs)
   })
 
   it('tells hosts that come back after a cancel that it is over, and takes in nobody new', () => {

@@ -1,0 +1,80 @@
+import { ShoalError } from '../base/errors.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor, Manifest } from '../oci/manifest.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import type { Reference } from '../oci/reference.ts'
+import type { ImageSource } from './interface.ts'
+
+const MAX_MANIFESTS = 256
+
+export interface ContentPart {
+  readonly digest: Digest
+  readonly size: number
+}
+
+/** What an image is made of, each part once. */
+export interface ImageContent {
+  readonly manifests: readonly ContentPart[]
+  /** Configs and layers, in the order of the manifests. */
+  readonly blobs: readonly ContentPart[]
+}
+
+/**
+ * What a reference means now, for some platforms: the first manifest is the one it names. Throws `REFERENCE_INVALID` when
+ * an index has nothing for them.
+ */
+export async function resolveContent(
+  images: ImageSource,
+  reference: Reference,
+  platforms: readonly string[],
+  signal: AbortSignal,
+): Promise<ImageContent> {
+  const top = await images.manifest(reference, signal)
+  const manifest = parseManifest(top.bytes)
+  const chosen = manifest.kind === 'index' ? choose(manifest.manifests, platforms) : []
+  return readContent(images, reference, [top.digest, ...chosen.map(({ digest }) => digest)], signal)
+}
+
+/** What manifests that are known by their digests are made of. */
+export async function readContent(
+  images: ImageSource,
+  { upstream, repository }: Pick<Reference, 'upstream' | 'repository'>,
+  digests: readonly Digest[],
+  signal: AbortSignal,
+): Promise<ImageContent> {
+  const manifests = new Map<Digest, ContentPart>()
+  const blobs = new Map<Digest, ContentPart>()
+  for (const digest of digests) {
+    const { bytes } = await images.manifest({ upstream, repository, target: { kind: 'digest', digest } }, signal)
+    manifests.set(digest, { digest, size: bytes.length })
+    for (const part of partsOf(parseManifest(bytes))) blobs.set(part.digest, { digest: part.digest, size: part.size })
+  }
+  return { manifests: [...manifests.values()], blobs: [...blobs.values()] }
+}
+
+/** Config and layers; layers that their own registry does not serve are fetched by the runtime from where they say. */
+function partsOf(manifest: Manifest): Descriptor[] {
+  if (manifest.kind === 'index') return []
+  return [manifest.config, ...manifest.layers].filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType))
+}
+
+/** The images of an index for `os/arch[/variant]` (a variant that is not asked for may be any), or for `all`. */
+function choose(manifests: readonly Descriptor[], platforms: readonly string[]): readonly Descriptor[] {
+  const fits = (name: string | undefined): boolean =>
+    platforms.some((wanted) => wanted === 'all' || name === wanted || name?.startsWith(`${wanted}/`) === true)
+  const chosen = manifests.filter((one) => fits(platformText(one)))
+  if (chosen.length > MAX_MANIFESTS) throw invalid(`its index names more than ${MAX_MANIFESTS} manifests`)
+  if (chosen.length > 0) return chosen
+  const there = manifests.flatMap((one) => platformText(one) ?? []).filter((name) => !name.startsWith('unknown/'))
+  throw invalid(`has no image for ${platforms.join(', ')}; it has: ${there.join(', ') || 'none that is named'}`)
+}
+
+function platformText({ platform }: Descriptor): string | undefined {
+  if (platform === undefined) return undefined
+  const { os, architecture, variant } = platform
+  return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`
+}
+
+function invalid(message: string): ShoalError {
+  return new ShoalError('REFERENCE_INVALID', message)
+}

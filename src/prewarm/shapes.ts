@@ -1,0 +1,288 @@
+import { z } from 'zod'
+import { parseDigest } from '../oci/digest.ts'
+import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
+
+/*
+ * What jobs, letters and answers are made of: each shape once, as the schema that reads it; interface.ts names the types.
+ * All of it is read by other hosts and by later versions: unknown keys are dropped. Numbers of bytes are whole, rates are
+ * bytes per second with 0 = unlimited, times are epoch milliseconds.
+ */
+
+/** What a schema reads, for good. */
+export type Shape<S extends z.ZodType> = Frozen<z.output<S>>
+type Frozen<T> = T extends Uint8Array | string | number | boolean | null | undefined
+  ? T
+  : T extends readonly (infer U)[]
+    ? readonly Frozen<U>[]
+    : { readonly [K in keyof T]: Frozen<T[K]> }
+
+export const JOB_STATES = ['running', 'paused', 'done', 'failed', 'cancelled'] as const
+export const HOST_STATES = ['waiting', 'moving', 'loading', 'ready', 'failed', 'skipped'] as const
+
+export const MAX_BLOBS = 16_384
+const MAX_IMAGES = 64
+const MAX_REGIONS = 1024
+const MAX_TEXT = 1024
+
+export const count = z.int().min(0)
+export const epochMs = z.number().min(0)
+export const text = z.string().max(MAX_TEXT)
+export const jobId = z.string().regex(/^[a-z0-9-]{8,64}$/)
+export const region = z.string().min(1).max(128)
+export const peerKey = z.string().min(8).max(64)
+
+export const digest = z
+  .string()
+  .max(160)
+  .transform((value, context) => {
+    const parsed = parseDigest(value)
+    if (parsed === undefined) context.addIssue({ code: 'custom', message: 'not a digest' })
+    return parsed ?? z.NEVER
+  })
+
+/** Bytes in JSON. */
+export const base64 = z
+  .string()
+  .max(MAX_BLOBS)
+  .transform((value): Uint8Array => Buffer.from(value, 'base64'))
+
+/** So many hosts, or so many of a hundred. */
+export const amount = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('count'), count }),
+  z.object({ kind: z.literal('percent'), percent: z.number().min(0).max(100) }),
+])
+
+/** Runtimes that can be told to pull through their own agent once the bytes are there. */
+export const runtime = z.enum(['docker', 'containerd'])
+
+/** What may be changed while a job runs. */
+const editable = {
+  /** How many hosts may have begun, cumulative, wave by wave; the last is all of them. */
+  waves: z.array(amount).min(1).max(128),
+  /** Hosts that may be at work at the same time; 0 = unlimited. */
+  maxHosts: count,
+  /** Of each host. */
+  rateBytesPerSec: count,
+  /** Of all hosts together. */
+  fleetRateBytesPerSec: count,
+  /** From the origins. */
+  originRateBytesPerSec: count,
+  /** After so long the job ends as it stands; 0 = never. This and what follows is from the job's start. */
+  deadlineMs: epochMs,
+  /** The part of the counted hosts that must be ready. */
+  quorumPercent: z.number().min(0).max(100),
+  /** How many hosts may have failed when a wave ends; a percentage is of the hosts begun so far. */
+  failureBudget: amount,
+  /** How long the images are kept from eviction; 0 = not at all. */
+  pinMs: epochMs,
+  /** How long hosts that join the fleet still take part; 0 = only those that are there. */
+  joinMs: epochMs,
+}
+
+/** What a job is to do, complete: `parsePrewarmSpec` fills in the defaults. */
+export const specSchema = z.object({
+  /** References as the user wrote them, at least one. */
+  images: z.array(text).min(1).max(MAX_IMAGES),
+  /** Only hosts of these regions; empty = all. */
+  regions: z.array(region).max(MAX_REGIONS),
+  /** Only hosts with all of these labels. */
+  select: z.record(text, text),
+  /** Only so many of the hosts that match; null = all. */
+  hosts: amount.nullable(),
+  /** `os/arch[/variant]`, or `all`; empty = what the coordinating cache runs on. */
+  platforms: z.array(text).max(64),
+  load: runtime.nullable(),
+  ...editable,
+})
+
+/** Keys that are absent stay. */
+export const patchSchema = z.object({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()
+
+/** An image of a job, its tag resolved for good. */
+const plannedImage = z.object({
+  /** As the user wrote it. */
+  reference: text,
+  upstream: z.string().refine(isRegistryHost),
+  repository: z.string().refine(isRepositoryName),
+  tag: z.string().refine(isTag).nullable(),
+  /** What the reference resolved to: an index or a manifest. */
+  digest,
+  /** The manifests a host fetches, parents first; the first is `digest`. */
+  manifests: z.array(digest).min(1).max(1024),
+  /** Of its config and layers, for the chosen platforms. */
+  bytes: count,
+})
+
+/** Something to move, once however many images have it. */
+const plannedBlob = z.object({
+  digest,
+  size: count,
+  /** Index into the plan's images: in whose name it is fetched. */
+  image: count.max(MAX_IMAGES - 1),
+})
+
+export const planSchema = z.object({
+  images: z.array(plannedImage).min(1).max(MAX_IMAGES),
+  blobs: z.array(plannedBlob).max(MAX_BLOBS),
+  /** What one host needs. */
+  bytes: count,
+})
+
+/** Bytes by where a host got them. */
+export const moved = z.object({ peer: count, home: count, parent: count, origin: count })
+
+/** What a host says of its part in a job: absolute numbers, so that a report may be lost or come twice. */
+export const reportSchema = z.object({
+  revision: count,
+  state: z.enum(HOST_STATES),
+  haveBytes: count,
+  moved,
+  /** Which of the plan's blobs are complete: bit i of byte i / 8. */
+  blobs: base64,
+  /** Why it failed, was skipped, or waits. */
+  reason: text.optional(),
+})
+
+/** Hosts that failed, were skipped or wait for the same reason. */
+export const reasonGroup = z.object({
+  state: z.enum(['failed', 'skipped', 'waiting']),
+  reason: text,
+  count,
+  /** Some of them by name. */
+  hosts: z.array(text).max(16),
+})
+
+export const hostCounts = z.object({
+  ...{ waiting: count, moving: count, loading: count, ready: count, failed: count, skipped: count },
+})
+
+/** What a region says of its part in a job. */
+export const tallySchema = z.object({
+  /** Hosts that take part. */
+  selected: count,
+  /** Of these, hosts that have been told to begin. */
+  begun: count,
+  hosts: hostCounts,
+  haveBytes: count,
+  moved,
+  /** What the region's caches read from origins for this job. */
+  originBytes: count,
+  reasons: z.array(reasonGroup).max(64),
+})
+
+/** A region's share of a job. */
+export const share = z.object({
+  /** Hosts that take part at most; null = all that match. */
+  select: count.nullable(),
+  /** Hosts that may have begun; null = all that take part. */
+  open: count.nullable(),
+  maxHosts: count,
+  rateBytesPerSec: count,
+  originRateBytesPerSec: count,
+})
+
+/** A job as caches keep it on their disks and tell each other: the one with the higher revision counts. */
+export const rowSchema = z.object({
+  id: jobId,
+  /** The region whose caches coordinate it. */
+  root: region,
+  spec: specSchema,
+  plan: planSchema,
+  createdEpochMs: epochMs,
+  revision: count,
+  changedEpochMs: epochMs,
+  /** The revision that last changed what hosts are told. */
+  taskRevision: count,
+  state: z.enum(JOB_STATES),
+  reason: text.nullable(),
+  endedEpochMs: epochMs.nullable(),
+  /** The wave that is open, from 0. */
+  wave: count,
+  /** By region; regions that are not here take no part. */
+  shares: z.record(region, share),
+})
+
+/** What one region could do for a plan. */
+export const surveySchema = z.object({
+  region,
+  /** Hosts known. */
+  hosts: count,
+  /** Hosts that match the selectors. */
+  matching: count,
+  /** Of these, hosts without room for what they lack. */
+  withoutRoom: count,
+  /** Some of these by name. */
+  roomless: z.array(text).max(64),
+  /** What the region's caches lack of the plan. */
+  missingBytes: count,
+})
+
+const imageView = z.object({ reference: text, digest: text, bytes: count })
+const countsView = hostCounts.extend({ total: count })
+
+const regionView = z.object({
+  region,
+  hosts: countsView,
+  haveBytes: count,
+  totalBytes: count,
+  movedBytes: moved,
+  originBytes: count,
+})
+
+/** A job as it is told, by caches, doors and commands. */
+export const prewarmViewSchema = z.object({
+  id: jobId,
+  state: z.enum(JOB_STATES),
+  reason: text.nullable(),
+  images: z.array(imageView).max(MAX_IMAGES),
+  hosts: countsView,
+  bytes: z.object({
+    /** What one host needs. */
+    perHost: count,
+    /** What all hosts that are not skipped need together. */
+    total: count,
+    /** What they have of it, wherever it came from: only grows. */
+    have: count,
+    /** What they received for it. */
+    moved: count,
+    /** What caches and hosts read from origins for it. */
+    origin: count,
+  }),
+  bytesPerSec: z.number().min(0),
+  etaSeconds: z.number().min(0).nullable(),
+  seconds: z.number().min(0),
+  createdEpochMs: epochMs,
+  endedEpochMs: epochMs.nullable(),
+  /** From 1; `open` hosts may have begun. */
+  wave: z.object({ number: count, of: count, open: count }),
+  regions: z.array(regionView).max(MAX_REGIONS),
+  reasons: z.array(reasonGroup).max(256),
+  spec: specSchema,
+  revision: count,
+})
+
+/** What a job would do. */
+export const prewarmPlanViewSchema = z.object({
+  state: z.literal('planned'),
+  images: z.array(imageView).max(MAX_IMAGES),
+  blobs: count,
+  bytes: z.object({ perHost: count, total: count, missing: count }),
+  hosts: z.object({ total: count, withoutRoom: count, roomless: z.array(text).max(64) }),
+  waves: z.array(count).max(256),
+  regions: z.array(surveySchema).max(MAX_REGIONS),
+  /** Null when no rate bounds it: then it is the network that does. */
+  leastSeconds: z.number().nullable(),
+})
+
+/** One host's part in a job. */
+export const prewarmHostSchema = z.object({
+  key: text,
+  name: text,
+  region,
+  state: z.enum(HOST_STATES),
+  haveBytes: count,
+  totalBytes: count,
+  movedBytes: moved,
+  blobsDone: count,
+  reason: text.nullable(),
+})

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pinsSchema } from '../../src/admin/index.ts'
+import type { PrewarmView } from '../../src/prewarm/index.ts'
+import { eventually } from '../support/eventually.ts'
+import type { TestNode } from '../support/node-fleet.ts'
+import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { runCommand } from '../support/run-command.ts'
+
+const MIB = 1024 * 1024
+const HOUR_MS = 3_600_000
+
+async function ask(host: TestNode, path: string, method = 'GET', body?: unknown): Promise<PrewarmView> {
+  const headers = { 'content-type': 'application/json' }
+  const sent = body === undefined ? {} : { headers, body: JSON.stringify(body) }
+  const response = await fetch(`http://${host.node.addresses.admin}/api/v1/prewarm${path}`, { method, ...sent })
+  const text = await response.text()
+  assert.ok(response.ok, text)
+  return JSON.parse(text) as PrewarmView // the door's own JSON
+}
+
+/** The ends of a job's pins on a host, in hours after the job's start. */
+async function pinHours(host: TestNode, job: PrewarmView): Promise<number[]> {
+  const { pins } = pinsSchema.parse(await host.admin('pins'))
+  const own = pins.filter((pin) => pin.job === job.id)
+  return own.map(({ untilEpochMs }) => (untilEpochMs - job.createdEpochMs) / HOUR_MS)
+}
+
+test('a job that another one holds up on a host says so, and goes on when that is out of the way', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const [slow, quick] = [
+    await fleet.image({ seed: 1, sizeBytes: 16 * MIB }),
+    await fleet.image({ seed: 2, sizeBytes: MIB }),
+  ]
+  await fleet.push('origin', 'team/slow', '1', slow)
+  const path = await fleet.push('origin', 'team/quick', '1', quick)
+  const { agents } = await fleet.region({ upstreams: [directoryUpstream('registry.test', path)] }, 2)
+  const [agent, other] = agents as [TestNode, TestNode]
+  // alone, this would take hours
+  const first = await ask(agent, '', 'POST', { images: ['registry.test/team/slow:1'], rate: '1KiB' })
+  await eventually('hosts are at work', async () => (await ask(agent, `/${first.id}`)).hosts.moving === 2)
+  const second = await ask(agent, '', 'POST', { images: ['registry.test/team/quick:1'] })
+  const held = await eventually('the second job says what it waits for', async () => {
+    const { reasons } = await ask(other, `/${second.id}`)
+    return reasons[0]?.count === 2 ? reasons[0] : undefined
+  })
+  assert.deepEqual([held?.state, held?.reason], ['waiting', `waits for job ${first.id}`])
+  const { stdout } = await runCommand(['prewarm', 'show', second.id, '--admin', `http://${agent.node.addresses.admin}`])
+  assert.match(stdout, new RegExp(`^Waiting +2, waits for job ${first.id}: `, 'm'))
+  await ask(other, `/${first.id}`, 'PATCH', { state: 'paused' })
+  const end = await eventually('the second job has ended', async () => {
+    const job = await ask(other, `/${second.id}`)
+    return job.state === 'running' ? undefined : job
+  })
+  assert.deepEqual([end?.state, end?.hosts.ready, end?.reasons], ['done', 2, []])
+  assert.equal((await ask(agent, `/${first.id}`, 'DELETE')).state, 'cancelled')
+})
+
+test('edit sets how long a job pins, also shorter and not at all, on hosts that are ready and on those at work', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 16 * MIB })
+  const path = await fleet.push('origin', 'team/app', '1', image)
+  const upstreams = [directoryUpstream('registry.test', path)]
+  const cache = await fleet.start({ role: 'cache', upstreams })
+  const quick = await fleet.start({ caches: [cache], upstreams })
+  const slow = await fleet.start({ caches: [cache], upstreams, limits: { prewarm: 1024 } })
+  await quick.admin('pins', { reference: 'registry.test/team/app:1', for: '30m' })
+  const job = await ask(quick, '', 'POST', { images: ['registry.test/team/app:1'], pin: '2h' })
+  await eventually('one host is ready, the other at work', async () => {
+    const { hosts } = await ask(quick, `/${job.id}`)
+    return hosts.ready === 1 && hosts.moving === 1
+  })
+  const both = async (): Promise<number[][]> => [await pinHours(quick, job), await pinHours(slow, job)]
+  assert.deepEqual(await both(), [[2], [2]])
+  for (const [pin, expected] of [
+    ['1h', [1]],
+    ['3h', [3]],
+    ['0', []],
+  ] as const) {
+    await ask(slow, `/${job.id}`, 'PATCH', { pin })
+    await eventually(
+      `pins as asked for: ${pin}`,
+      async () => JSON.stringify(await both()) === JSON.stringify([expected, expected]),
+    )
+  }
+  const { pins } = pinsSchema.parse(await quick.admin('pins'))
+  assert.deepEqual(
+    pins.map((pin) => pin.job),
+    [null],
+    "an operator's pin is nobody else's business",
+  )
+  await ask(quick, `/${job.id}`, 'DELETE')
+})
+
+test('a host that joins late does not take what a tag was for what it is', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const ttlMs = 3_000
+  const [before, after] = [
+    await fleet.image({ seed: 1, sizeBytes: MIB }),
+    await fleet.image({ seed: 2, sizeBytes: MIB }),
+  ]
+  const path = await fleet.push('origin', 'team/app', '1', before)
+  const spec = { upstreams: [directoryUpstream('registry.test', path)], tags: { ttlMs } }
+  const cache = await fleet.start({ ...spec, role: 'cache' })
+  const agent = await fleet.start({ ...spec, caches: [cache] })
+  const job = await ask(agent, '', 'POST', { images: ['registry.test/team/app:1'], join: '1h' })
+  await fleet.push('origin', 'team/app', '1', after)
+  await eventually('the tag is no longer fresh', () => Date.now() > job.createdEpochMs + ttlMs)
+  const late = await fleet.start({ ...spec, caches: [cache] })
+  await eventually('the late host is ready', async () => (await ask(late, `/${job.id}`)).hosts.ready === 2)
+  assert.equal((await late.manifest('registry.test', 'team/app', '1')).digest, after.manifest.digest)
+})
