@@ -34,11 +34,6 @@ export type Task = z.infer<typeof taskSchema>
 
 export const messageSchema = z.object({ id: z.number(), task: taskSchema })
 
-export const answerSchema = z.discriminatedUnion('ok', [
-  z.object({ id: z.number(), ok: z.literal(true), value: z.unknown() }),
-  z.object({ id: z.number(), ok: z.literal(false), error: z.string() }),
-])
-
 /** CPU seconds of one process, all its threads. */
 export const cpuSecondsSchema = z.object({ user: z.number(), system: z.number() })
 export type CpuSeconds = z.infer<typeof cpuSecondsSchema>

@@ -1,5 +1,6 @@
 import { fleetSection } from './fleet-table.ts'
 import { hostSection } from './host-table.ts'
+import { prewarmSection } from './prewarm-table.ts'
 import type { Results } from './results.ts'
 import { simSection } from './sim-table.ts'
 
@@ -8,11 +9,12 @@ const END = '<!-- results:end -->'
 const NOTE = '<!-- written by npm run bench:readme from bench/results -->'
 
 /** The tables, one benchmark after another: what was measured and what was simulated never share one. */
-export function resultsBlock({ fleet, sim, host }: Results): string {
+export function resultsBlock({ fleet, sim, host, prewarm }: Results): string {
   const sections = [
     ...(fleet.length === 0 ? [] : ['### Measured: a fleet over shaped links', ...fleet.map(fleetSection)]),
     ...(sim.length === 0 ? [] : ['### Simulated: no CPU, no packet loss', simSection(sim)]),
     ...(host.length === 0 ? [] : ['### Measured: one host', ...host.map(hostSection)]),
+    ...(prewarm.length === 0 ? [] : ['### Measured: a prewarm job at its cache', ...prewarm.map(prewarmSection)]),
   ]
   return [NOTE, ...sections].join('\n\n')
 }

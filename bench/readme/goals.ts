@@ -6,6 +6,10 @@ export const ORIGIN_COPIES_GOAL = 1.05
 export const HOST_CPU_GOAL = 1.6
 /** Median, with a warm cache one hop away. */
 export const FIRST_BYTE_GOAL_MS = 30
+/** Letters and pings of a prewarm job, both ways, for each of its hosts: "a few". */
+export const PREWARM_MESSAGES_GOAL = 3
+/** The most that a cache with thousands of links and two million states may hold. */
+export const PREWARM_RSS_GOAL_MIB = 4096
 
 /** Last (healthy) host over bound: where nothing is broken and everybody starts at once, and where something is. */
 const FLEET_GOALS: ReadonlyMap<string, number> = new Map([

@@ -102,13 +102,42 @@ const hostFile = z.object({
 })
 export type HostFile = z.infer<typeof hostFile>
 
-const resultFile = z.discriminatedUnion('bench', [fleetFile, simFile, hostFile])
+const amounts = z.object({ frames: z.number(), bytes: z.number() })
+const rates = z.object({ received: amounts, sent: amounts })
+export type RatesRow = z.infer<typeof rates>
+
+const prewarmFile = z.object({
+  bench: z.literal('prewarm'),
+  machine,
+  options: z.object({ heldPercent: z.number(), maxHosts: z.number() }),
+  hosts: z.number(),
+  blobs: z.number(),
+  states: z.number(),
+  job: z.object({ state: z.string(), hosts: z.object({ ready: z.number() }) }),
+  perHostSecond: z.object({ idle: rates, job: rates, most: rates, content: rates }),
+  lettersPerHost: rates,
+  rssMiB: z.object({
+    alone: z.number(),
+    linked: z.number(),
+    most: z.number(),
+    after: z.number(),
+    left: z.number(),
+  }),
+  kibPerLink: z.number(),
+  bytesPerState: z.number(),
+  cpuSeconds: z.object({ link: z.number(), job: z.number() }),
+  cpuMsPerLink: z.number(),
+})
+export type PrewarmFile = z.infer<typeof prewarmFile>
+
+const resultFile = z.discriminatedUnion('bench', [fleetFile, simFile, hostFile, prewarmFile])
 
 /** All results, by benchmark, each with its file's name. */
 export interface Results {
   readonly fleet: readonly Named<FleetFile>[]
   readonly sim: readonly Named<SimFile>[]
   readonly host: readonly Named<HostFile>[]
+  readonly prewarm: readonly Named<PrewarmFile>[]
 }
 
 export type Named<T> = T & { readonly file: string }
@@ -118,6 +147,7 @@ export function readResults(directory: string): Results {
   const fleet: Named<FleetFile>[] = []
   const sim: Named<SimFile>[] = []
   const host: Named<HostFile>[] = []
+  const prewarm: Named<PrewarmFile>[] = []
   const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
   for (const file of files.sort()) {
     const parsed = resultFile.safeParse(JSON.parse(readFileSync(join(directory, file), 'utf8')))
@@ -125,7 +155,8 @@ export function readResults(directory: string): Results {
     const result = parsed.data
     if (result.bench === 'fleet') fleet.push({ ...result, file })
     else if (result.bench === 'sim') sim.push({ ...result, file })
-    else host.push({ ...result, file })
+    else if (result.bench === 'host') host.push({ ...result, file })
+    else prewarm.push({ ...result, file })
   }
-  return { fleet, sim, host }
+  return { fleet, sim, host, prewarm }
 }

@@ -83,8 +83,17 @@ export class CpuMeter {
 
 /** The largest resident set a process ever had, in bytes; undefined once it is gone. */
 export function peakRssBytes(pid: number): number | undefined {
+  return statusBytes(pid, /^VmHWM:\s+(\d+) kB$/m)
+}
+
+/** The resident set it has now. */
+export function rssBytes(pid: number): number | undefined {
+  return statusBytes(pid, /^VmRSS:\s+(\d+) kB$/m)
+}
+
+function statusBytes(pid: number, line: RegExp): number | undefined {
   try {
-    const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    const match = line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
     return match === null ? undefined : Number(match[1]) * 1024
   } catch {
     return undefined

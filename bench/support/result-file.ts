@@ -4,7 +4,7 @@ import type { Machine } from './machine.ts'
 
 /** What every result file says of itself; the README's tables are made by it. */
 export interface ResultHead {
-  readonly bench: 'fleet' | 'sim' | 'host'
+  readonly bench: 'fleet' | 'sim' | 'host' | 'prewarm'
   readonly machine: Machine
 }
 

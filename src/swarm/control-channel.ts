@@ -1,10 +1,13 @@
 import { ShoalError } from '../base/errors.ts'
 import type { ByteChannel, ByteOutlet, ByteReceiver } from './byte-channel.ts'
 import { ByteGate } from './byte-gate.ts'
-import { FrameDecoder } from './frame-decoder.ts'
+import { FrameDecoder, LENGTH_BYTES } from './frame-decoder.ts'
 import type { Frame } from './wire.ts'
 import { decodeFrame, encodeFrame } from './wire.ts'
 import { MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES } from './wire-limits.ts'
+
+/** Told of every frame, with its length on the wire. */
+export type FrameCounter = (direction: 'received' | 'sent', frame: Frame, bytes: number) => void
 
 /** What a peer that does not read may make us hold: some manifests and a lot of small talk. */
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
@@ -27,6 +30,7 @@ export interface ControlReceiver {
  */
 export class ControlChannel implements ByteReceiver {
   readonly #channel: ByteChannel
+  readonly #counted: FrameCounter
   /** Where frames go. */
   #outlet: ByteOutlet
   readonly #first = new FrameDecoder(MAX_HANDSHAKE_FRAME_BYTES)
@@ -42,8 +46,9 @@ export class ControlChannel implements ByteReceiver {
   #heard = false
   #spoke = false
 
-  constructor(channel: ByteChannel) {
+  constructor(channel: ByteChannel, counted: FrameCounter = () => {}) {
     this.#channel = channel
+    this.#counted = counted
     this.#outlet = channel
   }
 
@@ -97,6 +102,7 @@ export class ControlChannel implements ByteReceiver {
   send(frame: Frame): void {
     if (this.#closed) return
     const bytes = encodeFrame(frame)
+    this.#counted('sent', frame, bytes.length)
     if (this.#outbox.length === 0) queueMicrotask(() => this.#flush())
     this.#outbox.push(bytes)
   }
@@ -138,6 +144,7 @@ export class ControlChannel implements ByteReceiver {
       if (decoder !== this.#decoder)
         throw new ShoalError('PEER_PROTOCOL', 'a peer sent a frame where it had moved away')
       const frame = decodeFrame(body)
+      this.#counted('received', frame, LENGTH_BYTES + body.length)
       if (frame.frame === 'moved') this.#peerMoved()
       else this.#deliver(frame)
       if (this.#closed) return

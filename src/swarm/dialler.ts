@@ -108,7 +108,7 @@ export class Dialler {
       const [controlStream, piecesStream] = opening
       piecesStream!.catch(() => {})
       const talk = await controlStream!
-      control = new ControlChannel(talk)
+      control = new ControlChannel(talk, this.#joining.metrics.frame)
       control.open()
       const introducing = { ...context, offer: ticket?.offer }
       const { peer, offer } = await introduceAsDialler(control, key, introducing, signal, piecesStream!)

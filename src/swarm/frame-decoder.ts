@@ -1,6 +1,7 @@
 import { ShoalError } from '../base/errors.ts'
 
-const LENGTH_BYTES = 4
+/** In front of every frame. */
+export const LENGTH_BYTES = 4
 /** A frame that trickles in gets this much at first, then doubles: what a peer makes us hold is what it has sent. */
 const FIRST_BUFFER_BYTES = 4 * 1024
 

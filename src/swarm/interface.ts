@@ -191,6 +191,8 @@ export interface Swarm extends AsyncDisposable {
   readonly self: PeerInfo
   /** Live links by peer: at most one each. */
   readonly links: ReadonlyMap<PeerKey, PeerLink>
+  /** Those of them that are to caches: few, where `links` may be ten thousand. */
+  readonly caches: ReadonlyMap<PeerKey, PeerLink>
   /**
    * The link to a peer, dialling if there is none; concurrent dials to one peer or address share one attempt.
    * Rejects `PEER_GONE` (unreachable), `PEER_REFUSED` (not a member, other version, or banned).

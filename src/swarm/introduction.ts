@@ -101,8 +101,8 @@ function checkAbout(frame: Frame, remote: PeerKey, context: IntroductionContext)
 function unexpected(frame: Frame): ShoalError {
   if (frame.frame !== 'bye') return new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
   const details = { reason: frame.reason, remote: true }
-  const passes = frame.reason === 'full' || frame.reason === 'closing' || frame.reason === 'duplicate'
-  return passes
+  if (frame.reason === 'full') return new ShoalError('PEER_GONE', 'the peer has as many links as it may', { details })
+  return frame.reason === 'closing' || frame.reason === 'duplicate'
     ? new ShoalError('PEER_GONE', 'the peer takes no link just now', { details })
     : new ShoalError('PEER_REFUSED', `the peer refused: ${frame.reason}`, { details })
 }

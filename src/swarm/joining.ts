@@ -96,6 +96,7 @@ export async function turnAway(
     joining.metrics.refused(reason)
     const fields = { peer, address: connection.remoteAddr.toString(), direction: connection.direction, reason }
     if (reason === 'duplicate' || reason === 'closing') joining.logger.debug(fields, 'a second link was turned away')
+    else if (reason === 'full') joining.logger.debug(fields, 'a link too many was turned away')
     else joining.logger.warn(fields, 'a peer was refused')
     const bye = BYE_REASONS.find((known) => known === reason)
     if (bye !== undefined && control !== undefined) {

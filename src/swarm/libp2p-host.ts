@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { noise } from '@chainsafe/libp2p-noise'
-import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, PrivateKey, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -56,6 +56,7 @@ export class Libp2pHost {
   /** Listens. Throws `CONFIG_INVALID` when the address cannot be bound. */
   static async start(options: HostOptions, events: HostEvents): Promise<Libp2pHost> {
     const libp2p = await createLibp2p({ ...libp2pOptions(options, events), start: false })
+    keepConnectionList(libp2p)
     const host = new Libp2pHost(libp2p)
     libp2p.addEventListener('connection:open', (event) => {
       if (event.detail.direction === 'inbound') events.inbound(event.detail)
@@ -129,6 +130,40 @@ export class Libp2pHost {
   async stop(): Promise<void> {
     await this.#libp2p.stop()
   }
+}
+
+/** What stands behind the library's face and its types do not show. */
+interface Inside {
+  readonly components: {
+    readonly connectionManager: {
+      getConnections(peer?: PeerId): Connection[]
+      getConnectionsMap(): { get(peer: PeerId): Connection[] | undefined }
+    }
+  }
+}
+
+/**
+ * For every connection that comes the library asks for the list of all there are, twice, to count it, and makes it by
+ * copying what it has so far for each entry: with ten thousand links a tenth of a second for each new one. This keeps one.
+ */
+function keepConnectionList(libp2p: Libp2p): void {
+  // should a later version not have it, no swarm starts, and every test says so
+  const { connectionManager } = (libp2p as unknown as Inside).components
+  const byPeer = connectionManager.getConnectionsMap()
+  const list: Connection[] = []
+  const places = new Map<string, number>()
+  libp2p.addEventListener('connection:open', ({ detail: opened }) => {
+    if (opened.status === 'open' && !places.has(opened.id)) places.set(opened.id, list.push(opened) - 1)
+  })
+  libp2p.addEventListener('connection:close', ({ detail: { id } }) => {
+    const place = places.get(id)
+    const last = place === undefined ? undefined : list.pop()
+    places.delete(id)
+    if (place === undefined || last === undefined || last.id === id) return
+    list[place] = last
+    places.set(last.id, place)
+  })
+  connectionManager.getConnections = (peer) => (peer === undefined ? list.slice() : (byPeer.get(peer) ?? []))
 }
 
 /**

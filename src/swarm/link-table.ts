@@ -7,11 +7,13 @@ const MAX_ADDRESSES = 256
 /** The live links: one per peer, who waits for one, and which addresses are known to be whose. */
 export class LinkTable {
   readonly links = new Map<PeerKey, Link>()
+  readonly caches = new Map<PeerKey, Link>()
   readonly #waiters = new Map<PeerKey, Set<(link: Link) => void>>()
   readonly #addresses = new Map<string, PeerKey>()
 
   add(link: Link): void {
     this.links.set(link.peer.key, link)
+    if (link.peer.role === 'cache') this.caches.set(link.peer.key, link)
     const waiters = this.#waiters.get(link.peer.key)
     this.#waiters.delete(link.peer.key)
     for (const tell of waiters ?? []) tell(link)
@@ -22,6 +24,7 @@ export class LinkTable {
     const { key } = link.peer
     if (this.links.get(key) !== link) return false
     this.links.delete(key)
+    this.caches.delete(key)
     for (const [address, owner] of this.#addresses) if (owner === key) this.#addresses.delete(address)
     return true
   }

@@ -10,6 +10,12 @@ import { handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joini
 import { StreamChannel } from './stream-channel.ts'
 import { CONTROL_PROTOCOL } from './wire-limits.ts'
 
+/** A host that has no room for more links takes so many connections a second all the same, to tell members why. */
+const TOLD_PER_SECOND = 16
+const SECOND_MS = 1_000
+/** It says so in its log once in so long. */
+const FULL_LOG_EVERY_MS = 60_000
+
 /** An inbound connection that is no link yet: its two streams come in whichever order. */
 interface Session {
   readonly control: PromiseWithResolvers<StreamChannel>
@@ -21,6 +27,9 @@ export class Listener {
   readonly #joining: Joining
   readonly #dialler: Dialler
   readonly #sessions = new Map<string, Session>()
+  #fullSaidAt = Number.NEGATIVE_INFINITY
+  #toldSince = Number.NEGATIVE_INFINITY
+  #told = 0
 
   constructor(joining: Joining, dialler: Dialler) {
     this.#joining = joining
@@ -36,7 +45,8 @@ export class Listener {
   admits(): boolean {
     const { table, limits, metrics, stopping } = this.#joining
     if (stopping.aborted) return false
-    if (table.links.size < limits.maxLinks && this.#sessions.size < limits.maxHandshakes) return true
+    const hasRoom = table.links.size < limits.maxLinks || this.#mayBeTold()
+    if (hasRoom && this.#sessions.size < limits.maxHandshakes) return true
     metrics.refused('full')
     return false
   }
@@ -68,7 +78,7 @@ export class Listener {
     const ticket = this.#joining.tls?.ticket()
     try {
       const talk = await raceAbort(session.control.promise, signal)
-      control = new ControlChannel(talk)
+      control = new ControlChannel(talk, this.#joining.metrics.frame)
       control.open()
       if (bans.has(key)) throw refusal('banned', 'the peer is banned')
       const { peer, offer } = await introduceAsListener(control, key, context, signal)
@@ -99,6 +109,27 @@ export class Listener {
       }
       existing.end(new ShoalError('PEER_GONE', 'the peer has made a new link'))
     }
-    if (table.links.size >= limits.maxLinks) throw refusal('full', 'this host has as many links as it may')
+    if (table.links.size < limits.maxLinks) return
+    this.#sayFull()
+    throw refusal('full', 'this host has as many links as it may')
+  }
+
+  #mayBeTold(): boolean {
+    const now = this.#joining.clock.now()
+    if (now - this.#toldSince >= SECOND_MS) {
+      this.#toldSince = now
+      this.#told = 0
+    }
+    return this.#told++ < TOLD_PER_SECOND
+  }
+
+  #sayFull(): void {
+    const { clock, limits, logger } = this.#joining
+    if (clock.now() - this.#fullSaidAt < FULL_LOG_EVERY_MS) return
+    this.#fullSaidAt = clock.now()
+    logger.warn(
+      { links: limits.maxLinks },
+      'this host has as many links as it may: others are refused, they need another cache',
+    )
   }
 }

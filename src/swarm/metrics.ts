@@ -1,5 +1,6 @@
 import type { Counter, MetricRegistry } from '../base/metrics.ts'
 import type { PeerLink } from './interface.ts'
+import type { Frame } from './wire.ts'
 
 /** Why a connection, peer or call was turned away. A closed set: anything else counts as `other`. */
 const REFUSALS = [
@@ -15,6 +16,20 @@ const REFUSALS = [
   'other',
 ] as const
 
+export type FrameDirection = 'received' | 'sent'
+
+/** What a frame is about: letters are prewarm's; content is what swarms say of their blobs; upkeep is the link's own. */
+const KINDS = {
+  call: 'call',
+  abandon: 'call',
+  answer: 'answer',
+  hello: 'upkeep',
+  about: 'upkeep',
+  bye: 'upkeep',
+  ping: 'upkeep',
+  moved: 'upkeep',
+} as const satisfies Record<Exclude<Frame['frame'], 'message'>, string>
+
 export interface SwarmCounts {
   readonly links: Iterable<PeerLink>
   readonly handshakes: number
@@ -23,6 +38,8 @@ export interface SwarmCounts {
 
 export interface SwarmMetrics {
   refused(reason: string): void
+  /** A frame on a control channel, as long as it is on the wire before encryption. */
+  frame(direction: FrameDirection, frame: Frame, bytes: number): void
   /** How the pieces that a link receives come; `refused`: a TLS connection that was not the peer's. */
   pieceChannel(kind: 'tls' | 'stream', result: 'ok' | 'failed' | 'refused' | 'fallback'): void
 }
@@ -47,10 +64,30 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
     'Ways to receive pieces by kind and what became of them: tls ok, failed or refused; stream by agreement (ok) or as fallback',
     ['kind', 'result'],
   )
+  const frames: Counter<'direction' | 'kind'> = registry.counter(
+    'shoal_control_frames_total',
+    'Frames on control channels by direction and what they are about: letter (prewarm), content, call, answer, upkeep',
+    ['direction', 'kind'],
+  )
+  const frameBytes: Counter<'direction' | 'kind'> = registry.counter(
+    'shoal_control_bytes_total',
+    'Bytes of frames on control channels, before encryption, by direction and kind',
+    ['direction', 'kind'],
+  )
   return {
+    frame(direction, frame, bytes) {
+      const labels = { direction, kind: kindOf(frame) }
+      frames.inc(labels)
+      frameBytes.inc(labels, bytes)
+    },
     pieceChannel: (kind, result) => channels.inc({ kind, result }),
     refused(reason) {
       refusals.inc({ reason: REFUSALS.find((known) => known === reason) ?? 'other' })
     },
   }
+}
+
+function kindOf(frame: Frame): string {
+  if (frame.frame !== 'message') return KINDS[frame.frame]
+  return frame.message.type === 'letter' ? 'letter' : 'content'
 }

@@ -138,6 +138,10 @@ export class Libp2pSwarm implements Swarm {
     return this.#table.links
   }
 
+  get caches(): ReadonlyMap<PeerKey, PeerLink> {
+    return this.#table.caches
+  }
+
   async connect(peer: PeerAddress, signal: AbortSignal): Promise<PeerLink> {
     signal.throwIfAborted()
     if (peer.key === this.#self.key) throw refusedDial('self', 'that peer is this host itself')

@@ -2,6 +2,7 @@ import type { DecodeOptions } from 'cborg'
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { LENGTH_BYTES } from './frame-decoder.ts'
 import { decodeHotMessage, encodeHotMessage, isHotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, Role } from './interface.ts'
 import type { TlsOffer } from './tls-ticket.ts'
@@ -92,7 +93,6 @@ const head = z.object({
   frame: z.enum(['hello', 'about', 'bye', 'ping', 'moved', 'message', 'call', 'abandon', 'answer']),
 })
 
-const LENGTH_BYTES = 4
 /** The major type that the first byte of a map begins with: RFC 8949 section 3.1. */
 const CBOR_MAP = 5
 

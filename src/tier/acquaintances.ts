@@ -21,7 +21,7 @@ const ASK_FIRST_MS = 2_000
 const ASK_SELDOM_MS = 300_000
 
 export interface AcquaintancesDeps {
-  readonly swarm: Pick<Swarm, 'self' | 'links' | 'connect'>
+  readonly swarm: Pick<Swarm, 'self' | 'links' | 'caches' | 'connect'>
   readonly clock: Clock
   readonly logger: Logger
   readonly rng: Rng
@@ -96,9 +96,7 @@ export class Acquaintances {
   async #askCache(signal: AbortSignal): Promise<void> {
     const { swarm, clock } = this.#deps
     this.#asked.clear()
-    const cache = [...swarm.links.values()].find(
-      ({ peer }) => peer.role === 'cache' && peer.region === swarm.self.region,
-    )
+    const cache = [...swarm.caches.values()].find(({ peer }) => peer.region === swarm.self.region)
     if (cache === undefined) return
     this.#askWaitMs = Math.min(ASK_SELDOM_MS, this.#askWaitMs * 2)
     this.#askAt = clock.now() + this.#jittered(this.#askWaitMs)

@@ -101,8 +101,8 @@ export class Tier {
     const { swarm } = this.#deps
     const self = swarm.self.role === 'cache' ? [swarm.self.key] : []
     if (this.#options.caches.length === 0 && self.length === 0) return []
-    const linked = [...swarm.links.values()]
-      .filter(({ peer }) => peer.role === 'cache' && peer.region === swarm.self.region)
+    const linked = [...swarm.caches.values()]
+      .filter(({ peer }) => peer.region === swarm.self.region)
       .map(({ peer }) => peer.key)
     return this.#trusted([...self, ...linked])
   }
@@ -142,7 +142,7 @@ export class Tier {
 
   /** The homes of `key` in the regions above that can be asked now, nearest region first. */
   parents(key: string): PeerLink[] {
-    const links = [...this.#deps.swarm.links.values()].filter(({ peer }) => peer.role === 'cache')
+    const links = [...this.#deps.swarm.caches.values()]
     return this.#parentDialers.flatMap(({ region }) => {
       return this.ranked(
         key,

@@ -7,7 +7,8 @@
  *   router.ts         homes, tiers above, origin: whom to ask
  *   leecher-port.ts, seeder-port.ts, origin-port.ts   drive the schedulers with links and origins
  *   neighbourhood.ts  what neighbours tell each other; home-desk.ts: what a home tells its members
- *   memory-partial.ts a blob that cannot be stored; small-blob.ts: one that needs no swarm
+ *   memory-partial.ts a blob that cannot be stored; small-blob.ts: one that needs no swarm; small-blobs.ts: many
+ *   hosts ask for it at once
  */
 
 export type { TransferDeps } from './deps.ts'

@@ -14,6 +14,7 @@ import type { ReceivedListener } from './metrics.ts'
 import { LIAR_BAN_MS } from './neighbourhood.ts'
 import type { Route } from './router.ts'
 import { fetchSmall } from './small-blob.ts'
+import { SmallBlobs } from './small-blobs.ts'
 import type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
 
 export interface OpenRequest extends TransferRef {
@@ -50,6 +51,7 @@ const WINDOW_BYTES = 16 * 1024 * 1024
 const WINDOW_LEAST_PIECES = 4
 /** Above the order of everything that a runtime asked for. */
 const BACKGROUND_ORDER = 2 ** 40
+const SMALL_BLOBS_BYTES = 16 * 1024 * 1024
 const ACCUSERS_TO_BAN = 3
 const MAX_ACCUSED = 256
 
@@ -58,12 +60,14 @@ export class Transfers {
   readonly #deps: TransferDeps
   readonly #engine: Engine
   readonly #opening = new SingleFlight<Opened>()
+  readonly #smallBlobs: SmallBlobs
   readonly #accusers = new Map<string, Set<string>>()
   #nextOrder = 0
 
   constructor(deps: TransferDeps) {
     this.#deps = deps
     this.#engine = new Engine(deps)
+    this.#smallBlobs = new SmallBlobs(deps, SMALL_BLOBS_BYTES)
   }
 
   start(): void {
@@ -329,7 +333,7 @@ export class Transfers {
     if (size === undefined) return gone
     const layout = new PieceLayout(digest, size)
     if (layout.count <= 1) {
-      const bytes = await this.#deps.store.readSmall(digest, layout.pieceSize)
+      const bytes = await this.#smallBlobs.read(digest, size)
       return bytes === undefined ? gone : { kind: 'inline', bytes }
     }
     const runs = await this.#engine.archive.load(layout, this.#engine.signer(digest, size))
