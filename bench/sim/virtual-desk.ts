@@ -1,5 +1,5 @@
-import type { Member } from '../../src/scheduler/index.ts'
 import { SwarmMembers } from '../../src/scheduler/index.ts'
+import type { VirtualHost } from './virtual-host.ts'
 
 /** The swarm of one blob as its home sees it, as the daemon's home desk keeps it. */
 export class VirtualDesk {
@@ -15,15 +15,15 @@ export class VirtualDesk {
     this.blob = blob
   }
 
-  /** Lists a member and answers whom it should meet; another draw each time it asks. */
-  join(host: number, zone: Member['zone']): number[] {
-    this.audience.add(host)
-    this.#members.add({ id: `host-${host}`, zone })
-    return this.#members.introduce(`host-${host}`).map((id) => Number(id.slice('host-'.length)))
+  /** Lists a member and answers whom it should meet; others each time it asks. */
+  join({ id, name, zone }: VirtualHost): number[] {
+    this.audience.add(id)
+    this.#members.add({ id: name, zone })
+    return this.#members.introduce(name).map((other) => Number(other.slice('host-'.length)))
   }
 
-  leave(host: number): void {
-    this.audience.delete(host)
-    this.#members.remove(`host-${host}`)
+  leave({ id, name }: VirtualHost): void {
+    this.audience.delete(id)
+    this.#members.remove(name)
   }
 }

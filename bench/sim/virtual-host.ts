@@ -4,12 +4,13 @@ import type {
   LeecherEffect,
   LeecherEvent,
   LeecherOptions,
+  Place,
   SeederEffect,
   SeederEvent,
   SeederOptions,
   SourceKind,
 } from '../../src/scheduler/index.ts'
-import { Leecher, Seeder } from '../../src/scheduler/index.ts'
+import { Leecher, placeHash, Seeder } from '../../src/scheduler/index.ts'
 import { Batches, HAVE_BATCH_MS, HAVE_BATCH_PIECES } from '../../src/transfer/batches.ts'
 import { RequestAudit } from './request-audit.ts'
 import type { Send } from './virtual-network.ts'
@@ -57,8 +58,11 @@ interface Arrival {
 }
 
 /** One host: the real leecher and seeder, a disk of bits, and neighbours who are told what it has. */
-export class VirtualHost {
+export class VirtualHost implements Place {
   readonly spec: HostSpec
+  readonly name: string
+  readonly zone: string
+  readonly hash: number
   readonly have = new Map<number, Bitfield>()
   /** Hosts it is connected with. */
   readonly links = new Set<number>()
@@ -96,6 +100,9 @@ export class VirtualHost {
 
   constructor(spec: HostSpec, world: Surroundings) {
     this.spec = spec
+    this.name = `host-${spec.id}`
+    this.zone = `zone-${spec.zone}`
+    this.hash = placeHash(this.name)
     this.#world = world
     this.#leecher = new Leecher(spec.leecher)
     this.#seeder = new Seeder(spec.seeder)
@@ -183,6 +190,11 @@ export class VirtualHost {
 
   join(source: number, blob: number, kind: SourceKind, distance: number): void {
     this.toLeecher({ type: 'sourceJoined', source, blob, kind, distance })
+  }
+
+  /** It is no neighbour any more. */
+  part(blob: number, source: number): void {
+    if (this.told.get(blob)!.delete(source)) this.toLeecher({ type: 'sourceLeft', source, blob })
   }
 
   /** Feeds the leecher and carries out what follows, never one event within another. */

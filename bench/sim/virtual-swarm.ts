@@ -1,7 +1,5 @@
 import type { Rng } from '../../src/base/rng.ts'
 import { seededRng } from '../../src/base/rng.ts'
-import type { ReadonlyBitfield } from '../../src/piece/bitfield.ts'
-import { Bitfield } from '../../src/piece/bitfield.ts'
 import type { LeecherEffect, LeecherEvent, SeederEffect, SeederEvent } from '../../src/scheduler/index.ts'
 import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, runsOf } from '../../src/transfer/batches.ts'
 import type { Faults, SwarmOptions } from './swarm-options.ts'
@@ -15,24 +13,14 @@ import { VirtualFleet } from './virtual-fleet.ts'
 import type { Surroundings, VirtualBlob, VirtualHost } from './virtual-host.ts'
 import type { Message } from './virtual-message.ts'
 import { deliver } from './virtual-message.ts'
+import { VirtualNeighbourhood } from './virtual-neighbourhood.ts'
 import type { Send, SendEvents } from './virtual-network.ts'
 import { BLOCKS, VirtualNetwork } from './virtual-network.ts'
 import { VirtualOrigin } from './virtual-origin.ts'
 
-/** As the daemon's neighbourhood has them. */
-const MAX_NEIGHBOURS = 16
-const OTHER_ZONE_DISTANCE = 3
-/** A new connection takes this many trips: TCP, noise, the muxer, the streams. */
-const DIAL_TRIPS = 6
 const ORIGIN_LANES = 8
 /** A write that gets nowhere for so long fails by itself. */
 const WRITE_TIMEOUT_MS = 30_000
-
-interface Introduction {
-  readonly blob: number
-  readonly bits: ReadonlyBitfield
-  readonly queue: number
-}
 
 /**
  * Caches and leechers driven by the real state machines over virtual links in virtual time: who says what to whom is
@@ -45,6 +33,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #rng: Rng
   readonly #network: VirtualNetwork
   readonly #origin: VirtualOrigin
+  readonly #neighbourhood: VirtualNeighbourhood
   readonly #trace = new TraceHash()
   readonly #hashes: Batches<VirtualDesk>
   readonly #blobs = new Map<number, VirtualBlob>()
@@ -60,6 +49,10 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     this.#hashes = new Batches(this.#clock, HASH_BATCH_MS, HASH_BATCH_PIECES, this.#tellHashes)
     for (const blob of options.blobs) this.#blobs.set(blob.blob, blob)
     this.#fleet = new VirtualFleet(options, this.#rng, this, this.#network)
+    this.#neighbourhood = new VirtualNeighbourhood(this.hosts, {
+      message: (...args) => this.#message(...args),
+      afterTrips: (trips, fn) => this.#clock.after(trips * options.latencyMs, fn),
+    })
     const origin = this.hosts.length
     this.#network.addHost(origin, { up: options.originRate ?? 1, down: 1 })
     this.#origin = new VirtualOrigin(origin, this.#network, ({ to, lane, ok }) =>
@@ -136,7 +129,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     from.counts.sentBytes += pieceBytes
     if (from.spec.role === 'agent') {
       this.#peerPieces++
-      if (from.spec.zone !== to.spec.zone) this.#crossZonePieces++
+      if (from.zone !== to.zone) this.#crossZonePieces++
     }
     const what = { from: from.id, to: peer, id, blob, piece, blockBytes: pieceBytes / BLOCKS, corrupt }
     const silentAfter = from.spec.dead ? 0 : stops
@@ -273,11 +266,10 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #joinDesk = ({ from: host, to: home, content: blob }: Message<number>): void => {
     host.links.add(home.id)
     home.links.add(host.id)
-    const zone = this.#options.zones > 1 ? `zone-${host.spec.zone}` : null
-    const peers = this.#fleet.desks.get(home)!.get(blob)!.join(host.id, zone)
+    const peers = this.#fleet.desks.get(home)!.get(blob)!.join(host)
     this.toLeecher(home, host.id, { type: 'sourceJoined', source: home.id, blob, kind: 'home', distance: 0 })
     this.#welcome(home, host, blob)
-    this.#message(home, host.id, { blob, peers }, this.#meet)
+    this.#message(home, host.id, { blob, peers }, this.#neighbourhood.meet)
   }
 
   /** All the hashes there are. */
@@ -287,46 +279,6 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     for (let piece = 0; piece < have.length; piece++) if (have.has(piece)) pieces.push(piece)
     for (const { first, count } of runsOf(pieces))
       this.toLeecher(home, host.id, { type: 'hashesKnown', blob, first, count })
-  }
-
-  /** Dials the peers a home introduced and tells them what this host has. */
-  readonly #meet = ({ to: host, content }: Message<{ blob: number; peers: number[] }>): void => {
-    const { blob, peers } = content
-    const { life } = host
-    for (const peer of peers) {
-      if (host.told.get(blob)!.size >= MAX_NEIGHBOURS) return
-      const other = this.hosts[peer]!
-      const trips = host.links.has(peer) ? 0 : DIAL_TRIPS
-      this.#clock.after(trips * this.#options.latencyMs, () => {
-        if (host.up && host.life === life && other.up) this.#introduce(host, other, blob)
-      })
-    }
-  }
-
-  #introduce(host: VirtualHost, other: VirtualHost, blob: number): void {
-    const told = host.told.get(blob)!
-    if (told.has(other.id)) return
-    const have = host.have.get(blob)!
-    told.set(other.id, new Bitfield(have.length))
-    host.links.add(other.id)
-    other.links.add(host.id)
-    host.join(other.id, blob, 'peer', this.#distance(host, other))
-    const content: Introduction = { blob, bits: have.copy(), queue: host.queueLength }
-    this.#message(host, other.id, content, this.#hearBits)
-  }
-
-  #distance(host: VirtualHost, other: VirtualHost): number {
-    return host.spec.zone === other.spec.zone ? 0 : OTHER_ZONE_DISTANCE
-  }
-
-  /** A peer says what it has: answered in kind, unless this host has enough neighbours. */
-  readonly #hearBits = ({ from, to: host, content }: Message<Introduction>): void => {
-    const { blob, bits, queue } = content
-    const told = host.told.get(blob)!
-    if (told.size >= MAX_NEIGHBOURS && !told.has(from.id)) return
-    this.#introduce(host, from, blob)
-    told.set(from.id, Bitfield.copyOf(bits))
-    host.toLeecher({ type: 'sourceBits', source: from.id, blob, bits, queue })
   }
 
   #originDone(send: Send): void {
@@ -366,8 +318,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
       host.id,
       met.map(({ id }) => id),
     )
-    for (const { blob } of this.#options.blobs)
-      this.#fleet.desks.get(this.#homeOf(host, blob))!.get(blob)!.leave(host.id)
+    for (const { blob } of this.#options.blobs) this.#fleet.desks.get(this.#homeOf(host, blob))!.get(blob)!.leave(host)
     for (const other of met) {
       other.links.delete(host.id)
       for (const told of other.told.values()) told.delete(host.id)

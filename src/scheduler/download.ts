@@ -34,6 +34,8 @@ export class Download {
   findPeersAt: number
   findPeersWait: number
   completed = false
+  /** When others were last asked for because a neighbour had left. */
+  partedAt = Number.NEGATIVE_INFINITY
   /** Pieces kept since homes were last told what is wanted. */
   keptSinceWants = 0
   wantsToldAt: number
@@ -105,11 +107,13 @@ export class Download {
     this.sources.set(source, { kind, has: undefined })
   }
 
-  removeSource(source: number): void {
+  /** Forgets a source; answers what it was. */
+  removeSource(source: number): SourceKind | undefined {
     const known = this.sources.get(source)
-    if (known === undefined) return
+    if (known === undefined) return undefined
     if (known.has !== undefined && known.kind === 'peer') this.#count(known.has, -1)
     this.sources.delete(source)
+    return known.kind
   }
 
   setBits(source: number, bits: ReadonlyBitfield): void {

@@ -4,7 +4,7 @@ import { OriginLanes } from './origin-lanes.ts'
 import type { PieceRequest } from './request-table.ts'
 import { RequestTable } from './request-table.ts'
 import { Sources } from './sources.ts'
-import { noticeStarving } from './starving.ts'
+import { noticeParting, noticeStarving } from './starving.ts'
 import { Wants } from './wants.ts'
 
 /**
@@ -176,7 +176,8 @@ export class Leecher {
       r.source === event.source && (event.blob === undefined || r.blob === event.blob)
     for (const request of this.#requests.where(left)) this.#cancel(request, out)
     for (const download of this.#downloads.values()) {
-      if (event.blob === undefined || download.blob === event.blob) download.removeSource(event.source)
+      if (event.blob !== undefined && download.blob !== event.blob) continue
+      if (download.removeSource(event.source) === 'peer') noticeParting(download, this.#now, out)
     }
     this.#forgetIfIdle(event.source)
   }

@@ -1,25 +1,22 @@
-import { hash53, pairHash } from './hash.ts'
+import type { Place } from './nearness.ts'
+import { isNear, NEIGHBOURS_MOST, oneTooMany, placeHash, rank } from './nearness.ts'
 
-/** How many neighbours a member is handed, and how many it accepts in all: 4 to 16 are equally good, 2 or 32 are not. */
-export const NEIGHBOURS_WANTED = 10
-const NEAR_SHARE = 0.8
+/** How many a member is introduced to each time it asks. Some find others that are nearer to them later. */
+const INTRODUCED = 12
+const FAR_SHARE = 0.2
 
 export interface Member {
   readonly id: string
   readonly zone: string | null
 }
 
-/** How many a member meets when it joins: those that join later are sent to it, too, which doubles that. */
-const NEIGHBOURS_AT_FIRST = 7
-/** A member that has met so many is not handed out any more: it would refuse, and the one who asks would lack it. */
-const MET_MOST = 16
-
-interface Listed {
+interface Listed extends Place {
   readonly id: string
   zone: string | null
-  readonly hash: number
   /** Whom it was introduced to, or they to it. */
   readonly met: Set<Listed>
+  /** Of these, whom it should still have, by the rule that it goes by itself. */
+  readonly kept: Set<Listed>
 }
 
 /**
@@ -34,78 +31,72 @@ export class SwarmMembers {
     return this.#members.size
   }
 
-  ids(): IterableIterator<string> {
-    return this.#members.keys()
-  }
-
-  has(id: string): boolean {
-    return this.#members.has(id)
-  }
-
   /** Lists a member, or notes its new zone. */
-  add(member: Member): void {
-    const { id, zone } = member
+  add({ id, zone }: Member): void {
     const known = this.#members.get(id)
     if (known !== undefined) known.zone = zone
-    else this.#members.set(id, { id, zone, hash: hash53(id) >>> 0, met: new Set() })
+    else this.#members.set(id, { id, zone, hash: placeHash(id), met: new Set(), kept: new Set() })
   }
 
   remove(id: string): boolean {
     const gone = this.#members.get(id)
-    for (const other of gone?.met ?? []) other.met.delete(gone!)
+    for (const other of gone?.met ?? []) {
+      other.met.delete(gone!)
+      other.kept.delete(gone!)
+    }
     return this.#members.delete(id)
   }
 
   /**
-   * Whom a member should meet now, others each time it asks. Nobody is handed out more often than it will accept: the
-   * first to join would else be everybody's neighbours, and the last have none that listens.
+   * Whom a member should meet now, others each time it asks: most from its own zone, some from anywhere else, and
+   * nobody who would refuse, being near to enough others.
    */
   introduce(id: string): string[] {
     const self = this.#members.get(id)
     if (self === undefined) return []
-    let chosen = this.#nearest(
-      self,
-      NEIGHBOURS_AT_FIRST,
-      0,
-      (other) => other.met.size < MET_MOST && !self.met.has(other),
-    )
+    let chosen = this.#nearest(self, (other) => !self.met.has(other) && keeps(other, self))
     // in a small swarm everybody has met: what did not work out may do so now
-    if (chosen.length === 0) chosen = this.#nearest(self, NEIGHBOURS_AT_FIRST, self.met.size, () => true)
+    if (chosen.length === 0) chosen = this.#nearest(self, () => true)
     for (const other of chosen) {
-      const listed = this.#members.get(other)!
-      self.met.add(listed)
-      listed.met.add(self)
+      self.met.add(other)
+      other.met.add(self)
+      self.kept.add(other)
+      other.kept.add(self)
+      giveUpOne(other)
+      giveUpOne(self)
     }
-    return chosen
+    return chosen.map((other) => other.id)
   }
 
-  /**
-   * Up to `wanted` neighbours for a member: most from its own zone, the rest from anywhere else. `salt` other than 0
-   * gives another draw, for a member whose first neighbours did not work out.
-   */
-  neighboursOf(id: string, wanted: number = NEIGHBOURS_WANTED, salt: number = 0): string[] {
-    const self = this.#members.get(id)
-    return self === undefined ? [] : this.#nearest(self, wanted, salt, () => true)
-  }
-
-  #nearest(self: Listed, wanted: number, salt: number, admits: (other: Listed) => boolean): string[] {
-    const near = new Nearest(wanted)
-    const far = new Nearest(wanted)
+  #nearest(self: Listed, admits: (other: Listed) => boolean): Listed[] {
+    const near = new Nearest(INTRODUCED)
+    const far = new Nearest(INTRODUCED)
     for (const other of this.#members.values()) {
-      if (other === self || !admits(other)) continue
-      const rank = pairHash(self.hash ^ salt, other.hash ^ salt)
-      if (self.zone === null || other.zone === self.zone) near.add(other.id, rank)
-      else far.add(other.id, rank)
+      if (other === self) continue
+      const list = isNear(self, other) ? near : far
+      const theirs = rank(self, other)
+      if (list.takes(theirs) && admits(other)) list.add(other, theirs)
     }
-    const farWanted =
-      far.ids.length === 0 ? 0 : Math.max(1, Math.round(wanted * (1 - NEAR_SHARE)), wanted - near.ids.length)
-    return [...near.ids.slice(0, wanted - Math.min(farWanted, far.ids.length)), ...far.ids.slice(0, farWanted)]
+    const share = Math.max(1, Math.round(INTRODUCED * FAR_SHARE), INTRODUCED - near.members.length)
+    const farWanted = Math.min(far.members.length, share)
+    return [...near.members.slice(0, INTRODUCED - farWanted), ...far.members.slice(0, farWanted)]
   }
+}
+
+function keeps(member: Listed, other: Listed): boolean {
+  return member.kept.size < NEIGHBOURS_MOST || oneTooMany(member, [...member.kept, other]) !== other
+}
+
+function giveUpOne(member: Listed): void {
+  const other = oneTooMany(member, [...member.kept])
+  if (other === undefined) return
+  member.kept.delete(other)
+  other.kept.delete(member)
 }
 
 /** The lowest-ranked few of many, in order: sorting all of ten thousand members for each that joins took minutes. */
 class Nearest {
-  readonly ids: string[] = []
+  readonly members: Listed[] = []
   readonly #ranks: number[] = []
   readonly #most: number
 
@@ -113,15 +104,19 @@ class Nearest {
     this.#most = most
   }
 
-  add(id: string, rank: number): void {
+  /** Whether one of this rank would be among them. */
+  takes(theirs: number): boolean {
+    return this.#ranks.length < this.#most || theirs < this.#ranks.at(-1)!
+  }
+
+  add(member: Listed, theirs: number): void {
     const ranks = this.#ranks
-    if (ranks.length >= this.#most && rank >= (ranks.at(-1) ?? 0)) return
     let at = ranks.length
-    while (at > 0 && ranks[at - 1]! > rank) at--
-    ranks.splice(at, 0, rank)
-    this.ids.splice(at, 0, id)
+    while (at > 0 && ranks[at - 1]! > theirs) at--
+    ranks.splice(at, 0, theirs)
+    this.members.splice(at, 0, member)
     if (ranks.length <= this.#most) return
     ranks.pop()
-    this.ids.pop()
+    this.members.pop()
   }
 }

@@ -4,6 +4,8 @@ import type { LeecherEffect } from './leecher-types.ts'
 
 /** Fewer usable neighbours than this, and the home is asked for more. */
 const NEIGHBOURS_LEAST = 4
+/** With fewer a host of a large swarm falls behind: simulated, one in a thousand with five ended 10 % after the others. */
+const NEIGHBOURS_ENOUGH = 10
 /** No byte for this long while somebody should have what is missing: the blob is stalled. */
 const STALLED_MS = 10_000
 
@@ -29,4 +31,14 @@ export function noticeStarving(
   if (idleMs < STALLED_MS) return
   download.lastProgressAt = now
   out.push({ type: 'stalled', blob: download.blob })
+}
+
+/** A neighbour has left: asks for others at once when few are left, but not for each of many that leave together. */
+export function noticeParting(download: Download, now: number, out: LeecherEffect[]): void {
+  if (!download.spec.swarm || download.completed || now - download.partedAt < FIND_PEERS_FIRST_MS) return
+  let peers = 0
+  for (const { kind } of download.sources.values()) if (kind === 'peer') peers++
+  if (peers >= NEIGHBOURS_ENOUGH) return
+  download.partedAt = now
+  out.push({ type: 'findPeers', blob: download.blob })
 }

@@ -57,6 +57,8 @@ export type ControlMessage =
   | { readonly type: 'peers'; readonly blob: Digest; readonly peers: readonly PeerAddress[] }
   /** The sender no longer takes part in this blob's swarm. */
   | { readonly type: 'leave'; readonly blob: Digest }
+  /** The sender is no neighbour for this blob any more, or will not be: it is near to enough others. */
+  | { readonly type: 'part'; readonly blob: Digest }
   /** Home to member: this home cannot get the rest. What came so far is right; ask elsewhere, or again later. */
   | { readonly type: 'giveUp'; readonly blob: Digest }
   /** Member to home: this peer sent bytes that do not match a vouched hash. */

@@ -1,7 +1,7 @@
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 
 /** The version both sides of a link must speak. Raised when an old node would misread a new one. */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 export const CONTROL_PROTOCOL = `/shoal/control/${PROTOCOL_VERSION}`
 export const PIECES_PROTOCOL = `/shoal/pieces/${PROTOCOL_VERSION}`
 

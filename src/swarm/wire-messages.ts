@@ -28,6 +28,7 @@ export const controlMessage: z.ZodType<Exclude<ControlMessage, HotMessage>> = z.
   z.object({ type: z.literal('hashes'), blob: digest, size: sizeBytes, runs: hashRuns }),
   z.object({ type: z.literal('peers'), blob: digest, peers }),
   z.object({ type: z.literal('leave'), blob: digest }),
+  z.object({ type: z.literal('part'), blob: digest }),
   z.object({ type: z.literal('giveUp'), blob: digest }),
   z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
   z.object({ type: z.literal('letter'), body: letter }),

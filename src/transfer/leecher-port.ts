@@ -91,12 +91,6 @@ export class LeecherPort {
     return source === undefined ? undefined : this.#kinds.get(transfer.blob)?.get(source)
   }
 
-  sourceCount(transfer: Transfer, kind: SourceKind): number {
-    let count = 0
-    for (const known of this.#kinds.get(transfer.blob)?.values() ?? []) if (known === kind) count++
-    return count
-  }
-
   leave(transfer: Transfer, link: PeerLink): void {
     const source = this.#deps.links.find(link)
     if (source === undefined) return

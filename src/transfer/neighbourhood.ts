@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { Bitfield } from '../piece/bitfield.ts'
+import { oneTooMany, placeHash } from '../scheduler/index.ts'
 import type { ControlMessage, HashRun, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, HAVE_BATCH_MS, HAVE_BATCH_PIECES, runsOf } from './batches.ts'
@@ -10,8 +11,6 @@ import type { HomeDesk } from './home-desk.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import type { SeederPort } from './seeder-port.ts'
 
-/** Neighbours of one blob that are accepted in all; more than 16 slow a swarm down. */
-const MAX_NEIGHBOURS = 16
 /** How long a peer that sent wrong bytes is kept out. */
 export const LIAR_BAN_MS = 10 * 60_000
 const MEET_TIMEOUT_MS = 4_000
@@ -60,10 +59,10 @@ export class Neighbourhood {
   meet(active: Active, peers: readonly PeerAddress[]): void {
     const { swarm, logger } = this.#deps
     for (const peer of peers) {
-      if (peer.key === swarm.self.key || active.told.size >= MAX_NEIGHBOURS) continue
+      if (peer.key === swarm.self.key) continue
       const signal = AbortSignal.any([active.transfer.signal, AbortSignal.timeout(MEET_TIMEOUT_MS)])
       swarm.connect(peer, signal).then(
-        (link) => this.#introduce(active, link),
+        (link) => this.#keeps(active, link) && this.#introduce(active, link),
         (error: unknown) => logger.debug({ peer: peer.key, err: errorText(error) }, 'a neighbour is not reachable'),
       )
     }
@@ -103,11 +102,16 @@ export class Neighbourhood {
     const { layout } = active.transfer
     const bits = message.size === layout.size ? Bitfield.fromBytes(layout.count, message.bits) : undefined
     if (bits === undefined || link === active.home || !active.shared) return
-    if (this.#deps.leecher.sourceCount(active.transfer, 'peer') >= MAX_NEIGHBOURS && !active.told.has(link)) return
+    if (!this.#keeps(active, link)) return
     this.#introduce(active, link)
     active.told.set(link, bits)
     const source = this.#join(active, link)
     this.#deps.leecher.drive({ type: 'sourceBits', source, blob: active.transfer.blob, bits, queue: message.queue })
+  }
+
+  /** A peer has nearer neighbours than this host. */
+  parted(active: Active, link: PeerLink): void {
+    if (active.told.delete(link)) this.#deps.leecher.leave(active.transfer, link)
   }
 
   have(active: Active | undefined, link: PeerLink, message: Message<'have'>): void {
@@ -152,6 +156,18 @@ export class Neighbourhood {
       active.home?.send({ type: 'accuse', blob: active.transfer.digest, piece, peer: key })
     }
     swarm.ban(key, LIAR_BAN_MS, 'sent wrong bytes')
+  }
+
+  /** Whether a peer is, or may become, a neighbour; of too many parts with the one that is farthest. */
+  #keeps(active: Active, newcomer: PeerLink): boolean {
+    if (active.told.has(newcomer)) return true
+    const place = ({ key, zone }: { key: string; zone: string | null }) => ({ zone, hash: placeHash(key) })
+    const links = [...active.told.keys(), newcomer].map((link) => ({ link, ...place(link.peer) }))
+    const excess = oneTooMany(place(this.#deps.swarm.self), links)?.link
+    if (excess === undefined) return true
+    this.parted(active, excess)
+    excess.send({ type: 'part', blob: active.transfer.digest })
+    return excess !== newcomer
   }
 
   #introduce(active: Active, link: PeerLink): void {

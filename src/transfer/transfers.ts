@@ -89,7 +89,10 @@ export class Transfers {
     if (this.#deps.store.size(request.digest) !== undefined)
       return { kind: 'stored', digest: request.digest, from: 'local' }
     const failure = this.#engine.failures.get(request.digest)
-    if (failure !== undefined) return { kind: 'refused', reason: 'unavailable', message: failure.message.slice(0, 400) }
+    if (failure !== undefined) {
+      const reason = failure.code === 'ORIGIN_UNKNOWN' ? 'unknown' : 'unavailable'
+      return { kind: 'refused', reason, message: failure.message.slice(0, 400) }
+    }
     const opening = this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
     return this.#promoted(request, await opening)
   }
@@ -193,6 +196,9 @@ export class Transfers {
       case 'giveUp':
         for (const active of this.#engine.of(message.blob)) if (active.home === link) this.#engine.homeGaveUp(active)
         return
+      case 'part':
+        for (const active of this.#engine.of(message.blob)) neighbours.parted(active, link)
+        return
       case 'leave':
         desk.leave(message.blob, link)
         for (const active of this.#engine.of(message.blob)) this.#left(active, link)
@@ -269,7 +275,8 @@ export class Transfers {
     layout: PieceLayout | undefined,
     have: Uint8Array,
   ): Parameters<Engine['router']['route']>[0] {
-    return { ref: request, size: layout?.size, have, asHome: request.asHome ?? false }
+    const { asHome = false, background } = request
+    return { ref: request, size: layout?.size, have, asHome, background }
   }
 
   #order(request: OpenRequest): number {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { transfersSchema } from '../../src/admin/index.ts'
+import { NEIGHBOURS_MOST } from '../../src/scheduler/index.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -53,6 +55,30 @@ test('a host that joins later is served by the fleet alone', async (t) => {
   await late.pull(UP, 'team/app', 'v1', image)
   assert.equal(await cache.originRequests(), before)
   assert.equal(await late.originRequests(), 0)
+})
+
+test('in a swarm larger than a neighbourhood hosts part with whom they can spare, and all get the image', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 8 * KIB * KIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  // slow enough that all are in the swarm before the first has everything
+  const limits = { download: 2 * KIB * KIB }
+  const { cache, agents } = await fleet.region({ upstreams, limits }, 24)
+  const pulls = Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+  const most = new Map<TestNode, number>()
+  let pulling = true
+  const watch = async (agent: TestNode): Promise<void> => {
+    while (pulling) {
+      const { transfers } = transfersSchema.parse(await agent.admin('transfers'))
+      most.set(agent, Math.max(most.get(agent) ?? 0, ...transfers.map(({ peers }) => peers)))
+    }
+  }
+  const watches = Promise.all(agents.slice(0, 6).map(watch))
+  await pulls
+  pulling = false
+  await watches
+  for (const peers of most.values()) assert.ok(peers >= 8 && peers <= NEIGHBOURS_MOST, `${peers} neighbours at most`)
+  assert.equal(await cache.received('origin'), image.config.size + image.layers[0]!.size)
 })
 
 test('two regions under one parent region: the origin gives one copy, the parent one to each', async (t) => {

@@ -40,6 +40,23 @@ describe('a leecher asks its neighbours', () => {
     assert.deepEqual(asked(driver.hashes(4)), [3])
   })
 
+  it('of others, whom it asks for at once when neighbours part with it and few are left', () => {
+    const driver = new LeecherDriver().add(4)
+    const parted = (...sources: number[]): number => {
+      for (const source of sources) driver.on({ type: 'sourceLeft', source, blob: 1 })
+      return driver.take('findPeers').length
+    }
+    for (let source = 1; source <= 12; source++) driver.peer(source, bits(4, []))
+    assert.equal(parted(1, 2), 0)
+    // many that leave together are one reason
+    assert.equal(parted(3, 4, 5), 1)
+    driver.now += 500
+    assert.equal(parted(6), 1)
+    driver.now += 500
+    driver.join(20, 'home')
+    assert.equal(parted(20), 0)
+  })
+
   it('never for a piece whose hash is unknown', () => {
     const driver = new LeecherDriver().add(4).peer(1, Bitfield.full(4))
     assert.deepEqual(asked(driver), [])

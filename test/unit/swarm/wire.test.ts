@@ -131,6 +131,11 @@ const GOLDEN: readonly (readonly [string, Frame, string])[] = [
     'AAAAcaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZWxlYXZl',
   ],
   [
+    'part',
+    { frame: 'message', message: { type: 'part', blob: BLOB } },
+    'AAAAcKJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZHBhcnQ=',
+  ],
+  [
     'giveUp',
     { frame: 'message', message: { type: 'giveUp', blob: BLOB } },
     'AAAAcqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZmdpdmVVcA==',
