@@ -1,7 +1,8 @@
 import { raceAbort, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText } from '../base/errors.ts'
+import { errorText, isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import type { Rng } from '../base/rng.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
 
 const RETRY_FIRST_MS = 250
@@ -15,6 +16,7 @@ const MAX_ADDRESSES = 64
 export interface DialerDeps {
   readonly swarm: Pick<Swarm, 'connectAddress' | 'links'>
   readonly clock: Clock
+  readonly rng: Rng
   readonly logger: Logger
   /** All addresses of a host name. */
   readonly lookup: (name: string) => Promise<string[]>
@@ -29,7 +31,8 @@ export interface DialedCache {
 
 interface Target {
   key: string | undefined
-  state: DialedCache['state']
+  /** `self`: another host's addresses may be this host's, which is no fault of either. */
+  state: DialedCache['state'] | 'self'
   readonly stop: AbortController
 }
 
@@ -56,7 +59,7 @@ export class CacheDialer {
   }
 
   caches(): DialedCache[] {
-    return [...this.#targets].map(([address, { key, state }]) => ({ address, key, state }))
+    return [...this.#targets].flatMap(([address, { key, state }]) => (state === 'self' ? [] : { address, key, state }))
   }
 
   /** Peers reached through the configured addresses. */
@@ -130,7 +133,7 @@ export class CacheDialer {
   }
 
   async #keep(address: string, target: Target, tried: () => void): Promise<void> {
-    const { clock, logger, swarm } = this.#deps
+    const { clock, logger, rng, swarm } = this.#deps
     const signal = AbortSignal.any([target.stop.signal, this.#stop.signal])
     let waitMs = RETRY_FIRST_MS
     while (!signal.aborted) {
@@ -144,11 +147,16 @@ export class CacheDialer {
         await this.#untilGone(link, signal)
       } catch (error) {
         if (signal.aborted) return
+        if (isShoalError(error, 'PEER_REFUSED') && error.details.reason === 'self') {
+          target.state = 'self'
+          return tried()
+        }
         if (target.state !== 'unreachable') logger.warn({ address, err: errorText(error) }, 'cache not reachable')
         target.state = 'unreachable'
         tried()
       }
-      await sleep(clock, waitMs, signal)
+      // a whole region loses a cache at the same moment: it must not come back at the same moment, too
+      await sleep(clock, waitMs * (0.5 + rng.next()), signal)
       waitMs = Math.min(RETRY_MOST_MS, waitMs * 2)
       if (target.state === 'linked') target.state = 'dialling'
     }

@@ -151,6 +151,11 @@ export class Tier {
     })
   }
 
+  /** The regions above this one, nearest first, whether they answer or not. */
+  get parentRegions(): readonly string[] {
+    return this.#options.parents.map(({ region }) => region)
+  }
+
   /** Whether a region is one of those above this one. */
   isParentRegion(region: string): boolean {
     return this.#options.parents.some((parent) => parent.region === region)
