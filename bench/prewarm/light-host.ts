@@ -173,7 +173,13 @@ class TierManifests implements ImageSource {
     return answer
   }
 
+  async platform(): Promise<undefined> {}
+
   async rememberTag(): Promise<void> {}
+
+  knows(): boolean {
+    return true
+  }
 
   shareable(): boolean {
     return true

@@ -84,6 +84,10 @@ export class LightStore implements BlobStore {
     return entries
   }
 
+  onShortage(): Disposable {
+    return { [Symbol.dispose]: () => {} }
+  }
+
   usage(): StoreUsage {
     const none = { partialBytes: 0, pinnedBytes: 0, evictedBytes: 0, diskFull: false }
     return { capacityBytes: CAPACITY_BYTES, completeBytes: this.#completeBytes, ...none }

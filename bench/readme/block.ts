@@ -3,6 +3,7 @@ import { hostSection } from './host-table.ts'
 import { prewarmSection } from './prewarm-table.ts'
 import type { Results } from './results.ts'
 import { simSection } from './sim-table.ts'
+import { worldsSection } from './worlds-table.ts'
 
 const START = '<!-- results:start -->'
 const END = '<!-- results:end -->'
@@ -10,9 +11,11 @@ const NOTE = '<!-- written by npm run bench:readme from bench/results -->'
 
 /** The tables, one benchmark after another: what was measured and what was simulated never share one. */
 export function resultsBlock({ fleet, sim, host, prewarm }: Results): string {
+  const worlds = worldsSection(fleet, sim)
   const sections = [
     ...(fleet.length === 0 ? [] : ['### Measured: a fleet over shaped links', ...fleet.map(fleetSection)]),
     ...(sim.length === 0 ? [] : ['### Simulated: no CPU, no packet loss', simSection(sim)]),
+    ...(worlds === '' ? [] : ['### The same burst measured and simulated', worlds]),
     ...(host.length === 0 ? [] : ['### Measured: one host', ...host.map(hostSection)]),
     ...(prewarm.length === 0 ? [] : ['### Measured: a prewarm job at its cache', ...prewarm.map(prewarmSection)]),
   ]

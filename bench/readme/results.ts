@@ -55,6 +55,7 @@ const simFile = z.object({
     gbps: z.number(),
     regions: z.number(),
     cacheRatio: z.number(),
+    originRatio: z.number().optional(),
     layers: z.number(),
     zones: z.number(),
     churn: z.number(),

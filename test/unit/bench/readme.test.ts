@@ -12,6 +12,7 @@ import { prewarmSection } from '../../../bench/readme/prewarm-table.ts'
 import type { FleetFile, FleetRow, HostFile, Named, PrewarmFile, SimFile } from '../../../bench/readme/results.ts'
 import { readResults } from '../../../bench/readme/results.ts'
 import { simSection } from '../../../bench/readme/sim-table.ts'
+import { worldsSection } from '../../../bench/readme/worlds-table.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 
@@ -172,6 +173,20 @@ describe('result tables', () => {
       /\| job \(letters, pings\), .* \| 0\.50 \| 0\.25 \| 1 234 \| 100 \| ≤ 3 messages, both ways \|/,
     )
     assert.match(section, /\| 100 \| 2000 \| 2500 \| 2100 \| 300 \| 200 \| 10 \| 5\.0 \| 9\.0 \|/)
+  })
+
+  it('set a burst that was measured beside the same one simulated, and no other', () => {
+    const same = { gbps: 0.0229, cacheRatio: 4, originRatio: 4, layers: 4 }
+    const sim = { ...simFile(same), hosts: 8, bytes: 64 * 1024 ** 2 }
+    const section = worldsSection([fleetFile([fleetRow('burst'), fleetRow('warm')])], [sim, simFile()])
+    assert.match(section, /\| 64 MiB at 24 Mb\/s, cache 4x a host \| 8 \| 1\.200 \| 1\.100 \| 1\.091 \|/)
+    assert.equal(section.split('\n').length, 3)
+    for (const other of [
+      { ...sim, hosts: 16 },
+      { ...simFile({ ...same, gbps: 0.02 }), hosts: 8, bytes: sim.bytes },
+    ]) {
+      assert.equal(worldsSection([fleetFile([fleetRow('burst')])], [other]), '')
+    }
   })
 
   it('survive what would break a table', () => {
