@@ -6,6 +6,7 @@
  * - `ORIGIN_UNREACHABLE`: no usable answer (network, 5xx, timeout); another origin or a stale answer may do.
  * - `ORIGIN_THROTTLED`: the origin asked for less (429/503).
  * - `ORIGIN_DENIED`: the origin refuses these credentials (401/403).
+ * - `ORIGIN_UNKNOWN`: every origin says that it does not have this content.
  * - `ORIGIN_CHANGED`: the bytes or size are not what was announced.
  * - `CONTENT_CORRUPT`: bytes that do not match their digest or piece hash.
  * - `STORE_DISK_FULL`, `STORE_FAILED`: the local disk.
@@ -23,6 +24,7 @@ export type ErrorCode =
   | 'ORIGIN_UNREACHABLE'
   | 'ORIGIN_THROTTLED'
   | 'ORIGIN_DENIED'
+  | 'ORIGIN_UNKNOWN'
   | 'ORIGIN_CHANGED'
   | 'CONTENT_CORRUPT'
   | 'STORE_DISK_FULL'

@@ -27,9 +27,7 @@ export function callRefusal({ reason, message }: Refusal): CallRefusal {
 /** What an origin's or a peer's failure means to who asked. Aborts are passed on. */
 export function failure(error: unknown, signal: AbortSignal): Refusal {
   signal.throwIfAborted()
-  return {
-    ok: false,
-    reason: isShoalError(error, 'ORIGIN_DENIED') ? 'denied' : 'unavailable',
-    message: errorText(error),
-  }
+  const isUnknown = isShoalError(error, 'ORIGIN_UNKNOWN')
+  const reason = isUnknown ? 'unknown' : isShoalError(error, 'ORIGIN_DENIED') ? 'denied' : 'unavailable'
+  return { ok: false, reason, message: errorText(error) }
 }

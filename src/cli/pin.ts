@@ -17,6 +17,10 @@ const optionsSchema = adminOptionsSchema.extend({
   json: z.boolean().default(false),
 })
 
+/** As the agent has it. */
+const LEAST_MS = 1_000
+const MOST_MS = 365 * 86_400_000
+
 const HELP = `
 Examples:
   shoal pin registry.corp/team/app:v2 --for 7d
@@ -47,8 +51,9 @@ export function createCommand(io: CommandIo): Command {
       }
       // Only its grammar matters here: the agent knows which upstreams there are.
       if (reference !== undefined) parseReference(reference, 'docker.io')
-      if (parseDurationMs(options.for) === undefined) {
-        throw new ShoalError('CONFIG_INVALID', `--for ${options.for}: not a length of time such as 24h`)
+      const forMs = parseDurationMs(options.for) ?? 0
+      if (forMs < LEAST_MS || forMs > MOST_MS) {
+        throw new ShoalError('CONFIG_INVALID', `--for ${options.for}: not a length of time from 1s to 365d such as 24h`)
       }
       const client = await AdminClient.open(options)
       if (reference === undefined) {

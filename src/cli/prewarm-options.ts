@@ -3,11 +3,11 @@ import { ShoalError } from '../base/errors.ts'
 
 /** Options whose text goes into a request as it is, by the request's key. */
 const EDITABLE = {
-  maxHosts: ['--max-hosts <n>', 'hosts at work at the same time'],
+  maxHosts: ['--max-hosts <n>', 'hosts at work at the same time; at least one for each region'],
   rate: ['--rate <rate>', 'bytes per second of each host, such as 50MiB'],
   fleetRate: ['--fleet-rate <rate>', 'bytes per second of all hosts together'],
   originRate: ['--origin-rate <rate>', 'bytes per second from the origins'],
-  deadline: ['--deadline <time>', 'end the job so long after its start, as it stands'],
+  deadline: ['--deadline <time>', 'end the job so long after its start, as it stands; 0 = never'],
   quorum: ['--quorum <percent>', 'the part of the hosts that must be ready (default: 100%)'],
   failureBudget: [
     '--failure-budget <amount>',
@@ -18,6 +18,26 @@ const EDITABLE = {
 } as const
 const WAVES = ['--waves <list>', 'hosts that may have begun, wave by wave, such as 1,10%,100%'] as const
 
+const SPEC = {
+  regions: ['--region <name>', 'only hosts of this region; may be repeated'],
+  select: ['--select <label=value>', 'only hosts with this label; may be repeated, all must fit'],
+  platforms: ['--platform <os/arch>', 'of an index; may be repeated, "all" takes every one'],
+} as const
+const LOAD = [
+  '--load <runtime>',
+  'have docker or containerd of each host pull it, too, so that it is unpacked',
+] as const
+const HOSTS = ['--hosts <amount>', 'only so many of them: 20 or 10%'] as const
+
+/** The option that a key of a request comes from. */
+export function optionOf([key = '']: readonly string[]): string {
+  if (key === 'images') return 'image'
+  const all = new Map<string, readonly string[]>(
+    Object.entries({ ...EDITABLE, ...SPEC, waves: WAVES, hosts: HOSTS, load: LOAD }),
+  )
+  return all.get(key)?.[0]?.split(' ')[0] ?? key
+}
+
 export function addEditOptions(command: Command): Command {
   command.option(...WAVES)
   for (const [flags, description] of Object.values(EDITABLE)) command.option(flags, description)
@@ -25,12 +45,8 @@ export function addEditOptions(command: Command): Command {
 }
 
 export function addSpecOptions(command: Command): Command {
-  command
-    .option('--region <name>', 'only hosts of this region; may be repeated', collect)
-    .option('--select <label=value>', 'only hosts with this label; may be repeated, all must fit', collect)
-    .option('--hosts <amount>', 'only so many of them: 20 or 10%')
-    .option('--platform <os/arch>', 'of an index; may be repeated, "all" takes every one', collect)
-    .option('--load <runtime>', 'have docker or containerd of each host pull it, too, so that it is unpacked')
+  for (const [flags, description] of Object.values(SPEC)) command.option(flags, description, collect)
+  command.option(...HOSTS).option(...LOAD)
   return addEditOptions(command)
 }
 

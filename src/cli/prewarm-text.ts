@@ -1,21 +1,26 @@
 import type { HostView, PrewarmPlanView, PrewarmView } from '../prewarm/index.ts'
+import { amountText } from '../prewarm/index.ts'
 import { plainTable } from './plain-table.ts'
 import { durationText, partsText, rateText, sizeText } from './quantity-text.ts'
 
 /** What a job would do, for eyes. */
 export function planText(plan: PrewarmPlanView): string {
-  const { images, bytes, hosts, waves, regions, leastSeconds } = plan
+  const { images, bytes, hosts, waves, regions, absent, leastSeconds } = plan
   const least = leastSeconds === null ? 'as fast as the network allows' : `${durationText(leastSeconds)} by its rates`
   const head = plainTable([
     ...images.map(({ reference, digest, bytes: size }) => ['Image', `${reference} ${digest} (${sizeText(size)})`]),
     ['Each host', `${sizeText(bytes.perHost)} in ${plan.blobs} blobs`],
-    ['All hosts', `${hosts.total}, together ${sizeText(bytes.total)}`],
-    ['From origins', sizeText(bytes.missing)],
+    [
+      'All hosts',
+      `${hosts.total}, together ${sizeText(bytes.total)}, of which they lack at most ${sizeText(bytes.lacking)}`,
+    ],
+    ['From origins', `at most ${sizeText(bytes.missing)}`],
     ['Waves', waves.join(', ')],
     ['At least', least],
     ...(hosts.withoutRoom === 0
       ? []
       : [['No room', `${hosts.withoutRoom}: ${namesText(hosts.roomless, hosts.withoutRoom)}`]]),
+    ...absentRows(absent),
   ])
   const rows = regions.map((one) => [
     ...[one.region, String(one.hosts), String(one.matching), String(one.withoutRoom)],
@@ -36,7 +41,7 @@ export function jobsText(jobs: readonly PrewarmView[]): string {
 
 /** One job, for eyes. */
 export function jobText(job: PrewarmView): string {
-  const { hosts, bytes, wave, reasons, regions } = job
+  const { hosts, bytes, wave, reasons, regions, absent } = job
   const eta = job.etaSeconds === null ? '' : `, ${durationText(job.etaSeconds)} left`
   const head = plainTable([
     ['Job', job.id],
@@ -47,6 +52,8 @@ export function jobText(job: PrewarmView): string {
     ['Bytes', `${sizeText(bytes.have)} of ${sizeText(bytes.total)} (${percentText(bytes.have, bytes.total)})${eta}`],
     ['Moved', `${sizeText(bytes.moved)} to hosts, ${sizeText(bytes.origin)} from origins`],
     ['Time', `${job.seconds.toFixed(1)} s${job.bytesPerSec > 0 ? `, ${rateText(job.bytesPerSec)}` : ''}`],
+    ['Settings', settingsText(job)],
+    ...absentRows(absent),
     ...reasons.map(({ state, reason, count, hosts: some }) => [
       { failed: 'Failed', skipped: 'Skipped', waiting: 'Waiting' }[state],
       `${count}, ${reason}: ${namesText(some, count)}`,
@@ -66,12 +73,64 @@ export function hostsText(hosts: readonly HostView[]): string {
   return plainTable(rows, ['HOST', 'REGION', 'STATE', 'DONE', 'FROM', 'REASON'])
 }
 
+/** Regions of a job whose hosts are not all in a list of them: their caches do not answer. */
+export function unlistedText(job: PrewarmView, hosts: readonly HostView[]): string {
+  return job.regions
+    .map(
+      ({ region, hosts: { total } }) =>
+        [region, total - hosts.filter((host) => host.region === region).length] as const,
+    )
+    .flatMap(([region, left]) => (left > 0 ? `${region}: ${left} not listed, for no cache of it answers now\n` : []))
+    .join('')
+}
+
 /** A line that says how far a job is. */
 export function progressText({ state, hosts, bytes, bytesPerSec, etaSeconds, wave }: PrewarmView): string {
-  const done = `${hosts.ready + hosts.failed + hosts.skipped}/${hosts.total} hosts`
+  const others = (['failed', 'skipped'] as const).filter((name) => hosts[name] > 0)
+  const done = [`${hosts.ready}/${hosts.total} hosts ready`, ...others.map((name) => `${hosts[name]} ${name}`)].join(
+    ', ',
+  )
   const eta = etaSeconds === null ? '' : `, ${durationText(etaSeconds)} left`
   const moved = `${sizeText(bytes.have)} of ${sizeText(bytes.total)} (${percentText(bytes.have, bytes.total)})`
-  return `${state}: ${done}, wave ${wave.number}/${wave.of}, ${moved}, ${rateText(bytesPerSec)}${eta}`
+  const rate = state === 'paused' ? '' : `, ${rateText(bytesPerSec)}${eta}`
+  return `${state}: ${done}, wave ${wave.number}/${wave.of}, ${moved}${rate}`
+}
+
+/** What a job keeps to, as its options are written; those that say nothing are left out. */
+function settingsText({ spec }: PrewarmView): string {
+  const rates = {
+    rate: spec.rateBytesPerSec,
+    'fleet-rate': spec.fleetRateBytesPerSec,
+    'origin-rate': spec.originRateBytesPerSec,
+  }
+  const times = { deadline: spec.deadlineMs, pin: spec.pinMs, join: spec.joinMs }
+  const set = ([, value]: readonly [string, number]): boolean => value > 0
+  return [
+    ...spec.regions.map((name) => `region ${name}`),
+    ...Object.entries(spec.select).map(([label, value]) => `select ${label}=${value}`),
+    ...(spec.hosts === null ? [] : [`hosts ${amountText(spec.hosts)}`]),
+    `waves ${spec.waves.map(amountText).join(',')}`,
+    ...(spec.maxHosts === 0 ? [] : [`max-hosts ${spec.maxHosts}`]),
+    ...Object.entries(rates)
+      .filter(set)
+      .map(([name, value]) => `${name} ${rateText(value)}`),
+    ...spec.platforms.map((name) => `platform ${name}`),
+    ...Object.entries(times)
+      .filter(set)
+      .map(([name, value]) => `${name} ${durationText(value / 1000)}`),
+    `quorum ${spec.quorumPercent}%`,
+    `failure-budget ${amountText(spec.failureBudget)}`,
+    ...(spec.load === null ? [] : [`load ${spec.load}`]),
+  ].join(', ')
+}
+
+function absentRows(absent: readonly string[]): string[][] {
+  return absent.length === 0 ? [] : [['Absent', absentText(absent)]]
+}
+
+/** Regions that a job leaves out because they are away, for eyes. */
+export function absentText(absent: readonly string[]): string {
+  return `${absent.join(', ')}: no cache of ${absent.length === 1 ? 'this region' : 'these regions'} answers, their hosts take no part`
 }
 
 function countsText({ ready, moving, loading, waiting, failed, skipped }: PrewarmView['hosts']): string {

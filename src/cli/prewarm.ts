@@ -11,8 +11,8 @@ import {
 } from '../prewarm/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
-import { addEditOptions, addSpecOptions, editRequest, specRequest } from './prewarm-options.ts'
-import { hostsText, jobsText, jobText, planText } from './prewarm-text.ts'
+import { addEditOptions, addSpecOptions, editRequest, optionOf, specRequest } from './prewarm-options.ts'
+import { absentText, hostsText, jobsText, jobText, planText, unlistedText } from './prewarm-text.ts'
 import { followJob, submitPatiently } from './prewarm-wait.ts'
 
 const API = '/api/v1/prewarm'
@@ -33,7 +33,7 @@ Examples:
   shoal prewarm edit ID --rate 200MiB
 
 Whoever starts a job may leave: it is kept and driven by the caches. With --wait the exit code is 0 when the quorum is
-reached, 1 when it is not or the job was cancelled. --json prints one object, with --wait one per line, the last the end.
+reached, 1 when it is not, the job was cancelled or a region did not answer. --json prints one object, with --wait one per line, the last the end.
 A job fills Shoal's stores; the runtimes still unpack when they pull, unless --load has them do it.
 `
 
@@ -68,20 +68,35 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
   const { wait, dryRun, json, ...rest } = startSchema.parse(raw)
   const request = specRequest(images, rest)
   // what is wrong by itself is told without an agent
-  parsePrewarmSpec(request)
+  parsePrewarmSpec(request, optionOf)
   const client = await AdminClient.open(rest)
   if (dryRun) {
     const plan = await client.post(API, { ...request, dryRun }, prewarmPlanViewSchema, io.signal)
     return void io.stdout.write(json ? `${JSON.stringify(plan)}\n` : `${planText(plan)}\n`)
   }
-  const job = await submitPatiently(client, { ...request, id: newJobId(Date.now()) }, io)
+  const id = newJobId(Date.now())
+  const job = await unlessLeft(io, id, 'may have begun', submitPatiently(client, { ...request, id }, io))
+  if (!json && job.absent.length > 0) io.stderr.write(`region ${absentText(job.absent)}\n`)
   if (!wait) {
     const text = `${job.id}\n${job.images.map(({ reference, digest }) => `${reference} ${digest}`).join('\n')}`
     return void io.stdout.write(json ? `${JSON.stringify(job)}\n` : `${text}\n`)
   }
-  const end = await followJob(client, job, io, json)
+  if (!json) io.stderr.write(`job ${job.id}\n`)
+  const end = await unlessLeft(io, id, 'goes on without its watcher', followJob(client, job, io, json))
   if (!json) io.stdout.write(`${jobText(end)}\n`)
-  if (end.state !== 'done') io.setExitCode(1)
+  // hosts that are missed are missed, whoever did not hear of them
+  if (end.state !== 'done' || end.absent.length > 0) io.setExitCode(1)
+}
+
+/** Who stops waiting is told that the job does not stop. */
+async function unlessLeft<T>(io: CommandIo, id: string, what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const help = `see "shoal prewarm show ${id}", end it with "shoal prewarm cancel ${id}"`
+    if (io.signal.aborted) io.stderr.write(`job ${id} ${what}: ${help}\n`)
+    throw error
+  }
 }
 
 function listCommand(io: CommandIo): Command {
@@ -109,7 +124,10 @@ function showCommand(io: CommandIo): Command {
       const job = await client.get(path, prewarmViewSchema, io.signal)
       const hosts = options.hosts ? (await client.get(`${path}/hosts`, hostsSchema, io.signal)).hosts : undefined
       if (options.json) io.stdout.write(`${JSON.stringify(hosts === undefined ? job : { ...job, hostList: hosts })}\n`)
-      else io.stdout.write(`${jobText(job)}\n${hosts === undefined ? '' : `\n${hostsText(hosts)}\n`}`)
+      else
+        io.stdout.write(
+          `${jobText(job)}\n${hosts === undefined ? '' : `\n${hostsText(hosts)}\n${unlistedText(job, hosts)}`}`,
+        )
     })
 }
 
@@ -135,7 +153,7 @@ function editCommand(io: CommandIo): Command {
 }
 
 async function patch(io: CommandIo, id: string, changes: object, raw: unknown): Promise<void> {
-  parsePrewarmPatch(changes)
+  parsePrewarmPatch(changes, optionOf)
   const options = plainSchema.parse(raw)
   const client = await AdminClient.open(options)
   const job = await client.patch(jobPath(id), changes, prewarmViewSchema, io.signal)

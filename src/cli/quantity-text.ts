@@ -11,9 +11,9 @@ export function rateText(bytesPerSec: number): string {
   return `${sizeText(bytesPerSec)}/s`
 }
 
-/** `42s`, `3h`. */
+/** `42s`, `3h`; what is left of a second is one. */
 export function durationText(seconds: number): string {
-  return ms(Math.round(seconds) * 1000)
+  return ms((seconds > 0 && seconds < 1 ? 1 : Math.round(seconds)) * 1000)
 }
 
 /** The parts that are not zero: `peer 1.2 GiB, origin 3 MiB`; `nothing yet` if all are. */

@@ -1,13 +1,24 @@
+import { z } from 'zod'
+import type { ErrorCode } from '../base/errors.ts'
 import { ShoalError } from '../base/errors.ts'
-import type { Manifests, Outcome, TagCache, UpstreamAccess } from '../blob/index.ts'
+import type { Content, Manifests, Outcome, Refusal, TagCache, UpstreamAccess } from '../blob/index.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, TagOrDigest } from '../oci/reference.ts'
 import { referenceText } from '../oci/reference.ts'
 import type { ImageSource } from '../prewarm/index.ts'
 
+/** What is larger is read by those who run it. */
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024
+const configSchema = z.object({
+  os: z.string().min(1),
+  architecture: z.string().min(1),
+  variant: z.string().optional(),
+})
+
 export interface ManifestSourceDeps {
   readonly manifests: Manifests
   readonly tags: TagCache
+  readonly content: Pick<Content, 'openBlob'>
   readonly upstreams: ReadonlyMap<string, UpstreamAccess>
 }
 
@@ -26,6 +37,20 @@ export class ManifestSource implements ImageSource {
     return required(ref, await this.#deps.manifests.find(ref, signal))
   }
 
+  async platform(
+    { upstream, repository }: { readonly upstream: string; readonly repository: string },
+    { digest, size }: { readonly digest: Digest; readonly size: number },
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    if (size > MAX_CONFIG_BYTES) return undefined
+    const ref = { upstream, repository, target: { kind: 'digest', digest } } as const
+    await using reader = required(ref, await this.#deps.content.openBlob({ upstream, repository, digest }, signal))
+    const chunks: Uint8Array[] = []
+    // a chunk is the reader's again when the next one is asked for
+    for await (const chunk of reader.read({ start: 0, end: size }, signal)) chunks.push(Buffer.from(chunk))
+    return platformOf(Buffer.concat(chunks).toString())
+  }
+
   async rememberTag(
     { upstream, repository, tag }: { readonly upstream: string; readonly repository: string; readonly tag: string },
     digest: Digest,
@@ -36,15 +61,37 @@ export class ManifestSource implements ImageSource {
     await this.#deps.tags.keep(upstream, repository, tag, { digest, confirmedEpochMs: epochMs })
   }
 
+  knows(upstream: string): boolean {
+    return this.#deps.upstreams.has(upstream)
+  }
+
   shareable(upstream: string): boolean {
     const known = this.#deps.upstreams.get(upstream)
     return known !== undefined && known.access !== 'passthrough'
   }
 }
 
-/** An outcome's value; what it refuses with becomes an error that names the image. */
+/** Undefined for a config that is none of an image, as artifacts have them. */
+function platformOf(config: string): string | undefined {
+  try {
+    const { os, architecture, variant } = configSchema.parse(JSON.parse(config))
+    return [os, architecture, ...(variant === undefined || variant === '' ? [] : [variant])].join('/')
+  } catch {
+    return undefined
+  }
+}
+
+const CODES = {
+  unknown: 'ORIGIN_UNKNOWN',
+  denied: 'ORIGIN_DENIED',
+  unauthorized: 'ORIGIN_DENIED',
+  unavailable: 'UNAVAILABLE',
+} as const satisfies Record<Refusal['reason'], ErrorCode>
+
+/** An outcome's value; what it refuses with becomes an error that names the image, once. */
 function required<T>(reference: Reference, outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.value
-  const code = outcome.reason === 'denied' || outcome.reason === 'unauthorized' ? 'ORIGIN_DENIED' : 'UNAVAILABLE'
-  throw new ShoalError(code, `${referenceText(reference)}: ${outcome.message}`)
+  const { message, reason } = outcome
+  const named = message.includes(`${reference.upstream}/${reference.repository}`)
+  throw new ShoalError(CODES[reason], named ? message : `${referenceText(reference)}: ${message}`)
 }

@@ -293,7 +293,7 @@ function buildServices(
           ? (prewarm.call(link, (args as CallArguments['prewarm']).body, signal) as Promise<CallResults[N]>)
           : home.call(link, name, args, signal),
     })
-  const images = new ManifestSource({ manifests, tags, upstreams })
+  const images = new ManifestSource({ manifests, tags, content, upstreams })
   return { transfers, content, home, tags, images, attach }
 }
 

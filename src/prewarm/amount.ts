@@ -49,6 +49,14 @@ export function split(total: number, weights: readonly number[]): number[] {
   return shares
 }
 
+/** The same, with one for each that has a weight; a total that is too small for that grows. */
+export function splitOneEach(total: number, weights: readonly number[]): number[] {
+  const ones = weights.map((weight): number => (weight > 0 ? 1 : 0))
+  const left = total - ones.reduce((sum, one) => sum + one, 0)
+  const rest = split(Math.max(0, left), weights)
+  return ones.map((one, i) => one + rest[i]!)
+}
+
 /** An amount as users write it. */
 export const amountValue = z
   .union([z.string().max(12), z.number()], { error: 'is not a number or percentage' })

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { BlobStore } from '../store/index.ts'
@@ -16,21 +17,20 @@ import type {
   RegionSurvey,
 } from './interface.ts'
 import { createJob, homeKeyOf, isFinal, patchJob } from './job.ts'
-import { needOf } from './need.ts'
 import type { Planner } from './planner.ts'
 import type { Post } from './post.ts'
 import type { Answer, Ask, Question, QuestionName, QuestionOf } from './questions.ts'
 import { HOSTS_PER_PAGE } from './questions.ts'
+import type { RegionBook } from './region-book.ts'
+import { absentSurvey, Surveyor } from './surveyor.ts'
 import { planViewOf, viewOf } from './views.ts'
 
 /** A cache that has not answered after so long is passed over; what is asked may make it ask origins and other regions. */
 const ASK_TIMEOUT_MS = 20_000
-const NEED_TIMEOUT_MS = 3_000
-/** Hosts whose room may not do are asked what they have already, so many of them; of more it is taken to be nothing. */
-const MAX_ASKED = 512
-const MAX_NAMED = 16
 /** Each is kept by every cache, with its plan and its hosts. */
 const MAX_LIVE_JOBS = 256
+/** Jobs named in an error. */
+const MAX_NAMED = 16
 
 export interface CoordinatorDeps {
   readonly logger: Logger
@@ -43,6 +43,7 @@ export interface CoordinatorDeps {
   readonly now: () => number
   /** Undefined where only others coordinate. */
   readonly desk: Desk | undefined
+  readonly regions: RegionBook
 }
 
 /** Questions that go up to the caches which coordinate. */
@@ -116,13 +117,16 @@ export class Coordinator implements PrewarmService {
   }
 
   /** What this region and those below it could do for a plan. */
-  async surveyHere({ spec, plan }: Ask<'survey'>, hops: number, signal: AbortSignal): Promise<RegionSurvey[]> {
-    const { region } = this.#deps.swarm.self
-    const wanted = spec.regions.length === 0 || spec.regions.includes(region)
-    const own = wanted ? [await this.#surveyOwn(spec, plan, hops, signal)] : []
-    const below = await this.#down({ name: 'survey', ask: { spec, plan }, hops }, 'survey', signal)
-    const byRegion = new Map([...own, ...below.flat()].map((survey) => [survey.region, survey]))
-    return [...byRegion.values()]
+  async surveyHere(ask: Ask<'survey'>, hops: number, signal: AbortSignal): Promise<RegionSurvey[]> {
+    const { regions, swarm } = this.#deps
+    const isWanted = (region: string): boolean => ask.spec.regions.length === 0 || ask.spec.regions.includes(region)
+    const own = isWanted(swarm.self.region) ? [await this.#surveyor().survey(ask, hops, signal)] : []
+    const below = (await this.#down({ name: 'survey', ask, hops }, 'survey', signal)).flat()
+    const there = [...own, ...below].filter(({ absent }) => !absent)
+    for (const { region } of below) if (there.some((one) => one.region === region)) regions.note(region)
+    const missed = [...regions.names(), ...below.map(({ region }) => region)].filter(isWanted).map(absentSurvey)
+    // a region that answers one of those above it is there
+    return [...new Map([...missed, ...there].map((survey) => [survey.region, survey])).values()]
   }
 
   /** A page of one region's hosts: this one's, or of one below. */
@@ -134,6 +138,10 @@ export class Coordinator implements PrewarmService {
     }
     const below = await this.#down({ name: 'hosts', ask, hops }, id, signal, region)
     return below.find(({ hosts }) => hosts.length > 0) ?? { hosts: [], more: false }
+  }
+
+  #surveyor(): Surveyor {
+    return new Surveyor({ ...this.#deps, roll: this.#desk().roll })
   }
 
   #desk(): Desk {
@@ -153,7 +161,7 @@ export class Coordinator implements PrewarmService {
       return undefined
     })
     if (answer !== undefined) return answer.value
-    if (self < 0) throw new ShoalError('UNAVAILABLE', 'no cache of this region answers; try again')
+    if (self < 0) throw unanswered([this.#deps.swarm.self.region])
     // a question of one name is one of them all, and so is its answer
     return (await this.answer(question as unknown as Question, signal)) as Answer<N>
   }
@@ -178,7 +186,8 @@ export class Coordinator implements PrewarmService {
     if (row?.root === this.#deps.swarm.self.region) return here(row)
     const above = await this.#above(question, id, signal)
     if (above !== undefined) return above.value
-    if (row !== undefined) throw new ShoalError('UNAVAILABLE', `no cache of region ${row.root} answers; try again`)
+    const missed = row === undefined ? this.#deps.tier.parentRegions : [row.root]
+    if (missed.length > 0) throw unanswered(missed)
     throw new ShoalError('PREWARM_UNKNOWN', `there is no prewarm job ${id}`)
   }
 
@@ -202,7 +211,17 @@ export class Coordinator implements PrewarmService {
       }
     }
     if (failure === undefined) return undefined
-    throw new ShoalError('UNAVAILABLE', `no cache answers (${errorText(failure)}); try again`, { cause: failure })
+    // what a cache says of those above it is the whole story
+    if (isShoalError(failure, 'UNAVAILABLE')) throw failure
+    throw unanswered([...new Set(links.map(({ peer }) => peer.region))], failure)
+  }
+
+  /** Linked caches of regions below this one, best first for `key`, by region. */
+  #below(key: string): Map<string, PeerLink[]> {
+    const { post, tier, swarm } = this.#deps
+    const links = post.caches(({ region }) => region !== swarm.self.region && !tier.isParentRegion(region))
+    const regions = Map.groupBy(links, ({ peer }) => peer.region)
+    return new Map([...regions].map(([region, some]) => [region, tier.ranked(key, some)]))
   }
 
   /** Asks one cache of each region below, or of `region` if that is one; regions that do not answer are left out. */
@@ -212,7 +231,7 @@ export class Coordinator implements PrewarmService {
     signal: AbortSignal,
     region?: string,
   ): Promise<Answer<N>[]> {
-    const below = this.#desk().below(homeKeyOf(key))
+    const below = this.#below(homeKeyOf(key))
     const direct = region === undefined ? undefined : below.get(region)
     const regions = direct === undefined ? [...below.values()] : [direct]
     const answers = await Promise.allSettled(regions.map((links) => this.#first(links, question, signal)))
@@ -225,35 +244,40 @@ export class Coordinator implements PrewarmService {
   async #submit({ id, spec }: Ask<'submit'>, signal: AbortSignal): Promise<PrewarmView> {
     const desk = this.#desk()
     const known = desk.book.get(id)
-    if (known !== undefined) return this.#view(known)
+    if (known !== undefined) return this.#view(sameJob(known, spec))
     if (desk.book.all().filter(({ state }) => !isFinal(state)).length >= MAX_LIVE_JOBS) {
       throw impossible(`${MAX_LIVE_JOBS} jobs run or are paused already; cancel some, see "shoal prewarm list"`)
     }
-    const { plan, surveys } = await this.#prepare(spec, signal)
+    const { plan, surveys, absent } = await this.#prepare(spec, false, signal)
     // somebody may have been faster while the images were looked up
     const root = this.#deps.swarm.self.region
-    const row = desk.book.get(id) ?? createJob({ id, root, spec, plan, surveys }, this.#deps.now())
+    const faster = desk.book.get(id)
+    const row =
+      faster === undefined
+        ? createJob({ id, root, spec, plan, surveys, absent }, this.#deps.now())
+        : sameJob(faster, spec)
     await desk.accept(row)
     this.#deps.logger.info({ job: id, images: spec.images.length, bytes: plan.bytes }, 'a prewarm job has begun')
     return this.#view(row)
   }
 
   async #plan({ spec }: Ask<'plan'>, signal: AbortSignal): Promise<PrewarmPlanView> {
-    const { plan, surveys } = await this.#prepare(spec, signal)
-    return planViewOf(spec, plan, surveys)
+    const { plan, surveys, absent } = await this.#prepare(spec, true, signal)
+    // all that comes from origins comes through this region
+    const here = await this.#surveyor().missingBytes(plan, 0, signal)
+    return planViewOf({ spec, plan, regions: surveys, absent, missingHereBytes: here })
   }
 
   /** Everything that can be known before anything moves; throws when the job could not do what it is asked. */
-  async #prepare(spec: PrewarmSpec, signal: AbortSignal): Promise<{ plan: Plan; surveys: RegionSurvey[] }> {
+  async #prepare(
+    spec: PrewarmSpec,
+    counts: boolean,
+    signal: AbortSignal,
+  ): Promise<{ plan: Plan; surveys: RegionSurvey[]; absent: string[] }> {
     const plan = await this.#deps.planner.plan(spec, signal)
-    const surveys = await this.surveyHere({ spec, plan }, 0, signal)
-    const known = surveys.map(({ region }) => region)
-    const absent = spec.regions.filter((region) => !known.includes(region))
-    if (absent.length > 0) {
-      throw impossible(
-        `no cache of region ${absent.join(', ')} is known here${known.length > 0 ? `; known: ${known.join(', ')}` : ''}`,
-      )
-    }
+    const heard = await this.surveyHere({ spec, plan, counts }, 0, signal)
+    const surveys = heard.filter((survey) => !survey.absent)
+    const absent = this.#absent(spec, heard)
     const matching = surveys.reduce((sum, survey) => sum + survey.matching, 0)
     const hosts = surveys.reduce((sum, survey) => sum + survey.hosts, 0)
     if (matching === 0 && spec.joinMs === 0) {
@@ -263,53 +287,25 @@ export class Coordinator implements PrewarmService {
     if (matching > 0 && withoutRoom === matching) {
       throw impossible(`none of the ${matching} hosts has room for the ${plan.bytes} bytes this needs`)
     }
-    return { plan, surveys }
+    refuseTooFew(spec.maxHosts, surveys.filter((survey) => survey.matching > 0).length)
+    return { plan, surveys, absent }
   }
 
-  async #surveyOwn(spec: PrewarmSpec, plan: Plan, hops: number, signal: AbortSignal): Promise<RegionSurvey> {
-    const { roll } = this.#desk()
-    const { region } = this.#deps.swarm.self
-    const matching = roll.matching(spec)
-    const tight = matching.filter(({ facts }) => facts.freeBytes < plan.bytes)
-    const roomless: string[] = []
-    await Promise.all(
-      tight.map(async ({ key, name, facts }, i) => {
-        const isSelf = key === this.#deps.swarm.self.key
-        const asked = isSelf || i >= MAX_ASKED ? undefined : await this.#need(key, plan, hops, signal)
-        const need = isSelf ? { ...needOf(plan, this.#deps.store), freeBytes: facts.freeBytes } : asked
-        if (need === undefined || need.missingBytes > need.freeBytes) roomless.push(name)
-      }),
-    )
-    return {
-      ...{ region, hosts: roll.size, matching: matching.length, withoutRoom: roomless.length },
-      roomless: roomless.slice(0, MAX_NAMED),
-      missingBytes: await this.#missingBytes(plan, hops, signal),
+  /** Regions that are to take part and do not answer. Throws when they were named. */
+  #absent(spec: PrewarmSpec, heard: readonly RegionSurvey[]): string[] {
+    const { regions, swarm, tier } = this.#deps
+    const there = heard.filter((survey) => !survey.absent).map(({ region }) => region)
+    const above = tier.parentRegions
+    const known = [...new Set([swarm.self.region, ...above, ...heard.map(({ region }) => region), ...regions.names()])]
+    const strange = spec.regions.filter((region) => !known.includes(region))
+    if (strange.length > 0) {
+      throw impossible(`no cache of region ${strange.join(', ')} is known here; known: ${known.join(', ')}`)
     }
-  }
-
-  /** What none of the region's caches has. */
-  async #missingBytes(plan: Plan, hops: number, signal: AbortSignal): Promise<number> {
-    const { post, store, swarm } = this.#deps
-    const others = post.caches(({ region }) => region === swarm.self.region)
-    const needs = await Promise.all(others.map(({ peer }) => this.#need(peer.key, plan, hops, signal)))
-    const all = [needOf(plan, store).missing, ...needs.flatMap((need) => need?.missing ?? [])]
-    return plan.blobs.reduce((sum, { size }, i) => {
-      const isMissing = all.every((missing) => ((missing[i >> 3] ?? 0) >> (i & 7)) & 1)
-      return isMissing ? sum + size : sum
-    }, 0)
-  }
-
-  async #need(key: string, plan: Plan, hops: number, signal: AbortSignal): Promise<Answer<'need'> | undefined> {
-    const { post } = this.#deps
-    const link = post.linkTo(key)
-    if (link === undefined) return undefined
-    try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(NEED_TIMEOUT_MS)])
-      return await post.ask(link, { name: 'need', ask: { plan }, hops }, limit)
-    } catch {
-      signal.throwIfAborted()
-      return undefined
-    }
+    const named = spec.regions.filter((region) => !there.includes(region))
+    if (named.length > 0) throw impossible(`no cache of region ${named.join(', ')} answers, and it was to take part`)
+    if (spec.regions.length > 0) return []
+    // this region coordinates: none of those above it could be asked
+    return [...new Set([...above, ...heard.filter((survey) => survey.absent).map(({ region }) => region)])]
   }
 
   async #list(hops: number, signal: AbortSignal): Promise<readonly PrewarmView[]> {
@@ -317,9 +313,15 @@ export class Coordinator implements PrewarmService {
     const own = this.#desk()
       .book.all()
       .filter(({ root }) => root === region)
-    const asking = this.#above({ name: 'list', ask: {}, hops }, 'list', signal)
-    // what this region coordinates itself can be told all the same
-    const above = await asking.catch(() => undefined)
+    const above = await this.#above({ name: 'list', ask: {}, hops }, 'list', signal)
+    const missed = this.#deps.tier.parentRegions
+    if (above === undefined && missed.length > 0) {
+      const ids = this.#desk()
+        .book.all()
+        .map(({ id }) => id)
+      const known = ids.length === 0 ? '' : `; jobs known here: ${ids.sort().slice(-MAX_NAMED).join(', ')}`
+      throw unanswered(missed, undefined, `, and there the fleet's jobs are kept${known}`)
+    }
     const views = new Map(
       [...own.map((row) => this.#view(row)), ...(above?.value ?? [])].map((view) => [view.id, view]),
     )
@@ -328,6 +330,10 @@ export class Coordinator implements PrewarmService {
 
   async #edit(row: JobRow, patch: PrewarmPatch): Promise<PrewarmView> {
     const next = patchJob(row, patch, this.#deps.now())
+    const tallies = [...this.#desk().tallies(row.id).values()]
+    if (patch.maxHosts !== undefined) {
+      refuseTooFew(patch.maxHosts, tallies.filter(({ selected }) => selected > 0).length)
+    }
     await this.#desk().accept(next)
     return this.#view(next)
   }
@@ -341,6 +347,28 @@ export class Coordinator implements PrewarmService {
 /** What a region's caches are ranked by for a plan, which has no id. */
 function imagesKey({ images }: PrewarmSpec): string {
   return images.join(' ')
+}
+
+/** What asking again with a job's id is for: the same job. What may be edited may have been. */
+function sameJob(row: JobRow, { images, regions, select, hosts, platforms, load }: PrewarmSpec): JobRow {
+  const { spec } = row
+  const known = [spec.images, spec.regions, spec.select, spec.hosts, spec.platforms, spec.load]
+  if (isDeepStrictEqual(known, [images, regions, select, hosts, platforms, load])) return row
+  throw impossible(`there is a job ${row.id} already, and it is another one: leave its id away, or choose one`)
+}
+
+/** Each region works on one host at least. */
+function refuseTooFew(maxHosts: number, regions: number): void {
+  if (maxHosts === 0 || maxHosts >= regions) return
+  const message = `max-hosts ${maxHosts} is fewer than the ${regions} regions that take part`
+  throw impossible(`${message}, and each works on one host at least; take one region at a time, with --region`)
+}
+
+function unanswered(regions: readonly string[], cause?: unknown, more = ''): ShoalError {
+  const why = cause === undefined ? '' : ` (${errorText(cause)})`
+  return new ShoalError('UNAVAILABLE', `no cache of region ${regions.join(', ')} answers${why}${more}; try again`, {
+    cause,
+  })
 }
 
 function impossible(message: string): ShoalError {

@@ -8,7 +8,7 @@ import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import { HostRoll } from './host-roll.ts'
 import type { HostReport, HostView, ImageSource, JobRow, Tally } from './interface.ts'
-import { advanceJob, homeKeyOf, isFinal, isLive } from './job.ts'
+import { advanceJob, homeKeyOf, isFinal, isLive, withRegion } from './job.ts'
 import { JobBook } from './job-book.ts'
 import type { RosterEntry } from './ledger.ts'
 import type { Letter } from './letters.ts'
@@ -16,6 +16,7 @@ import { OriginAccount } from './origin-account.ts'
 import type { Post } from './post.ts'
 import { RegionJob } from './region-job.ts'
 import { Replicas } from './replicas.ts'
+import { Standings } from './standings.ts'
 import { RateWindow } from './views.ts'
 
 const TICK_MS = 1_000
@@ -62,6 +63,7 @@ export class Desk implements AsyncDisposable {
   readonly #jobs = new Map<string, Known>()
   readonly #origin: OriginAccount
   readonly #replicas: Replicas
+  readonly #standings: Standings
   readonly #stop = new AbortController()
   readonly #startedAt: number
   #wake = Promise.withResolvers<void>()
@@ -74,6 +76,7 @@ export class Desk implements AsyncDisposable {
     this.book = new JobBook(deps.store)
     this.#origin = new OriginAccount({ ...deps, book: this.book, counts: this.#self.role === 'cache' })
     this.#replicas = new Replicas(deps)
+    this.#standings = new Standings({ ...deps, book: this.book })
     this.#startedAt = deps.clock.now()
     this.#sweptAt = this.#startedAt
   }
@@ -101,6 +104,9 @@ export class Desk implements AsyncDisposable {
   linked({ peer }: PeerLink): void {
     if (peer.role !== 'cache') return
     for (const row of this.book.all()) {
+      const isRoot = row.root === this.#self.region && this.#rank(row.id) === 0 && !this.#isAbove(peer)
+      const grown = isRoot ? withRegion(row, peer.region, this.#deps.now()) : undefined
+      if (grown !== undefined) void this.accept(grown)
       if (!this.#isAbove(peer)) this.#tellRow(peer, row)
       this.#tellTallies(row, [peer])
       if (this.#isNear(peer)) this.#tellOriginBytes(row.id, [peer])
@@ -122,6 +128,9 @@ export class Desk implements AsyncDisposable {
       case 'report':
         if (isNear) this.#report(from, letter.job, letter.report)
         return
+      case 'checkIn':
+        if (isNear) this.#standings.answer(from.key, letter.job)
+        return
       case 'row':
         if (isCache) void this.accept(letter.row)
         return
@@ -134,7 +143,7 @@ export class Desk implements AsyncDisposable {
       case 'fetched':
         if (isCache && isNear) this.#jobs.get(letter.job)?.region.fetched(from.key, letter.originBytes)
         return
-      case 'task':
+      default:
         return
     }
   }
@@ -157,10 +166,12 @@ export class Desk implements AsyncDisposable {
   tallies(id: string): Map<string, Tally> {
     const known = this.#jobs.get(id)
     const all = new Map(known?.tallies)
-    if (known?.region.hasRoster !== true) return all
-    const own = known.region.tally()
-    const told = all.get(this.#self.region)
     const row = this.book.get(id)
+    const own = known?.region.tally()
+    // a region that takes no part counts when it has read the origin for others
+    const helps = row?.shares[this.#self.region] === undefined && own !== undefined && own.originBytes > 0
+    if (own === undefined || (known?.region.hasRoster !== true && !helps)) return all
+    const told = all.get(this.#self.region)
     // hosts report to the job's head and its stand-in; the others know what the head says, and who was away, too
     const knowsBest = told === undefined || (this.#rank(id) < 2 && row !== undefined && !isFinal(row.state))
     return all.set(this.#self.region, knowsBest || own.haveBytes >= told.haveBytes ? own : told)
@@ -179,14 +190,6 @@ export class Desk implements AsyncDisposable {
   /** Hosts of this region from place `first` of their order on. */
   hostViews(id: string, first: number, most: number): HostView[] {
     return this.#jobs.get(id)?.region.views(this.#self.region, first, most) ?? []
-  }
-
-  /** Linked caches of regions below this one, best first for `key`, by region. */
-  below(key: string): Map<string, PeerLink[]> {
-    const { post, tier } = this.#deps
-    const links = post.caches((peer) => !this.#isNear(peer) && !this.#isAbove(peer))
-    const regions = Map.groupBy(links, ({ peer }) => peer.region)
-    return new Map([...regions].map(([region, some]) => [region, tier.ranked(key, some)]))
   }
 
   get #self(): PeerInfo {
@@ -234,7 +237,9 @@ export class Desk implements AsyncDisposable {
 
   #report(from: PeerInfo, id: string, report: HostReport): void {
     const job = this.#jobs.get(id)?.region
-    if (job === undefined) return
+    const isOver = this.#standings.stops(from.key, id, report)
+    // how a host was counted when the job ended stands
+    if (job === undefined || (isOver && job.ended(from.key))) return
     const name = this.roll.nameOf(from.key) ?? from.addresses[0] ?? from.key
     const wasEnded = job.ended(from.key)
     if (!job.report({ key: from.key, name }, report) || !job.ended(from.key)) return
@@ -292,8 +297,8 @@ export class Desk implements AsyncDisposable {
   }
 
   /** For a while hosts that come back must still be told that the job is over. */
-  #endedJustNow({ endedEpochMs }: JobRow): boolean {
-    return endedEpochMs !== null && this.#deps.now() - endedEpochMs < SWEEP_MS
+  #endedJustNow({ changedEpochMs }: JobRow): boolean {
+    return this.#deps.now() - changedEpochMs < SWEEP_MS
   }
 
   async #drive(row: JobRow): Promise<void> {
@@ -301,11 +306,11 @@ export class Desk implements AsyncDisposable {
     const share = row.shares[this.#self.region]
     if (known === undefined) return
     const isHead = this.#rank(row.id) === 0
+    // the caches of a region read from origins in equal parts, also for those below it alone
+    const { originRateBytesPerSec } = share ?? row.spec
+    this.#origin.setRate(row.id, Math.ceil(originRateBytesPerSec / (1 + this.#others.length)))
     if (share !== undefined) {
       if (this.#self.role === 'cache') this.#replicas.follow(row)
-      const caches = 1 + this.#others.length
-      // they read from origins in equal parts
-      this.#origin.setRate(row.id, Math.ceil(share.originRateBytesPerSec / caches))
       if (isHead) this.#step(row, known.region)
     }
     this.#tellOriginBytes(row.id)

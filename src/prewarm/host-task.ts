@@ -20,9 +20,11 @@ const RETRY_FIRST_MS = 1_000
 const RETRY_MOST_MS = 30_000
 /** So long without a byte of a blob, and the host has failed. */
 const GIVE_UP_MS = 3 * 60_000
-/** An upstream that says "no such blob" is asked again: it may be a cache that has not heard of it. */
+/** An upstream that says "no such blob" or "not for you" is asked again: it may be a cache that has not heard of it. */
 const UNKNOWN_TRIES = 3
 const MAX_REASON_CHARS = 300
+const NO_ROOM_NOW = 'its disk is full: waits for room'
+const REFUSED = { unknown: 'ORIGIN_UNKNOWN', denied: 'ORIGIN_DENIED', unavailable: 'UNAVAILABLE' } as const
 
 export interface HostTaskDeps {
   readonly clock: Clock
@@ -55,6 +57,8 @@ export class HostTask {
   readonly #running = new Map<Digest, Transfer>()
   /** The most that was ever seen of each blob: progress does not go back. */
   readonly #seen: Float64Array
+  /** Blobs that there is no room for now. */
+  readonly #roomless = new Set<Digest>()
   #pinning: Promise<void> = Promise.resolve()
   #task: Task
   #state: HostState
@@ -110,7 +114,8 @@ export class HostTask {
     }
     const haveBytes = this.#seen.reduce((sum, bytes) => sum + bytes, 0)
     const { state, reason, moved } = this.progress
-    return { revision, state, haveBytes, moved, blobs, reason: reason ?? undefined }
+    const isShort = reason === null && this.#roomless.size > 0
+    return { revision, state, haveBytes, moved, blobs, reason: isShort ? NO_ROOM_NOW : (reason ?? undefined) }
   }
 
   /** Does what is left to do. Ends in ready, failed or skipped, or rejects with the signal's reason. */
@@ -183,32 +188,41 @@ export class HostTask {
         this.#deps.transfers.limit(transfer, 0)
       }
       this.#running.clear()
+      this.#roomless.clear()
     }
   }
 
   async #fetchBlob({ digest, size, image }: PlannedBlob, signal: AbortSignal): Promise<void> {
     const { store, transfers } = this.#deps
     const { images } = this.#task.plan
-    const { upstream, repository } = images[image] ?? images[0]!
+    const { upstream, repository, reference } = images[image] ?? images[0]!
     const place = this.#places.get(digest)!
     let lastBytes = -1
     const ask = async (): Promise<void> => {
       if (store.size(digest) !== undefined) return
       const limit = this.#limited ? 0 : undefined
       const opened = await transfers.open({ upstream, repository, digest, size, background: true, limit }, signal)
+      this.#roomless.delete(digest)
       if (opened.kind === 'refused') {
-        throw new ShoalError(opened.reason === 'unavailable' ? 'UNAVAILABLE' : 'ORIGIN_DENIED', opened.message)
+        throw new ShoalError(REFUSED[opened.reason], opened.message)
       }
       if (opened.kind === 'bytes') throw new ShoalError('STORE_DISK_FULL', 'no room for it')
       if (opened.kind === 'transfer') await this.#follow(opened.transfer, signal)
     }
     // a blob that goes on coming is not given up
-    const isAlive = (): boolean => {
+    const isAlive = (error: unknown): boolean => {
+      if (isShoalError(error, 'STORE_DISK_FULL')) this.#roomless.add(digest)
+      else this.#roomless.delete(digest)
       const grew = this.#seen[place]! > lastBytes
       lastBytes = this.#seen[place]!
       return grew
     }
-    await this.#patiently(digest, signal, ask, isAlive)
+    try {
+      await this.#patiently(digest, signal, ask, isAlive)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw isShoalError(error) ? named(error, reference, digest) : error
+    }
   }
 
   async #follow(transfer: Transfer, signal: AbortSignal): Promise<void> {
@@ -229,7 +243,7 @@ export class HostTask {
     what: string,
     signal: AbortSignal,
     attempt: () => Promise<unknown>,
-    isAlive: () => boolean = () => false,
+    isAlive: (error: unknown) => boolean = () => false,
   ): Promise<void> {
     const { clock } = this.#deps
     let aliveAt = clock.now()
@@ -240,9 +254,9 @@ export class HostTask {
         return
       } catch (error) {
         signal.throwIfAborted()
-        if (isAlive()) aliveAt = clock.now()
-        const isFinal = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED', 'CONTENT_CORRUPT')
-        const isNo = isShoalError(error, 'ORIGIN_DENIED', 'REFERENCE_INVALID')
+        if (isAlive(error)) aliveAt = clock.now()
+        const isFinal = isShoalError(error, 'STORE_FAILED', 'CONTENT_CORRUPT')
+        const isNo = isShoalError(error, 'ORIGIN_UNKNOWN', 'ORIGIN_DENIED', 'REFERENCE_INVALID')
         if (isFinal || (isNo && tries >= UNKNOWN_TRIES) || clock.now() - aliveAt > GIVE_UP_MS) throw error
         this.#deps.logger.debug({ what, err: errorText(error), waitMs }, 'trying again')
       }
@@ -289,6 +303,12 @@ export class HostTask {
     const bytes = Math.min(layout.size, partial.have.count * layout.pieceSize)
     this.#seen[place] = Math.max(this.#seen[place]!, bytes)
   }
+}
+
+/** A failure with the image and the blob that it is about. */
+function named({ code, message, details }: ShoalError, reference: string, digest: Digest): ShoalError {
+  const what = message.includes(digest) ? reference : `${reference}: ${digest}`
+  return new ShoalError(code, `${what}: ${message}`, { details })
 }
 
 /** What people read, the same words for the same failure on every host: grouped by them. */

@@ -52,17 +52,33 @@ export async function readContent(
   return { manifests: [...manifests.values()], blobs: [...blobs.values()] }
 }
 
+/** An image without an index is for one platform, which its config names: one that is asked for must be it. */
+export async function requirePlatform(
+  images: ImageSource,
+  reference: Reference,
+  platforms: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const manifest = parseManifest((await images.manifest(reference, signal)).bytes)
+  if (manifest.kind !== 'image') return
+  const own = await images.platform(reference, manifest.config, signal)
+  if (own !== undefined && !fits(own, platforms)) throw invalid(`is for ${own} alone, not for ${platforms.join(', ')}`)
+}
+
+/** Whether a platform is one of those wanted: a variant that is not asked for may be any. */
+function fits(name: string | undefined, platforms: readonly string[]): boolean {
+  return platforms.some((wanted) => wanted === 'all' || name === wanted || name?.startsWith(`${wanted}/`) === true)
+}
+
 /** Config and layers; layers that their own registry does not serve are fetched by the runtime from where they say. */
 function partsOf(manifest: Manifest): Descriptor[] {
   if (manifest.kind === 'index') return []
   return [manifest.config, ...manifest.layers].filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType))
 }
 
-/** The images of an index for `os/arch[/variant]` (a variant that is not asked for may be any), or for `all`. */
+/** The images of an index for `os/arch[/variant]`, or for `all`. */
 function choose(manifests: readonly Descriptor[], platforms: readonly string[]): readonly Descriptor[] {
-  const fits = (name: string | undefined): boolean =>
-    platforms.some((wanted) => wanted === 'all' || name === wanted || name?.startsWith(`${wanted}/`) === true)
-  const chosen = manifests.filter((one) => fits(platformText(one)))
+  const chosen = manifests.filter((one) => fits(platformText(one), platforms))
   if (chosen.length > MAX_MANIFESTS) throw invalid(`its index names more than ${MAX_MANIFESTS} manifests`)
   if (chosen.length > 0) return chosen
   const there = manifests.flatMap((one) => platformText(one) ?? []).filter((name) => !name.startsWith('unknown/'))

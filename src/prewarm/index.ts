@@ -1,3 +1,4 @@
+export { amountText } from './amount.ts'
 export type { HintedImage } from './hooks/hook-service.ts'
 export { HookService } from './hooks/hook-service.ts'
 export type { HookAnswer, HookHead, HookRule, HookSource } from './hooks/interface.ts'

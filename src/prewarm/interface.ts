@@ -68,12 +68,20 @@ export interface ImageSource {
     ref: { readonly upstream: string; readonly repository: string; readonly target: TagOrDigest },
     signal: AbortSignal,
   ): Promise<{ readonly digest: Digest; readonly bytes: Uint8Array }>
+  /** What a config says its image is for, `os/arch[/variant]`; undefined when it does not say. Throws when nobody can give it. */
+  platform(
+    repository: { readonly upstream: string; readonly repository: string },
+    config: { readonly digest: Digest; readonly size: number },
+    signal: AbortSignal,
+  ): Promise<string | undefined>
   /** Notes what a tag pointed to at `epochMs`, unless something newer is known. */
   rememberTag(
     ref: { readonly upstream: string; readonly repository: string; readonly tag: string },
     digest: Digest,
     epochMs: number,
   ): Promise<void>
+  /** Whether an upstream of this name is configured. */
+  knows(upstream: string): boolean
   /** Whether content of this upstream may be fetched in the fleet's name. */
   shareable(upstream: string): boolean
 }

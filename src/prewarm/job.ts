@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { ShoalError } from '../base/errors.ts'
-import { atMost, EVERYBODY, split, within } from './amount.ts'
+import { atMost, EVERYBODY, split, splitOneEach, within } from './amount.ts'
 import type { JobRow, JobState, Plan, PrewarmPatch, PrewarmSpec, RegionSurvey, Share, Tally } from './interface.ts'
 
 /** How long an ended job can still be looked at. */
 const KEPT_MS = 7 * 86_400_000
+const MAX_REASON_CHARS = 1000
 
 /** Sorts by time. Made where a request comes in, so that one which is sent on twice is one job. */
 export function newJobId(now: number): string {
@@ -31,24 +32,37 @@ export interface NewJob {
   readonly root: string
   readonly spec: PrewarmSpec
   readonly plan: Plan
+  /** Of the regions that take part. */
   readonly surveys: readonly RegionSurvey[]
+  /** Regions that were to take part and do not answer. */
+  readonly absent?: readonly string[]
 }
 
 /** A job as it begins: with its first wave open. */
-export function createJob({ id, root, spec, plan, surveys }: NewJob, now: number): JobRow {
+export function createJob({ id, root, spec, plan, surveys, absent = [] }: NewJob, now: number): JobRow {
   const matching = surveys.map((survey) => survey.matching)
   const all = matching.reduce((sum, count) => sum + count, 0)
   const selected = spec.hosts === null ? matching : split(atMost(spec.hosts, all), matching)
   const shares: Record<string, Share> = {}
   for (const [i, { region }] of surveys.entries()) {
     const select = spec.hosts === null ? null : (selected[i] ?? 0)
-    shares[region] = { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+    const planned = selected[i] ?? 0
+    shares[region] = { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0, planned }
   }
   const row: JobRow = {
     ...{ id, root, spec, plan, createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
-    ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares },
+    ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares, absent },
   }
   return { ...row, shares: sharesOf(row, new Map(surveys.map(({ region }, i) => [region, selected[i] ?? 0]))) }
+}
+
+/** The job with a region that was absent when it began; undefined when it takes in nobody any more. */
+export function withRegion(row: JobRow, region: string, now: number): JobRow | undefined {
+  if (!row.absent.includes(region) || isFinal(row.state) || now >= joinsUntil(row)) return undefined
+  const select = row.spec.hosts === null ? null : 0
+  const share: Share = { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+  const absent = row.absent.filter((other) => other !== region)
+  return changed({ ...row, shares: { ...row.shares, [region]: share }, absent }, now)
 }
 
 /** When hosts that join are no longer taken in. */
@@ -85,8 +99,10 @@ export function isLive(row: JobRow, now: number): boolean {
 export function patchJob(row: JobRow, patch: PrewarmPatch, now: number): JobRow {
   if (isFinal(row.state)) {
     if (patch.state === row.state) return row
+    if (isOpen(row, now)) return patchJoining(row, patch, now)
     throw new ShoalError('PREWARM_IMPOSSIBLE', `job ${row.id} is ${row.state}: it cannot be changed any more`)
   }
+  refuseOver(row, patch, now)
   const { state = row.state, ...changes } = patch
   const spec = { ...row.spec }
   for (const [key, value] of Object.entries(changes)) if (value !== undefined) Object.assign(spec, { [key]: value })
@@ -153,11 +169,39 @@ export function verdict(
   return { ok, reason: `${ready} of ${counted} hosts are ready, the quorum is ${needed} (${percent})` }
 }
 
+/** A job that is done and still takes in hosts: until when can be changed; to cancel it is to take in no more. */
+function patchJoining(row: JobRow, { state, joinMs, ...others }: PrewarmPatch, now: number): JobRow {
+  const isMore =
+    (state !== undefined && state !== 'cancelled') || Object.values(others).some((one) => one !== undefined)
+  if (isMore) {
+    const text = `job ${row.id} is done and takes in hosts that join: only --join can be changed, or it can be cancelled`
+    throw new ShoalError('PREWARM_IMPOSSIBLE', text)
+  }
+  const spec = { ...row.spec, joinMs: state === 'cancelled' ? 0 : (joinMs ?? row.spec.joinMs) }
+  // hosts at work hear of it
+  return changed({ ...row, spec, taskRevision: row.revision + 1 }, now)
+}
+
+/** A deadline that is over when it is set would end the job at once, and nobody means that. */
+function refuseOver({ createdEpochMs }: JobRow, { deadlineMs = 0 }: PrewarmPatch, now: number): void {
+  if (deadlineMs === 0 || createdEpochMs + deadlineMs > now) return
+  const began = Math.round((now - createdEpochMs) / 1000)
+  const message = `the deadline is from the job's start, ${began} s ago, so ${deadlineMs / 1000} s after it is over already`
+  throw new ShoalError('PREWARM_IMPOSSIBLE', `${message}; give a longer time, or cancel the job`)
+}
+
 function finish(row: JobRow, tallies: ReadonlyMap<string, Tally>, now: number, why: string | undefined): JobRow {
   const { ok, reason } = verdict(row, tallies)
-  const text = why === undefined ? reason : `${why}: ${reason}`
+  const said = ok && why === undefined ? [] : [why === undefined ? reason : `${why}: ${reason}`]
+  const missed = row.absent.map((region) => `no cache of region ${region} answered, so it took no part`)
   const state = ok ? 'done' : 'failed'
-  const ended = { ...row, state, reason: ok && why === undefined ? null : text, endedEpochMs: now } as const
+  const text = [...said, ...missed].join('; ')
+  const ended = {
+    ...row,
+    state,
+    reason: text === '' ? null : text.slice(0, MAX_REASON_CHARS),
+    endedEpochMs: now,
+  } as const
   if (why === undefined) return changed(ended, now)
   // hosts still at work are told to stop, and nobody joins any more
   return changed({ ...ended, spec: { ...row.spec, joinMs: 0 }, taskRevision: row.revision + 1 }, now)
@@ -200,14 +244,14 @@ function sharesOf(row: JobRow, selected: ReadonlyMap<string, number>): Record<st
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   const isLast = wave >= spec.waves.length - 1
   const open = split(atMost(spec.waves[wave] ?? EVERYBODY, total), weights)
-  const hosts = split(spec.maxHosts, weights)
+  const hosts = splitOneEach(spec.maxHosts, weights)
   const rates = split(spec.fleetRateBytesPerSec, weights)
   const next: Record<string, Share> = {}
   for (const [i, region] of regions.entries()) {
     const before = shares[region]!
     const opened = Math.max(open[i]!, before.open ?? 0)
     next[region] = {
-      select: before.select,
+      ...before,
       open: isLast || before.open === null ? null : opened,
       // 0 means "no limit", so a region whose share rounds to nothing keeps one
       maxHosts: spec.maxHosts === 0 ? 0 : Math.max(1, hosts[i]!),

@@ -30,6 +30,8 @@ export class Ledger {
   readonly #index = new Map<string, number>()
   readonly #entries: RosterEntry[] = []
   readonly #reasons = new Map<number, string>()
+  /** Hosts that failed by this side's judgement. */
+  readonly #judged = new Set<number>()
   #states = new Uint8Array(FIRST_HOSTS)
   #acked = new Uint32Array(FIRST_HOSTS)
   #begun = new Uint8Array(FIRST_HOSTS)
@@ -80,6 +82,7 @@ export class Ledger {
     if (i === undefined) return false
     const before = [this.#states[i], this.#acked[i], this.#have[i], this.#reasons.get(i)]
     this.#begin(i)
+    this.#judged.delete(i)
     this.#acked[i] = Math.max(this.#acked[i]!, report.revision)
     this.#have[i] = Math.min(this.#plan.bytes, Math.max(this.#have[i]!, report.haveBytes))
     for (const [j, from] of MOVED.entries()) {
@@ -98,7 +101,22 @@ export class Ledger {
     const i = this.#index.get(key)
     if (i === undefined) return
     this.#begin(i)
+    this.#judged.add(i)
     this.#setState(i, 'failed', reason)
+  }
+
+  /** Hosts that `fail` was said of, and that have not spoken since. */
+  judged(): string[] {
+    return Array.from(this.#judged, (i) => this.#entries[i]!.key)
+  }
+
+  /** Takes back what `fail` said: the host waits as if it had not begun. */
+  takeBack(key: string): void {
+    const i = this.#index.get(key)
+    if (i === undefined || !this.#judged.delete(i)) return
+    this.#begun[i] = 0
+    this.#begunCount--
+    this.#setState(i, 'waiting', undefined)
   }
 
   /** A host has been told to begin. */
@@ -143,12 +161,14 @@ export class Ledger {
     >
     const moved: Record<keyof MovedBytes, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
     let haveBytes = 0
+    let skippedBytes = 0
     for (let i = 0; i < this.size; i++) {
-      haveBytes += this.#states[i] === SKIPPED ? 0 : this.#have[i]!
+      haveBytes += this.#have[i]!
+      if (this.#states[i] === SKIPPED) skippedBytes += this.#have[i]!
       for (const [j, from] of MOVED.entries()) moved[from] += this.#moved[i * MOVED.length + j]!
     }
     return {
-      ...{ selected: this.size, begun: this.#begunCount, hosts, haveBytes, moved, originBytes },
+      ...{ selected: this.size, begun: this.#begunCount, hosts, haveBytes, skippedBytes, moved, originBytes },
       reasons: this.#groups(),
     }
   }

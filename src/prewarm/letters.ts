@@ -47,6 +47,10 @@ const letterSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('host'), facts: factsSchema }),
   z.object({ kind: z.literal('task'), task: taskSchema }),
   z.object({ kind: z.literal('report'), job: jobId, report: reportSchema }),
+  /** May this host go on with the job? */
+  z.object({ kind: z.literal('checkIn'), job: jobId }),
+  /** The answer; without being asked, to a host that is at work for a job that is over or that nobody knows. */
+  z.object({ kind: z.literal('standing'), job: jobId, runs: z.boolean() }),
   z.object({ kind: z.literal('row'), row: rowSchema }),
   /** Hosts of a job in a region, in their order, from place `first` on. */
   z.object({
@@ -67,13 +71,14 @@ export const MAX_LETTER_BYTES = 4 * 1024 * 1024
 
 /** JSON as bytes; byte strings in it as base64. */
 export function encodeJson(value: unknown): Uint8Array {
-  return Buffer.from(
-    JSON.stringify(value, (_key, inner: unknown) =>
-      inner instanceof Uint8Array
-        ? Buffer.from(inner.buffer, inner.byteOffset, inner.length).toString('base64')
-        : inner,
-    ),
-  )
+  return Buffer.from(JSON.stringify(value, bytesAsBase64))
+}
+
+/** Looks at what is there, not at what it is given: a Buffer has become an object of numbers by then. */
+function bytesAsBase64(this: Record<string, unknown>, key: string, inner: unknown): unknown {
+  const value = this[key]
+  if (!(value instanceof Uint8Array)) return inner
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64')
 }
 
 export function encodeLetter(value: Letter): Uint8Array {

@@ -18,6 +18,7 @@ import { Planner } from './planner.ts'
 import { Post } from './post.ts'
 import type { Answer, Question } from './questions.ts'
 import { decodeQuestion, encodeAnswer } from './questions.ts'
+import { RegionBook } from './region-book.ts'
 import { Worker } from './worker.ts'
 
 export interface OfficeDeps extends Pick<HostTaskDeps, 'pins' | 'loader' | 'hostRate' | 'freeBytes'> {
@@ -49,6 +50,7 @@ export class PrewarmOffice implements AsyncDisposable {
   readonly #deps: OfficeDeps
   readonly #desk: Desk | undefined
   readonly #worker: Worker | undefined
+  readonly #regions: RegionBook
   readonly service: Coordinator
 
   constructor(deps: OfficeDeps, { name, labels, platform }: OfficeOptions) {
@@ -63,7 +65,9 @@ export class PrewarmOffice implements AsyncDisposable {
       this.#worker = new Worker({ ...shared, pins, loader, hostRate, freeBytes, facts: { name, labels } })
     }
     const planner = new Planner(images, platform)
-    this.service = new Coordinator({ logger, swarm, tier, post, planner, store, now, desk: this.#desk })
+    const regions = new RegionBook({ logger, store, now })
+    this.#regions = regions
+    this.service = new Coordinator({ logger, swarm, tier, post, planner, store, now, regions, desk: this.#desk })
     createPrewarmMetrics(deps.registry, {
       jobs: () => this.#desk?.headTallies() ?? [],
       tasks: () => this.#worker?.counts() ?? [],
@@ -72,6 +76,7 @@ export class PrewarmOffice implements AsyncDisposable {
 
   /** Goes on where an earlier process stopped. To be called before anything is told of peers. */
   async start(): Promise<void> {
+    if (this.#desk !== undefined) await this.#regions.load()
     await this.#worker?.start()
     await this.#desk?.start()
   }
@@ -79,10 +84,12 @@ export class PrewarmOffice implements AsyncDisposable {
   linked(link: PeerLink): void {
     this.#worker?.linked(link)
     this.#desk?.linked(link)
+    this.#seen(link)
   }
 
   unlinked(link: PeerLink): void {
     this.#desk?.unlinked(link)
+    this.#seen(link)
   }
 
   /** Takes a letter; what is none is dropped: a later version may send it. */
@@ -110,6 +117,13 @@ export class PrewarmOffice implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#desk?.[Symbol.asyncDispose]()
     await this.#worker?.[Symbol.asyncDispose]()
+  }
+
+  /** Regions below this one are missed when they are away. */
+  #seen({ peer }: PeerLink): void {
+    const { swarm, tier } = this.#deps
+    const isBelow = peer.region !== swarm.self.region && !tier.isParentRegion(peer.region)
+    if (this.#desk !== undefined && peer.role === 'cache' && isBelow) this.#regions.note(peer.region)
   }
 
   #deliver(from: PeerInfo, letter: Letter): void {

@@ -1,7 +1,7 @@
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseReference } from '../oci/reference.ts'
-import { resolveContent } from './image-content.ts'
+import { requirePlatform, resolveContent } from './image-content.ts'
 import type { ImageSource, Plan, PlannedBlob, PlannedImage, PrewarmSpec } from './interface.ts'
 import { MAX_BLOBS } from './shapes.ts'
 
@@ -26,11 +26,10 @@ export class Planner {
 
   /** References are complete: with their registries. Throws `PREWARM_IMPOSSIBLE` naming the image. */
   async plan(spec: PrewarmSpec, signal: AbortSignal): Promise<Plan> {
-    const platforms = spec.platforms.length === 0 ? [this.#platform] : spec.platforms
     const resolved: ResolvedImage[] = []
     for (let at = 0; at < spec.images.length; at += IMAGES_AT_ONCE) {
       const some = spec.images.slice(at, at + IMAGES_AT_ONCE)
-      resolved.push(...(await Promise.all(some.map((text) => this.#resolve(text, platforms, signal)))))
+      resolved.push(...(await Promise.all(some.map((text) => this.#resolve(text, spec.platforms, signal)))))
     }
     const blobs = new Map<Digest, PlannedBlob>()
     for (const [image, { blobs: own }] of resolved.entries()) {
@@ -41,14 +40,26 @@ export class Planner {
     return { images: resolved.map(({ image }) => image), blobs: planned, bytes: sizeOf(planned) }
   }
 
-  async #resolve(text: string, platforms: readonly string[], signal: AbortSignal): Promise<ResolvedImage> {
+  async #resolve(text: string, wanted: readonly string[], signal: AbortSignal): Promise<ResolvedImage> {
+    const platforms = wanted.length === 0 ? [this.#platform] : wanted
+    const reference = parseReference(text, 'docker.io')
+    const { upstream, repository, target } = reference
+    if (!this.#images.knows(upstream)) {
+      throw impossible(`${text}: no upstream is called ${upstream} (see upstreams in the caches' configuration)`)
+    }
+    if (!this.#images.shareable(upstream)) {
+      throw impossible(
+        `${text}: content of ${upstream} is not fetched in the fleet's name (see upstreams: passthrough)`,
+      )
+    }
     try {
-      const reference = parseReference(text, 'docker.io')
-      const { upstream, repository, target } = reference
-      if (!this.#images.shareable(upstream)) {
-        throw impossible(`content of ${upstream} is not fetched in the fleet's name (see upstreams)`)
-      }
       const { manifests, blobs } = await resolveContent(this.#images, reference, platforms, signal)
+      // one that nobody asked for is only a guess
+      if (wanted.length > 0 && !wanted.includes('all')) {
+        const [top] = manifests
+        const target = { kind: 'digest', digest: top!.digest } as const
+        await requirePlatform(this.#images, { upstream, repository, target }, wanted, signal)
+      }
       const digests = manifests.map(({ digest }) => digest)
       const tag = target.kind === 'tag' ? target.tag : null
       // the first manifest is the one that was named
@@ -56,7 +67,8 @@ export class Planner {
       return { image: { ...image, bytes: sizeOf(blobs) }, blobs }
     } catch (error) {
       signal.throwIfAborted()
-      throw impossible(`${text}: ${errorText(error)}`, error)
+      const message = errorText(error)
+      throw impossible(message.includes(`${upstream}/${repository}`) ? message : `${text}: ${message}`, error)
     }
   }
 }

@@ -34,7 +34,11 @@ const QUESTIONS = {
     answer: z.object({ hosts: z.array(prewarmHostSchema).max(HOSTS_PER_PAGE), more: z.boolean() }),
   },
   /** Of a region and those below it: what it could do for a plan. */
-  survey: { ask: z.object({ spec: specSchema, plan: planSchema }), answer: z.array(surveySchema).max(1024) },
+  survey: {
+    /** `counts`: what hosts have already is wanted, too. */
+    ask: z.object({ spec: specSchema, plan: planSchema, counts: z.boolean() }),
+    answer: z.array(surveySchema).max(1024),
+  },
   /** Of one host or cache: which of a plan's blobs it lacks (a bit each), how many bytes that is, what it could take. */
   need: {
     ask: z.object({ plan: planSchema }),

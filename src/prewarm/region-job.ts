@@ -112,8 +112,10 @@ export class RegionJob {
     const first = this.#ledger.size
     const added = this.#choose(share)
     this.#rateBytesPerSec = this.#rate(share)
-    if (isOpen(this.#row, this.#deps.now())) for (const { key } of this.#ledger.due(share)) this.#tell(key)
-    else this.#tellBegun()
+    if (isOpen(this.#row, this.#deps.now())) {
+      this.#takeBack()
+      for (const { key } of this.#ledger.due(share)) this.#tell(key)
+    } else this.#tellBegun()
     this.#tellEnded()
     return added ? { first, hosts: this.#ledger.entries().slice(first) } : undefined
   }
@@ -167,6 +169,15 @@ export class RegionJob {
     if (isFinal(this.#row.state)) return
     for (const { key } of this.#ledger.outdated(this.#row.taskRevision)) {
       if (this.#deps.post.reaches(key)) this.#tell(key)
+    }
+  }
+
+  /** Hosts that were counted unreachable and are here again wait for their turn like any other. */
+  #takeBack(): void {
+    for (const key of this.#ledger.judged()) {
+      if (!this.#deps.post.reaches(key)) continue
+      this.#missing.delete(key)
+      this.#ledger.takeBack(key)
     }
   }
 

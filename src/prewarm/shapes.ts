@@ -164,6 +164,8 @@ export const tallySchema = z.object({
   begun: count,
   hosts: hostCounts,
   haveBytes: count,
+  /** Of it, what hosts hold that are skipped. */
+  skippedBytes: count.default(0),
   moved,
   /** What the region's caches read from origins for this job. */
   originBytes: count,
@@ -179,6 +181,8 @@ export const share = z.object({
   maxHosts: count,
   rateBytesPerSec: count,
   originRateBytesPerSec: count,
+  /** Hosts that the region had when the job was planned: what is told of it until it says more. */
+  planned: count.optional(),
 })
 
 /** A job as caches keep it on their disks and tell each other: the one with the higher revision counts. */
@@ -200,6 +204,8 @@ export const rowSchema = z.object({
   wave: count,
   /** By region; regions that are not here take no part. */
   shares: z.record(region, share),
+  /** Regions that were to take part and did not answer. */
+  absent: z.array(region).max(MAX_REGIONS).default([]),
 })
 
 /** What one region could do for a plan. */
@@ -215,6 +221,10 @@ export const surveySchema = z.object({
   roomless: z.array(text).max(64),
   /** What the region's caches lack of the plan. */
   missingBytes: count,
+  /** What the hosts that match lack, together, at most: a host that was not asked is taken to have nothing. */
+  hostsLackBytes: count,
+  /** No cache of it answers, and what is in here is nothing. */
+  absent: z.boolean(),
 })
 
 const imageView = z.object({ reference: text, digest: text, bytes: count })
@@ -239,7 +249,7 @@ export const prewarmViewSchema = z.object({
   bytes: z.object({
     /** What one host needs. */
     perHost: count,
-    /** What all hosts that are not skipped need together. */
+    /** What all hosts need together; of those that are skipped, what they have. */
     total: count,
     /** What they have of it, wherever it came from: only grows. */
     have: count,
@@ -257,6 +267,8 @@ export const prewarmViewSchema = z.object({
   wave: z.object({ number: count, of: count, open: count }),
   regions: z.array(regionView).max(MAX_REGIONS),
   reasons: z.array(reasonGroup).max(256),
+  /** Regions that were to take part and did not answer when the job began, or since. */
+  absent: z.array(region).max(MAX_REGIONS),
   spec: specSchema,
   revision: count,
 })
@@ -266,10 +278,20 @@ export const prewarmPlanViewSchema = z.object({
   state: z.literal('planned'),
   images: z.array(imageView).max(MAX_IMAGES),
   blobs: count,
-  bytes: z.object({ perHost: count, total: count, missing: count }),
+  bytes: z.object({
+    perHost: count,
+    /** What the hosts hold of it when the job has ended. */
+    total: count,
+    /** What they lack now, at most. */
+    lacking: count,
+    /** What has to come from origins, at most: regions take from those above them. */
+    missing: count,
+  }),
   hosts: z.object({ total: count, withoutRoom: count, roomless: z.array(text).max(64) }),
   waves: z.array(count).max(256),
   regions: z.array(surveySchema).max(MAX_REGIONS),
+  /** Regions of the fleet that do not answer now, and would not take part. */
+  absent: z.array(region).max(MAX_REGIONS),
   /** Null when no rate bounds it: then it is the network that does. */
   leastSeconds: z.number().nullable(),
 })

@@ -10,9 +10,9 @@ import type {
   ReasonGroup,
   RegionSurvey,
   RegionView,
+  Share,
   Tally,
 } from './interface.ts'
-import { isFinal } from './job.ts'
 import { HOST_STATES } from './shapes.ts'
 
 const MAX_NAMED = 16
@@ -44,12 +44,14 @@ export class RateWindow {
 
 /** A job as it is told. */
 export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: number, now: number): PrewarmView {
-  const regions = Object.keys(row.shares).flatMap((region): RegionView[] => {
-    const tally = tallies.get(region)
+  // a region that is in no share may have read the origin for those that are
+  const names = new Set([...Object.keys(row.shares), ...tallies.keys()])
+  const regions = [...names].flatMap((region): RegionView[] => {
+    const tally = tallies.get(region) ?? plannedTally(row.shares[region])
     return tally === undefined ? [] : [regionView(region, tally, row.plan)]
   })
   const bytes = bytesOf(row.plan, regions)
-  const bytesPerSec = isFinal(row.state) ? 0 : rate
+  const bytesPerSec = row.state === 'running' ? rate : 0
   const left = bytes.total - bytes.have
   return {
     ...{ id: row.id, state: row.state, reason: row.reason, images: imagesOf(row.plan) },
@@ -58,7 +60,8 @@ export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: n
     seconds: ((row.endedEpochMs ?? now) - row.createdEpochMs) / 1000,
     ...{ createdEpochMs: row.createdEpochMs, endedEpochMs: row.endedEpochMs },
     wave: { number: row.wave + 1, of: row.spec.waves.length, open: openOf(row, tallies) },
-    ...{ regions, reasons: mergeReasons(tallies.values()), spec: row.spec, revision: row.revision },
+    ...{ regions, reasons: mergeReasons(tallies.values()), absent: row.absent, spec: row.spec },
+    revision: row.revision,
   }
 }
 
@@ -73,23 +76,43 @@ function bytesOf(plan: Plan, regions: readonly RegionView[]): PrewarmView['bytes
   return bytes
 }
 
+export interface PlanFacts {
+  readonly spec: PrewarmSpec
+  readonly plan: Plan
+  readonly regions: readonly RegionSurvey[]
+  readonly absent: readonly string[]
+  /** What the caches of the region above all others lack. */
+  readonly missingHereBytes: number
+}
+
 /** A plan as it is told. */
-export function planViewOf(spec: PrewarmSpec, plan: Plan, regions: readonly RegionSurvey[]): PrewarmPlanView {
+export function planViewOf({ spec, plan, regions, absent, missingHereBytes }: PlanFacts): PrewarmPlanView {
   const sum = (of: (survey: RegionSurvey) => number): number => regions.reduce((all, survey) => all + of(survey), 0)
   const matching = sum((survey) => survey.matching)
   const total = spec.hosts === null ? matching : atMost(spec.hosts, matching)
+  // regions take from those above them: the origin is read for what none of these has, once
+  const missing = Math.min(
+    missingHereBytes,
+    sum((survey) => survey.missingBytes),
+  )
   return {
     state: 'planned',
     images: imagesOf(plan),
     blobs: plan.blobs.length,
-    bytes: { perHost: plan.bytes, total: plan.bytes * total, missing: sum((survey) => survey.missingBytes) },
+    bytes: {
+      ...{ perHost: plan.bytes, total: plan.bytes * total, missing },
+      lacking: Math.min(
+        plan.bytes * total,
+        sum((survey) => survey.hostsLackBytes),
+      ),
+    },
     hosts: {
       ...{ total, withoutRoom: sum((survey) => survey.withoutRoom) },
       roomless: regions.flatMap(({ roomless }) => roomless).slice(0, MAX_NAMED),
     },
     waves: spec.waves.map((wave) => atMost(wave, total)),
-    regions,
-    leastSeconds: leastSeconds(spec, plan, total, Math.max(0, ...regions.map(({ missingBytes }) => missingBytes))),
+    ...{ regions, absent },
+    leastSeconds: leastSeconds(spec, plan, total, missing),
   }
 }
 
@@ -114,12 +137,28 @@ function imagesOf({ images }: Plan): PrewarmView['images'] {
   return images.map(({ reference, digest, bytes }) => ({ reference, digest, bytes }))
 }
 
+/** What is told of a region that has said nothing yet. */
+function plannedTally(share: Share | undefined): Tally | undefined {
+  if (share?.planned === undefined) return undefined
+  const selected = share.planned
+  return {
+    ...{ selected, begun: 0, hosts: { waiting: selected, moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0 } },
+    ...{
+      haveBytes: 0,
+      skippedBytes: 0,
+      moved: { peer: 0, home: 0, parent: 0, origin: 0 },
+      originBytes: 0,
+      reasons: [],
+    },
+  }
+}
+
 function regionView(region: string, tally: Tally, plan: Plan): RegionView {
   return {
     region,
     hosts: { total: tally.selected, ...tally.hosts },
     haveBytes: tally.haveBytes,
-    totalBytes: plan.bytes * (tally.selected - tally.hosts.skipped),
+    totalBytes: plan.bytes * (tally.selected - tally.hosts.skipped) + tally.skippedBytes,
     ...{ movedBytes: tally.moved, originBytes: tally.originBytes },
   }
 }

@@ -20,6 +20,8 @@ const FACTS_EVERY_MS = 15_000
 /** A change of room is told when it is more than this part. */
 const FACTS_STEP = 0.02
 const LOOK_EVERY_MS = 250
+/** How often a host asks whether it may go on, until it is told. */
+const CHECK_IN_EVERY_MS = 2_000
 /** So many ended tasks are remembered, for so long, so that a cache that was away hears of them; then only their content is left. */
 const MAX_REMEMBERED = 32
 const REMEMBERED_MS = 7 * 86_400_000
@@ -44,6 +46,9 @@ type TaskRow = z.infer<typeof rowSchema>
 
 interface Known {
   readonly work: HostTask
+  /** Whether a cache has said that the job runs, since one has been there without a break. */
+  isConfirmed: boolean
+  checkedInAt: number
   /** Must be told, whether it has changed or not. */
   isNews: boolean
   /** What was last told, and when. */
@@ -99,16 +104,19 @@ export class Worker implements AsyncDisposable {
     if (peer.role !== 'cache' || peer.region !== post.self.region) return
     post.send(peer.key, this.#factsLetter())
     for (const [job, known] of this.#tasks) {
-      if (!known.work.ended) known.isNews = true
-      else if (this.#heads(job).includes(peer.key))
+      if (!known.work.ended) {
+        known.isNews = true
+        known.checkedInAt = Number.NEGATIVE_INFINITY
+      } else if (this.#heads(job).includes(peer.key))
         post.send(peer.key, { kind: 'report', job, report: known.work.report() })
     }
   }
 
   letter(from: PeerInfo, letter: Letter): void {
-    if (letter.kind !== 'task') return
-    const isSelf = from.key === this.#deps.post.self.key
-    if (isSelf || (from.role === 'cache' && from.region === this.#deps.post.self.region)) this.#take(letter.task)
+    const { self } = this.#deps.post
+    if (from.key !== self.key && (from.role !== 'cache' || from.region !== self.region)) return
+    if (letter.kind === 'task') this.#take(letter.task)
+    else if (letter.kind === 'standing') this.#stands(letter)
   }
 
   /** What is still to be done here. */
@@ -122,7 +130,16 @@ export class Worker implements AsyncDisposable {
 
   #add(task: Task, progress: TaskProgress, changedEpochMs: number): Known {
     const work = new HostTask(task, progress, this.#deps)
-    const known = { work, isNews: true, told: '', toldAt: Number.NEGATIVE_INFINITY, changedEpochMs }
+    const never = Number.NEGATIVE_INFINITY
+    const known = {
+      work,
+      isConfirmed: false,
+      checkedInAt: never,
+      isNews: true,
+      told: '',
+      toldAt: never,
+      changedEpochMs,
+    }
     this.#tasks.set(task.job, known)
     return known
   }
@@ -131,11 +148,15 @@ export class Worker implements AsyncDisposable {
     const known = this.#tasks.get(task.job)
     if (known === undefined) {
       // a job that is over before it came here is nobody's business
-      if (task.state !== 'stopped') this.#save(this.#add(task, NOTHING_YET, this.#deps.now()))
+      if (task.state === 'stopped') return
+      const added = this.#add(task, NOTHING_YET, this.#deps.now())
+      added.isConfirmed = true
+      this.#save(added)
       return
     }
     const before = known.work.task
     if (task.revision < before.revision) return
+    known.isConfirmed = true
     known.work.update(task)
     this.#announce(known)
     this.#save(known)
@@ -146,6 +167,14 @@ export class Worker implements AsyncDisposable {
     const { state } = known.work.progress
     const hasPins = state !== 'waiting' && state !== 'skipped'
     if (hasPins && task.pinUntilEpochMs !== before.pinUntilEpochMs) this.#repin(known)
+  }
+
+  /** What a cache says of a job that this host has something left to do for. */
+  #stands({ job, runs }: Extract<Letter, { kind: 'standing' }>): void {
+    const known = this.#tasks.get(job)
+    if (known === undefined || known.work.ended) return
+    if (runs) known.isConfirmed = true
+    else this.#take({ ...known.work.task, state: 'stopped' })
   }
 
   /** To be told at the next look. */
@@ -166,7 +195,9 @@ export class Worker implements AsyncDisposable {
     const { signal } = this.#stop
     while (!signal.aborted) {
       try {
-        this.#work()
+        if (this.#deps.tier.acting) this.#rest()
+        else this.#work()
+        this.#checkIn()
         this.#report()
         if (clock.now() - this.#factsAt >= FACTS_EVERY_MS) await this.#lookAtFacts()
       } catch (error) {
@@ -179,7 +210,9 @@ export class Worker implements AsyncDisposable {
   /** Begins the next task when none is under way. */
   #work(): void {
     if (this.#current !== undefined) return
-    const waiting = [...this.#tasks.values()].filter(({ work }) => !work.ended && work.task.state === 'running')
+    const waiting = [...this.#tasks.values()].filter(
+      ({ work, isConfirmed }) => isConfirmed && !work.ended && work.task.state === 'running',
+    )
     const next = waiting.sort((a, b) => (a.work.task.job < b.work.task.job ? -1 : 1))[0]
     if (next === undefined) return
     const abort = new AbortController()
@@ -194,6 +227,23 @@ export class Worker implements AsyncDisposable {
     this.#current = { job: next.work.task.job, abort, done }
     // the others now wait for this one
     for (const known of waiting) known.isNews = true
+  }
+
+  /** No cache of the region is there: hosts would read the origins, each for itself, for a job that may be over. */
+  #rest(): void {
+    for (const known of this.#tasks.values()) known.isConfirmed = false
+    this.#current?.abort.abort(new DOMException('no cache of this region is there', 'AbortError'))
+  }
+
+  /** Asks about jobs that may have ended while this host was away. */
+  #checkIn(): void {
+    const { clock, post } = this.#deps
+    const now = clock.now()
+    for (const [job, known] of this.#tasks) {
+      if (known.isConfirmed || known.work.ended || now - known.checkedInAt < CHECK_IN_EVERY_MS) continue
+      known.checkedInAt = now
+      for (const key of this.#heads(job)) post.send(key, { kind: 'checkIn', job })
+    }
   }
 
   #report(): void {

@@ -29,6 +29,8 @@ export interface BlobStore extends AsyncDisposable {
   /** Keeps a blob (present or to come) from eviction until `untilEpochMs`; Infinity = until unpinned. Survives restarts. */
   pin(digest: Digest, untilEpochMs: number): Promise<void>
   unpin(digest: Digest): Promise<void>
+  /** Has `letGo` called when room is wanting: whoever holds blobs open that nobody needs now disposes of them. */
+  onShortage(letGo: () => Promise<void>): Disposable
   usage(): StoreUsage
   /** Complete blobs and partials, for status pages; no I/O. */
   list(): readonly StoreEntry[]

@@ -26,6 +26,8 @@ export interface SpaceDeps {
   readonly isBusy: (digest: Digest) => boolean
   /** Deletes an entry nobody uses. The first thing it does, at once, is to take it out of the catalogue. */
   readonly evict: (entry: BlobEntry | PartialEntry) => Promise<void>
+  /** Room is wanting: what is held open and not needed is let go of. */
+  readonly letGo: () => Promise<void>
   /** Told of bytes given back. */
   readonly evictedBytes: (bytes: number) => void
 }
@@ -116,6 +118,8 @@ export class Space implements AsyncDisposable {
     const { catalogue } = this.#deps
     const { capacityBytes } = this.#options
     if (this.#belowHighMark(bytes) && this.#lackingBytes(bytes, await this.#freeBytes()) <= 0) return undefined
+    const mayFit = bytes <= this.#options.capacityBytes
+    if (mayFit && (await this.#shortage(bytes, this.#evictableBytes())) !== undefined) await this.#deps.letGo()
     // Nothing is evicted for a request that would be refused all the same.
     const certain = await this.#shortage(bytes, this.#evictableBytes())
     if (certain !== undefined) return certain
@@ -194,15 +198,19 @@ export class Space implements AsyncDisposable {
       capacityBytes,
       committedBytes: this.#deps.catalogue.committedBytes,
       evictableBytes: this.#evictableBytes(),
+      pinnedBytes: this.#deps.catalogue.pinnedBytes,
     }
-    const remedy =
-      shortage.of === 'capacity'
-        ? 'raise store.capacity, or unpin blobs'
-        : 'free space on that file system, lower store.minFree, or unpin blobs'
-    const message =
-      `the store at ${path} has no room for ${bytes} bytes: ${shortage.freeBytes} bytes free, of which ${minFreeBytes} ` +
-      `stay free, and ${details.committedBytes} of ${capacityBytes} bytes of capacity taken, ` +
-      `${details.evictableBytes} of them evictable; ${remedy}`
+    const { committedBytes, evictableBytes, pinnedBytes } = details
+    const inUse = committedBytes - evictableBytes - pinnedBytes
+    const parts = [
+      `${shortage.freeBytes} bytes free, of which ${minFreeBytes} stay free`,
+      `${committedBytes} of ${capacityBytes} bytes of capacity taken (${evictableBytes} can be evicted, ${pinnedBytes} are pinned)`,
+      ...(inUse > 0 ? ['the rest is arriving or in use, and may be free soon'] : []),
+    ]
+    const unpin = pinnedBytes === 0 ? '' : ', or unpin blobs'
+    const enlarge =
+      shortage.of === 'capacity' ? 'raise store.capacity' : 'free space on that file system or lower store.minFree'
+    const message = `the store at ${path} has no room for ${bytes} bytes: ${parts.join('; ')}; ${enlarge}${unpin}`
     return new ShoalError('STORE_DISK_FULL', message, { details, cause })
   }
 

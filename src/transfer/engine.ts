@@ -205,8 +205,10 @@ export class Engine {
     this.#deps.logger.warn({ digest: active.transfer.digest, code: error.code, err: error.message }, 'transfer failed')
     active.transfer.fail(error)
     const { digest } = active.transfer
-    // no room is not a failure of the sources: the next reader passes the blob through memory
-    if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) this.failures.set(digest, error, FAILED_MS)
+    // no room is not a failure of the sources: the next reader passes the blob through memory; and who waits for a blob
+    // may find it where one that nobody waits for does not look
+    const isOwn = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || active.background
+    if (!isOwn) this.failures.set(digest, error, FAILED_MS)
     // who waits at this home would wait in vain
     if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(digest)
     else this.desk.giveUp(digest)

@@ -111,7 +111,7 @@ export class OriginPort {
       onSource: (label) => used.add(label),
     })
     if (chunks === undefined) {
-      throw new ShoalError('ORIGIN_CHANGED', `${ref.upstream}/${ref.repository} no longer has ${layout.digest}`)
+      throw new ShoalError('ORIGIN_UNKNOWN', `${ref.upstream}/${ref.repository} no longer has ${layout.digest}`)
     }
     let piece = first
     let filled = 0

@@ -10,6 +10,13 @@ export interface RouterDeps {
   readonly origins: (upstream: string) => OriginChain | undefined
 }
 
+/** What a transfer in the background is told while its region has no cache. */
+export const NO_CACHE: CallRefusal = {
+  kind: 'refused',
+  reason: 'unavailable',
+  message: 'no cache of this region is there',
+}
+
 /** Where this host gets a blob from. */
 export type Route =
   | {
@@ -29,6 +36,8 @@ export interface RouteRequest {
   readonly have: Uint8Array
   /** Ask the tier above instead of this region's homes: this host is home, or is asked as if it were. */
   readonly asHome: boolean
+  /** Nobody waits for it: without the region's caches it waits for them, too, instead of making hosts read the origin. */
+  readonly background?: boolean | undefined
 }
 
 /**
@@ -43,6 +52,7 @@ export class Router {
   }
 
   async route(request: RouteRequest, signal: AbortSignal): Promise<Route> {
+    if (request.background === true && this.#deps.tier.acting) return NO_CACHE
     if (request.ref.authorization !== undefined) return this.#atOrigin(request, signal)
     const answer = request.asHome ? undefined : await this.#askHomes(request, signal)
     return answer ?? (await this.#askParents(request, signal)) ?? (await this.#atOrigin(request, signal))

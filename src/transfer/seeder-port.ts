@@ -18,6 +18,8 @@ import type { Transfer } from './transfer.ts'
 /** A complete blob nobody asked for during this time is closed, and may be evicted again. */
 const IDLE_MS = 60_000
 const SWEEP_EVERY_MS = 10_000
+/** With the store short of room, one that nobody asked for during this time. */
+const IDLE_WHEN_SHORT_MS = 2_000
 
 export interface SeederPortDeps {
   readonly clock: Clock
@@ -52,10 +54,12 @@ export class SeederPort {
   readonly #opening = new Map<Digest, Promise<Served | undefined>>()
   readonly #sends = new Map<string, AbortController>()
   readonly #tasks = new Set<Promise<void>>()
+  readonly #shortage: Disposable
   #sweptAt = 0
 
   constructor(options: SeederOptions, deps: SeederPortDeps) {
     this.#deps = deps
+    this.#shortage = deps.store.onShortage(() => this.#giveWay())
     this.#seeder = new Seeder(options)
   }
 
@@ -134,15 +138,30 @@ export class SeederPort {
     const now = this.#deps.clock.now()
     if (now - this.#sweptAt < SWEEP_EVERY_MS) return
     this.#sweptAt = now
-    for (const [digest, served] of this.#served) {
-      if (served.stored !== undefined && now - served.usedAt > IDLE_MS) this.withdraw(digest)
-    }
+    this.#withdrawIdle(IDLE_MS)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#shortage[Symbol.dispose]()
     for (const send of this.#sends.values()) send.abort()
     for (const digest of [...this.#served.keys()]) this.withdraw(digest)
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
+  }
+
+  #withdrawIdle(idleMs: number): void {
+    const now = this.#deps.clock.now()
+    for (const [digest, served] of this.#served) {
+      if (served.stored !== undefined && now - served.usedAt > idleMs) this.withdraw(digest)
+    }
+  }
+
+  /** The store has no room: what nobody has asked for just now may be evicted. It is opened again when somebody does. */
+  async #giveWay(): Promise<void> {
+    const idle = [...this.#served.values()].filter(
+      ({ stored, usedAt }) => stored !== undefined && this.#deps.clock.now() - usedAt > IDLE_WHEN_SHORT_MS,
+    )
+    this.#withdrawIdle(IDLE_WHEN_SHORT_MS)
+    await Promise.all(idle.map(({ stored }) => stored?.[Symbol.asyncDispose]()))
   }
 
   #serve(digest: Digest, served: Served): void {
@@ -218,6 +237,7 @@ export class SeederPort {
     const served = digest === undefined ? undefined : this.#served.get(digest)
     let ok = false
     if (link !== undefined && served !== undefined) {
+      served.usedAt = this.#deps.clock.now()
       const abort = new AbortController()
       this.#sends.set(`${peer} ${id}`, abort)
       const bytes = this.#deps.buffers.take(served.layout.pieceSize, served.layout.length(piece))

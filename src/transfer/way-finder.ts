@@ -7,6 +7,7 @@ import type { LeecherPort } from './leecher-port.ts'
 import type { Neighbourhood } from './neighbourhood.ts'
 import { LANES_PER_BLOB } from './origin-port.ts'
 import type { Route, Router } from './router.ts'
+import { NO_CACHE } from './router.ts'
 
 /** Attempts in a row to find a way to the content, without a piece between them, before the transfer fails. */
 const MAX_FAILURES = 5
@@ -93,13 +94,16 @@ export class WayFinder {
 
   /** Never rejects. */
   async #findWay(active: Active): Promise<void> {
-    const { running, router, clock, fail } = this.#deps
+    const { running, router, clock, fail, tier } = this.#deps
     const { layout, ref, partial, signal } = active.transfer
     while (running(active)) {
       try {
-        const { asHome } = active
+        const { asHome, background } = active
         const attempt = active.transfer.failedProofs
-        const route = await router.route({ ref, size: layout.size, have: partial.have.toBytes(), asHome }, signal)
+        const request = { ref, size: layout.size, have: partial.have.toBytes(), asHome, background }
+        const found = await router.route(request, signal)
+        // the region's last cache may have gone while it was asked
+        const route = found.kind === 'origin' && active.background && tier.acting ? NO_CACHE : found
         if (!running(active)) return
         if (active.startingOver || attempt !== active.transfer.failedProofs) {
           // found for content that has turned out wrong meanwhile
@@ -109,6 +113,10 @@ export class WayFinder {
         if (route.kind === 'origin' || (route.kind === 'swarm' && route.joined.size === layout.size)) {
           this.apply(active, route)
           return
+        }
+        // who was asked has asked the origin: it will not be found by asking again and again
+        if (route.kind === 'refused' && route.reason === 'unknown') {
+          return fail(active, new ShoalError('ORIGIN_UNKNOWN', route.message))
         }
         const why = route.kind === 'refused' ? route.message : 'the home announces another size'
         if (this.#failedOften(active, new ShoalError('UNAVAILABLE', why))) return

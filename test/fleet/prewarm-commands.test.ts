@@ -23,17 +23,22 @@ async function jobOf(host: AgentProcess, ...args: string[]): Promise<PrewarmView
 
 test('jobs that cannot be done are refused in clear words before anything moves', async () => {
   await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 2 }] })
-  const { reference } = await fleet.push({ sizeBytes: SIZE, layerCount: 1 })
+  const { reference, image } = await fleet.push({ sizeBytes: SIZE, layerCount: 1 })
   const [agent] = fleet.agents
   const cases: readonly [args: string[], code: number, message: RegExp][] = [
-    [['docker.io/library/absent:1'], 1, /docker\.io\/library\/absent:1.*no tag/],
-    [['nowhere.test/app:1'], 1, /nowhere\.test/],
+    [['docker.io/library/absent:1'], 1, /^shoal: docker\.io\/library\/absent has no tag 1$/],
+    [['nowhere.test/app:1'], 1, /nowhere\.test\/app:1: no upstream is called nowhere\.test/],
     [[reference, '--select', 'disk=tape'], 1, /none of the 2 hosts matches/],
-    [[reference, '--region', 'moon'], 1, /region moon/],
-    [[reference, '--platform', 'plan9/mips'], 0, /^$/],
-    [[reference, '--waves', '1,half'], 2, /waves\.1/],
-    [[reference, '--quorum', 'most'], 2, /quorum/],
-    [['Not//An Image'], 2, /images\.0/],
+    [[reference, '--region', 'moon'], 1, /region moon .*known: default/],
+    [[reference, '--platform', 'plan9/mips'], 1, /library\/app:1: is for linux\/[a-z0-9]+ alone, not for plan9\/mips/],
+    [[reference, '--waves', '1,half'], 2, /--waves "half" is not/],
+    [[reference, '--quorum', 'most'], 2, /--quorum "most" is not a percentage/],
+    [[reference, '--fleet-rate', 'fast'], 2, /--fleet-rate "fast" is not a rate/],
+    [[reference, '--pin', 'long'], 2, /--pin "long" is not a duration/],
+    [[reference, '--platform', 'amd64'], 2, /--platform "amd64" is neither/],
+    [[reference, '--load', 'rkt'], 2, /--load "rkt" is neither/],
+    [[reference, '--hosts', '0'], 2, /--hosts "0" chooses no host/],
+    [['Not//An Image'], 2, /image "Not\/\/An Image": .*no repository name/],
   ]
   for (const [args, code, message] of cases) {
     const result = await shoal(agent!, ...args, '--dry-run')
@@ -42,7 +47,7 @@ test('jobs that cannot be done are refused in clear words before anything moves'
   const gone = await shoal(agent!, 'show', 'abcdefgh-1234')
   assert.deepEqual([gone.code, /no prewarm job/.test(gone.stderr)], [1, true], gone.stderr)
   const { byKind } = await fleet.origin.counters()
-  assert.equal(byKind.blob.bytes, 0)
+  assert.equal(byKind.blob.bytes, image.config.size, 'which says what platform the image is for')
 })
 
 test('a job is planned, watched to its end and listed by command; lines of JSON only go up', async () => {

@@ -147,5 +147,10 @@ test('a fleet whose only cache is killed and comes back ends its job as if nothi
   await cache!.kill('SIGKILL')
   await cache!.restart()
   const end = await prewarmEnded(agent!, id)
+  const { byKind } = await fleet.origin.counters()
+  assert.ok(
+    byKind.blob.bytes < 1.1 * size,
+    `hosts went to the origin themselves: ${byKind.blob.bytes} bytes of ${size}`,
+  )
   assert.deepEqual([end.state, end.hosts.ready, end.hosts.total], ['done', 3, 3], JSON.stringify(end))
 })

@@ -208,6 +208,23 @@ test('parents are the linked caches of the regions above, the nearest region fir
   )
 })
 
+test('a cache whose list of caches has its own address is not missed by itself', async (t) => {
+  const fleet = await fleetOf(t)
+  const [one, other] = await hostsOf(fleet, 2, { role: 'cache' })
+  const logger = new RecordedLogger()
+  const tier = Tier.start(
+    { caches: addressesOf([one!, other!]), parents: [], graceMs: 0 },
+    { swarm: one!.swarm, clock: systemClock, logger, lookup: async () => [], rng: seededRng(1) },
+  )
+  t.after(() => tier[Symbol.asyncDispose]())
+  await tier.settled(soon())
+  assert.deepEqual(
+    tier.status().caches.map(({ address, state }) => [address, state]),
+    [[other!.address, 'linked']],
+  )
+  assert.deepEqual(logger.warnings, [])
+})
+
 test('a home that cannot help is passed over for its stand-in; its "no" is an answer', async (t) => {
   const fleet = await fleetOf(t)
   const caches = await hostsOf(fleet, 2, { role: 'cache' })

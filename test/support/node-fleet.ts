@@ -14,12 +14,18 @@ import { digestOf } from '../../src/oci/digest.ts'
 const MIB = 1024 * 1024
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
+export interface ParentSpec {
+  readonly region: string
+  readonly caches: readonly TestNode[]
+}
+
 export interface HostSpec {
   readonly role?: Config['role']
   readonly region?: string
   /** The caches of this host's region. */
   readonly caches?: readonly TestNode[]
-  readonly parent?: { readonly region: string; readonly caches: readonly TestNode[] }
+  /** The region above, or several, nearest first. */
+  readonly parent?: ParentSpec | readonly ParentSpec[]
   readonly upstreams: readonly UpstreamConfig[]
   readonly tags?: Partial<Config['tags']>
   readonly store?: Partial<Config['store']>
@@ -130,7 +136,8 @@ export class NodeFleet implements AsyncDisposable {
     const defaults = defaultConfig(this.directory)
     const { role = 'agent', region = 'default', caches = [], parent, upstreams, tags, store, limits, prewarm } = spec
     const addresses = (nodes: readonly TestNode[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
-    const parents = parent === undefined ? [] : [{ region: parent.region, caches: addresses(parent.caches) }]
+    const above: readonly ParentSpec[] = parent === undefined ? [] : [parent].flat()
+    const parents = above.map(({ region: name, caches: some }) => ({ region: name, caches: addresses(some) }))
     const config: Config = {
       ...defaults,
       role,

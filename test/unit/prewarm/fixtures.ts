@@ -22,15 +22,24 @@ export function planOf(blobs = 3): Plan {
 }
 
 export function surveyOf(region: string, matching: number): RegionSurvey {
-  return { region, hosts: matching, matching, withoutRoom: 0, roomless: [], missingBytes: 0 }
+  return {
+    region,
+    hosts: matching,
+    matching,
+    withoutRoom: 0,
+    roomless: [],
+    missingBytes: 0,
+    hostsLackBytes: 0,
+    absent: false,
+  }
 }
 
 export function tallyOf(selected: number, hosts: Partial<Tally['hosts']> = {}, begun?: number): Tally {
   const counts = { moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0, ...hosts }
   const at = Object.values(counts).reduce((sum, count) => sum + count, 0)
   return {
-    ...{ selected, begun: begun ?? at, hosts: { waiting: selected - at, ...counts }, haveBytes: 0, originBytes: 0 },
-    ...{ moved: { peer: 0, home: 0, parent: 0, origin: 0 }, reasons: [] },
+    ...{ selected, begun: begun ?? at, hosts: { waiting: selected - at, ...counts }, haveBytes: 0, skippedBytes: 0 },
+    ...{ moved: { peer: 0, home: 0, parent: 0, origin: 0 }, originBytes: 0, reasons: [] },
   }
 }
 

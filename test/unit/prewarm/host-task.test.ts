@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { ShoalError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { PieceLayout } from '../../../src/piece/piece-layout.ts'
@@ -21,16 +22,20 @@ class Host {
   readonly clock = new ManualClock()
   readonly limits: (number | undefined)[] = []
   readonly task: HostTask
+  /** What is said to who wants the second blob; undefined when it is here already. */
+  refusal: 'denied' | 'disk full' | undefined = 'denied'
 
   constructor() {
     const [moving] = TASK.plan.blobs
     const layout = new PieceLayout(moving!.digest, moving!.size)
     const hold = (): Disposable => ({ [Symbol.dispose]() {} })
     const transfer = { digest: moving!.digest, layout, partial: { have: { count: 1 } }, hold, signal: never() }
-    const open = async ({ digest }: { digest: Digest }) =>
-      digest === moving!.digest
-        ? { kind: 'transfer', transfer, from: 'peer' }
-        : { kind: 'refused', reason: 'denied', message: 'nobody may have it' }
+    const open = async ({ digest }: { digest: Digest }) => {
+      if (digest === moving!.digest) return { kind: 'transfer', transfer, from: 'peer' }
+      if (this.refusal === 'disk full') throw new ShoalError('STORE_DISK_FULL', 'no room')
+      if (this.refusal === undefined) return { kind: 'stored', digest, from: 'local' }
+      return { kind: 'refused', reason: 'denied', message: 'nobody may have it' }
+    }
     const limit = (_transfer: unknown, pieces: number | undefined): void => void this.limits.push(pieces)
     const deps = {
       ...{ clock: this.clock, logger: silentLogger, store: { list: () => [], size: () => undefined } },
@@ -52,11 +57,17 @@ class Host {
       over = true
     }
     work.then(end, end)
-    for (let turns = 0; !over && turns < 1_000; turns++) {
+    await this.until(() => over)
+    await work
+  }
+
+  /** Lets time pass, ten minutes at most. */
+  async until(fits: () => boolean): Promise<void> {
+    for (let turns = 0; !fits() && turns < 6_000; turns++) {
       await turn()
       this.clock.advance(100)
     }
-    await work
+    assert.ok(fits())
   }
 }
 
@@ -65,11 +76,36 @@ function never(): AbortSignal {
 }
 
 describe("a job's work on a host", () => {
-  it('that fails for one blob stops the others: nothing goes on in the background', async () => {
+  it('that fails for one blob stops the others, and says which one it was', async () => {
     const host = new Host()
     await host.finish(host.task.run(never()))
     const { state, reason } = host.task.progress
-    assert.deepEqual([state, reason, host.limits.at(-1)], ['failed', 'nobody may have it', 0])
+    const [{ reference } = assert.fail()] = TASK.plan.images
+    const why = `${reference}: ${TASK.plan.blobs[1]!.digest}: nobody may have it`
+    assert.deepEqual([state, reason, host.limits.at(-1)], ['failed', why, 0], 'and nothing goes on in the background')
+  })
+
+  it('that finds the disk full waits for room and says so, and goes on when there is some', async () => {
+    const host = new Host()
+    host.refusal = 'disk full'
+    const abort = new AbortController()
+    const working = host.task.run(abort.signal)
+    await host.until(() => host.task.report().reason !== undefined)
+    const { state, reason } = host.task.report()
+    assert.deepEqual([state, reason], ['moving', 'its disk is full: waits for room'])
+    host.refusal = undefined
+    await host.until(() => host.task.report().reason === undefined)
+    assert.equal(host.task.report().state, 'moving')
+    abort.abort(new DOMException('enough', 'AbortError'))
+    await assert.rejects(host.finish(working), /enough/)
+  })
+
+  it('whose disk stays full fails after some minutes, not before', async () => {
+    const host = new Host()
+    host.refusal = 'disk full'
+    await host.finish(host.task.run(never()))
+    assert.deepEqual([host.task.progress.state, host.task.progress.reason], ['failed', 'its disk filled up'])
+    assert.ok(host.clock.now() > 180_000, `given up after ${host.clock.now()} ms`)
   })
 
   it('that is paused stops what is under way, and says how far it is', async () => {

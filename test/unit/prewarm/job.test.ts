@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { JobRow, Tally } from '../../../src/prewarm/interface.ts'
-import { advanceJob, createJob, isNewer, isOpen, patchJob, verdict } from '../../../src/prewarm/job.ts'
+import { advanceJob, createJob, isNewer, isOpen, patchJob, verdict, withRegion } from '../../../src/prewarm/job.ts'
 import { planOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
 
 const START = 1_000_000
@@ -120,6 +120,24 @@ describe('a job', () => {
     )
   })
 
+  it('that is done and still takes in hosts can be kept from it, for good, and those at work hear of it', () => {
+    const done = step(jobOf({ join: '1h' }), { a: tallyOf(10, { ready: 10 }) })!
+    assert.deepEqual([done.state, isOpen(done, START + 9)], ['done', true])
+    for (const patch of [{ state: 'cancelled' }, { joinMs: 0 }] as const) {
+      const closed = patchJob(done, patch, START + 9)
+      assert.deepEqual([closed.state, isOpen(closed, START + 9)], ['done', false])
+      assert.deepEqual([closed.taskRevision, closed.revision], [done.revision + 1, done.revision + 1])
+      assert.equal(closed.endedEpochMs, done.endedEpochMs, 'when it ended stays')
+    }
+    assert.equal(isOpen(patchJob(done, { joinMs: 7_200_000 }, START + 9), START + 7_000_000), true)
+    for (const patch of [{ state: 'paused' }, { rateBytesPerSec: 5 }] as const) {
+      assert.throws(
+        () => patchJob(done, patch, START + 9),
+        (error) => isShoalError(error, 'PREWARM_IMPOSSIBLE'),
+      )
+    }
+  })
+
   it('takes in hosts that join: they count for the wave, and are served after the end', () => {
     const row = jobOf({ waves: ['50%'], join: '1h' })
     const grown = step(row, { a: tallyOf(20, { ready: 5 }) })!
@@ -138,7 +156,36 @@ describe('a job', () => {
 
   it('shares its limits by the number of hosts, and no region is left without', () => {
     const row = jobOf({ maxHosts: 4, fleetRate: 100 }, { a: 9, b: 1 })
-    assert.deepEqual([row.shares.a?.maxHosts, row.shares.b?.maxHosts, row.shares.a?.rateBytesPerSec], [4, 1, 90])
+    assert.deepEqual([row.shares.a?.maxHosts, row.shares.b?.maxHosts, row.shares.a?.rateBytesPerSec], [3, 1, 90])
+    const many = jobOf({ maxHosts: 5 }, { a: 100, b: 1, c: 1 })
+    const shares = Object.values(many.shares).map(({ maxHosts }) => maxHosts)
+    assert.deepEqual(shares, [3, 1, 1], 'together no more than was asked for')
+  })
+
+  it('is not given a deadline that is over already', () => {
+    const row = jobOf({})
+    const edit = (deadlineMs: number): JobRow => patchJob(row, { deadlineMs }, START + 900_000)
+    assert.throws(
+      () => edit(600_000),
+      (error) =>
+        isShoalError(error, 'PREWARM_IMPOSSIBLE') && /900 s ago, so 600 s after it is over/.test(error.message),
+    )
+    assert.equal(edit(900_001).spec.deadlineMs, 900_001)
+    assert.equal(edit(0).spec.deadlineMs, 0)
+  })
+
+  it('says which regions it went without, and takes one in that comes back while hosts may join', () => {
+    const surveys = [surveyOf('a', 1)]
+    const made = { id: 'job-00001', root: 'a', plan: planOf(), surveys, absent: ['b'] }
+    const end = step(createJob({ ...made, spec: specOf() }, START), { a: tallyOf(1, { ready: 1 }) })!
+    assert.deepEqual([end.state, end.reason], ['done', 'no cache of region b answered, so it took no part'])
+    const row = createJob({ ...made, spec: specOf({ join: '1h' }) }, START)
+    assert.equal(withRegion(row, 'c', START + 1), undefined)
+    assert.equal(withRegion(row, 'b', START + 3_600_000), undefined)
+    const grown = withRegion(row, 'b', START + 1)!
+    assert.deepEqual([Object.keys(grown.shares), grown.absent, grown.revision], [['a', 'b'], [], row.revision + 1])
+    const served = step(grown, { a: tallyOf(1), b: tallyOf(4) })!
+    assert.deepEqual(opened(served), { a: null, b: null })
   })
 
   it('is the same to all caches when two have changed it', () => {

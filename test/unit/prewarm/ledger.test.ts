@@ -40,6 +40,14 @@ describe('the ledger of a job', () => {
     assert.equal(ledger.tally(0).haveBytes, 3 * MIB, 'no host has more than there is')
   })
 
+  it('counts what a host holds also when it is skipped: bytes never go down', () => {
+    const ledger = ledgerOf(2)
+    ledger.report('host-0', reportOf({ state: 'waiting', haveBytes: MIB }))
+    assert.deepEqual([ledger.tally(0).haveBytes, ledger.tally(0).skippedBytes], [MIB, 0])
+    ledger.report('host-0', reportOf({ state: 'skipped', reason: 'no room', haveBytes: MIB }))
+    assert.deepEqual([ledger.tally(0).haveBytes, ledger.tally(0).skippedBytes], [MIB, MIB])
+  })
+
   it('counts every host once, in the state it was last in', () => {
     const ledger = ledgerOf(4)
     ledger.report('host-0', reportOf({ state: 'moving' }))

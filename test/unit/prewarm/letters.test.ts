@@ -31,6 +31,8 @@ const LETTERS: readonly Letter[] = [
   { kind: 'host', facts: { name: 'web-1', labels: { disk: 'ssd' }, freeBytes: 12 } },
   { kind: 'task', task: { ...task, state: 'running' } },
   { kind: 'report', job: ID, report: reportOf({ blobs: Uint8Array.of(5), reason: 'x', state: 'failed' }) },
+  { kind: 'checkIn', job: ID },
+  { kind: 'standing', job: ID, runs: false },
   { kind: 'row', row },
   { kind: 'roster', job: ID, first: 0, hosts: [{ key: '12D3KooWabc', name: 'web-1' }] },
   { kind: 'tally', job: ID, region: 'a', tally: tallyOf(3, { ready: 1 }) },

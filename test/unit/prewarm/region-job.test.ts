@@ -232,6 +232,24 @@ describe('the head of a job in a region', () => {
     assert.deepEqual([region.job.tally().hosts.failed, region.job.tally().hosts.moving], [0, 1])
   })
 
+  it('counts a host that was off when its wave began as unreachable until it is there, and then has it begin', () => {
+    const region = new Region({ maxHosts: 1 }, 2)
+    region.step()
+    const [first] = region.reached
+    const other = region.job.roster.find(({ key }) => key !== first)!.key
+    region.leave(other)
+    region.report(first!, { state: 'ready' })
+    region.step()
+    region.now += GONE_MS
+    region.step()
+    assert.equal(region.job.tally().hosts.failed, 1)
+    region.join(other)
+    region.step()
+    assert.deepEqual([region.told.get(other)?.length, region.job.tally().hosts.failed], [1, 0])
+    region.report(other, { state: 'ready' })
+    assert.deepEqual([region.job.tally().hosts.ready, region.job.tally().begun], [2, 2])
+  })
+
   it('takes in hosts that join while they may, and not more than wanted', () => {
     const open = new Region({ join: '1h' }, 2)
     const closed = new Region({}, 2)

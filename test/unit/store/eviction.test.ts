@@ -113,13 +113,31 @@ test('a blob or partial in use stays; when nothing can go, the request is refuse
   assert.ok(!store.usage().diskFull)
 })
 
+test('what is held open without need is let go of when there is no room otherwise, and only then', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const [held, other] = [onePiece(0), onePiece(1)]
+  await store.putSmall(held.digest, held.bytes)
+  const handle = await store.open(held.digest)
+  let asked = 0
+  using _holder = store.onShortage(async () => {
+    asked++
+    await handle?.[Symbol.asyncDispose]()
+  })
+  await store.putSmall(other.digest, other.bytes)
+  await assert.rejects(store.openPartial(testBlob(21 * PIECE, 2).layout), diskFull)
+  assert.equal(asked, 0, 'for what fits, or never will')
+  await using partial = await store.openPartial(testBlob(20 * PIECE, 3).layout)
+  assert.deepEqual([asked, partial.have.count, store.size(held.digest)], [1, 0, undefined])
+})
+
 test('what a refusal says is enough to act on', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
   const huge = testBlob(21 * PIECE, 1)
   await assert.rejects(store.openPartial(huge.layout), (error) => {
     assert.ok(isShoalError(error, 'STORE_DISK_FULL'))
-    assert.match(error.message, new RegExp(`no room for ${21 * PIECE} bytes: [0-9]+ bytes free, .*store\\.capacity`))
+    assert.match(error.message, new RegExp(`no room for ${21 * PIECE} bytes: [0-9]+ bytes free, .*store\\.capacity$`))
     return true
   })
   assert.ok(!store.usage().diskFull, 'a blob that never fits is no alarm')

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { silentLogger } from '../../src/base/log.ts'
+import { noMetrics } from '../../src/base/metrics.ts'
+import { blobKey } from '../../src/demo/index.ts'
+import type { PrewarmView } from '../../src/prewarm/index.ts'
+import { JobBook } from '../../src/prewarm/job-book.ts'
+import { DiskStore } from '../../src/store/index.ts'
+import { eventually } from '../support/eventually.ts'
+import type { TestNode } from '../support/node-fleet.ts'
+import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+
+const MIB = 1024 * 1024
+const UP = 'registry.test'
+
+async function ask(host: TestNode, path: string, method = 'GET', body?: unknown): Promise<PrewarmView> {
+  const headers = { 'content-type': 'application/json' }
+  const sent = body === undefined ? {} : { headers, body: JSON.stringify(body) }
+  const response = await fetch(`http://${host.node.addresses.admin}/api/v1/prewarm${path}`, { method, ...sent })
+  const text = await response.text()
+  assert.ok(response.ok, text)
+  return JSON.parse(text) as PrewarmView // the door's own JSON
+}
+
+async function ended(host: TestNode, id: string): Promise<PrewarmView> {
+  const end = await eventually(
+    `job ${id} has ended`,
+    async () => {
+      const job = await ask(host, `/${id}`)
+      return job.state === 'running' ? undefined : job
+    },
+    60_000,
+  )
+  assert.ok(end)
+  return end
+}
+
+/** Makes it long ago that a job ended, on the disk of a cache that is off. */
+async function endedLongAgo(path: string, id: string): Promise<void> {
+  const options = { path, capacityBytes: 512 * MIB, minFreeBytes: 0 }
+  await using store = await DiskStore.open(options, { logger: silentLogger, metrics: noMetrics })
+  const book = new JobBook(store)
+  await book.load()
+  const row = book.get(id)
+  assert.equal(row?.state, 'cancelled')
+  const then = Date.now() - 3_600_000
+  const times = { createdEpochMs: then - 60_000, endedEpochMs: then, changedEpochMs: then }
+  await book.put({ ...row!, revision: row!.revision + 1, ...times }).written
+}
+
+test('a host that was away when its job was cancelled does not go on with it, however late it is back', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const [old, next] = [await fleet.image({ seed: 1, sizeBytes: 16 * MIB }), await fleet.image({ seed: 2 })]
+  await fleet.push('origin', 'team/old', '1', old)
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/next', '1', next))]
+  const [cacheStore, agentStore] = [{ path: join(fleet.directory, 'cache') }, { path: join(fleet.directory, 'agent') }]
+  const cache = await fleet.start({ role: 'cache', upstreams, store: cacheStore })
+  const agent = await fleet.start({ caches: [cache], upstreams, store: agentStore })
+  // this would take hours, and what comes after it would wait for it
+  const { id } = await ask(agent, '', 'POST', { images: [`${UP}/team/old:1`], rate: '1KiB' })
+  await eventually('the host is at work', async () => (await ask(cache, `/${id}`)).hosts.moving === 1)
+  await agent.node[Symbol.asyncDispose]()
+  await ask(cache, `/${id}`, 'DELETE')
+  await cache.node[Symbol.asyncDispose]()
+  await endedLongAgo(cacheStore.path, id)
+  const again = await fleet.start({ role: 'cache', upstreams, store: cacheStore })
+  const back = await fleet.start({ caches: [again], upstreams, store: agentStore })
+  const { id: second } = await ask(back, '', 'POST', { images: [`${UP}/team/next:1`], join: '1h' })
+  const end = await ended(back, second)
+  assert.deepEqual([end.state, end.hosts.ready], ['done', 1])
+  assert.equal((await ask(back, `/${id}`)).state, 'cancelled')
+})
+
+test('a disk that is full of what nobody needs any more takes a second job', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const [first, second] = [
+    await fleet.image({ seed: 1, sizeBytes: 6 * MIB, layerCount: 2 }),
+    await fleet.image({ seed: 2, sizeBytes: 6 * MIB, layerCount: 2 }),
+  ]
+  await fleet.push('origin', 'team/first', '1', first)
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/second', '1', second))]
+  const cache = await fleet.start({ role: 'cache', upstreams })
+  const small = await fleet.start({ caches: [cache], upstreams, store: { capacityBytes: 8 * MIB } })
+  for (const name of ['first', 'second']) {
+    const { id } = await ask(small, '', 'POST', { images: [`${UP}/team/${name}:1`] })
+    const end = await ended(small, id)
+    assert.deepEqual([end.state, end.hosts.ready, end.reasons], ['done', 1, []], name)
+  }
+})
+
+for (const [size, sizeBytes] of [
+  ['large', 4 * MIB],
+  ['small', 64 * 1024],
+] as const) {
+  test(`a ${size} layer that the origin does not have fails the job soon, and by name`, async (t) => {
+    const fleet = await NodeFleet.create(t)
+    const image = await fleet.image({ sizeBytes, layerCount: 1 })
+    const path = await fleet.push('origin', 'team/hole', '1', image)
+    const { digest } = image.layers[0]!
+    await rm(join(path, blobKey(digest)))
+    const { agents } = await fleet.region({ upstreams: [directoryUpstream(UP, path)] }, 2)
+    const { id } = await ask(agents[0]!, '', 'POST', { images: [`${UP}/team/hole:1`] })
+    const end = await ended(agents[0]!, id)
+    assert.deepEqual([end.state, end.hosts.failed], ['failed', 2])
+    const [{ reason, count } = assert.fail('no reason')] = end.reasons
+    assert.equal(count, 2)
+    for (const part of [`${UP}/team/hole:1`, digest, / (no longer )?has /]) assert.match(reason, new RegExp(part))
+  })
+}
+
+test('hosts whose only cache is gone do not read the origin for a job, and do for a pull', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const [image, other] = [
+    await fleet.image({ seed: 1, sizeBytes: 16 * MIB, layerCount: 2 }),
+    await fleet.image({ seed: 2, sizeBytes: MIB, layerCount: 1 }),
+  ]
+  await fleet.push('origin', 'team/app', '1', image)
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/other', '1', other))]
+  const { cache, agents } = await fleet.region({ upstreams }, 2)
+  const { id } = await ask(agents[0]!, '', 'POST', { images: [`${UP}/team/app:1`], rate: '1MiB' })
+  await eventually('all hosts are at work', async () => {
+    const { hosts, bytes } = await ask(agents[0]!, `/${id}`)
+    return hosts.moving === 2 && bytes.have > MIB
+  })
+  await cache.node[Symbol.asyncDispose]()
+  // it has to wait until the cache is given up, and then goes to the origin
+  await agents[0]!.pull(UP, 'team/other', '1', other)
+  const size = other.config.size + other.layers.reduce((sum, layer) => sum + layer.size, 0)
+  let read = 0
+  for (const agent of agents) read += await agent.received('origin')
+  assert.ok(read <= size, `${read} bytes for an image of ${size}`)
+})
