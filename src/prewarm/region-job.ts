@@ -9,8 +9,14 @@ import type { Task } from './letters.ts'
 import { encodeLetter } from './letters.ts'
 import type { Post } from './post.ts'
 
-/** A host that has not answered is told again. */
-const REPEAT_MS = 5_000
+/** A host that has not answered for so long is told again. Linked all the while it is busy rather than without the letter. */
+const REPEAT_MS = 15_000
+/**
+ * Letters with tasks leave at this pace, after as much at once: thousands of hosts told in one turn of the event loop,
+ * 100 KB each for a thousand blobs, held up the cache until links were taken for dead.
+ */
+const TASK_BYTES_PER_MS = 32 * 1024
+const TASK_BYTES_AT_ONCE = 16 * 1024 * 1024
 /** So is one that has answered and then says nothing for so long: it may have lost its task with its power. */
 const SILENT_MS = 60_000
 /** A host that was told to begin, or should be, and is not there for so long has failed, until it is. */
@@ -51,12 +57,16 @@ export class RegionJob {
   #row: JobRow
   #hasRoster = false
   #rateBytesPerSec = 0
+  /** What may be sent of tasks now, and when that was so. */
+  #roomBytes = TASK_BYTES_AT_ONCE
+  #roomAt: number
   #encoded: { readonly task: Task; readonly body: Uint8Array } | undefined
 
   constructor(row: JobRow, deps: RegionJobDeps) {
     this.#row = row
     this.#deps = deps
     this.#ledger = new Ledger(row.plan)
+    this.#roomAt = deps.clock.now()
   }
 
   get hasRoster(): boolean {
@@ -114,7 +124,10 @@ export class RegionJob {
     this.#rateBytesPerSec = this.#rate(share)
     if (isOpen(this.#row, this.#deps.now())) {
       this.#takeBack()
-      for (const { key } of this.#ledger.due(share)) this.#tell(key)
+      const due = [...this.#ledger.due(share)]
+      for (const { key } of due) this.#tell(key, 'news')
+      // only then: those who are slow to answer must not keep others from hearing at all
+      for (const { key } of due) this.#tell(key, 'again')
     } else this.#tellBegun()
     this.#tellEnded()
     return added ? { first, hosts: this.#ledger.entries().slice(first) } : undefined
@@ -135,7 +148,8 @@ export class RegionJob {
     return isFirst || chosen.length > 0
   }
 
-  #tell(key: string): void {
+  /** `news`: only if the host has not been told this. */
+  #tell(key: string, when: 'news' | 'again' = 'again'): void {
     const { post, clock } = this.#deps
     if (!post.reaches(key)) return this.#miss(key)
     this.#missing.delete(key)
@@ -149,10 +163,22 @@ export class RegionJob {
       this.#told.set(key, told)
     }
     const isSame = told?.revision === revision && told.rateBytesPerSec === rateBytesPerSec
-    if (isSame && clock.now() - told!.at < (isAcked ? SILENT_MS : REPEAT_MS)) return
+    if (isSame && (when === 'news' || clock.now() - told!.at < (isAcked ? SILENT_MS : REPEAT_MS))) return
+    const body = this.#body(task)
+    if (!this.#takeRoom(body.length)) return
     this.#ledger.begin(key)
     this.#told.set(key, { revision, rateBytesPerSec, at: clock.now() })
-    post.send(key, { kind: 'task', task }, this.#body(task))
+    post.send(key, { kind: 'task', task }, body)
+  }
+
+  /** Whether a letter may go now; if not, a later step sends it. */
+  #takeRoom(bytes: number): boolean {
+    const now = this.#deps.clock.now()
+    this.#roomBytes = Math.min(TASK_BYTES_AT_ONCE, this.#roomBytes + (now - this.#roomAt) * TASK_BYTES_PER_MS)
+    this.#roomAt = now
+    if (this.#roomBytes <= 0) return false
+    this.#roomBytes -= bytes
+    return true
   }
 
   /** Paused or over: those at work must hear of it. */
