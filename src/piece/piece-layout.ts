@@ -1,6 +1,10 @@
 import type { Digest } from '../oci/digest.ts'
 
-export const MIN_PIECE_BYTES = 256 * 1024
+/**
+ * A piece is passed on when it is whole, so on slow links its size is what a swarm loses at every hop: 8 hosts at 24 Mb/s,
+ * layers of 16 MiB, took 1.104 of the bound with 256 KiB and 1.075 with 128, for the same CPU.
+ */
+export const MIN_PIECE_BYTES = 128 * 1024
 /** Larger ones would save little and cost much: every host holds several in memory at once. */
 export const MAX_PIECE_BYTES = 2 * 1024 * 1024
 /** Up to this many pieces a blob keeps the smaller size: enough that the last copy starts early (limits: 1 + 4 log2 N / M). */
@@ -13,7 +17,7 @@ export interface ByteRange {
 }
 
 /**
- * The piece size of a blob of `sizeBytes`: a power of two between 256 KiB and 2 MiB, a function of the size alone,
+ * The piece size of a blob of `sizeBytes`: a power of two between 128 KiB and 2 MiB, a function of the size alone,
  * so that every node cuts a blob alike. Part of the wire protocol: changing it needs a new protocol version.
  */
 export function pieceSizeFor(sizeBytes: number): number {

@@ -10,8 +10,10 @@ const MIB = 1024 * KIB
 describe('piece sizes', () => {
   // every node must cut alike: these values are part of the protocol
   for (const [size, piece] of [
-    [0, 256 * KIB],
-    [1, 256 * KIB],
+    [0, 128 * KIB],
+    [1, 128 * KIB],
+    [64 * MIB, 128 * KIB],
+    [64 * MIB + 1, 256 * KIB],
     [128 * MIB, 256 * KIB],
     [128 * MIB + 1, 512 * KIB],
     [256 * MIB, 512 * KIB],
@@ -35,7 +37,7 @@ describe('piece sizes', () => {
 })
 
 describe('a piece layout', () => {
-  for (const size of [1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 100 * MIB + 7, 5 * 1024 * MIB + 123]) {
+  for (const size of [1, 128 * KIB - 1, 128 * KIB, 128 * KIB + 1, 100 * MIB + 7, 5 * 1024 * MIB + 123]) {
     it(`covers ${size} bytes without gap or overlap`, () => {
       const layout = new PieceLayout(DIGEST, size)
       let at = 0
