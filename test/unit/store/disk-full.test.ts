@@ -15,6 +15,7 @@ import {
   KIB,
   MIB,
   openStore,
+  PIECE,
   storeBlob,
   temporaryDirectory,
   testBlob,
@@ -23,7 +24,6 @@ import {
 } from './store-fixture.ts'
 
 const run = promisify(execFile)
-const PIECE = 256 * KIB
 const raw: TableCodec<Uint8Array> = { encode: (value) => value, decode: (bytes) => Uint8Array.from(bytes) }
 const diskFull = (error: unknown): boolean => isShoalError(error, 'STORE_DISK_FULL')
 
@@ -80,7 +80,7 @@ test('the floor evicts before it refuses, and counts what open partials have sti
   await using disk = await smallFileSystem(t, 16 * MIB)
   if (disk === undefined) return
   await using store = await openStore(join(disk.path, 'store'), { minFreeBytes: 4 * MIB })
-  const blobs = Array.from({ length: 60 }, (_, seed) => testBlob(PIECE, seed))
+  const blobs = Array.from({ length: 120 }, (_, seed) => testBlob(PIECE, seed))
   for (const blob of blobs) {
     await store.putSmall(blob.digest, blob.bytes)
     const free = await freeBytes(disk.path)

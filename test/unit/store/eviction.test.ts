@@ -7,10 +7,9 @@ import { noMetrics } from '../../../src/base/metrics.ts'
 import type { DiskStore } from '../../../src/store/index.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
 import type { TestBlob } from './store-fixture.ts'
-import { KIB, MIB, openStore, storeBlob, temporaryDirectory, testBlob, writePieces } from './store-fixture.ts'
+import { openStore, PIECE, storeBlob, temporaryDirectory, testBlob, writePieces } from './store-fixture.ts'
 
 // A capacity of 20 pieces: blobs of one piece reach the high mark (95 %) with the 19th, and go down to 17 (85 %).
-const PIECE = 256 * KIB
 const CAPACITY = 20 * PIECE
 
 const diskFull = (error: unknown): boolean => isShoalError(error, 'STORE_DISK_FULL')
@@ -203,7 +202,7 @@ test('metrics follow the store', async () => {
       return gauge
     },
   }
-  await using store = await openStore(directory.path, { capacityBytes: 2 * MIB }, { metrics })
+  await using store = await openStore(directory.path, { capacityBytes: 8 * PIECE }, { metrics })
   for (const blob of range(0, 8)) await storeBlob(store, blob)
   await store.pin(onePiece(7).digest, Number.POSITIVE_INFINITY)
   await using partial = await store.openPartial(testBlob(2 * PIECE, 100).layout)
@@ -212,7 +211,7 @@ test('metrics follow the store', async () => {
   assert.equal(values.get('shoal_store_bytes complete'), store.usage().completeBytes)
   assert.equal(values.get('shoal_store_bytes partial'), PIECE)
   assert.equal(values.get('shoal_store_bytes pinned'), PIECE)
-  assert.equal(values.get('shoal_store_capacity_bytes'), 2 * MIB)
+  assert.equal(values.get('shoal_store_capacity_bytes'), 8 * PIECE)
   assert.equal(values.get('shoal_store_disk_full'), 0)
   assert.equal(values.get('shoal_store_evicted_bytes_total'), store.usage().evictedBytes)
   assert.ok(store.usage().evictedBytes > 0)

@@ -13,6 +13,7 @@ import {
   KIB,
   MIB,
   openStore,
+  PIECE,
   pieceOf,
   seededBytes,
   sha256,
@@ -38,7 +39,7 @@ async function damage(path: string, blob: TestBlob, piece: number): Promise<void
 
 test('a partial resumes with its pieces and hashes, in this process and the next', async () => {
   await using directory = await temporaryDirectory()
-  const blob = testBlob(2 * MIB + 1, 1)
+  const blob = testBlob(8 * PIECE + 1, 1)
   {
     await using store = await openStore(directory.path)
     {
@@ -50,7 +51,7 @@ test('a partial resumes with its pieces and hashes, in this process and the next
     await writePieces(again, blob, [5])
   }
   await using store = await openStore(directory.path)
-  assert.equal(store.usage().partialBytes, 3 * 256 * KIB + 1)
+  assert.equal(store.usage().partialBytes, 3 * PIECE + 1)
   await using partial = await store.openPartial(blob.layout)
   assert.deepEqual(heldPieces(partial), [0, 3, 5, 8])
   assert.deepEqual(partial.hash(8), new Uint8Array(sha256(pieceOf(blob, 8))))
@@ -62,7 +63,7 @@ test('a partial resumes with its pieces and hashes, in this process and the next
 
 test('a piece that is not on disk as claimed is dropped on resume', async () => {
   await using directory = await temporaryDirectory()
-  const blob = testBlob(2 * MIB, 2)
+  const blob = testBlob(8 * PIECE, 2)
   {
     await using store = await openStore(directory.path)
     await using partial = await store.openPartial(blob.layout)
@@ -70,22 +71,22 @@ test('a piece that is not on disk as claimed is dropped on resume', async () => 
   }
   await damage(directory.path, blob, 2)
   const cut = await open(new StorePaths(directory.path).partial(blob.digest), 'r+')
-  await cut.truncate(7 * 256 * KIB + 5)
+  await cut.truncate(7 * PIECE + 5)
   await cut.close()
   {
     await using store = await openStore(directory.path)
     await using partial = await store.openPartial(blob.layout)
     assert.deepEqual(heldPieces(partial), [1])
-    assert.equal(store.usage().partialBytes, 256 * KIB)
+    assert.equal(store.usage().partialBytes, PIECE)
     await writePieces(partial, blob, [0])
   }
   await using store = await openStore(directory.path)
-  assert.equal(store.usage().partialBytes, 512 * KIB, 'the rows of dropped pieces are gone')
+  assert.equal(store.usage().partialBytes, 2 * PIECE, 'the rows of dropped pieces are gone')
 })
 
 test('dropped pieces stay dropped, and can be written again', async () => {
   await using directory = await temporaryDirectory()
-  const blob = testBlob(MIB, 3)
+  const blob = testBlob(4 * PIECE, 3)
   {
     await using store = await openStore(directory.path)
     await using partial = await store.openPartial(blob.layout)
@@ -104,7 +105,7 @@ test('dropped pieces stay dropped, and can be written again', async () => {
 test('one open partial per digest at a time, and none of a complete blob', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path)
-  const blob = testBlob(MIB, 4)
+  const blob = testBlob(4 * PIECE, 4)
   const results = await Promise.allSettled([store.openPartial(blob.layout), store.openPartial(blob.layout)])
   assert.deepEqual(
     results.map((result) => result.status),
@@ -121,28 +122,28 @@ test('one open partial per digest at a time, and none of a complete blob', async
 test('readers see written pieces only, go on across the commit, and end with the partial', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path)
-  const blob = testBlob(4 * MIB, 5)
+  const blob = testBlob(16 * PIECE, 5)
   const partial = await store.openPartial(blob.layout)
   await writePieces(partial, blob, [0, 1])
-  const across = new Uint8Array(300 * KIB)
-  await partial.readInto(across, 100 * KIB)
-  assertBytes(across, blob.bytes.slice(100 * KIB, 400 * KIB))
-  await assert.rejects(partial.readInto(across, 300 * KIB), failed)
-  await assert.rejects(partial.readInto(across, 4 * MIB - 1), failed)
+  const across = new Uint8Array(PIECE + 44 * KIB)
+  await partial.readInto(across, PIECE - 44 * KIB)
+  assertBytes(across, blob.bytes.slice(PIECE - 44 * KIB, 2 * PIECE))
+  await assert.rejects(partial.readInto(across, PIECE + 44 * KIB), failed)
+  await assert.rejects(partial.readInto(across, 16 * PIECE - 1), failed)
   const rest = allPieces(blob).slice(2)
   await Promise.all([
     ...rest.map((piece) => writePieces(partial, blob, [piece])),
     ...rest.map((piece) => writePieces(partial, blob, [piece])),
     ...rest.map(async () => {
-      const target = new Uint8Array(512 * KIB)
+      const target = new Uint8Array(2 * PIECE)
       await partial.readInto(target, 0)
-      assertBytes(target, blob.bytes.slice(0, 512 * KIB))
+      assertBytes(target, blob.bytes.slice(0, 2 * PIECE))
     }),
   ])
-  await Promise.all([partial.commit(), partial.readInto(across, MIB)])
+  await Promise.all([partial.commit(), partial.readInto(across, 4 * PIECE)])
   await store.remove(blob.digest)
   await partial.write(3, pieceOf(blob, 3), sha256(pieceOf(blob, 3)))
-  const whole = new Uint8Array(4 * MIB)
+  const whole = new Uint8Array(16 * PIECE)
   await partial.readInto(whole, 0)
   assertBytes(whole, blob.bytes)
   await assert.rejects(partial.commit(), failed)
@@ -152,7 +153,7 @@ test('readers see written pieces only, go on across the commit, and end with the
 
 test('a discarded partial leaves nothing, and does not touch the next one', async () => {
   await using directory = await temporaryDirectory()
-  const blob = testBlob(MIB, 6)
+  const blob = testBlob(4 * PIECE, 6)
   await using store = await openStore(directory.path)
   const partial = await store.openPartial(blob.layout)
   await writePieces(partial, blob, [0, 1])
@@ -173,12 +174,12 @@ test('a discarded partial leaves nothing, and does not touch the next one', asyn
 test('a partial of another size or piece size starts afresh', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path)
-  const blob = testBlob(MIB, 7)
+  const blob = testBlob(4 * PIECE, 7)
   {
     await using partial = await store.openPartial(blob.layout)
     await writePieces(partial, blob, [0])
   }
-  await using partial = await store.openPartial(new PieceLayout(blob.digest, MIB + 1))
+  await using partial = await store.openPartial(new PieceLayout(blob.digest, 4 * PIECE + 1))
   assert.equal(partial.have.count, 0)
   assert.equal(partial.have.length, 5)
   assert.equal(store.usage().partialBytes, 0)
@@ -187,21 +188,21 @@ test('a partial of another size or piece size starts afresh', async () => {
 test('content put whole while its partial is open wins; the partial commits to it', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path)
-  const blob = testBlob(512 * KIB, 8)
+  const blob = testBlob(2 * PIECE, 8)
   {
     await using partial = await store.openPartial(blob.layout)
     await store.putSmall(blob.digest, blob.bytes)
     await writePieces(partial, blob, [0, 1])
     await partial.commit()
     const target = new Uint8Array(10)
-    await partial.readInto(target, 300 * KIB)
-    assertBytes(target, blob.bytes.slice(300 * KIB, 300 * KIB + 10))
+    await partial.readInto(target, PIECE + 44 * KIB)
+    assertBytes(target, blob.bytes.slice(PIECE + 44 * KIB, PIECE + 44 * KIB + 10))
   }
   assert.deepEqual(
     { ...store.usage(), capacityBytes: 0 },
     {
       capacityBytes: 0,
-      completeBytes: 512 * KIB,
+      completeBytes: 2 * PIECE,
       partialBytes: 0,
       pinnedBytes: 0,
       evictedBytes: 0,
@@ -213,12 +214,12 @@ test('content put whole while its partial is open wins; the partial commits to i
 test('a write outside the geometry is refused', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path)
-  const blob = testBlob(300 * KIB, 9)
+  const blob = testBlob(PIECE + 44 * KIB, 9)
   await using partial = await store.openPartial(blob.layout)
   const hash = new Uint8Array(32)
   await assert.rejects(partial.write(2, new Uint8Array(44 * KIB), hash), failed)
-  await assert.rejects(partial.write(-1, new Uint8Array(256 * KIB), hash), failed)
-  await assert.rejects(partial.write(1, new Uint8Array(256 * KIB), hash), failed)
+  await assert.rejects(partial.write(-1, new Uint8Array(PIECE), hash), failed)
+  await assert.rejects(partial.write(1, new Uint8Array(PIECE), hash), failed)
   await assert.rejects(partial.write(1, new Uint8Array(44 * KIB), new Uint8Array(20)), failed)
   assert.equal(partial.have.count, 0)
 })
@@ -226,9 +227,9 @@ test('a write outside the geometry is refused', async () => {
 test('the caller may reuse bytes and hash once a write has resolved', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path)
-  const blob = testBlob(512 * KIB, 10)
+  const blob = testBlob(2 * PIECE, 10)
   await using partial = await store.openPartial(blob.layout)
-  const buffer = new Uint8Array(256 * KIB)
+  const buffer = new Uint8Array(PIECE)
   const hash = new Uint8Array(32)
   for (const piece of [0, 1]) {
     buffer.set(pieceOf(blob, piece))

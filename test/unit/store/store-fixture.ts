@@ -8,12 +8,14 @@ import { noMetrics } from '../../../src/base/metrics.ts'
 import { seededRng } from '../../../src/base/rng.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { PieceLayout } from '../../../src/piece/piece-layout.ts'
+import { MIN_PIECE_BYTES, PieceLayout } from '../../../src/piece/piece-layout.ts'
 import type { BlobStore, PartialBlob, StoreDeps, StoreOptions } from '../../../src/store/index.ts'
 import { DiskStore } from '../../../src/store/index.ts'
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
+/** What a piece of a small blob measures. */
+export const PIECE = MIN_PIECE_BYTES
 
 /** A fresh directory, deleted at the end of the scope. */
 export async function temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {

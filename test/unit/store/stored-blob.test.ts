@@ -10,6 +10,7 @@ import {
   KIB,
   MIB,
   openStore,
+  PIECE,
   seededBytes,
   storeBlob,
   temporaryDirectory,
@@ -36,7 +37,7 @@ test('a committed blob is there after reopening, with its size, content and last
 for (const [name, size, algorithm] of [
   ['a zero-byte blob', 0, 'sha256'],
   ['a sha512 blob', 600 * KIB, 'sha512'],
-  ['a blob of exactly one piece', 256 * KIB, 'sha256'],
+  ['a blob of exactly one piece', PIECE, 'sha256'],
 ] as const) {
   test(`${name} can be put, assembled and reopened`, async () => {
     await using directory = await temporaryDirectory()
@@ -150,7 +151,7 @@ test('closing the store closes what is open, twice if asked, and then everything
   await store[Symbol.asyncDispose]()
   const refused = (error: unknown): boolean => isShoalError(error, 'STORE_FAILED')
   await assert.rejects(async () => handle?.readInto(new Uint8Array(1), 0), refused)
-  await assert.rejects(partial.write(0, new Uint8Array(256 * KIB), new Uint8Array(32)), refused)
+  await assert.rejects(partial.write(0, new Uint8Array(PIECE), new Uint8Array(32)), refused)
   await assert.rejects(partial.commit(), refused)
   await assert.rejects(store.open(blob.digest), refused)
   await assert.rejects(store.putSmall(blob.digest, blob.bytes), refused)

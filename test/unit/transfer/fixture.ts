@@ -3,10 +3,7 @@ import type { CallName, CallResults, ControlMessage, PeerInfo, PeerLink } from '
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { Transfer } from '../../../src/transfer/transfer.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
-import { KIB, pieceOf, sha256 } from '../store/store-fixture.ts'
-
-/** What a piece of a small blob measures. */
-export const PIECE = 256 * KIB
+import { pieceOf, sha256 } from '../store/store-fixture.ts'
 
 /** A link that nobody is behind: it keeps what was sent. */
 export class SilentLink implements PeerLink {

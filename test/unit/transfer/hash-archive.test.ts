@@ -4,8 +4,7 @@ import type { HashRun } from '../../../src/swarm/index.ts'
 import { HashArchive } from '../../../src/transfer/hash-archive.ts'
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { tempDir } from '../../support/temp-dir.ts'
-import { openStore, pieceOf, sha256, storeBlob, testBlob } from '../store/store-fixture.ts'
-import { PIECE } from './fixture.ts'
+import { openStore, PIECE, pieceOf, sha256, storeBlob, testBlob } from '../store/store-fixture.ts'
 
 const blob = testBlob(3 * PIECE + 9, 1)
 

@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import { Bitfield } from '../../../src/piece/bitfield.ts'
 import type { HashRun } from '../../../src/swarm/index.ts'
 import { HashBook } from '../../../src/transfer/hash-book.ts'
-import { pieceOf, sha256, testBlob } from '../store/store-fixture.ts'
-import { PIECE } from './fixture.ts'
+import { PIECE, pieceOf, sha256, testBlob } from '../store/store-fixture.ts'
 
 const blob = testBlob(6 * PIECE, 1)
 const hashOf = (piece: number): Uint8Array => sha256(pieceOf(blob, piece))

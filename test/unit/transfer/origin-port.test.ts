@@ -14,8 +14,7 @@ import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { Transfer } from '../../../src/transfer/transfer.ts'
 import { deps, sampleRepository, tempDir, writeTree } from '../origin/fixtures.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
-import { assertBytes, openStore, pieceOf, temporaryDirectory, until } from '../store/store-fixture.ts'
-import { PIECE } from './fixture.ts'
+import { assertBytes, openStore, PIECE, pieceOf, temporaryDirectory, until } from '../store/store-fixture.ts'
 
 /** A blob of some pieces at an origin, and a port that reads it into a transfer. `onStored` may act at each piece. */
 async function reading(t: TestContext, onStored: (port: OriginPort, piece: number) => void) {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Bitfield } from '../../../src/piece/bitfield.ts'
 import { PrefixDigest } from '../../../src/transfer/prefix-digest.ts'
-import { pieceOf, testBlob } from '../store/store-fixture.ts'
-import { PIECE } from './fixture.ts'
+import { PIECE, pieceOf, testBlob } from '../store/store-fixture.ts'
 
 for (const algorithm of ['sha256', 'sha512']) {
   test(`pieces in any order prove the whole (${algorithm})`, async () => {

@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import { MemoryPartial } from '../../../src/transfer/memory-partial.ts'
 import { Numbering } from '../../../src/transfer/numbering.ts'
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
-import { assertBytes, testBlob, writePieces } from '../store/store-fixture.ts'
-import { PIECE } from './fixture.ts'
+import { assertBytes, PIECE, testBlob, writePieces } from '../store/store-fixture.ts'
 
 test('a key keeps its number until forgotten, and no number is given twice', () => {
   const numbering = new Numbering<string>()

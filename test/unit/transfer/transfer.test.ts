@@ -5,8 +5,8 @@ import { ShoalError } from '../../../src/base/errors.ts'
 import type { Transfer } from '../../../src/transfer/transfer.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
-import { openStore, pieceOf, sha256, testBlob } from '../store/store-fixture.ts'
-import { bring, PIECE, prove, transferOf } from './fixture.ts'
+import { openStore, PIECE, pieceOf, sha256, testBlob } from '../store/store-fixture.ts'
+import { bring, prove, transferOf } from './fixture.ts'
 
 const never = new AbortController().signal
 
