@@ -5,6 +5,7 @@ import type { FleetFile, FleetRow, Named, SimFile } from './results.ts'
 const HEAD = ['burst', 'hosts', 'measured ratio', 'simulated ratio', 'measured / simulated', 'files']
 /** Payload in a shaped link's rate, as the simulator is told it, may differ so much from what was calibrated. */
 const RATE_TOLERANCE = 0.06
+const IMAGE_TOLERANCE = 0.001
 
 /** Bursts that ran in both worlds: the simulator is trusted no further than the two agree. Empty when there are none. */
 export function worldsSection(fleet: readonly Named<FleetFile>[], sim: readonly Named<SimFile>[]): string {
@@ -19,7 +20,8 @@ export function worldsSection(fleet: readonly Named<FleetFile>[], sim: readonly 
 function isSame(row: FleetRow, { hosts, bytes, options }: SimFile): boolean {
   const { regions, layers, zones, churn, dead, slow, gbps, cacheRatio, originRatio = cacheRatio } = options
   const plain = regions === 1 && zones === 1 && churn + dead + slow === 0
-  const sameImage = bytes === row.bytes && layers === row.layers
+  // a real image has a manifest and a config as well
+  const sameImage = Math.abs(bytes - row.bytes) < row.bytes * IMAGE_TOLERANCE && layers === row.layers
   const mbps = gbps * 1000
   return (
     plain &&
