@@ -5,7 +5,7 @@ import { jsonCodec } from './letters.ts'
 import { epochMs } from './shapes.ts'
 
 /** A region that has not been seen for so long is no part of the fleet any more. */
-const KEPT_MS = 30 * 86_400_000
+const KEPT_MS = 7 * 86_400_000
 /** It is written down again no more often than this. */
 const WRITE_EVERY_MS = 3_600_000
 const MAX_REGIONS = 1024
@@ -19,7 +19,7 @@ export interface RegionBookDeps {
 
 /**
  * The regions below this cache's, and when each was last there, on its disk: whose caches are all away is missed by name,
- * also after this cache's restart. Forgotten when it has been away for 30 days.
+ * also after this cache's restart. Forgotten when it has been away for a week.
  */
 export class RegionBook {
   readonly #deps: RegionBookDeps

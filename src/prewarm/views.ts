@@ -57,7 +57,8 @@ export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: n
     ...{ id: row.id, state: row.state, reason: row.reason, images: imagesOf(row.plan) },
     hosts: sumHosts(regions),
     ...{ bytes, bytesPerSec, etaSeconds: bytesPerSec > 0 && left > 0 ? left / bytesPerSec : null },
-    seconds: ((row.endedEpochMs ?? now) - row.createdEpochMs) / 1000,
+    // the wall clock may have been set back meanwhile
+    seconds: Math.max(0, (row.endedEpochMs ?? now) - row.createdEpochMs) / 1000,
     ...{ createdEpochMs: row.createdEpochMs, endedEpochMs: row.endedEpochMs },
     wave: { number: row.wave + 1, of: row.spec.waves.length, open: openOf(row, tallies) },
     ...{ regions, reasons: mergeReasons(tallies.values()), absent: row.absent, spec: row.spec },

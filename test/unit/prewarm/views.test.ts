@@ -21,6 +21,11 @@ describe('a job as it is told', () => {
     }
   })
 
+  it('has not lasted less than no time when the clock is set back', () => {
+    assert.equal(viewOf(row, new Map(), 0, 500).seconds, 0)
+    assert.equal(viewOf(row, new Map(), 0, 2_000).seconds, 1)
+  })
+
   it('never has more than there is to have, and not less than before, when hosts are skipped', () => {
     const before = { ...tallyOf(3, { moving: 3 }), haveBytes: 3 }
     const after = { ...tallyOf(3, { moving: 2, skipped: 1 }), haveBytes: 3, skippedBytes: 1 }
