@@ -33,12 +33,10 @@ export class DiskStore implements BlobStore {
   readonly #capacityBytes: number
   readonly #gate = new Gate('the store')
   readonly #handles = new Set<AsyncDisposable>()
-  readonly #holders: Set<() => Promise<void>>
   #disposal: Promise<void> | undefined
 
-  private constructor(parts: PartialDeps, capacityBytes: number, holders: Set<() => Promise<void>>) {
+  private constructor(parts: PartialDeps, capacityBytes: number) {
     this.#parts = parts
-    this.#holders = holders
     this.#capacityBytes = capacityBytes
   }
 
@@ -59,7 +57,6 @@ export class DiskStore implements BlobStore {
       })
       const locks = new KeyedLock()
       const shelf = new Shelf({ paths, index, catalogue, logger })
-      const holders = new Set<() => Promise<void>>()
       const space: Space = new Space(
         {
           catalogue,
@@ -68,12 +65,11 @@ export class DiskStore implements BlobStore {
           isBusy: (digest) => locks.busy(digest),
           evict: (entry) =>
             locks.run(entry.digest, () => (isPartialEntry(entry) ? shelf.erasePartial(entry) : shelf.eraseBlob(entry))),
-          letGo: async () => void (await Promise.allSettled(Array.from(holders, (letGo) => letGo()))),
           evictedBytes: (bytes) => metrics.evictedBytes.inc({}, bytes),
         },
         { path: paths.root, capacityBytes: options.capacityBytes, minFreeBytes: options.minFreeBytes },
       )
-      const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now }, options.capacityBytes, holders)
+      const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now }, options.capacityBytes)
       const metrics = storeMetrics(deps.metrics, () => store.usage())
       await space.trim()
       return store
@@ -155,8 +151,7 @@ export class DiskStore implements BlobStore {
   }
 
   onShortage(letGo: () => Promise<void>): Disposable {
-    this.#holders.add(letGo)
-    return { [Symbol.dispose]: () => void this.#holders.delete(letGo) }
+    return this.#parts.space.onShortage(letGo)
   }
 
   usage(): StoreUsage {

@@ -26,8 +26,6 @@ export interface SpaceDeps {
   readonly isBusy: (digest: Digest) => boolean
   /** Deletes an entry nobody uses. The first thing it does, at once, is to take it out of the catalogue. */
   readonly evict: (entry: BlobEntry | PartialEntry) => Promise<void>
-  /** Room is wanting: what is held open and not needed is let go of. */
-  readonly letGo: () => Promise<void>
   /** Told of bytes given back. */
   readonly evictedBytes: (bytes: number) => void
 }
@@ -45,6 +43,7 @@ export class Space implements AsyncDisposable {
   readonly #options: SpaceOptions
   readonly #deps: SpaceDeps
   readonly #turn = new KeyedLock()
+  readonly #holders = new Set<() => Promise<void>>()
   #evictedBytes = 0
   #refusedBytes: number | undefined
   #recheck: Disposable | undefined
@@ -77,6 +76,12 @@ export class Space implements AsyncDisposable {
       if (bytes >= (this.#refusedBytes ?? 0)) this.#clearAlarm()
       take()
     })
+  }
+
+  /** Has `letGo` called when room is wanting: what it holds open and does not need may then be evicted. */
+  onShortage(letGo: () => Promise<void>): Disposable {
+    this.#holders.add(letGo)
+    return { [Symbol.dispose]: () => void this.#holders.delete(letGo) }
   }
 
   /** Evicts down to the low mark when above the high one: after a start with a smaller capacity, or by command. */
@@ -118,10 +123,12 @@ export class Space implements AsyncDisposable {
     const { catalogue } = this.#deps
     const { capacityBytes } = this.#options
     if (this.#belowHighMark(bytes) && this.#lackingBytes(bytes, await this.#freeBytes()) <= 0) return undefined
-    const mayFit = bytes <= this.#options.capacityBytes
-    if (mayFit && (await this.#shortage(bytes, this.#evictableBytes())) !== undefined) await this.#deps.letGo()
     // Nothing is evicted for a request that would be refused all the same.
-    const certain = await this.#shortage(bytes, this.#evictableBytes())
+    let certain = await this.#shortage(bytes, this.#evictableBytes())
+    if (certain !== undefined && bytes <= capacityBytes) {
+      await Promise.allSettled(Array.from(this.#holders, (letGo) => letGo()))
+      certain = await this.#shortage(bytes, this.#evictableBytes())
+    }
     if (certain !== undefined) return certain
     await this.#evictToMarks(bytes)
     for (;;) {
