@@ -7,11 +7,11 @@ interface Entry<V> {
 
 /** A map whose entries end by time, and of which the oldest go first when there are too many. */
 export class ExpiringMap<V> {
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'now'>
   readonly #maxEntries: number
   readonly #entries = new Map<string, Entry<V>>()
 
-  constructor(clock: Clock, maxEntries: number) {
+  constructor(clock: Pick<Clock, 'now'>, maxEntries: number) {
     this.#clock = clock
     this.#maxEntries = maxEntries
   }

@@ -18,3 +18,8 @@ export function seededRng(seed: number): Rng {
   }
   return { next, below: (n) => Math.floor(next() * n) }
 }
+
+/** `ms` give or take a half: so that hosts which begin to wait together do not end together. */
+export function jittered(rng: Rng, ms: number): number {
+  return ms * (0.5 + rng.next())
+}

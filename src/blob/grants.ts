@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import { manifestChildren } from '../oci/manifest.ts'
@@ -29,26 +30,23 @@ export class Grants {
   readonly #store: Pick<BlobStore, 'size'>
   readonly #now: () => number
   readonly #table: StoreTable<Grant>
-  /** What was looked up last, the oldest first: in a burst a home is asked for the same few by every host. */
-  readonly #recent = new Map<string, { readonly grant: Grant; readonly until: number }>()
+  /** What was looked up last: in a burst a home is asked for the same few by every host. */
+  readonly #recent: ExpiringMap<Grant>
 
   /** `now` is the wall clock, epoch milliseconds. */
   constructor(store: Pick<BlobStore, 'size' | 'table'>, now: () => number) {
     this.#store = store
     this.#now = now
     this.#table = store.table('grants', jsonCodec(grantSchema))
+    this.#recent = new ExpiringMap({ now }, MAX_RECENT)
   }
 
   async find(upstream: string, repository: string, digest: Digest): Promise<Grant | undefined> {
     const row = key(upstream, repository, digest)
     const recent = this.#recent.get(row)
-    if (recent !== undefined && recent.until > this.#now()) return recent.grant
+    if (recent !== undefined) return recent
     const grant = await this.#table.get(row)
-    this.#recent.delete(row)
-    if (grant === undefined) return undefined
-    this.#recent.set(row, { grant, until: this.#now() + RECENT_MS })
-    const oldest = this.#recent.keys().next()
-    if (this.#recent.size > MAX_RECENT && oldest.done !== true) this.#recent.delete(oldest.value)
+    if (grant !== undefined) this.#recent.set(row, grant, RECENT_MS)
     return grant
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Rng } from '../base/rng.ts'
+import { jittered } from '../base/rng.ts'
 import type { PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
 
 /** What one answer names, and what is kept in all: some 100 KB. */
@@ -48,7 +49,7 @@ export class Acquaintances {
 
   constructor(deps: AcquaintancesDeps) {
     this.#deps = deps
-    this.#askAt = deps.clock.now() + this.#jittered(ASK_FIRST_MS)
+    this.#askAt = deps.clock.now() + jittered(deps.rng, ASK_FIRST_MS)
   }
 
   start(): void {
@@ -99,7 +100,7 @@ export class Acquaintances {
     const cache = [...swarm.caches.values()].find(({ peer }) => peer.region === swarm.self.region)
     if (cache === undefined) return
     this.#askWaitMs = Math.min(ASK_SELDOM_MS, this.#askWaitMs * 2)
-    this.#askAt = clock.now() + this.#jittered(this.#askWaitMs)
+    this.#askAt = clock.now() + jittered(this.#deps.rng, this.#askWaitMs)
     await this.#ask(cache, signal)
   }
 
@@ -180,9 +181,5 @@ export class Acquaintances {
       const oldest = this.#known.keys().next()
       if (this.#known.size > KNOWN_MOST && oldest.done !== true) this.#known.delete(oldest.value)
     }
-  }
-
-  #jittered(ms: number): number {
-    return ms * (0.5 + this.#deps.rng.next())
   }
 }

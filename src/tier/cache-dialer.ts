@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Rng } from '../base/rng.ts'
+import { jittered } from '../base/rng.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
 
 const RETRY_FIRST_MS = 250
@@ -156,7 +157,7 @@ export class CacheDialer {
         tried()
       }
       // a whole region loses a cache at the same moment: it must not come back at the same moment, too
-      await sleep(clock, waitMs * (0.5 + rng.next()), signal)
+      await sleep(clock, jittered(rng, waitMs), signal)
       waitMs = Math.min(RETRY_MOST_MS, waitMs * 2)
       if (target.state === 'linked') target.state = 'dialling'
     }

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { Bitfield } from '../piece/bitfield.ts'
-import { oneTooMany, placeHash } from '../scheduler/index.ts'
+import { NEIGHBOURS_MOST, oneTooMany, placeHash } from '../scheduler/index.ts'
 import type { ControlMessage, HashRun, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, HAVE_BATCH_MS, HAVE_BATCH_PIECES, runsOf } from './batches.ts'
@@ -160,7 +160,7 @@ export class Neighbourhood {
 
   /** Whether a peer is, or may become, a neighbour; of too many parts with the one that is farthest. */
   #keeps(active: Active, newcomer: PeerLink): boolean {
-    if (active.told.has(newcomer)) return true
+    if (active.told.has(newcomer) || active.told.size < NEIGHBOURS_MOST) return true
     const place = ({ key, zone }: { key: string; zone: string | null }) => ({ zone, hash: placeHash(key) })
     const links = [...active.told.keys(), newcomer].map((link) => ({ link, ...place(link.peer) }))
     const excess = oneTooMany(place(this.#deps.swarm.self), links)?.link

@@ -148,20 +148,21 @@ export class SeederPort {
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
   }
 
-  #withdrawIdle(idleMs: number): void {
+  /** Answers the blobs, whose closing has begun. */
+  #withdrawIdle(idleMs: number): AsyncDisposable[] {
     const now = this.#deps.clock.now()
-    for (const [digest, served] of this.#served) {
-      if (served.stored !== undefined && now - served.usedAt > idleMs) this.withdraw(digest)
+    const closing: AsyncDisposable[] = []
+    for (const [digest, { stored, usedAt }] of this.#served) {
+      if (stored === undefined || now - usedAt <= idleMs) continue
+      this.withdraw(digest)
+      closing.push(stored)
     }
+    return closing
   }
 
   /** The store has no room: what nobody has asked for just now may be evicted. It is opened again when somebody does. */
   async #giveWay(): Promise<void> {
-    const idle = [...this.#served.values()].filter(
-      ({ stored, usedAt }) => stored !== undefined && this.#deps.clock.now() - usedAt > IDLE_WHEN_SHORT_MS,
-    )
-    this.#withdrawIdle(IDLE_WHEN_SHORT_MS)
-    await Promise.all(idle.map(({ stored }) => stored?.[Symbol.asyncDispose]()))
+    await Promise.all(this.#withdrawIdle(IDLE_WHEN_SHORT_MS).map((stored) => stored[Symbol.asyncDispose]()))
   }
 
   #serve(digest: Digest, served: Served): void {
