@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { isShoalError } from '../base/errors.ts'
 import type { PrewarmView } from '../prewarm/index.ts'
-import { isFinal } from '../prewarm/index.ts'
+import { isFinal, isJobId } from '../prewarm/index.ts'
 import type { PrewarmSource } from './interface.ts'
 import { parseBody } from './request-schema.ts'
 
@@ -15,7 +15,7 @@ const ALIVE_EVERY = 15
 /** Failures in a row after which a stream ends: its client comes back by itself. */
 const MAX_FAILURES = 30
 
-const paramsSchema = z.object({ id: z.string().regex(/^[a-z0-9-]{8,64}$/, { error: 'is no id of a job' }) })
+const paramsSchema = z.object({ id: z.string().refine(isJobId, { error: 'is no id of a job' }) })
 /** What is not about the job itself; the rest is read by the prewarm service. */
 const startSchema = z.looseObject({ dryRun: z.boolean().default(false), id: paramsSchema.shape.id.optional() })
 

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import {
+  isJobId,
   newJobId,
   parsePrewarmPatch,
   parsePrewarmSpec,
@@ -161,6 +162,6 @@ async function patch(io: CommandIo, id: string, changes: object, raw: unknown): 
 }
 
 function jobPath(id: string): string {
-  if (/^[a-z0-9-]{8,64}$/.test(id)) return `${API}/${id}`
+  if (isJobId(id)) return `${API}/${id}`
   throw new ShoalError('PREWARM_INVALID', `"${id}" is no id of a job; see "shoal prewarm list"`)
 }

@@ -17,9 +17,8 @@ export function hostPlatform(): string {
 }
 
 export async function openPins(config: Config, store: BlobStore, images: ImageSource): Promise<Pins> {
-  const names = new Set(config.upstreams.map(({ name }) => name))
   return new Pins(
-    { book: await PinBook.open(store, Date.now), store, images, knows: (name) => names.has(name), now: Date.now },
+    { book: await PinBook.open(store, Date.now), store, images, now: Date.now },
     { defaultUpstream: config.search[0] ?? 'docker.io', platform: hostPlatform() },
   )
 }

@@ -310,18 +310,15 @@ export class Coordinator implements PrewarmService {
 
   async #list(hops: number, signal: AbortSignal): Promise<readonly PrewarmView[]> {
     const { region } = this.#deps.swarm.self
-    const own = this.#desk()
-      .book.all()
-      .filter(({ root }) => root === region)
+    const rows = this.#desk().book.all()
     const above = await this.#above({ name: 'list', ask: {}, hops }, 'list', signal)
     const missed = this.#deps.tier.parentRegions
     if (above === undefined && missed.length > 0) {
-      const ids = this.#desk()
-        .book.all()
-        .map(({ id }) => id)
-      const known = ids.length === 0 ? '' : `; jobs known here: ${ids.sort().slice(-MAX_NAMED).join(', ')}`
+      const ids = rows.map(({ id }) => id).sort()
+      const known = ids.length === 0 ? '' : `; jobs known here: ${ids.slice(-MAX_NAMED).join(', ')}`
       throw unanswered(missed, undefined, `, and there the fleet's jobs are kept${known}`)
     }
+    const own = rows.filter(({ root }) => root === region)
     const views = new Map(
       [...own.map((row) => this.#view(row)), ...(above?.value ?? [])].map((view) => [view.id, view]),
     )

@@ -19,6 +19,11 @@ export interface ImageContent {
   readonly blobs: readonly ContentPart[]
 }
 
+/** What a reference means, and what it names: an index, or the one image there is. */
+export interface ResolvedContent extends ImageContent {
+  readonly named: Manifest
+}
+
 /**
  * What a reference means now, for some platforms: the first manifest is the one it names. Throws `REFERENCE_INVALID` when
  * an index has nothing for them.
@@ -28,11 +33,12 @@ export async function resolveContent(
   reference: Reference,
   platforms: readonly string[],
   signal: AbortSignal,
-): Promise<ImageContent> {
+): Promise<ResolvedContent> {
   const top = await images.manifest(reference, signal)
-  const manifest = parseManifest(top.bytes)
-  const chosen = manifest.kind === 'index' ? choose(manifest.manifests, platforms) : []
-  return readContent(images, reference, [top.digest, ...chosen.map(({ digest }) => digest)], signal)
+  const named = parseManifest(top.bytes)
+  const chosen = named.kind === 'index' ? choose(named.manifests, platforms) : []
+  const digests = [top.digest, ...chosen.map(({ digest }) => digest)]
+  return { named, ...(await readContent(images, reference, digests, signal)) }
 }
 
 /** What manifests that are known by their digests are made of. */
@@ -55,13 +61,13 @@ export async function readContent(
 /** An image without an index is for one platform, which its config names: one that is asked for must be it. */
 export async function requirePlatform(
   images: ImageSource,
-  reference: Reference,
+  repository: Pick<Reference, 'upstream' | 'repository'>,
+  named: Manifest,
   platforms: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const manifest = parseManifest((await images.manifest(reference, signal)).bytes)
-  if (manifest.kind !== 'image') return
-  const own = await images.platform(reference, manifest.config, signal)
+  if (named.kind !== 'image') return
+  const own = await images.platform(repository, named.config, signal)
   if (own !== undefined && !fits(own, platforms)) throw invalid(`is for ${own} alone, not for ${platforms.join(', ')}`)
 }
 

@@ -46,8 +46,7 @@ export function createJob({ id, root, spec, plan, surveys, absent = [] }: NewJob
   const shares: Record<string, Share> = {}
   for (const [i, { region }] of surveys.entries()) {
     const select = spec.hosts === null ? null : (selected[i] ?? 0)
-    const planned = selected[i] ?? 0
-    shares[region] = { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0, planned }
+    shares[region] = { ...closedShare(select), planned: selected[i] ?? 0 }
   }
   const row: JobRow = {
     ...{ id, root, spec, plan, createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
@@ -56,11 +55,15 @@ export function createJob({ id, root, spec, plan, surveys, absent = [] }: NewJob
   return { ...row, shares: sharesOf(row, new Map(surveys.map(({ region }, i) => [region, selected[i] ?? 0]))) }
 }
 
+/** Of a region that may not begin with anybody yet. */
+export function closedShare(select: number | null): Share {
+  return { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+}
+
 /** The job with a region that was absent when it began; undefined when it takes in nobody any more. */
 export function withRegion(row: JobRow, region: string, now: number): JobRow | undefined {
   if (!row.absent.includes(region) || isFinal(row.state) || now >= joinsUntil(row)) return undefined
-  const select = row.spec.hosts === null ? null : 0
-  const share: Share = { select, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+  const share = closedShare(row.spec.hosts === null ? null : 0)
   const absent = row.absent.filter((other) => other !== region)
   return changed({ ...row, shares: { ...row.shares, [region]: share }, absent }, now)
 }
@@ -114,14 +117,7 @@ export function patchJob(row: JobRow, patch: PrewarmPatch, now: number): JobRow 
     endedEpochMs: ended,
     reason: ended === null ? null : 'cancelled by a user',
   }
-  const revision = row.revision + 1
-  return {
-    ...next,
-    wave: Math.min(row.wave, spec.waves.length - 1),
-    revision,
-    taskRevision: revision,
-    changedEpochMs: now,
-  }
+  return changedForHosts({ ...next, wave: Math.min(row.wave, spec.waves.length - 1) }, now)
 }
 
 /**
@@ -146,7 +142,7 @@ export function advanceJob(row: JobRow, tallies: ReadonlyMap<string, Tally>, now
     const budget = within(row.spec.failureBudget, begun)
     if (failed > budget) {
       const reason = `${failed} of the ${begun} hosts begun so far failed, more than the failure budget (${budget})`
-      return changed({ ...row, state: 'failed', reason, endedEpochMs: now, taskRevision: row.revision + 1 }, now)
+      return changedForHosts({ ...row, state: 'failed', reason, endedEpochMs: now }, now)
     }
     const next = { ...row, wave: row.wave + 1 }
     return changed({ ...next, shares: sharesOf(next, selectedOf(known)) }, now)
@@ -178,8 +174,7 @@ function patchJoining(row: JobRow, { state, joinMs, ...others }: PrewarmPatch, n
     throw new ShoalError('PREWARM_IMPOSSIBLE', text)
   }
   const spec = { ...row.spec, joinMs: state === 'cancelled' ? 0 : (joinMs ?? row.spec.joinMs) }
-  // hosts at work hear of it
-  return changed({ ...row, spec, taskRevision: row.revision + 1 }, now)
+  return changedForHosts({ ...row, spec }, now)
 }
 
 /** A deadline that is over when it is set would end the job at once, and nobody means that. */
@@ -204,11 +199,17 @@ function finish(row: JobRow, tallies: ReadonlyMap<string, Tally>, now: number, w
   } as const
   if (why === undefined) return changed(ended, now)
   // hosts still at work are told to stop, and nobody joins any more
-  return changed({ ...ended, spec: { ...row.spec, joinMs: 0 }, taskRevision: row.revision + 1 }, now)
+  return changedForHosts({ ...ended, spec: { ...row.spec, joinMs: 0 } }, now)
 }
 
 function changed(row: JobRow, now: number): JobRow {
   return { ...row, revision: row.revision + 1, changedEpochMs: now }
+}
+
+/** Changed in what hosts are told: those at work hear of it. */
+function changedForHosts(row: JobRow, now: number): JobRow {
+  const next = changed(row, now)
+  return { ...next, taskRevision: next.revision }
 }
 
 /** The tallies of all regions that take part; undefined while one of them has not been heard of. */

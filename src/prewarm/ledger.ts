@@ -1,5 +1,5 @@
 import type { HostReport, HostState, HostView, MovedBytes, Plan, ReasonGroup, Share, Tally } from './interface.ts'
-import { HOST_STATES } from './shapes.ts'
+import { HOST_STATES, MOVED_NOTHING } from './shapes.ts'
 
 const MOVED = ['peer', 'home', 'parent', 'origin'] as const
 const FIRST_HOSTS = 64
@@ -159,7 +159,7 @@ export class Ledger {
       HostState,
       number
     >
-    const moved: Record<keyof MovedBytes, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
+    const moved: Record<keyof MovedBytes, number> = { ...MOVED_NOTHING }
     let haveBytes = 0
     let skippedBytes = 0
     for (let i = 0; i < this.size; i++) {

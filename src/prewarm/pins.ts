@@ -11,7 +11,6 @@ export interface PinsDeps {
   readonly book: PinBook
   readonly store: BlobStore
   readonly images: ImageSource
-  readonly knows: (upstream: string) => boolean
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number
 }
@@ -89,7 +88,7 @@ export class Pins {
 
   #parse(text: string): Reference {
     const reference = parseReference(text, this.#options.defaultUpstream)
-    if (this.#deps.knows(reference.upstream)) return reference
+    if (this.#deps.images.knows(reference.upstream)) return reference
     const message = `"${text}": no upstream is called ${reference.upstream} (see upstreams in the configuration)`
     throw new ShoalError('REFERENCE_INVALID', message)
   }

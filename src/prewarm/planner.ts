@@ -53,12 +53,10 @@ export class Planner {
       )
     }
     try {
-      const { manifests, blobs } = await resolveContent(this.#images, reference, platforms, signal)
+      const { named, manifests, blobs } = await resolveContent(this.#images, reference, platforms, signal)
       // one that nobody asked for is only a guess
       if (wanted.length > 0 && !wanted.includes('all')) {
-        const [top] = manifests
-        const target = { kind: 'digest', digest: top!.digest } as const
-        await requirePlatform(this.#images, { upstream, repository, target }, wanted, signal)
+        await requirePlatform(this.#images, reference, named, wanted, signal)
       }
       const digests = manifests.map(({ digest }) => digest)
       const tag = target.kind === 'tag' ? target.tag : null

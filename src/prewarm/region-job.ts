@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { rankHomes } from '../scheduler/index.ts'
 import type { HostRoll } from './host-roll.ts'
 import type { HostReport, HostView, JobRow, Share, Tally } from './interface.ts'
-import { isFinal, isOpen, joinsUntil, pinnedUntil } from './job.ts'
+import { closedShare, isFinal, isOpen, joinsUntil, pinnedUntil } from './job.ts'
 import type { RosterEntry } from './ledger.ts'
 import { Ledger } from './ledger.ts'
 import type { Task } from './letters.ts'
@@ -23,7 +23,7 @@ const SILENT_MS = 60_000
 const GONE_MS = 180_000
 /** Hosts' rates follow the number of those at work in steps of this part, so that they are not told every second. */
 const RATE_STEP = 0.1
-const NOBODY_NEW: Share = { select: 0, open: 0, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
+const NOBODY_NEW = closedShare(0)
 
 export interface RegionJobDeps {
   readonly clock: Clock

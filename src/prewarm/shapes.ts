@@ -20,7 +20,7 @@ export const JOB_STATES = ['running', 'paused', 'done', 'failed', 'cancelled'] a
 export const HOST_STATES = ['waiting', 'moving', 'loading', 'ready', 'failed', 'skipped'] as const
 
 export const MAX_BLOBS = 16_384
-const MAX_IMAGES = 64
+export const MAX_IMAGES = 64
 const MAX_REGIONS = 1024
 const MAX_TEXT = 1024
 
@@ -28,6 +28,12 @@ export const count = z.int().min(0)
 export const epochMs = z.number().min(0)
 export const text = z.string().max(MAX_TEXT)
 export const jobId = z.string().regex(/^[a-z0-9-]{8,64}$/)
+
+/** Whether a text could be the id of a job. */
+export function isJobId(id: string): boolean {
+  return jobId.safeParse(id).success
+}
+
 export const region = z.string().min(1).max(128)
 export const peerKey = z.string().min(8).max(64)
 
@@ -130,6 +136,8 @@ export const planSchema = z.object({
 
 /** Bytes by where a host got them. */
 export const moved = z.object({ peer: count, home: count, parent: count, origin: count })
+
+export const MOVED_NOTHING: Shape<typeof moved> = { peer: 0, home: 0, parent: 0, origin: 0 }
 
 /** What a host says of its part in a job: absolute numbers, so that a report may be lost or come twice. */
 export const reportSchema = z.object({

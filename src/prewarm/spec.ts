@@ -4,8 +4,8 @@ import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
 import { parseReference } from '../oci/reference.ts'
 import { amountValue, EVERYBODY, parseAmount } from './amount.ts'
 import type { Amount, PrewarmPatch, PrewarmSpec } from './interface.ts'
+import { MAX_IMAGES } from './shapes.ts'
 
-const MAX_IMAGES = 64
 const MAX_REFERENCE_CHARS = 600
 const MAX_SELECTORS = 32
 const MAX_REGIONS = 256

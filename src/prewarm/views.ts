@@ -13,7 +13,7 @@ import type {
   Share,
   Tally,
 } from './interface.ts'
-import { HOST_STATES } from './shapes.ts'
+import { HOST_STATES, MOVED_NOTHING } from './shapes.ts'
 
 const MAX_NAMED = 16
 const MAX_REASONS = 64
@@ -144,13 +144,7 @@ function plannedTally(share: Share | undefined): Tally | undefined {
   const selected = share.planned
   return {
     ...{ selected, begun: 0, hosts: { waiting: selected, moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0 } },
-    ...{
-      haveBytes: 0,
-      skippedBytes: 0,
-      moved: { peer: 0, home: 0, parent: 0, origin: 0 },
-      originBytes: 0,
-      reasons: [],
-    },
+    ...{ haveBytes: 0, skippedBytes: 0, moved: MOVED_NOTHING, originBytes: 0, reasons: [] },
   }
 }
 

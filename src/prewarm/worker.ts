@@ -11,7 +11,7 @@ import { homeKeyOf } from './job.ts'
 import type { HostFacts, Letter, Task } from './letters.ts'
 import { jsonCodec, taskSchema } from './letters.ts'
 import type { Post } from './post.ts'
-import { count, HOST_STATES, moved, text } from './shapes.ts'
+import { count, HOST_STATES, MOVED_NOTHING, moved, text } from './shapes.ts'
 
 /** While something changes it is told this often, not more. */
 const REPORT_EVERY_MS = 2_000
@@ -25,9 +25,7 @@ const CHECK_IN_EVERY_MS = 2_000
 /** So many ended tasks are remembered, for so long, so that a cache that was away hears of them; then only their content is left. */
 const MAX_REMEMBERED = 32
 const REMEMBERED_MS = 7 * 86_400_000
-const NOTHING_YET: TaskProgress = {
-  ...{ state: 'waiting', reason: null, moved: { peer: 0, home: 0, parent: 0, origin: 0 } },
-}
+const NOTHING_YET: TaskProgress = { state: 'waiting', reason: null, moved: MOVED_NOTHING }
 
 export interface WorkerDeps extends HostTaskDeps {
   readonly tier: Tier
