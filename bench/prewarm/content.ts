@@ -1,9 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
-import { seededBytes, writeToBucketTree } from '../../src/demo/index.ts'
+import type { BuiltImage } from '../../src/demo/index.ts'
+import { descriptor, seededBytes, writeBlob, writeJson, writeToBucketTree } from '../../src/demo/index.ts'
 import type { Digest } from '../../src/oci/digest.ts'
-import { digestHex, digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../src/oci/manifest.ts'
 import { eachAtMost } from '../support/each-at-most.ts'
 
@@ -54,33 +53,17 @@ async function smallImage(directory: string, number: number, blobs: number, blob
     writeBlob(directory, 'application/vnd.oci.image.layer.v1.tar', joined(`image ${number} layer ${i}`, blobBytes)),
   )
   const platform = { os: 'linux', architecture: 'amd64' }
-  const json = (value: object): Uint8Array => Buffer.from(JSON.stringify(value))
-  const config = await writeBlob(
-    directory,
-    'application/vnd.oci.image.config.v1+json',
-    json({ ...platform, number, rootfs: { type: 'layers', diff_ids: [] } }),
-  )
-  const manifest = await writeBlob(
-    directory,
-    MEDIA_TYPE.ociManifest,
-    json({
-      ...{ schemaVersion: 2, mediaType: MEDIA_TYPE.ociManifest, config: descriptor(config) },
-      layers: layers.map(descriptor),
-    }),
-  )
+  const config = await writeJson(directory, 'application/vnd.oci.image.config.v1+json', {
+    ...platform,
+    number,
+    rootfs: { type: 'layers', diff_ids: [] },
+  })
+  const manifest = await writeJson(directory, MEDIA_TYPE.ociManifest, {
+    ...{ schemaVersion: 2, mediaType: MEDIA_TYPE.ociManifest, config: descriptor(config) },
+    layers: layers.map(descriptor),
+  })
   const sizeBytes = [manifest, config, ...layers].reduce((sum, { size }) => sum + size, 0)
   return { manifest: { ...manifest, platform }, config, layers, sizeBytes }
-}
-
-async function writeBlob(directory: string, mediaType: string, bytes: Uint8Array): Promise<BlobFile> {
-  const digest = digestOf(bytes)
-  const path = join(directory, digestHex(digest))
-  await writeFile(path, bytes)
-  return { digest, size: bytes.length, mediaType, path }
-}
-
-function descriptor({ digest, size, mediaType }: BlobFile): object {
-  return { digest, size, mediaType }
 }
 
 function joined(seed: string, bytes: number): Uint8Array {

@@ -182,14 +182,20 @@ function imageConfig(spec: ImageSpec, diffIds: readonly Digest[]): object {
   }
 }
 
-async function writeJson(directory: string, mediaType: string, value: object): Promise<BlobFile> {
-  const bytes = Buffer.from(JSON.stringify(value))
+/** A file of JSON in `directory`, named by its digest. */
+export function writeJson(directory: string, mediaType: string, value: object): Promise<BlobFile> {
+  return writeBlob(directory, mediaType, Buffer.from(JSON.stringify(value)))
+}
+
+/** A file in `directory`, named by its digest. */
+export async function writeBlob(directory: string, mediaType: string, bytes: Uint8Array): Promise<BlobFile> {
   const digest = digestOf(bytes)
   const path = join(directory, digestHex(digest))
   await writeFile(path, bytes)
   return { digest, size: bytes.length, mediaType, path }
 }
 
-function descriptor({ mediaType, digest, size }: BlobFile): Descriptor {
+/** What a manifest says of a blob. */
+export function descriptor({ mediaType, digest, size }: BlobFile): Descriptor {
   return { mediaType, digest, size }
 }

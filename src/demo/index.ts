@@ -21,7 +21,7 @@ export type {
 export { Fleet } from './fleet.ts'
 export { FreePorts } from './free-ports.ts'
 export type { BlobFile, BuiltImage, BuiltIndex, ImageSpec } from './image.ts'
-export { buildImage, buildIndex } from './image.ts'
+export { buildImage, buildIndex, descriptor, writeBlob, writeJson } from './image.ts'
 export type { ProcessSpec } from './managed-process.ts'
 export { ManagedProcess } from './managed-process.ts'
 export { MetricsSnapshot } from './metrics-text.ts'
