@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
+import { tryPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -9,10 +10,8 @@ import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 const MIB = 1024 * 1024
 
 async function ask(host: TestNode, path: string, body?: unknown): Promise<{ status: number; json: PrewarmView }> {
-  const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-  const url = `http://${host.node.addresses.admin}/api/v1/prewarm${path}`
-  const response = await fetch(url, body === undefined ? {} : request)
-  return { status: response.status, json: (await response.json()) as PrewarmView } // the door's own JSON
+  const { status, body: json } = await tryPrewarm(host, path, body === undefined ? {} : { method: 'POST', body })
+  return { status, json: json as PrewarmView } // the door's own JSON
 }
 
 function done(host: TestNode, id: string): Promise<PrewarmView | undefined> {

@@ -8,6 +8,7 @@ import { blobKey } from '../../src/demo/index.ts'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { JobBook } from '../../src/prewarm/job-book.ts'
 import { DiskStore } from '../../src/store/index.ts'
+import { askPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -15,20 +16,11 @@ import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 const MIB = 1024 * 1024
 const UP = 'registry.test'
 
-async function ask(host: TestNode, path: string, method = 'GET', body?: unknown): Promise<PrewarmView> {
-  const headers = { 'content-type': 'application/json' }
-  const sent = body === undefined ? {} : { headers, body: JSON.stringify(body) }
-  const response = await fetch(`http://${host.node.addresses.admin}/api/v1/prewarm${path}`, { method, ...sent })
-  const text = await response.text()
-  assert.ok(response.ok, text)
-  return JSON.parse(text) as PrewarmView // the door's own JSON
-}
-
 async function ended(host: TestNode, id: string): Promise<PrewarmView> {
   const end = await eventually(
     `job ${id} has ended`,
     async () => {
-      const job = await ask(host, `/${id}`)
+      const job = await askPrewarm(host, `/${id}`)
       return job.state === 'running' ? undefined : job
     },
     60_000,
@@ -59,18 +51,21 @@ test('a host that was away when its job was cancelled does not go on with it, ho
   const cache = await fleet.start({ role: 'cache', upstreams, store: cacheStore })
   const agent = await fleet.start({ caches: [cache], upstreams, store: agentStore })
   // this would take hours, and what comes after it would wait for it
-  const { id } = await ask(agent, '', 'POST', { images: [`${UP}/team/old:1`], rate: '1KiB' })
-  await eventually('the host is at work', async () => (await ask(cache, `/${id}`)).hosts.moving === 1)
+  const { id } = await askPrewarm(agent, '', { method: 'POST', body: { images: [`${UP}/team/old:1`], rate: '1KiB' } })
+  await eventually('the host is at work', async () => (await askPrewarm(cache, `/${id}`)).hosts.moving === 1)
   await agent.node[Symbol.asyncDispose]()
-  await ask(cache, `/${id}`, 'DELETE')
+  await askPrewarm(cache, `/${id}`, { method: 'DELETE' })
   await cache.node[Symbol.asyncDispose]()
   await endedLongAgo(cacheStore.path, id)
   const again = await fleet.start({ role: 'cache', upstreams, store: cacheStore })
   const back = await fleet.start({ caches: [again], upstreams, store: agentStore })
-  const { id: second } = await ask(back, '', 'POST', { images: [`${UP}/team/next:1`], join: '1h' })
+  const { id: second } = await askPrewarm(back, '', {
+    method: 'POST',
+    body: { images: [`${UP}/team/next:1`], join: '1h' },
+  })
   const end = await ended(back, second)
   assert.deepEqual([end.state, end.hosts.ready], ['done', 1])
-  assert.equal((await ask(back, `/${id}`)).state, 'cancelled')
+  assert.equal((await askPrewarm(back, `/${id}`)).state, 'cancelled')
 })
 
 test('a disk that is full of what nobody needs any more takes a second job', async (t) => {
@@ -84,7 +79,7 @@ test('a disk that is full of what nobody needs any more takes a second job', asy
   const cache = await fleet.start({ role: 'cache', upstreams })
   const small = await fleet.start({ caches: [cache], upstreams, store: { capacityBytes: 8 * MIB } })
   for (const name of ['first', 'second']) {
-    const { id } = await ask(small, '', 'POST', { images: [`${UP}/team/${name}:1`] })
+    const { id } = await askPrewarm(small, '', { method: 'POST', body: { images: [`${UP}/team/${name}:1`] } })
     const end = await ended(small, id)
     assert.deepEqual([end.state, end.hosts.ready, end.reasons], ['done', 1, []], name)
   }
@@ -101,7 +96,7 @@ for (const [size, sizeBytes] of [
     const { digest } = image.layers[0]!
     await rm(join(path, blobKey(digest)))
     const { agents } = await fleet.region({ upstreams: [directoryUpstream(UP, path)] }, 2)
-    const { id } = await ask(agents[0]!, '', 'POST', { images: [`${UP}/team/hole:1`] })
+    const { id } = await askPrewarm(agents[0]!, '', { method: 'POST', body: { images: [`${UP}/team/hole:1`] } })
     const end = await ended(agents[0]!, id)
     assert.deepEqual([end.state, end.hosts.failed], ['failed', 2])
     const [{ reason, count } = assert.fail('no reason')] = end.reasons
@@ -119,9 +114,12 @@ test('hosts whose only cache is gone do not read the origin for a job, and do fo
   await fleet.push('origin', 'team/app', '1', image)
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/other', '1', other))]
   const { cache, agents } = await fleet.region({ upstreams }, 2)
-  const { id } = await ask(agents[0]!, '', 'POST', { images: [`${UP}/team/app:1`], rate: '1MiB' })
+  const { id } = await askPrewarm(agents[0]!, '', {
+    method: 'POST',
+    body: { images: [`${UP}/team/app:1`], rate: '1MiB' },
+  })
   await eventually('all hosts are at work', async () => {
-    const { hosts, bytes } = await ask(agents[0]!, `/${id}`)
+    const { hosts, bytes } = await askPrewarm(agents[0]!, `/${id}`)
     return hosts.moving === 2 && bytes.have > MIB
   })
   await cache.node[Symbol.asyncDispose]()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pinsSchema } from '../../src/admin/index.ts'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
+import { askPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -9,15 +10,6 @@ import { runCommand } from '../support/run-command.ts'
 
 const MIB = 1024 * 1024
 const HOUR_MS = 3_600_000
-
-async function ask(host: TestNode, path: string, method = 'GET', body?: unknown): Promise<PrewarmView> {
-  const headers = { 'content-type': 'application/json' }
-  const sent = body === undefined ? {} : { headers, body: JSON.stringify(body) }
-  const response = await fetch(`http://${host.node.addresses.admin}/api/v1/prewarm${path}`, { method, ...sent })
-  const text = await response.text()
-  assert.ok(response.ok, text)
-  return JSON.parse(text) as PrewarmView // the door's own JSON
-}
 
 /** The ends of a job's pins on a host, in hours after the job's start. */
 async function pinHours(host: TestNode, job: PrewarmView): Promise<number[]> {
@@ -37,23 +29,26 @@ test('a job that another one holds up on a host says so, and goes on when that i
   const { agents } = await fleet.region({ upstreams: [directoryUpstream('registry.test', path)] }, 2)
   const [agent, other] = agents as [TestNode, TestNode]
   // alone, this would take hours
-  const first = await ask(agent, '', 'POST', { images: ['registry.test/team/slow:1'], rate: '1KiB' })
-  await eventually('hosts are at work', async () => (await ask(agent, `/${first.id}`)).hosts.moving === 2)
-  const second = await ask(agent, '', 'POST', { images: ['registry.test/team/quick:1'] })
+  const first = await askPrewarm(agent, '', {
+    method: 'POST',
+    body: { images: ['registry.test/team/slow:1'], rate: '1KiB' },
+  })
+  await eventually('hosts are at work', async () => (await askPrewarm(agent, `/${first.id}`)).hosts.moving === 2)
+  const second = await askPrewarm(agent, '', { method: 'POST', body: { images: ['registry.test/team/quick:1'] } })
   const held = await eventually('the second job says what it waits for', async () => {
-    const { reasons } = await ask(other, `/${second.id}`)
+    const { reasons } = await askPrewarm(other, `/${second.id}`)
     return reasons[0]?.count === 2 ? reasons[0] : undefined
   })
   assert.deepEqual([held?.state, held?.reason], ['waiting', `waits for job ${first.id}`])
   const { stdout } = await runCommand(['prewarm', 'show', second.id, '--admin', `http://${agent.node.addresses.admin}`])
   assert.match(stdout, new RegExp(`^Waiting +2, waits for job ${first.id}: `, 'm'))
-  await ask(other, `/${first.id}`, 'PATCH', { state: 'paused' })
+  await askPrewarm(other, `/${first.id}`, { method: 'PATCH', body: { state: 'paused' } })
   const end = await eventually('the second job has ended', async () => {
-    const job = await ask(other, `/${second.id}`)
+    const job = await askPrewarm(other, `/${second.id}`)
     return job.state === 'running' ? undefined : job
   })
   assert.deepEqual([end?.state, end?.hosts.ready, end?.reasons], ['done', 2, []])
-  assert.equal((await ask(agent, `/${first.id}`, 'DELETE')).state, 'cancelled')
+  assert.equal((await askPrewarm(agent, `/${first.id}`, { method: 'DELETE' })).state, 'cancelled')
 })
 
 test('edit sets how long a job pins, also shorter and not at all, on hosts that are ready and on those at work', async (t) => {
@@ -65,9 +60,9 @@ test('edit sets how long a job pins, also shorter and not at all, on hosts that 
   const quick = await fleet.start({ caches: [cache], upstreams })
   const slow = await fleet.start({ caches: [cache], upstreams, limits: { prewarm: 1024 } })
   await quick.admin('pins', { reference: 'registry.test/team/app:1', for: '30m' })
-  const job = await ask(quick, '', 'POST', { images: ['registry.test/team/app:1'], pin: '2h' })
+  const job = await askPrewarm(quick, '', { method: 'POST', body: { images: ['registry.test/team/app:1'], pin: '2h' } })
   await eventually('one host is ready, the other at work', async () => {
-    const { hosts } = await ask(quick, `/${job.id}`)
+    const { hosts } = await askPrewarm(quick, `/${job.id}`)
     return hosts.ready === 1 && hosts.moving === 1
   })
   const both = async (): Promise<number[][]> => [await pinHours(quick, job), await pinHours(slow, job)]
@@ -77,7 +72,7 @@ test('edit sets how long a job pins, also shorter and not at all, on hosts that 
     ['3h', [3]],
     ['0', []],
   ] as const) {
-    await ask(slow, `/${job.id}`, 'PATCH', { pin })
+    await askPrewarm(slow, `/${job.id}`, { method: 'PATCH', body: { pin } })
     await eventually(
       `pins as asked for: ${pin}`,
       async () => JSON.stringify(await both()) === JSON.stringify([expected, expected]),
@@ -89,7 +84,7 @@ test('edit sets how long a job pins, also shorter and not at all, on hosts that 
     [null],
     "an operator's pin is nobody else's business",
   )
-  await ask(quick, `/${job.id}`, 'DELETE')
+  await askPrewarm(quick, `/${job.id}`, { method: 'DELETE' })
 })
 
 test('a host that joins late does not take what a tag was for what it is', async (t) => {
@@ -103,10 +98,13 @@ test('a host that joins late does not take what a tag was for what it is', async
   const spec = { upstreams: [directoryUpstream('registry.test', path)], tags: { ttlMs } }
   const cache = await fleet.start({ ...spec, role: 'cache' })
   const agent = await fleet.start({ ...spec, caches: [cache] })
-  const job = await ask(agent, '', 'POST', { images: ['registry.test/team/app:1'], join: '1h' })
+  const job = await askPrewarm(agent, '', {
+    method: 'POST',
+    body: { images: ['registry.test/team/app:1'], join: '1h' },
+  })
   await fleet.push('origin', 'team/app', '1', after)
   await eventually('the tag is no longer fresh', () => Date.now() > job.createdEpochMs + ttlMs)
   const late = await fleet.start({ ...spec, caches: [cache] })
-  await eventually('the late host is ready', async () => (await ask(late, `/${job.id}`)).hosts.ready === 2)
+  await eventually('the late host is ready', async () => (await askPrewarm(late, `/${job.id}`)).hosts.ready === 2)
   assert.equal((await late.manifest('registry.test', 'team/app', '1')).digest, after.manifest.digest)
 })

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
-import type { AgentProcess } from '../../src/demo/index.ts'
 import type { HostView, PrewarmView } from '../../src/prewarm/index.ts'
 import { eventually } from './eventually.ts'
+
+/** A daemon, in a process of its own or in this one. */
+interface Asked {
+  readonly adminUrl: string
+}
 
 interface Asking {
   readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -9,7 +13,7 @@ interface Asking {
 }
 
 /** What a daemon's admin door says to a request below /api/v1/prewarm; fails for anything but success. */
-export async function askPrewarm<T = PrewarmView>(host: AgentProcess, path: string, asking: Asking = {}): Promise<T> {
+export async function askPrewarm<T = PrewarmView>(host: Asked, path: string, asking: Asking = {}): Promise<T> {
   const { status, body } = await tryPrewarm(host, path, asking)
   assert.ok(status < 300, `${status} ${JSON.stringify(body)}`)
   return body as T // the door's own JSON
@@ -17,7 +21,7 @@ export async function askPrewarm<T = PrewarmView>(host: AgentProcess, path: stri
 
 /** The same, whatever it says. */
 export async function tryPrewarm(
-  host: AgentProcess,
+  host: Asked,
   path: string,
   { method = 'GET', body }: Asking,
 ): Promise<{ status: number; body: unknown }> {
@@ -28,12 +32,12 @@ export async function tryPrewarm(
   return { status: response.status, body: await response.json() }
 }
 
-export async function prewarmHosts(host: AgentProcess, id: string): Promise<HostView[]> {
+export async function prewarmHosts(host: Asked, id: string): Promise<HostView[]> {
   return (await askPrewarm<{ hosts: HostView[] }>(host, `/${id}/hosts`)).hosts
 }
 
 /** The job once it has ended. A cache that is being replaced may not answer for a moment. */
-export async function prewarmEnded(host: AgentProcess, id: string, timeoutMs = 60_000): Promise<PrewarmView> {
+export async function prewarmEnded(host: Asked, id: string, timeoutMs = 60_000): Promise<PrewarmView> {
   const seen = await eventually(
     `job ${id} has ended`,
     async () => {

@@ -50,6 +50,10 @@ export class TestNode {
     this.#registry = registry
   }
 
+  get adminUrl(): string {
+    return `http://${this.node.addresses.admin}`
+  }
+
   get peerAddress(): string {
     return this.node.addresses.peer
   }
@@ -100,7 +104,7 @@ export class TestNode {
 
   /** What `shoal status`, `shoal transfers` and the like see. */
   async admin(path: string, body?: unknown): Promise<unknown> {
-    const url = `http://${this.node.addresses.admin}/api/v1/${path}`
+    const url = `${this.adminUrl}/api/v1/${path}`
     const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
     const response = await fetch(url, body === undefined ? {} : request)
     assert.equal(response.status, 200, await response.clone().text())

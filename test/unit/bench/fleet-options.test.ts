@@ -6,18 +6,10 @@ import type { FleetBenchOptions } from '../../../bench/fleet/options.ts'
 import { benchCommand } from '../../../bench/fleet/options.ts'
 import { plainPlan, spacedSizes } from '../../../bench/fleet/plan.ts'
 import { SCENARIO_TABLE } from '../../../bench/fleet/scenarios/index.ts'
+import { parsedOptions } from './parsed.ts'
 
-async function parse(...args: string[]): Promise<FleetBenchOptions> {
-  let options: FleetBenchOptions | undefined
-  const command = benchCommand(async (parsed) => {
-    options = parsed
-  })
-  await command
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .parseAsync(args, { from: 'user' })
-  assert.ok(options !== undefined)
-  return options
+function parse(...args: string[]): Promise<FleetBenchOptions> {
+  return parsedOptions(benchCommand, args)
 }
 
 describe('bench:fleet options', () => {

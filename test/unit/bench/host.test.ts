@@ -9,6 +9,7 @@ import { agentResult, floorOf, partResult } from '../../../bench/host/result.ts'
 import type { Cost } from '../../../bench/host/tasks.ts'
 import { processCpuSeconds } from '../../../bench/support/cpu-usage.ts'
 import { MACHINE } from './machine.ts'
+import { parsedOptions } from './parsed.ts'
 
 const MIB = 1024 * 1024
 const BYTES = 512 * MIB
@@ -25,17 +26,8 @@ function agentRun(user: number, foreign = 0): AgentRun {
   }
 }
 
-async function parsed(...args: string[]): Promise<HostBenchOptions> {
-  let options: HostBenchOptions | undefined
-  const command = hostCommand(async (said) => {
-    options = said
-  })
-  await command
-    .exitOverride()
-    .configureOutput({ writeErr() {} })
-    .parseAsync(args, { from: 'user' })
-  assert.ok(options !== undefined)
-  return options
+function parsed(...args: string[]): Promise<HostBenchOptions> {
+  return parsedOptions(hostCommand, args)
 }
 
 describe("a part's cost", () => {

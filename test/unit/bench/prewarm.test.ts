@@ -12,6 +12,7 @@ import type { FrameKind, Observations, Sample, Traffic } from '../../../bench/pr
 import { FRAME_KINDS, framesOf, prewarmResult } from '../../../bench/prewarm/result.ts'
 import { requireDigest } from '../../../src/oci/digest.ts'
 import { MACHINE } from './machine.ts'
+import { parsedOptions } from './parsed.ts'
 
 const MIB = 1024 * 1024
 const HOSTS = 10
@@ -71,17 +72,8 @@ function seen(): Observations {
   }
 }
 
-async function parsed(...args: string[]): Promise<PrewarmBenchOptions> {
-  let options: PrewarmBenchOptions | undefined
-  const command = prewarmCommand(async (said) => {
-    options = said
-  })
-  await command
-    .exitOverride()
-    .configureOutput({ writeErr() {} })
-    .parseAsync(args, { from: 'user' })
-  assert.ok(options !== undefined)
-  return options
+function parsed(...args: string[]): Promise<PrewarmBenchOptions> {
+  return parsedOptions(prewarmCommand, args)
 }
 
 describe("a prewarm job's cost at its cache", () => {

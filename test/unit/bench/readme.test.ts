@@ -13,19 +13,11 @@ import type { FleetFile, FleetRow, HostFile, Named, PrewarmFile, SimFile } from 
 import { readResults } from '../../../bench/readme/results.ts'
 import { simSection } from '../../../bench/readme/sim-table.ts'
 import { worldsSection } from '../../../bench/readme/worlds-table.ts'
+import { MACHINE } from './machine.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 
-const machine = {
-  commit: 'abc123',
-  kernel: '6.1',
-  cores: 2,
-  cpu: 'a processor',
-  memoryGiB: 24,
-  congestionControl: 'bbr',
-  node: 'v26.0.0',
-  date: '2020-01-02T03:04:05.000Z',
-}
+const machine = { ...MACHINE, commit: 'abc123', date: '2020-01-02T03:04:05.000Z' }
 
 function fleetRow(scenario: string, changes: Partial<FleetRow> = {}): FleetRow {
   return {
