@@ -151,7 +151,7 @@ export class Stage implements AsyncDisposable {
       (hand, index) => hand.host.mbps === fastest && plan.hosts[index]?.segment === 'a',
     )
     signal.throwIfAborted()
-    this.#calibration = await calibrate(ring, this.cacheHand())
+    this.#calibration = await calibrate(ring, this.cacheHand(), fastest)
   }
 
   async #addHosts(network: Network): Promise<NetworkHost[]> {

@@ -3,7 +3,7 @@ import { BASELINE_TABLE } from '../fleet/baselines/index.ts'
 import type { BaselineName, ScenarioName } from '../fleet/names.ts'
 import { isBaseline, isScenario } from '../fleet/names.ts'
 import { SCENARIO_TABLE } from '../fleet/scenarios/index.ts'
-import { fleetGoal, ORIGIN_COPIES_GOAL } from './goals.ts'
+import { directGoal, fleetGoal, ORIGIN_COPIES_GOAL } from './goals.ts'
 import { atMost, provenance, source, table, withRange } from './markdown.ts'
 import type { FleetFile, FleetRow, Named } from './results.ts'
 
@@ -14,6 +14,7 @@ const HEAD = [
   'bound, s',
   'ratio',
   'goal',
+  'over direct (goal)',
   `origin copies (goal ≤ ${ORIGIN_COPIES_GOAL})`,
   'origin requests',
   'CPU busy',
@@ -55,11 +56,16 @@ function fleetCells(row: FleetRow, bound: number): string[] {
     bound.toFixed(1),
     row.valid ? ratio : `invalid: ${brokenOf(row)} [${ratio}]`,
     atMost(isBaseline(row.scenario) ? undefined : fleetGoal(row.scenario)),
+    overDirectOf(row),
     row.originRatio.toFixed(3),
     row.originRequests === undefined ? '-' : String(row.originRequests),
     `${(row.cpu.busy * 100).toFixed(0)} %`,
     row.rssMiB === undefined ? '-' : row.rssMiB.max.toFixed(0),
   ]
+}
+
+function overDirectOf({ scenario, extra: { overDirect } }: FleetRow): string {
+  return overDirect === undefined ? '-' : `${overDirect.toFixed(2)} (${atMost(directGoal(scenario))})`
 }
 
 /** What broke, as the run said it. */

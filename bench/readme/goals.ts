@@ -18,6 +18,16 @@ const FLEET_GOALS: ReadonlyMap<string, number> = new Map([
   ...['rolling', 'late', 'churn', 'slow', 'dead', 'wan'].map((name) => [name, 1.25] as const),
 ])
 
+/** Last host over the last host of the same pulls straight from the origin. */
+const DIRECT_GOALS: ReadonlyMap<string, number> = new Map([
+  ['tiny', 1.05],
+  ['small', 1],
+])
+
+export function directGoal(scenario: string): number | undefined {
+  return DIRECT_GOALS.get(scenario)
+}
+
 export function fleetGoal(scenario: string): number | undefined {
   return FLEET_GOALS.get(scenario)
 }

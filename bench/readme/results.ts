@@ -32,6 +32,7 @@ const fleetRow = z.object({
   ratio: z.number(),
   originRatio: z.number(),
   originRequests: z.number().optional(),
+  extra: z.object({ overDirect: z.number().optional() }),
   cpu: z.object({ busy: z.number() }),
   rssMiB: z.object({ max: z.number() }).optional(),
   guards: z.array(z.object({ guard: z.string(), value: z.number(), limit: z.number(), holds: z.boolean() })),

@@ -1,4 +1,6 @@
 import { serverBound } from '../bounds.ts'
+import type { ScenarioTimes } from '../scenarios/scenario.ts'
+import type { Stage } from '../stage.ts'
 import type { Baseline } from './baseline.ts'
 import { pullAllFrom } from './baseline.ts'
 import { registryInstalled, startRegistry } from './docker-registry.ts'
@@ -15,4 +17,13 @@ export const direct: Baseline = {
     const bound = serverBound(stage.rates.origin, { bytes: stage.image.sizeBytes, downloads, uploads: [] })
     return { seconds, last: Math.max(...seconds), bound }
   },
+}
+
+/** What a scenario of pulls that all begin at once took, over the same pulls straight from the origin. */
+export async function compareWithDirect(
+  stage: Stage,
+  { last }: ScenarioTimes,
+): Promise<Readonly<Record<string, number>>> {
+  const straight = await direct.run(stage)
+  return { directLast: straight.last, overDirect: last / straight.last }
 }

@@ -1,3 +1,4 @@
+import { compareWithDirect } from '../baselines/direct.ts'
 import { burstBound } from '../bounds.ts'
 import type { FleetBenchOptions } from '../options.ts'
 import type { StagePlan } from '../plan.ts'
@@ -32,6 +33,7 @@ export const small: Scenario = {
   summary: 'burst of 40 layers of 4 KiB to 1 MiB',
   plan: withLayers(spacedSizes(40, 4 * KIB, MIB)),
   run: pullAtOnce,
+  compare: compareWithDirect,
 }
 
 /** Blobs of every size together. */

@@ -1,4 +1,4 @@
-import { direct } from '../baselines/direct.ts'
+import { compareWithDirect } from '../baselines/direct.ts'
 import { plainPlan } from '../plan.ts'
 import { burst } from './burst.ts'
 import type { Scenario } from './scenario.ts'
@@ -8,8 +8,5 @@ export const tiny: Scenario = {
   summary: 'two hosts: never slower than straight from the origin',
   plan: (options) => plainPlan({ ...options, hosts: 2 }),
   run: burst.run,
-  async compare(stage, { last }) {
-    const straight = await direct.run(stage)
-    return { directLast: straight.last, overDirect: last / straight.last }
-  },
+  compare: compareWithDirect,
 }
