@@ -65,7 +65,7 @@ function receive(link: PeerLink, pieces: number): Promise<void> {
           else if (asked < pieces) ask()
         },
       })
-      link.send({ type: 'request', id, blob: BLOB, piece: id })
+      link.send({ type: 'request', id, blob: BLOB, piece: id, background: false })
     }
     for (let i = 0; i < OUTSTANDING; i++) ask()
   })

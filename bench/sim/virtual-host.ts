@@ -277,8 +277,8 @@ export class VirtualHost implements Place {
         this.counts.wants++
         for (const id of effect.ids) {
           this.#asked.add(id)
-          const { blob, wanted } = effect
-          this.#world.toSeeder(this, effect.source, { type: 'want', peer, id, blob, wanted })
+          const { blob, wanted, background } = effect
+          this.#world.toSeeder(this, effect.source, { type: 'want', peer, id, blob, wanted, background })
         }
         return
       case 'cancel':

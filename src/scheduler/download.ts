@@ -1,6 +1,7 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { DownloadSpec, SourceKind } from './leecher-types.ts'
+import { BACKGROUND_ORDER } from './leecher-types.ts'
 
 /** A piece with fewer known holders than this is rare: it goes before lower-numbered ones. */
 const RARE_HOLDERS = 3
@@ -65,6 +66,11 @@ export class Download {
   get room(): number {
     if (this.limit === undefined) return Number.POSITIVE_INFINITY
     return Math.max(0, this.limit - (this.#have.length - this.#idle.count))
+  }
+
+  /** Whether nobody waits for it. */
+  get background(): boolean {
+    return this.order >= BACKGROUND_ORDER
   }
 
   /** Changes its place among the others and what may be fetched. What was held back until now is not late. */

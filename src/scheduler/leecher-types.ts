@@ -59,6 +59,9 @@ export type LeecherEvent =
   | { readonly type: 'cursor'; readonly blob: number; readonly piece: number }
   | { readonly type: 'tick' }
 
+/** From here on an order is of the background: what is fetched for nobody who waits. Sources are told so, and put it last. */
+export const BACKGROUND_ORDER = 2 ** 40
+
 export interface DownloadSpec {
   readonly pieces: number
   readonly pieceBytes: number
@@ -80,14 +83,16 @@ export type LeecherEffect =
       readonly id: number
       readonly blob: number
       readonly piece: number
+      readonly background: boolean
     }
-  /** Each id wants one of these pieces. Sent again for ids that still wait when what is wanted has changed. */
+  /** Each id wants one of these pieces. Sent again for ids that still wait when what is wanted has changed, or how much. */
   | {
       readonly type: 'want'
       readonly source: number
       readonly ids: readonly number[]
       readonly blob: number
       readonly wanted: ReadonlyBitfield
+      readonly background: boolean
     }
   | { readonly type: 'cancel'; readonly source: number; readonly id: number }
   /** Read these pieces from the origin, in order, as one range. */

@@ -2,9 +2,10 @@ import { Download, FIND_PEERS_FIRST_MS } from './download.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
 import { OriginLanes } from './origin-lanes.ts'
 import type { PieceRequest } from './request-table.ts'
-import { RequestTable } from './request-table.ts'
+import { isOverdue, RequestTable } from './request-table.ts'
 import { Sources } from './sources.ts'
 import { noticeParting, noticeStarving } from './starving.ts'
+import { UnderWay } from './under-way.ts'
 import { Wants } from './wants.ts'
 
 /**
@@ -37,22 +38,22 @@ export class Leecher {
   readonly #wants: Wants
   #byOrder: Download[] = []
   /** Requests that occupy the link: asked by number, or begun by a home. */
-  #outstanding = 0
-  #outstandingBytes = 0
+  readonly #underWay: UnderWay
   #now = 0
 
   constructor(options: LeecherOptions) {
     this.#options = options
     this.#lanes = new OriginLanes(options)
+    this.#underWay = new UnderWay(options)
     this.#wants = new Wants(options, this.#requests, this.#sources)
   }
 
   get outstanding(): number {
-    return this.#outstanding
+    return this.#underWay.pieces
   }
 
   get outstandingBytes(): number {
-    return this.#outstandingBytes
+    return this.#underWay.bytes
   }
 
   /** Takes one event and appends what is to be done. Never throws for what a remote may cause. */
@@ -128,10 +129,17 @@ export class Leecher {
         download.cursor = event.piece
         break
       case 'steered':
-        download.steer(event.order, event.limit, this.#now)
-        this.#sort()
+        this.#steer(download, event)
         break
     }
+  }
+
+  #steer(download: Download, { order, limit }: Event<'steered'>): void {
+    const { background } = download
+    download.steer(order, limit, this.#now)
+    this.#sort()
+    if (download.background === background) return
+    this.#underWay.moved(download, this.#requests.where((r) => r.blob === download.blob && r.piece >= 0).length)
   }
 
   #learnHashes(download: Download, { first, count }: Event<'hashesKnown'>): void {
@@ -257,17 +265,16 @@ export class Leecher {
     this.#fillRequests(out)
     for (const download of this.#byOrder) {
       if (download.completed) continue
-      this.#wants.fill(download, this.#outstanding, this.#failedBy(download), this.#now, out)
+      this.#wants.fill(download, this.#underWay.beside(download.background), this.#failedBy(download), this.#now, out)
       this.#fillLanes(download, out)
     }
   }
 
   #fillRequests(out: LeecherEffect[]): void {
-    if (this.#outstanding >= this.#options.maxOutstanding) return
     const usable = this.#sources.usableCount(this.#now)
     const limit = Math.max(this.#options.perSource, Math.ceil(this.#options.maxOutstanding / Math.max(1, usable)))
     const empty = new Set<number>()
-    while (this.#outstanding < this.#options.maxOutstanding) {
+    while (this.#underWay.hasRoom(true) || this.#underWay.hasRoom(false)) {
       let best = -1
       let bestLoad = Number.POSITIVE_INFINITY
       for (const source of this.#sources.ids()) {
@@ -285,7 +292,7 @@ export class Leecher {
 
   #requestFrom(source: number, out: LeecherEffect[]): boolean {
     for (const download of this.#byOrder) {
-      const piece = this.#hasRoom(download) ? download.pick(source) : -1
+      const piece = this.#underWay.admits(download) ? download.pick(source) : -1
       if (piece < 0) continue
       this.#ask(download, source, download.sources.get(source)!.kind, piece, false, out)
       return true
@@ -301,11 +308,12 @@ export class Leecher {
     duplicate: boolean,
     out: LeecherEffect[],
   ): void {
-    const fields = { blob: download.blob, source, kind, askedAt: this.#now, piece, duplicate }
+    const { blob, background } = download
+    const fields = { blob, source, kind, askedAt: this.#now, piece, duplicate, background }
     const request = this.#requests.open({ ...fields, wanted: undefined })
     this.#sources.asked(source)
     this.#occupy(download, piece)
-    out.push({ type: 'request', source, id: request.id, blob: download.blob, piece })
+    out.push({ type: 'request', source, id: request.id, blob, piece, background })
   }
 
   #fillLanes(download: Download, out: LeecherEffect[]): void {
@@ -333,13 +341,13 @@ export class Leecher {
   }
 
   /** Whether blobs before it take the whole link: that nothing comes for it is no fault of its sources. */
-  #waitsItsTurn({ blob }: Download): boolean {
-    return this.#outstanding >= this.#options.maxOutstanding && !this.#requests.bring(blob)
+  #waitsItsTurn({ blob, background }: Download): boolean {
+    return !this.#underWay.hasRoom(background) && !this.#requests.bring(blob)
   }
 
   #dropOverdue(out: LeecherEffect[]): void {
-    const deadline = this.#now - this.#sources.deadlineMs
-    for (const request of this.#requests.where((r) => r.lastByteAt < deadline)) {
+    const patience = this.#sources.deadlineMs
+    for (const request of this.#requests.where((r) => isOverdue(r, patience, this.#now))) {
       const download = this.#downloads.get(request.blob)
       // a want, or a request to a parent for what it does not have yet, waits as long as it must
       const mayWait = !request.began && (request.kind === 'home' || download?.hashKnown.has(request.piece) === false)
@@ -374,23 +382,15 @@ export class Leecher {
     this.#requests.close(request.id)
     this.#sources.answered(request.source)
     if (request.piece < 0) return
-    this.#outstanding--
     const download = this.#downloads.get(request.blob)
     if (download === undefined) return
-    this.#outstandingBytes -= download.spec.pieceBytes
+    this.#underWay.add(download, -1)
     download.release(request.piece)
   }
 
   #occupy(download: Download, piece: number): void {
-    this.#outstanding++
-    this.#outstandingBytes += download.spec.pieceBytes
+    this.#underWay.add(download, 1)
     download.take(piece)
-  }
-
-  /** Whether one more of its pieces may be on the way. */
-  #hasRoom({ spec }: Download): boolean {
-    if (this.#outstanding < this.#options.leastOutstanding) return true
-    return this.#outstandingBytes + spec.pieceBytes <= this.#options.maxOutstandingBytes
   }
 
   #sort(): void {

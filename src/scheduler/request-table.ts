@@ -1,6 +1,9 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { SourceKind } from './leecher-types.ts'
 
+/** A source serves so many pieces to pulls for each to the background: it is not dead for that. */
+const BACKGROUND_PATIENCE = 8
+
 /** One question to one source that will bring one piece. */
 export interface PieceRequest {
   readonly id: number
@@ -15,6 +18,8 @@ export interface PieceRequest {
   lastByteAt: number
   /** Asked although another request for the piece is under way: endgame. */
   readonly duplicate: boolean
+  /** Whether its source was told that nobody waits for it. */
+  background: boolean
   /** What a want last said. */
   wanted: ReadonlyBitfield | undefined
 }
@@ -59,4 +64,9 @@ export class RequestTable {
     for (const request of this.#byId.values()) if (test(request)) found.push(request)
     return found
   }
+}
+
+/** Whether nothing has come for a request for as long as its source may take. */
+export function isOverdue({ lastByteAt, background }: PieceRequest, patienceMs: number, now: number): boolean {
+  return now - lastByteAt > (background ? BACKGROUND_PATIENCE : 1) * patienceMs
 }

@@ -8,6 +8,7 @@ export type SeederEvent =
       readonly id: number
       readonly blob: number
       readonly piece: number
+      readonly background: boolean
     }
   /** A peer wants any of these pieces, whichever the seeder likes to give. */
   | {
@@ -16,6 +17,7 @@ export type SeederEvent =
       readonly id: number
       readonly blob: number
       readonly wanted: ReadonlyBitfield
+      readonly background: boolean
     }
   | { readonly type: 'cancel'; readonly peer: number; readonly id: number }
   /** New pieces of this blob can be served. */
@@ -61,6 +63,8 @@ const RECENT_PER_PEER = 16
 const JUST_SENT = 2 ** 32
 /** What one peer may have waiting here; more is answered `busy`, so that no peer can grow this queue. */
 const WAITING_PER_PEER = 32
+/** Pieces for pulls between two for the background: without any, those who wait for it would take this host for dead. */
+const PULLS_PER_BACKGROUND = 7
 
 interface Waiting {
   readonly peer: number
@@ -69,6 +73,8 @@ interface Waiting {
   /** The piece asked for, or undefined for a want. */
   readonly piece: number | undefined
   readonly wanted: ReadonlyBitfield | undefined
+  /** Behind all that is not. */
+  readonly background: boolean
 }
 
 interface Chosen {
@@ -79,6 +85,7 @@ interface Chosen {
 
 interface Sent extends Chosen {
   writing: boolean
+  readonly background: boolean
 }
 
 interface Asker {
@@ -94,10 +101,10 @@ interface SeededBlob {
 }
 
 /**
- * Decides what this host sends, to whom, next. Peers take turns, a piece each, so that the first to ask cannot keep
- * the others from having something to pass on; of one peer, first come first served. A want gets what super-seeding
- * chooses: of what the peer lacks, the piece handed out least often so far, ties by lowest index. Pure: events in,
- * effects out.
+ * Decides what this host sends, to whom, next. What somebody waits for goes before the background, which has one send at
+ * a time beside it. Peers take turns, a piece each, so that the first to ask cannot keep the others from having something
+ * to pass on; of one peer, first come first served. A want gets what super-seeding chooses: of what the peer lacks, the
+ * piece handed out least often so far, ties by lowest index. Pure: events in, effects out.
  */
 export class Seeder {
   readonly #options: SeederOptions
@@ -106,6 +113,11 @@ export class Seeder {
   /** Peers with something waiting; the first is next. */
   readonly #turns = new Set<number>()
   #queued = 0
+  /** Of these, for the background. */
+  #inBackground = 0
+  #sendingInBackground = 0
+  /** Pieces for pulls since one for the background. */
+  #pullsInARow = 0
   #sending = 0
   #writing = 0
 
@@ -169,7 +181,7 @@ export class Seeder {
     // news of a want that crossed its piece on the wire
     if (asker.active.has(asked.id) || asker.recent.some((sent) => sent.id === asked.id)) return
     const at = asker.waiting.findIndex((other) => other.id === asked.id)
-    if (!this.#admits(asked, asker, at >= 0)) {
+    if (!this.#admits(asked, asker, at >= 0, out)) {
       this.#drop(asked.peer, asked.id)
       out.push({ type: 'busy', peer: asked.peer, id: asked.id, queue: this.#queued })
       return
@@ -177,23 +189,49 @@ export class Seeder {
     this.#askers.set(asked.peer, asker)
     if (at >= 0) {
       // the same id again is news of what the peer still lacks; it keeps its place in the queue
+      this.#inBackground += Number(asked.background) - Number(asker.waiting[at]!.background)
       asker.waiting[at] = asked
     } else {
       asker.waiting.push(asked)
       this.#queued++
+      this.#inBackground += Number(asked.background)
       this.#turns.add(asked.peer)
     }
     // whatever else waits could not be served before, and cannot now
-    if (this.#free) this.#serve(asked.peer, asker, out)
+    if (!this.#free || (asked.background && this.#backgroundWaits)) return
+    this.#serve(asked.peer, asker, asked.background, out)
   }
 
-  #admits({ blob: number, piece, wanted }: Waiting, asker: Asker, again: boolean): boolean {
+  #admits(
+    { blob: number, piece, wanted, background }: Waiting,
+    asker: Asker,
+    again: boolean,
+    out: SeederEffect[],
+  ): boolean {
     const blob = this.#blobs.get(number)
     if (blob === undefined) return false
     if (!again && asker.waiting.length >= WAITING_PER_PEER) return false
     if (piece === undefined) return wanted?.length === blob.have.length
     if (piece >= blob.have.length || (!this.#options.parks && !blob.have.has(piece))) return false
-    return again || this.#queued < this.#options.queue || this.#free
+    return again || this.#queued < this.#options.queue || this.#free || (!background && this.#makeRoom(out))
+  }
+
+  /** More than one send for the background would take their share of the link from the pulls. */
+  get #backgroundWaits(): boolean {
+    return this.#sendingInBackground > 0 && this.#sending > this.#sendingInBackground
+  }
+
+  /** Gives up what waits last for the background; false when nothing does. */
+  #makeRoom(out: SeederEffect[]): boolean {
+    if (this.#inBackground === 0) return false
+    for (const peer of [...this.#turns].reverse()) {
+      const last = this.#askers.get(peer)!.waiting.findLast(({ background }) => background)
+      if (last === undefined) continue
+      this.#drop(peer, last.id)
+      out.push({ type: 'busy', peer, id: last.id, queue: this.#queued })
+      return true
+    }
+    return false
   }
 
   /** Whether one more send may begin. */
@@ -201,24 +239,35 @@ export class Seeder {
     return this.#writing < this.#options.slots && this.#sending < this.#options.underWay
   }
 
-  /** Round by round, until the slots are full or a whole round brought nothing. */
+  /** Pulls first; the background has its piece when it is due, and what pulls leave. */
   #fill(out: SeederEffect[]): void {
+    if (this.#pullsInARow >= PULLS_PER_BACKGROUND) this.#serveAll(true, 1, out)
+    this.#serveAll(false, Number.POSITIVE_INFINITY, out)
+    this.#serveAll(true, Number.POSITIVE_INFINITY, out)
+  }
+
+  /** Round by round, until the slots are full, a whole round brought nothing or `most` are served. */
+  #serveAll(background: boolean, most: number, out: SeederEffect[]): void {
+    let left = Math.min(most, background ? this.#inBackground : this.#queued - this.#inBackground)
     for (let served = true; served; ) {
       served = false
       for (const peer of [...this.#turns]) {
-        if (!this.#free) return
-        if (this.#serve(peer, this.#askers.get(peer)!, out)) served = true
+        if (!this.#free || left === 0 || (background && this.#backgroundWaits)) return
+        if (!this.#serve(peer, this.#askers.get(peer)!, background, out)) continue
+        served = true
+        left--
       }
     }
   }
 
-  #serve(peer: number, asker: Asker, out: SeederEffect[]): boolean {
+  #serve(peer: number, asker: Asker, background: boolean, out: SeederEffect[]): boolean {
     if (asker.active.size >= ACTIVE_PER_PEER) return false
-    const choice = this.#choose(asker)
+    const choice = this.#choose(asker, background)
     if (choice === undefined) return false
     const { id, blob, piece } = choice
     this.#drop(peer, id)
-    this.#start(asker, { id, blob, piece, writing: true })
+    this.#start(asker, { id, blob, piece, writing: true, background })
+    this.#pullsInARow = background ? 0 : this.#pullsInARow + 1
     // behind all others that wait
     if (this.#turns.delete(peer)) this.#turns.add(peer)
     out.push({ type: 'send', peer, id, blob, piece })
@@ -226,10 +275,11 @@ export class Seeder {
   }
 
   /** The first request that can be served, or of all wants' pieces the one handed out least, whatever blob it is of. */
-  #choose({ waiting, recent }: Asker): Chosen | undefined {
+  #choose({ waiting, recent }: Asker, background: boolean): Chosen | undefined {
     let best: Chosen | undefined
     let bestServed = Number.POSITIVE_INFINITY
-    for (const { id, blob: number, piece, wanted } of waiting) {
+    for (const { id, blob: number, piece, wanted, ...one } of waiting) {
+      if (one.background !== background) continue
       const blob = this.#blobs.get(number)
       if (blob === undefined) continue
       if (piece !== undefined && blob.have.has(piece)) return { id, blob: number, piece }
@@ -248,6 +298,7 @@ export class Seeder {
     asker.active.set(send.id, send)
     this.#sending++
     this.#writing++
+    this.#sendingInBackground += Number(send.background)
     this.#blobs.get(send.blob)!.served[send.piece]!++
     asker.recent.push(send)
     if (asker.recent.length > RECENT_PER_PEER) asker.recent.shift()
@@ -267,6 +318,7 @@ export class Seeder {
     this.#written(peer, id)
     asker.active.delete(id)
     this.#sending--
+    this.#sendingInBackground -= Number(send.background)
     if (ok) return
     const recent = asker.recent.indexOf(send)
     if (recent >= 0) asker.recent.splice(recent, 1)
@@ -287,8 +339,9 @@ export class Seeder {
     const asker = this.#askers.get(peer)
     const at = asker?.waiting.findIndex((one) => one.id === id) ?? -1
     if (asker === undefined || at < 0) return
-    asker.waiting.splice(at, 1)
+    const [dropped] = asker.waiting.splice(at, 1)
     this.#queued--
+    this.#inBackground -= Number(dropped!.background)
     if (asker.waiting.length === 0) this.#turns.delete(peer)
   }
 }

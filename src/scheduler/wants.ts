@@ -48,9 +48,10 @@ export class Wants {
     }
   }
 
-  /** Now and then tells homes what is still wanted. */
+  /** Now and then tells homes what is still wanted; at once when somebody has begun to wait for it. */
   tick(download: Download, all: boolean, now: number, cancel: Cancel, out: LeecherEffect[]): void {
-    if (now - download.wantsToldAt >= REFRESH_MS) this.#refresh(download, all, now, cancel, out)
+    const promoted = this.#requests.where((r) => isParked(r, download) && r.background !== download.background)
+    if (promoted.length > 0 || now - download.wantsToldAt >= REFRESH_MS) this.#refresh(download, all, now, cancel, out)
   }
 
   /** A piece more is here: when enough are, homes are told. */
@@ -63,29 +64,35 @@ export class Wants {
   #refresh(download: Download, all: boolean, now: number, cancel: Cancel, out: LeecherEffect[]): void {
     download.keptSinceWants = 0
     download.wantsToldAt = now
-    const parked = this.#requests.where((r) => r.blob === download.blob && r.kind === 'home' && !r.began)
+    const { blob, background } = download
+    const parked = this.#requests.where((r) => isParked(r, download))
     if (parked.length === 0) return
     const wanted = download.wanted(all)
     const news = new Map<number, number[]>()
     for (const [i, request] of parked.entries()) {
       if (i >= wanted.count || i >= download.room) cancel(request)
-      else if (request.wanted === undefined || !sameBits(request.wanted, wanted)) {
+      else if (request.background !== background || !isSame(request.wanted, wanted)) {
         request.wanted = wanted
+        request.background = background
         const ids = news.get(request.source)
         if (ids === undefined) news.set(request.source, [request.id])
         else ids.push(request.id)
       }
     }
-    for (const [source, ids] of news) out.push({ type: 'want', source, ids, blob: download.blob, wanted })
+    for (const [source, ids] of news) out.push({ type: 'want', source, ids, blob, wanted, background })
   }
 
-  /** Wants at a home: all, those that have begun, and those of `download` that have not. */
+  /**
+   * Wants at a home: all, those that have begun, and those of `download` that have not. Those for the background count
+   * for the background alone: homes leave them for last.
+   */
   #count(source: number, download: Download): { standing: number; begun: number; parked: number } {
     let standing = 0
     let begun = 0
     let parked = 0
     for (const request of this.#requests.all()) {
       if (request.source !== source || request.kind !== 'home') continue
+      if (request.background && !download.background) continue
       standing++
       if (request.began) begun++
       else if (request.blob === download.blob) parked++
@@ -107,13 +114,31 @@ export class Wants {
     now: number,
     out: LeecherEffect[],
   ): void {
-    const { blob } = download
-    const fields = { blob, source, kind: 'home', askedAt: now, piece: -1, duplicate: false, wanted } as const
+    const { blob, background } = download
+    const fields = {
+      blob,
+      source,
+      kind: 'home',
+      askedAt: now,
+      piece: -1,
+      duplicate: false,
+      background,
+      wanted,
+    } as const
     const ids: number[] = []
     while (ids.length < count) {
       ids.push(this.#requests.open(fields).id)
       this.#sources.asked(source)
     }
-    if (ids.length > 0) out.push({ type: 'want', source, ids, blob, wanted })
+    if (ids.length > 0) out.push({ type: 'want', source, ids, blob, wanted, background })
   }
+}
+
+/** Whether a home has not chosen a piece for it yet. */
+function isParked(request: PieceRequest, { blob }: Download): boolean {
+  return request.blob === blob && request.kind === 'home' && !request.began
+}
+
+function isSame(said: ReadonlyBitfield | undefined, wanted: ReadonlyBitfield): boolean {
+  return said !== undefined && sameBits(said, wanted)
 }

@@ -21,6 +21,7 @@ const ALGORITHMS = [
 ] as const
 
 const TAG_BYTES = 1
+const FLAG_BYTES = 1
 const U32_BYTES = 4
 const MAX_U32 = 0xffff_ffff
 const MAX_PIECE = WIRE_LIMITS.pieces - 1
@@ -37,10 +38,10 @@ export function encodeHotMessage(message: HotMessage, headBytes: number): Buffer
       writer.digest(message.blob).u32(message.queue).list(message.pieces, WIRE_LIMITS.haves)
       break
     case 'request':
-      writer.u32(message.id).digest(message.blob).u32(message.piece)
+      writer.u32(message.id).digest(message.blob).u32(message.piece).flag(message.background)
       break
     case 'want':
-      writer.digest(message.blob).list(message.ids, WIRE_LIMITS.wants).bits(message.wanted)
+      writer.digest(message.blob).flag(message.background).list(message.ids, WIRE_LIMITS.wants).bits(message.wanted)
       break
     case 'cancel':
       writer.u32(message.id)
@@ -71,11 +72,18 @@ function readFields(reader: Reader): HotMessage {
         pieces: reader.list(0, WIRE_LIMITS.haves, MAX_PIECE),
       }
     case TAGS.request:
-      return { type: 'request', id: reader.u32(), blob: reader.digest(), piece: reader.u32(MAX_PIECE) }
+      return {
+        type: 'request',
+        id: reader.u32(),
+        blob: reader.digest(),
+        piece: reader.u32(MAX_PIECE),
+        background: reader.flag(),
+      }
     case TAGS.want:
       return {
         type: 'want',
         blob: reader.digest(),
+        background: reader.flag(),
         ids: reader.list(1, WIRE_LIMITS.wants, MAX_U32),
         wanted: reader.bits(),
       }
@@ -93,9 +101,15 @@ function sizeOf(message: HotMessage): number {
     case 'have':
       return TAG_BYTES + digestBytes(message.blob) + (2 + message.pieces.length) * U32_BYTES
     case 'request':
-      return TAG_BYTES + digestBytes(message.blob) + 2 * U32_BYTES
+      return TAG_BYTES + digestBytes(message.blob) + 2 * U32_BYTES + FLAG_BYTES
     case 'want':
-      return TAG_BYTES + digestBytes(message.blob) + (2 + message.ids.length) * U32_BYTES + message.wanted.length
+      return (
+        TAG_BYTES +
+        digestBytes(message.blob) +
+        FLAG_BYTES +
+        (2 + message.ids.length) * U32_BYTES +
+        message.wanted.length
+      )
     case 'cancel':
       return TAG_BYTES + U32_BYTES
     case 'busy':
@@ -126,6 +140,11 @@ class Writer {
 
   u32(value: number): this {
     this.#at = this.bytes.writeUInt32BE(value, this.#at)
+    return this
+  }
+
+  flag(value: boolean): this {
+    this.#at = this.bytes.writeUInt8(value ? 1 : 0, this.#at)
     return this
   }
 
@@ -173,6 +192,12 @@ class Reader {
     const value = this.#bytes.readUInt32BE(this.#take(U32_BYTES))
     if (value > most) throw malformed('a number too large')
     return value
+  }
+
+  flag(): boolean {
+    const value = this.byte()
+    if (value > 1) throw malformed('neither yes nor no')
+    return value === 1
   }
 
   digest(): Digest {

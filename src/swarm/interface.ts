@@ -44,12 +44,24 @@ export type ControlMessage =
     }
   | { readonly type: 'have'; readonly blob: Digest; readonly pieces: readonly number[]; readonly queue: number }
   | { readonly type: 'hashes'; readonly blob: Digest; readonly size: number; readonly runs: readonly HashRun[] }
-  | { readonly type: 'request'; readonly id: number; readonly blob: Digest; readonly piece: number }
+  | {
+      readonly type: 'request'
+      readonly id: number
+      readonly blob: Digest
+      readonly piece: number
+      readonly background: boolean
+    }
   /**
    * To a home only: "for each of these ids send me whichever piece you like" (super-seeding). Said again for ids that
    * still wait, with what is wanted by then.
    */
-  | { readonly type: 'want'; readonly ids: readonly number[]; readonly blob: Digest; readonly wanted: Uint8Array }
+  | {
+      readonly type: 'want'
+      readonly ids: readonly number[]
+      readonly blob: Digest
+      readonly background: boolean
+      readonly wanted: Uint8Array
+    }
   | { readonly type: 'cancel'; readonly id: number }
   /** Will not send this now; ask elsewhere, or again later. */
   | { readonly type: 'busy'; readonly id: number; readonly queue: number }

@@ -123,15 +123,16 @@ export class LeecherPort {
         const transfer = this.#deps.transfer(effect.blob)
         const link = this.#deps.links.key(effect.source)
         if (transfer === undefined || link === undefined) return
-        const { id, piece } = effect
-        this.#ask(id, link, transfer, piece, () => link.send({ type: 'request', id, blob: transfer.digest, piece }))
+        const { id, piece, background } = effect
+        const request = { type: 'request', id, blob: transfer.digest, piece, background } as const
+        this.#ask(id, link, transfer, piece, () => link.send(request))
         return
       }
       case 'want': {
         const transfer = this.#deps.transfer(effect.blob)
         const link = this.#deps.links.key(effect.source)
         if (transfer === undefined || link === undefined) return
-        this.#want(effect.ids, link, transfer, effect.wanted.toBytes())
+        this.#want(effect, link, transfer)
         return
       }
       case 'cancel': {
@@ -146,9 +147,11 @@ export class LeecherPort {
   }
 
   /** What waits already is told the news at once; new wants wait for their share of the download limit. */
-  #want(ids: readonly number[], link: PeerLink, transfer: Transfer, wanted: Uint8Array): void {
+  #want(effect: Extract<LeecherEffect, { type: 'want' }>, link: PeerLink, transfer: Transfer): void {
+    const { ids, background } = effect
+    const wanted = effect.wanted.toBytes()
     const send = (some: readonly number[]): void =>
-      link.send({ type: 'want', ids: some, blob: transfer.digest, wanted })
+      link.send({ type: 'want', ids: some, blob: transfer.digest, wanted, background })
     const limited = this.#deps.download.bytesPerSec > 0
     const atOnce = ids.filter((id) => this.#asked.has(id) || !limited)
     for (const id of ids) {

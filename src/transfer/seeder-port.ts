@@ -9,7 +9,7 @@ import { PieceLayout } from '../piece/piece-layout.ts'
 import type { SeederEffect, SeederEvent, SeederOptions } from '../scheduler/index.ts'
 import { Seeder } from '../scheduler/index.ts'
 import type { BlobStore, StoredBlob } from '../store/index.ts'
-import type { PeerLink } from '../swarm/index.ts'
+import type { ControlMessage, PeerLink } from '../swarm/index.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { BlobNumbers, LinkNumbers } from './numbering.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
@@ -34,6 +34,7 @@ export interface SeederPortDeps {
   readonly shareable: (digest: Digest) => Promise<boolean>
 }
 
+type Message<T extends ControlMessage['type']> = Extract<ControlMessage, { type: T }>
 type ReadInto = (target: Uint8Array, offset: number) => Promise<void>
 
 interface Served {
@@ -108,16 +109,18 @@ export class SeederPort {
     return (await this.#find(digest))?.have
   }
 
-  request(link: PeerLink, id: number, digest: Digest, piece: number): void {
-    this.#ask(link, id, digest, (served, peer) => ({ type: 'request', peer, id, blob: served.blob, piece }))
+  request(link: PeerLink, { id, blob, piece, background }: Message<'request'>): void {
+    this.#ask(link, id, blob, (served, peer) => {
+      return { type: 'request', peer, id, blob: served.blob, piece, background }
+    })
   }
 
-  want(link: PeerLink, ids: readonly number[], digest: Digest, bits: Uint8Array): void {
+  want(link: PeerLink, { ids, blob, background, wanted: bits }: Message<'want'>): void {
     let wanted: ReadonlyBitfield | undefined
     for (const id of ids) {
-      this.#ask(link, id, digest, (served, peer) => {
+      this.#ask(link, id, blob, (served, peer) => {
         wanted ??= Bitfield.fromBytes(served.layout.count, bits)
-        return wanted === undefined ? undefined : { type: 'want', peer, id, blob: served.blob, wanted }
+        return wanted === undefined ? undefined : { type: 'want', peer, id, blob: served.blob, wanted, background }
       })
     }
   }

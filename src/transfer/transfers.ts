@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
+import { BACKGROUND_ORDER } from '../scheduler/index.ts'
 import type { CallArguments, CallRefusal, CallResults, ControlMessage, PeerLink } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
@@ -49,8 +50,6 @@ export interface TransferView {
 /** A window in memory holds this much, and at least `WINDOW_LEAST_PIECES`. */
 const WINDOW_BYTES = 16 * 1024 * 1024
 const WINDOW_LEAST_PIECES = 4
-/** Above the order of everything that a runtime asked for. */
-const BACKGROUND_ORDER = 2 ** 40
 const SMALL_BLOBS_BYTES = 16 * 1024 * 1024
 const ACCUSERS_TO_BAN = 3
 const MAX_ACCUSED = 256
@@ -180,9 +179,9 @@ export class Transfers {
         for (const active of this.#engine.of(message.blob)) neighbours.hashes(active, link, message.runs)
         return
       case 'request':
-        return seeder.request(link, message.id, message.blob, message.piece)
+        return seeder.request(link, message)
       case 'want':
-        return seeder.want(link, message.ids, message.blob, message.wanted)
+        return seeder.want(link, message)
       case 'cancel':
         return seeder.cancel(link, message.id)
       case 'busy':

@@ -118,7 +118,7 @@ test('passthrough content is not given to other hosts of the fleet', async (t) =
   const { digest, size } = image.layers[0]!
   const count = new PieceLayout(digest, size).count
   link.send({ type: 'bitfield', blob: digest, size, bits: new Bitfield(count).toBytes(), queue: 0 })
-  link.send({ type: 'request', id: 1, blob: digest, piece: 0 })
+  link.send({ type: 'request', id: 1, blob: digest, piece: 0, background: false })
   await eventually('both are answered', () => replies.length >= 2)
   assert.deepEqual(replies.sort(), ['busy', 'leave'])
 })

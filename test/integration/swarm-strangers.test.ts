@@ -159,7 +159,10 @@ test('a member that breaks the protocol loses its link, and nobody else does', a
     [
       'a message out of bounds',
       Buffer.from(
-        encodeFrame({ frame: 'message', message: { type: 'request', id: 1, blob: BLOB as never, piece: 2 ** 31 } }),
+        encodeFrame({
+          frame: 'message',
+          message: { type: 'request', id: 1, blob: BLOB as never, piece: 2 ** 31, background: false },
+        }),
       ),
     ],
     ['deep nesting', Buffer.concat([Buffer.from('00010000', 'hex'), Buffer.alloc(65_536, 0xa1)])],

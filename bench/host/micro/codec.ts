@@ -14,8 +14,8 @@ const BLOB = `sha256:${'5a'.repeat(32)}` as Digest
 export function codecResults(): MicroResult[] {
   const messages: readonly ControlMessage[] = [
     { type: 'have', blob: BLOB, pieces: [17], queue: 2 },
-    { type: 'request', id: 4_711, blob: BLOB, piece: 300 },
-    { type: 'want', ids: [4_711, 4_712], blob: BLOB, wanted: Bitfield.full(PIECES).toBytes() },
+    { type: 'request', id: 4_711, blob: BLOB, piece: 300, background: false },
+    { type: 'want', ids: [4_711, 4_712], blob: BLOB, background: false, wanted: Bitfield.full(PIECES).toBytes() },
   ]
   const frames = messages.map((message) =>
     sample({ subject: `${message.type} encoded and decoded`, operations: 1 }, () => {

@@ -109,7 +109,10 @@ describe('result tables', () => {
   it('say where and when, and what the goal is', () => {
     const section = fleetSection(fleetFile([fleetRow('burst')]))
     assert.match(section, /commit abc123, 2020-01-02, 2 cores \(a processor\), 24 GiB/)
-    assert.match(section, /\| burst: .* \| 8 \| 12\.0 \| 10\.0 \| 1\.20 \| ≤ 1\.10 \| - \| 1\.000 \| 21 \| 60 % \| 200 \|/)
+    assert.match(
+      section,
+      /\| burst: .* \| 8 \| 12\.0 \| 10\.0 \| 1\.20 \| ≤ 1\.10 \| - \| 1\.000 \| 21 \| 60 % \| 200 \|/,
+    )
   })
 
   it('say what straight from the origin would have taken, where that is the measure', () => {

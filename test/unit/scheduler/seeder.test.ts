@@ -21,12 +21,12 @@ class SeederDriver {
     return this
   }
 
-  request(peer: number, id: number, piece: number): this {
-    return this.on({ type: 'request', peer, id, blob: 1, piece })
+  request(peer: number, id: number, piece: number, background: boolean = false): this {
+    return this.on({ type: 'request', peer, id, blob: 1, piece, background })
   }
 
-  want(peer: number, id: number, wanted: Iterable<number> = range(0, 8), blob: number = 1): this {
-    return this.on({ type: 'want', peer, id, blob, wanted: bits(8, wanted) })
+  want(peer: number, id: number, wanted: Iterable<number> = range(0, 8), blob: number = 1, background = false): this {
+    return this.on({ type: 'want', peer, id, blob, wanted: bits(8, wanted), background })
   }
 
   written(peer: number, id: number): this {
@@ -130,7 +130,7 @@ describe('a seeder', () => {
 
   it('refuses pieces and blobs there are none of, and wants of another length', () => {
     const driver = new SeederDriver({ parks: true }).request(1, 1, 8).request(1, 2, 1e9)
-    driver.want(1, 3, [0], 77).on({ type: 'want', peer: 1, id: 4, blob: 1, wanted: new Bitfield(9) })
+    driver.want(1, 3, [0], 77).on({ type: 'want', peer: 1, id: 4, blob: 1, wanted: new Bitfield(9), background: false })
     assert.deepEqual(
       driver.refusals().map(([, id]) => id),
       [1, 2, 3, 4],
@@ -227,5 +227,73 @@ describe('a seeder', () => {
     )
     assert.deepEqual(driver.sent(9, 1, false).effects, [])
     assert.equal(driver.seeder.sending, 0)
+  })
+})
+
+describe('a seeder that is asked for the background too', () => {
+  /** One slot, taken: whatever follows waits. */
+  const busy = (options: Partial<SeederOptions> = {}): SeederDriver => {
+    const driver = new SeederDriver({ slots: 1, underWay: 1, queue: 40, ...options }).request(9, 1, 0)
+    assert.deepEqual(driver.sends(), [[9, 1, 0]])
+    return driver
+  }
+
+  it('serves what somebody waits for first, whoever asked first', () => {
+    const driver = busy().request(1, 1, 1, true).want(2, 1, [2], 1, true).request(3, 1, 3).want(4, 1, [4])
+    assert.deepEqual(driver.sent(9, 1).sends(), [[3, 1, 3]])
+    assert.deepEqual(driver.sent(3, 1).sends(), [[4, 1, 4]])
+    assert.deepEqual(driver.sent(4, 1).sends(), [[1, 1, 1]])
+    assert.deepEqual(driver.sent(1, 1).sends(), [[2, 1, 2]])
+  })
+
+  it('does so for one peer that asks for both', () => {
+    const driver = busy().request(1, 1, 1, true).request(1, 2, 2)
+    assert.deepEqual(driver.sent(9, 1).sends(), [[1, 2, 2]])
+    assert.deepEqual(driver.sent(1, 2).sends(), [[1, 1, 1]])
+  })
+
+  it('gives the background one piece in eight however much else there is: it must not take this host for dead', () => {
+    const driver = busy({ parks: true })
+    for (let id = 1; id <= 4; id++) driver.want(1, id, range(0, 8), 1, true)
+    for (let id = 1; id <= 20; id++) driver.want(2, id)
+    const peers: number[] = []
+    for (let last = [9, 1]; peers.length < 17; ) {
+      const [send] = driver.sent(last[0]!, last[1]!).sends()
+      peers.push(send![0]!)
+      last = send!
+    }
+    // the piece that took the slot at first was the first of seven
+    assert.deepEqual(peers, [...Array(6).fill(2), 1, ...Array(7).fill(2), 1, 2, 2])
+  })
+
+  it('has one send at a time for the background beside pulls, and as many as there are slots without', () => {
+    const driver = new SeederDriver({ slots: 6, queue: 40 }).request(9, 1, 0)
+    for (let peer = 1; peer <= 6; peer++) driver.request(peer, 1, peer, true)
+    assert.deepEqual(driver.sends(), [
+      [9, 1, 0],
+      [1, 1, 1],
+    ])
+    assert.deepEqual(driver.sent(1, 1).sends(), [[2, 1, 2]])
+    const peers = driver
+      .sent(9, 1)
+      .sends()
+      .map(([peer]) => peer)
+    assert.deepEqual(peers, [3, 4, 5, 6])
+  })
+
+  it('refuses the last of the background, and no pull, when its queue is full', () => {
+    const driver = busy({ queue: 2 }).request(1, 1, 1, true).request(2, 1, 2, true)
+    assert.deepEqual(driver.request(3, 1, 3).refusals(), [[2, 1, 1]])
+    assert.deepEqual(driver.request(4, 1, 4).refusals(), [[1, 1, 1]])
+    assert.deepEqual(driver.request(5, 1, 5).refusals(), [[5, 1, 2]])
+    assert.deepEqual(driver.request(6, 1, 6, true).refusals(), [[6, 1, 2]])
+    assert.deepEqual(driver.sent(9, 1).sends(), [[3, 1, 3]])
+  })
+
+  it('moves a want up when its peer says that somebody waits for it now', () => {
+    const driver = busy({ parks: true }).want(1, 1, [1], 1, true).want(2, 1, [2], 1, true).want(2, 1, [2])
+    assert.deepEqual(driver.sent(9, 1).sends(), [[2, 1, 2]])
+    assert.deepEqual(driver.sent(2, 1).sends(), [[1, 1, 1]])
+    assert.equal(driver.sent(1, 1).seeder.queueLength, 0)
   })
 })

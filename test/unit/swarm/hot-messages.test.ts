@@ -29,11 +29,11 @@ const GOLDEN: readonly (readonly [string, HotMessage, string])[] = [
     { type: 'have', blob: LONG_BLOB, pieces: [LAST_PIECE], queue: 0 },
     `01 ${SHA512} 00000000 00000001 0003ffff`,
   ],
-  ['request', { type: 'request', id: 9, blob: BLOB, piece: 3 }, `02 00000009 ${SHA256} 00000003`],
+  ['request', { type: 'request', id: 9, blob: BLOB, piece: 3, background: true }, `02 00000009 ${SHA256} 00000003 01`],
   [
     'want',
-    { type: 'want', ids: [9, 0xffff_ffff], blob: BLOB, wanted: Uint8Array.of(255, 1) },
-    `03 ${SHA256} 00000002 00000009 ffffffff 00000002 ff01`,
+    { type: 'want', ids: [9, 0xffff_ffff], blob: BLOB, background: false, wanted: Uint8Array.of(255, 1) },
+    `03 ${SHA256} 00 00000002 00000009 ffffffff 00000002 ff01`,
   ],
   ['cancel', { type: 'cancel', id: 9 }, '04 00000009'],
   ['busy', { type: 'busy', id: 9, queue: 4 }, '05 00000009 00000004'],
@@ -61,11 +61,12 @@ for (const [name, message, golden] of GOLDEN) {
 test('messages as large as they may be are read back', () => {
   const messages: readonly HotMessage[] = [
     { type: 'have', blob: BLOB, pieces: new Array(WIRE_LIMITS.haves).fill(LAST_PIECE), queue: 0xffff_ffff },
-    { type: 'request', id: 0xffff_ffff, blob: LONG_BLOB, piece: LAST_PIECE },
+    { type: 'request', id: 0xffff_ffff, blob: LONG_BLOB, piece: LAST_PIECE, background: true },
     {
       type: 'want',
       ids: new Array(WIRE_LIMITS.wants).fill(0xffff_ffff),
       blob: LONG_BLOB,
+      background: true,
       wanted: new Uint8Array(WIRE_LIMITS.bitsBytes).fill(255),
     },
   ]
@@ -129,14 +130,14 @@ test('random bytes throw nothing but a protocol error, and what is read has no o
 })
 
 test('bits that were read do not alias the buffer they came in', () => {
-  const body = bodyOf({ type: 'want', ids: [1], blob: BLOB, wanted: Uint8Array.of(1, 2, 3) })
+  const body = bodyOf({ type: 'want', ids: [1], blob: BLOB, background: false, wanted: Uint8Array.of(1, 2, 3) })
   const message = read(body)
   body.fill(0)
-  assert.deepEqual(message, { type: 'want', ids: [1], blob: BLOB, wanted: Uint8Array.of(1, 2, 3) })
+  assert.deepEqual(message, { type: 'want', ids: [1], blob: BLOB, background: false, wanted: Uint8Array.of(1, 2, 3) })
 })
 
 test('what does not fit, or is no number or digest, is not encoded', () => {
-  const one = { type: 'want', ids: [1], blob: BLOB, wanted: Uint8Array.of(1) } as const
+  const one = { type: 'want', ids: [1], blob: BLOB, background: false, wanted: Uint8Array.of(1) } as const
   const messages: readonly HotMessage[] = [
     { type: 'have', blob: BLOB, pieces: new Array(WIRE_LIMITS.haves + 1).fill(1), queue: 0 },
     { ...one, ids: new Array(WIRE_LIMITS.wants + 1).fill(1) },
@@ -183,11 +184,12 @@ function randomMessage(rng: Rng): HotMessage {
   const many = (count: number, below: number): number[] => Array.from({ length: count }, () => rng.below(below))
   const messages: readonly HotMessage[] = [
     { type: 'have', blob, pieces: many(rng.below(40), WIRE_LIMITS.pieces), queue },
-    { type: 'request', id, blob, piece: rng.below(WIRE_LIMITS.pieces) },
+    { type: 'request', id, blob, piece: rng.below(WIRE_LIMITS.pieces), background: rng.below(2) === 1 },
     {
       type: 'want',
       ids: many(1 + rng.below(WIRE_LIMITS.wants), 2 ** 32),
       blob,
+      background: rng.below(2) === 1,
       wanted: Uint8Array.from(many(rng.below(80), 256)),
     },
     { type: 'cancel', id },

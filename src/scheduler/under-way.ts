@@ -1,0 +1,64 @@
+import type { Download } from './download.ts'
+import type { LeecherOptions } from './leecher-types.ts'
+
+interface Load {
+  pieces: number
+  bytes: number
+}
+
+/**
+ * The pieces on the way to this host, and whether more may be asked for. Sources serve the background last, so pulls do
+ * not wait for its pieces to come: it takes what pulls leave of the limits, and pulls take the whole. Both together may
+ * thus be under way twice, for as long as it takes what the background had asked for before.
+ */
+export class UnderWay {
+  readonly #options: LeecherOptions
+  readonly #pulls: Load = { pieces: 0, bytes: 0 }
+  readonly #background: Load = { pieces: 0, bytes: 0 }
+
+  constructor(options: LeecherOptions) {
+    this.#options = options
+  }
+
+  get pieces(): number {
+    return this.#pulls.pieces + this.#background.pieces
+  }
+
+  get bytes(): number {
+    return this.#pulls.bytes + this.#background.bytes
+  }
+
+  /** One more piece of a blob is, or (-1) one fewer. */
+  add({ background, spec }: Download, pieces: 1 | -1): void {
+    const load = background ? this.#background : this.#pulls
+    load.pieces += pieces
+    load.bytes += pieces * spec.pieceBytes
+  }
+
+  /** `pieces` of a blob that are under way have moved to or from the background. */
+  moved({ background, spec }: Download, pieces: number): void {
+    const [from, to] = background ? [this.#pulls, this.#background] : [this.#background, this.#pulls]
+    from.pieces -= pieces
+    from.bytes -= pieces * spec.pieceBytes
+    to.pieces += pieces
+    to.bytes += pieces * spec.pieceBytes
+  }
+
+  /** Pieces that one more would come beside. */
+  beside(background: boolean): number {
+    return background ? this.pieces : this.#pulls.pieces
+  }
+
+  /** Whether one more may be, of whatever blob. */
+  hasRoom(background: boolean): boolean {
+    return this.beside(background) < this.#options.maxOutstanding
+  }
+
+  /** Whether one more may be, of this blob. */
+  admits({ background, spec }: Download): boolean {
+    if (!this.hasRoom(background)) return false
+    if (this.beside(background) < this.#options.leastOutstanding) return true
+    const bytes = background ? this.bytes : this.#pulls.bytes
+    return bytes + spec.pieceBytes <= this.#options.maxOutstandingBytes
+  }
+}

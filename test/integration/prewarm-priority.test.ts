@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { askPrewarm } from '../support/ask-prewarm.ts'
+import { eventually } from '../support/eventually.ts'
+import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+
+const UP = 'registry.test'
+const MIB = 1024 * 1024
+
+test('a cache whose uplink is full of a prewarm gives most of it to a pull at once, and the prewarm goes on after', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const [later, now] = [
+    await fleet.image({ seed: 1, sizeBytes: 24 * MIB, layerCount: 1 }),
+    await fleet.image({ seed: 2, sizeBytes: 4 * MIB, layerCount: 1 }),
+  ]
+  await fleet.push('origin', 'team/later', '1', later)
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/now', '1', now))]
+  const cache = await fleet.start({ role: 'cache', upstreams, limits: { upload: 4 * MIB } })
+  await cache.pull(UP, 'team/later', '1', later)
+  await cache.pull(UP, 'team/now', '1', now)
+  // too many for the cache's slots, and no use to each other: all they upload is a trickle
+  const hosts = await Promise.all(
+    Array.from({ length: 8 }, () => fleet.start({ upstreams, caches: [cache], limits: { upload: 1024 } })),
+  )
+  const puller = await fleet.start({ upstreams, caches: [cache] })
+  const given = async (): Promise<number> => {
+    const bytes = await Promise.all(hosts.map((host) => host.received('home')))
+    return bytes.reduce((sum, one) => sum + one, 0)
+  }
+  const job = await askPrewarm(puller, '', { method: 'POST', body: { images: [`${UP}/team/later:1`] } })
+  await eventually('the cache gives all it can', async () => (await given()) > 4 * MIB)
+  const before = await given()
+  await puller.pull(UP, 'team/now', '1', now)
+  const after = await given()
+  const meanwhile = after - before
+  assert.ok(meanwhile < 6 * MIB, `${meanwhile} bytes of the prewarm beside the 4 MiB of the pull`)
+  assert.equal((await askPrewarm(puller, `/${job.id}`)).state, 'running')
+  await eventually('the prewarm has gone on', async () => (await given()) > after + 8 * MIB)
+})
