@@ -3,7 +3,7 @@ import { BASELINE_TABLE } from '../fleet/baselines/index.ts'
 import type { BaselineName, ScenarioName } from '../fleet/names.ts'
 import { isBaseline, isScenario } from '../fleet/names.ts'
 import { SCENARIO_TABLE } from '../fleet/scenarios/index.ts'
-import { directGoal, fleetGoal, ORIGIN_COPIES_GOAL } from './goals.ts'
+import { directGoal, fleetGoal, ORIGIN_COPIES_GOAL, RSS_GOAL_MIB, SCRAPE_GOAL_MS } from './goals.ts'
 import { atMost, provenance, source, table, withRange } from './markdown.ts'
 import type { FleetFile, FleetRow, Named } from './results.ts'
 
@@ -18,7 +18,8 @@ const HEAD = [
   `origin copies (goal ≤ ${ORIGIN_COPIES_GOAL})`,
   'origin requests',
   'CPU busy',
-  'most RSS, MiB',
+  `most RSS, MiB (goal ≤ ${RSS_GOAL_MIB})`,
+  `/metrics p99, ms: agent, cache (goal ≤ ${SCRAPE_GOAL_MS})`,
 ]
 
 /** What a baseline is an alternative to: its time is set against that one's bound, not against its own. */
@@ -61,7 +62,13 @@ function fleetCells(row: FleetRow, bound: number): string[] {
     row.originRequests === undefined ? '-' : String(row.originRequests),
     `${(row.cpu.busy * 100).toFixed(0)} %`,
     row.rssMiB === undefined ? '-' : row.rssMiB.max.toFixed(0),
+    scrapesOf(row),
   ]
+}
+
+function scrapesOf({ scrapeMs }: FleetRow): string {
+  if (scrapeMs === undefined) return '-'
+  return [scrapeMs.agent, scrapeMs.cache].map((one) => one?.p99.toFixed(0) ?? '-').join(', ')
 }
 
 function overDirectOf({ scenario, extra: { overDirect } }: FleetRow): string {

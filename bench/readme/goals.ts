@@ -2,6 +2,10 @@ import type { SimFile } from './results.ts'
 
 /** Copies of the image that an origin gives, whatever happens. */
 export const ORIGIN_COPIES_GOAL = 1.05
+/** What an agent may hold during a burst. */
+export const RSS_GOAL_MIB = 200
+/** A scrape of `/metrics`, 99th percentile, at a busy agent and at the cache. */
+export const SCRAPE_GOAL_MS = 250
 /** An agent's CPU over the floor's. */
 export const HOST_CPU_GOAL = 1.6
 /** Median, with a warm cache one hop away. */

@@ -35,6 +35,9 @@ const fleetRow = z.object({
   extra: z.object({ overDirect: z.number().optional() }),
   cpu: z.object({ busy: z.number() }),
   rssMiB: z.object({ max: z.number() }).optional(),
+  scrapeMs: z
+    .object({ agent: z.object({ p99: z.number() }), cache: z.object({ p99: z.number() }).optional() })
+    .optional(),
   guards: z.array(z.object({ guard: z.string(), value: z.number(), limit: z.number(), holds: z.boolean() })),
   valid: z.boolean(),
   runs: z.array(z.object({ ratio: z.number(), valid: z.boolean() })),

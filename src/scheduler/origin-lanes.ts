@@ -28,12 +28,15 @@ export class OriginLanes {
     this.#options = options
   }
 
-  /** Starts lanes while the blob may have more and there is a run left to read. */
+  /**
+   * Starts lanes while the blob may have more and there is a run left to read. Pulls do not wait for lanes of the
+   * background: these may be held back to a job's rate.
+   */
   fill(download: Download, usable: (source: number) => boolean, now: number, out: LeecherEffect[]): void {
     const most = Math.max(1, Math.floor(this.#options.laneBytes / download.spec.pieceBytes))
     while (
       download.lanesActive < download.lanesAllowed &&
-      this.#lanes.size < this.#options.hostLanes &&
+      this.#beside(download) < this.#options.hostLanes &&
       download.laneRetryAt <= now
     ) {
       const run = download.nextRun(most, usable)
@@ -90,6 +93,14 @@ export class OriginLanes {
   /** Ends all lanes of a blob. */
   closeAll(download: Download, out: LeecherEffect[]): void {
     for (const lane of [...this.#lanes.values()]) if (lane.download === download) this.#cancel(lane, out)
+  }
+
+  /** Lanes that one more of a blob would have to share the host's with. */
+  #beside({ background }: Download): number {
+    if (background) return this.#lanes.size
+    let pulls = 0
+    for (const lane of this.#lanes.values()) if (!lane.download.background) pulls++
+    return pulls
   }
 
   #cancel(lane: Lane, out: LeecherEffect[]): void {

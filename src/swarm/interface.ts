@@ -87,6 +87,8 @@ export interface CallArguments {
     readonly digest: Digest
     readonly size?: number | undefined
     readonly have: Uint8Array
+    /** Nobody waits for it. */
+    readonly background?: boolean | undefined
   }
   /** A manifest by tag or digest. */
   readonly manifest: { readonly upstream: string; readonly repository: string; readonly target: TagOrDigest }

@@ -38,7 +38,7 @@ const place = { upstream, repository }
 
 /** What may be asked, by name. */
 export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[N]> } = {
-  join: z.object({ ...place, digest, size: sizeBytes.optional(), have: bits }),
+  join: z.object({ ...place, digest, size: sizeBytes.optional(), have: bits, background: z.boolean().optional() }),
   manifest: z.object({ ...place, target: tagOrDigest }),
   stat: z.object({ ...place, digest }),
   tags: z.object({ ...place, limit: z.int().min(0).max(WIRE_LIMITS.tags).optional(), after: text.optional() }),

@@ -94,7 +94,8 @@ export class Engine {
       caught: (transfer, piece, link) => this.neighbours.caught(this.#byBlob.get(transfer.blob), piece, link),
     })
     const drive = this.leecher.drive.bind(this.leecher)
-    const pace = (digest: Digest): RateLimiter | undefined => this.originPace?.(digest)
+    // a job's rate is no pull's, also for a blob that both want
+    const pace = (digest: Digest) => (this.find(digest)?.background ? this.originPace?.(digest) : undefined)
     this.#origin = new OriginPort({ logger, metrics, buffers, limit: limits.origin, pace, drive, stored, broken })
     this.neighbours = new Neighbourhood({
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
@@ -206,8 +207,8 @@ export class Engine {
     active.transfer.fail(error)
     const { digest } = active.transfer
     // no room is not a failure of the sources: the next reader passes the blob through memory; and who waits for a blob
-    // may find it where one that nobody waits for does not look
-    const isOwn = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || active.background
+    // may find it where one that nobody waits for does not look, unless it is a home that looked
+    const isOwn = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (active.background && !active.asHome)
     if (!isOwn) this.failures.set(digest, error, FAILED_MS)
     // who waits at this home would wait in vain
     if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(digest)

@@ -58,13 +58,13 @@ export class Router {
     return answer ?? (await this.#askParents(request, signal)) ?? (await this.#atOrigin(request, signal))
   }
 
-  async #askHomes({ ref, size, have }: RouteRequest, signal: AbortSignal): Promise<Route | undefined> {
-    const asked = await this.#deps.tier.askHomes(ref.digest, question(ref, size, have), signal)
+  async #askHomes(request: RouteRequest, signal: AbortSignal): Promise<Route | undefined> {
+    const asked = await this.#deps.tier.askHomes(request.ref.digest, question(request), signal)
     return asked === undefined ? undefined : toRoute(asked, 'home')
   }
 
-  async #askParents({ ref, size, have }: RouteRequest, signal: AbortSignal): Promise<Route | undefined> {
-    const asked = await this.#deps.tier.askParents(ref.digest, question(ref, size, have), signal)
+  async #askParents(request: RouteRequest, signal: AbortSignal): Promise<Route | undefined> {
+    const asked = await this.#deps.tier.askParents(request.ref.digest, question(request), signal)
     return asked === undefined ? undefined : toRoute(asked, 'parent')
   }
 
@@ -85,9 +85,9 @@ export class Router {
   }
 }
 
-function question(ref: TransferRef, size: number | undefined, have: Uint8Array): Question<'join'> {
+function question({ ref, size, have, background }: RouteRequest): Question<'join'> {
   const { upstream, repository, digest } = ref
-  return { name: 'join', args: { upstream, repository, digest, size, have } }
+  return { name: 'join', args: { upstream, repository, digest, size, have, background } }
 }
 
 function toRoute({ link, answer }: Asked<'join'>, as: 'home' | 'parent'): Route {

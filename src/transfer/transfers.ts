@@ -102,7 +102,7 @@ export class Transfers {
     if (active?.transfer === transfer && active.background) this.#steer(active, limit)
   }
 
-  /** Bounds what is read from origins for some blobs, besides this host's own limit; asked for every chunk. */
+  /** Bounds what is read from origins for some blobs in the background, besides this host's own limit; asked for every chunk. */
   paceOrigin(pace: ((digest: Digest) => RateLimiter | undefined) | undefined): void {
     this.#engine.originPace = pace
   }
@@ -154,8 +154,9 @@ export class Transfers {
     asHome: boolean,
     signal: AbortSignal,
   ): Promise<CallResults['join']> {
-    const { upstream, repository, digest, size, have } = args
-    const opened = await this.open({ upstream, repository, digest, size, asHome }, signal)
+    const { have, ...wanted } = args
+    const { digest } = wanted
+    const opened = await this.open({ ...wanted, asHome }, signal)
     switch (opened.kind) {
       case 'refused':
         return opened
@@ -181,6 +182,7 @@ export class Transfers {
       case 'request':
         return seeder.request(link, message)
       case 'want':
+        if (!message.background) this.#promote(this.#engine.find(message.blob))
         return seeder.want(link, message)
       case 'cancel':
         return seeder.cancel(link, message.id)
@@ -257,12 +259,17 @@ export class Transfers {
 
   /** Somebody waits for it now: a background transfer becomes one like any other. */
   #promoted(request: OpenRequest, opened: Opened): Opened {
-    const active = opened.kind === 'transfer' ? this.#engine.find(request.digest) : undefined
-    if (request.background === true || active?.background !== true) return opened
-    active.background = false
-    active.order = this.#order(request)
-    this.#steer(active, undefined)
+    if (opened.kind === 'transfer' && request.background !== true) {
+      this.#promote(this.#engine.find(request.digest), request.order)
+    }
     return opened
+  }
+
+  #promote(active: Active | undefined, order?: number): void {
+    if (active?.background !== true) return
+    active.background = false
+    active.order = order ?? this.nextOrders(1)
+    this.#steer(active, undefined)
   }
 
   #steer({ transfer: { blob }, order }: Active, limit: number | undefined): void {

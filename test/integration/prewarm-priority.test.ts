@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { BuiltImage } from '../../src/demo/index.ts'
 import { askPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 
 const UP = 'registry.test'
 const MIB = 1024 * 1024
+
+function bytesOf({ config, layers }: BuiltImage): number {
+  return layers.reduce((sum, { size }) => sum + size, config.size)
+}
 
 test('a cache whose uplink is full of a prewarm gives most of it to a pull at once, and the prewarm goes on after', async (t) => {
   const fleet = await NodeFleet.create(t)
@@ -36,4 +41,28 @@ test('a cache whose uplink is full of a prewarm gives most of it to a pull at on
   assert.ok(meanwhile < 6 * MIB, `${meanwhile} bytes of the prewarm beside the 4 MiB of the pull`)
   assert.equal((await askPrewarm(puller, `/${job.id}`)).state, 'running')
   await eventually('the prewarm has gone on', async () => (await given()) > after + 8 * MIB)
+})
+
+test('a job that is held to its origin rate keeps no pull from the origin, nor from what the job has begun', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const [later, now] = [
+    await fleet.image({ seed: 1, sizeBytes: 64 * MIB, layerCount: 4 }),
+    await fleet.image({ seed: 2, sizeBytes: 4 * MIB, layerCount: 1 }),
+  ]
+  await fleet.push('origin', 'team/later', '1', later)
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/now', '1', now))]
+  const cache = await fleet.start({ role: 'cache', upstreams })
+  const [host, puller] = [
+    await fleet.start({ upstreams, caches: [cache] }),
+    await fleet.start({ upstreams, caches: [cache] }),
+  ]
+  const body = { images: [`${UP}/team/later:1`], originRate: '64KiB' }
+  const job = await askPrewarm(host, '', { method: 'POST', body })
+  await eventually('the cache reads for the job', async () => (await cache.received('origin')) > 64 * 1024)
+  await puller.pull(UP, 'team/now', '1', now)
+  const { bytes, state } = await askPrewarm(host, `/${job.id}`)
+  assert.equal(state, 'running')
+  assert.ok(bytes.have < 16 * MIB, `${bytes.have} bytes of a job that may move 64 KiB a second`)
+  await puller.pull(UP, 'team/later', '1', later)
+  assert.equal(await cache.received('origin'), bytesOf(later) + bytesOf(now))
 })

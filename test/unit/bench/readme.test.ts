@@ -24,7 +24,14 @@ function fleetRow(scenario: string, changes: Partial<FleetRow> = {}): FleetRow {
     scenario,
     ...{ hosts: 8, mbps: 24, cacheMbps: 96, originMbps: 96, bytes: 64 * 1024 ** 2, layers: 4 },
     ...{ seconds: { p50: 11, last: 12 }, bound: 10, ratio: 1.2, originRatio: 1, originRequests: 21 },
-    ...{ extra: {}, cpu: { busy: 0.6 }, rssMiB: { max: 200 }, valid: true, runs: [{ ratio: 1.2, valid: true }] },
+    ...{
+      extra: {},
+      cpu: { busy: 0.6 },
+      rssMiB: { max: 200 },
+      scrapeMs: { agent: { p99: 24.4 }, cache: { p99: 60 } },
+      valid: true,
+      runs: [{ ratio: 1.2, valid: true }],
+    },
     guards: [{ guard: 'CPU busy', value: 0.6, limit: 0.7, holds: true }],
     ...changes,
   }
@@ -111,7 +118,7 @@ describe('result tables', () => {
     assert.match(section, /commit abc123, 2020-01-02, 2 cores \(a processor\), 24 GiB/)
     assert.match(
       section,
-      /\| burst: .* \| 8 \| 12\.0 \| 10\.0 \| 1\.20 \| ≤ 1\.10 \| - \| 1\.000 \| 21 \| 60 % \| 200 \|/,
+      /\| burst: .* \| 8 \| 12\.0 \| 10\.0 \| 1\.20 \| ≤ 1\.10 \| - \| 1\.000 \| 21 \| 60 % \| 200 \| 24, 60 \|/,
     )
   })
 

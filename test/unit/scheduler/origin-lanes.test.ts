@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { BACKGROUND_ORDER } from '../../../src/scheduler/index.ts'
 import { bits, LeecherDriver, range } from './leecher-driver.ts'
 
 const OPTIONS = { laneBytes: 8, hostLanes: 4 }
@@ -68,6 +69,19 @@ describe('origin lanes', () => {
       driver.take('fetch').map(({ blob }) => blob),
       [1, 1, 1, 2],
     )
+  })
+
+  it('of a pull do not wait for those of the background', () => {
+    const driver = new LeecherDriver(OPTIONS).add(100, { order: BACKGROUND_ORDER }, 1).add(100, {}, 2)
+    const open = (blob: number): void => void driver.on({ type: 'originOpen', blob, lanes: 3 })
+    for (const blob of [1, 2]) open(blob)
+    assert.deepEqual(
+      driver.take('fetch').map(({ blob }) => blob),
+      [1, 1, 1, 2, 2, 2],
+    )
+    driver.add(100, { order: BACKGROUND_ORDER }, 3)
+    open(3)
+    assert.deepEqual(driver.take('fetch'), [], 'these wait for both')
   })
 
   it('go on when one has ended, and end when the origin is closed', () => {
