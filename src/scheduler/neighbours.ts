@@ -2,7 +2,7 @@ import type { Place } from './nearness.ts'
 import { isNear, NEIGHBOURS_MOST, oneTooMany, placeHash, rank } from './nearness.ts'
 
 /** How many a member is introduced to each time it asks. Some find others that are nearer to them later. */
-const INTRODUCED = 11
+const INTRODUCED = 12
 const FAR_SHARE = 0.2
 
 export interface Member {

@@ -5,7 +5,7 @@ import type { LeecherEffect } from './leecher-types.ts'
 /** Fewer usable neighbours than this, and the home is asked for more. */
 const NEIGHBOURS_LEAST = 4
 /** With fewer a host of a large swarm falls behind: simulated, one in a thousand with five ended 10 % after the others. */
-const NEIGHBOURS_ENOUGH = 8
+const NEIGHBOURS_ENOUGH = 10
 /** No byte for this long while somebody should have what is missing: the blob is stalled. */
 const STALLED_MS = 10_000
 
