@@ -3,7 +3,7 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import type { BlobStore } from '../store/index.ts'
-import type { CallResults, ControlMessage, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
+import type { CallResults, MessageOf, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import { Coordinator } from './coordinator.ts'
@@ -93,7 +93,7 @@ export class PrewarmOffice implements AsyncDisposable {
   }
 
   /** Takes a letter; what is none is dropped: a later version may send it. */
-  message(link: PeerLink, { body }: Extract<ControlMessage, { type: 'letter' }>): void {
+  message(link: PeerLink, { body }: MessageOf<'letter'>): void {
     const letter = decodeLetter(body)
     if (letter === undefined)
       this.#deps.logger.warn({ peer: link.peer.key }, 'a letter of no kind that is known was dropped')

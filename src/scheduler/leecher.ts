@@ -135,11 +135,11 @@ export class Leecher {
   }
 
   #steer(download: Download, { order, limit }: Event<'steered'>): void {
-    const { background } = download
+    const pieces = this.#requests.where((r) => r.blob === download.blob && r.piece >= 0).length
+    this.#underWay.add(download, -pieces)
     download.steer(order, limit, this.#now)
+    this.#underWay.add(download, pieces)
     this.#sort()
-    if (download.background === background) return
-    this.#underWay.moved(download, this.#requests.where((r) => r.blob === download.blob && r.piece >= 0).length)
   }
 
   #learnHashes(download: Download, { first, count }: Event<'hashesKnown'>): void {
@@ -271,10 +271,12 @@ export class Leecher {
   }
 
   #fillRequests(out: LeecherEffect[]): void {
+    const background = this.#byOrder[0]?.background ?? true
+    if (!this.#underWay.hasRoom(background)) return
     const usable = this.#sources.usableCount(this.#now)
     const limit = Math.max(this.#options.perSource, Math.ceil(this.#options.maxOutstanding / Math.max(1, usable)))
     const empty = new Set<number>()
-    while (this.#underWay.hasRoom(true) || this.#underWay.hasRoom(false)) {
+    while (this.#underWay.hasRoom(background)) {
       let best = -1
       let bestLoad = Number.POSITIVE_INFINITY
       for (const source of this.#sources.ids()) {
@@ -346,8 +348,7 @@ export class Leecher {
   }
 
   #dropOverdue(out: LeecherEffect[]): void {
-    const patience = this.#sources.deadlineMs
-    for (const request of this.#requests.where((r) => isOverdue(r, patience, this.#now))) {
+    for (const request of this.#requests.where((r) => isOverdue(r, this.#sources.deadlineMs, this.#now))) {
       const download = this.#downloads.get(request.blob)
       // a want, or a request to a parent for what it does not have yet, waits as long as it must
       const mayWait = !request.began && (request.kind === 'home' || download?.hashKnown.has(request.piece) === false)

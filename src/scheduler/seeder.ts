@@ -198,8 +198,7 @@ export class Seeder {
       this.#turns.add(asked.peer)
     }
     // whatever else waits could not be served before, and cannot now
-    if (!this.#free || (asked.background && this.#backgroundWaits)) return
-    this.#serve(asked.peer, asker, asked.background, out)
+    if (this.#freeFor(asked.background)) this.#serve(asked.peer, asker, asked.background, out)
   }
 
   #admits(
@@ -214,11 +213,6 @@ export class Seeder {
     if (piece === undefined) return wanted?.length === blob.have.length
     if (piece >= blob.have.length || (!this.#options.parks && !blob.have.has(piece))) return false
     return again || this.#queued < this.#options.queue || this.#free || (!background && this.#makeRoom(out))
-  }
-
-  /** More than one send for the background would take their share of the link from the pulls. */
-  get #backgroundWaits(): boolean {
-    return this.#sendingInBackground > 0 && this.#sending > this.#sendingInBackground
   }
 
   /** Gives up what waits last for the background; false when nothing does. */
@@ -239,6 +233,12 @@ export class Seeder {
     return this.#writing < this.#options.slots && this.#sending < this.#options.underWay
   }
 
+  /** More than one send for the background would take their share of the link from the pulls. */
+  #freeFor(background: boolean): boolean {
+    const crowded = this.#sendingInBackground > 0 && this.#sending > this.#sendingInBackground
+    return this.#free && !(background && crowded)
+  }
+
   /** Pulls first; the background has its piece when it is due, and what pulls leave. */
   #fill(out: SeederEffect[]): void {
     if (this.#pullsInARow >= PULLS_PER_BACKGROUND) this.#serveAll(true, 1, out)
@@ -249,10 +249,10 @@ export class Seeder {
   /** Round by round, until the slots are full, a whole round brought nothing or `most` are served. */
   #serveAll(background: boolean, most: number, out: SeederEffect[]): void {
     let left = Math.min(most, background ? this.#inBackground : this.#queued - this.#inBackground)
-    for (let served = true; served; ) {
+    for (let served = true; served && left > 0 && this.#freeFor(background); ) {
       served = false
       for (const peer of [...this.#turns]) {
-        if (!this.#free || left === 0 || (background && this.#backgroundWaits)) return
+        if (left === 0 || !this.#freeFor(background)) return
         if (!this.#serve(peer, this.#askers.get(peer)!, background, out)) continue
         served = true
         left--
@@ -278,8 +278,9 @@ export class Seeder {
   #choose({ waiting, recent }: Asker, background: boolean): Chosen | undefined {
     let best: Chosen | undefined
     let bestServed = Number.POSITIVE_INFINITY
-    for (const { id, blob: number, piece, wanted, ...one } of waiting) {
-      if (one.background !== background) continue
+    for (const asked of waiting) {
+      if (asked.background !== background) continue
+      const { id, blob: number, piece, wanted } = asked
       const blob = this.#blobs.get(number)
       if (blob === undefined) continue
       if (piece !== undefined && blob.have.has(piece)) return { id, blob: number, piece }

@@ -28,20 +28,11 @@ export class UnderWay {
     return this.#pulls.bytes + this.#background.bytes
   }
 
-  /** One more piece of a blob is, or (-1) one fewer. */
-  add({ background, spec }: Download, pieces: 1 | -1): void {
+  /** So many pieces more of a blob are; fewer, when negative. */
+  add({ background, spec }: Download, pieces: number): void {
     const load = background ? this.#background : this.#pulls
     load.pieces += pieces
     load.bytes += pieces * spec.pieceBytes
-  }
-
-  /** `pieces` of a blob that are under way have moved to or from the background. */
-  moved({ background, spec }: Download, pieces: number): void {
-    const [from, to] = background ? [this.#pulls, this.#background] : [this.#background, this.#pulls]
-    from.pieces -= pieces
-    from.bytes -= pieces * spec.pieceBytes
-    to.pieces += pieces
-    to.bytes += pieces * spec.pieceBytes
   }
 
   /** Pieces that one more would come beside. */
@@ -49,7 +40,7 @@ export class UnderWay {
     return background ? this.pieces : this.#pulls.pieces
   }
 
-  /** Whether one more may be, of whatever blob. */
+  /** Whether one more may be, of whatever blob: for the background only where pulls have room, too. */
   hasRoom(background: boolean): boolean {
     return this.beside(background) < this.#options.maxOutstanding
   }

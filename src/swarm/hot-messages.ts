@@ -1,7 +1,7 @@
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestAlgorithm, digestHex } from '../oci/digest.ts'
-import type { ControlMessage } from './interface.ts'
+import type { ControlMessage, MessageOf } from './interface.ts'
 import { WIRE_LIMITS } from './wire-limits.ts'
 
 /**
@@ -9,7 +9,7 @@ import { WIRE_LIMITS } from './wire-limits.ts'
  * each cost more to write and read than to act on, so they have fixed layouts of their own: a byte that says which it
  * is, then u32 numbers and raw bytes (PROTOCOL.md has the table). The others are too rare for that to pay.
  */
-export type HotMessage = Extract<ControlMessage, { type: 'have' | 'request' | 'want' | 'cancel' | 'busy' }>
+export type HotMessage = MessageOf<'have' | 'request' | 'want' | 'cancel' | 'busy'>
 
 /** The first byte. No map in CBOR begins with one of these. */
 const TAGS: { readonly [T in HotMessage['type']]: number } = { have: 1, request: 2, want: 3, cancel: 4, busy: 5 }

@@ -31,6 +31,7 @@ export type {
   CallResults,
   ControlMessage,
   HashRun,
+  MessageOf,
   PeerAddress,
   PeerInfo,
   PeerKey,

@@ -78,6 +78,9 @@ export type ControlMessage =
   /** For the prewarm service of the other side, in its own words (PREWARM.md): the swarm only carries it. */
   | { readonly type: 'letter'; readonly body: Uint8Array }
 
+/** One kind of them. */
+export type MessageOf<T extends ControlMessage['type']> = Extract<ControlMessage, { type: T }>
+
 /** Questions with one answer each, by name; answers are `CallResults[name]`. */
 export interface CallArguments {
   /** Take part in a blob's swarm, or get a small blob at once. `have` is empty for a new leecher. */

@@ -3,7 +3,7 @@ import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { NEIGHBOURS_MOST, oneTooMany, placeHash } from '../scheduler/index.ts'
-import type { ControlMessage, HashRun, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import type { HashRun, MessageOf, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, HAVE_BATCH_MS, HAVE_BATCH_PIECES, runsOf } from './batches.ts'
 import type { Signer } from './hash-book.ts'
@@ -16,8 +16,6 @@ export const LIAR_BAN_MS = 10 * 60_000
 const MEET_TIMEOUT_MS = 4_000
 /** How much farther a host in another zone is, in pieces waiting in its queue. */
 const OTHER_ZONE_DISTANCE = 3
-
-type Message<T extends ControlMessage['type']> = Extract<ControlMessage, { type: T }>
 
 export interface NeighbourhoodDeps {
   readonly clock: Clock
@@ -94,7 +92,7 @@ export class Neighbourhood {
   }
 
   /** A peer says what it has. Answers in kind, unless it has been told already. */
-  bitfield(active: Active | undefined, link: PeerLink, message: Message<'bitfield'>): void {
+  bitfield(active: Active | undefined, link: PeerLink, message: MessageOf<'bitfield'>): void {
     if (active === undefined) {
       this.#answerComplete(link, message)
       return
@@ -114,7 +112,7 @@ export class Neighbourhood {
     if (active.told.delete(link)) this.#deps.leecher.leave(active.transfer, link)
   }
 
-  have(active: Active | undefined, link: PeerLink, message: Message<'have'>): void {
+  have(active: Active | undefined, link: PeerLink, message: MessageOf<'have'>): void {
     if (active === undefined || this.#deps.leecher.kindOf(active.transfer, link) !== 'peer') return
     const pieces = message.pieces.filter((piece) => piece < active.transfer.layout.count)
     for (const piece of pieces) active.told.get(link)?.set(piece)
@@ -192,7 +190,7 @@ export class Neighbourhood {
     return leecher.sourceOf(link)
   }
 
-  #answerComplete(link: PeerLink, { blob, size, bits }: Message<'bitfield'>): void {
+  #answerComplete(link: PeerLink, { blob, size, bits }: MessageOf<'bitfield'>): void {
     this.#deps.seeder.have(blob).then(
       (have) => {
         if (have === undefined) link.send({ type: 'leave', blob })

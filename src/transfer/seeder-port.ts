@@ -9,7 +9,7 @@ import { PieceLayout } from '../piece/piece-layout.ts'
 import type { SeederEffect, SeederEvent, SeederOptions } from '../scheduler/index.ts'
 import { Seeder } from '../scheduler/index.ts'
 import type { BlobStore, StoredBlob } from '../store/index.ts'
-import type { ControlMessage, PeerLink } from '../swarm/index.ts'
+import type { MessageOf, PeerLink } from '../swarm/index.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { BlobNumbers, LinkNumbers } from './numbering.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
@@ -34,7 +34,6 @@ export interface SeederPortDeps {
   readonly shareable: (digest: Digest) => Promise<boolean>
 }
 
-type Message<T extends ControlMessage['type']> = Extract<ControlMessage, { type: T }>
 type ReadInto = (target: Uint8Array, offset: number) => Promise<void>
 
 interface Served {
@@ -109,13 +108,13 @@ export class SeederPort {
     return (await this.#find(digest))?.have
   }
 
-  request(link: PeerLink, { id, blob, piece, background }: Message<'request'>): void {
+  request(link: PeerLink, { id, blob, piece, background }: MessageOf<'request'>): void {
     this.#ask(link, id, blob, (served, peer) => {
       return { type: 'request', peer, id, blob: served.blob, piece, background }
     })
   }
 
-  want(link: PeerLink, { ids, blob, background, wanted: bits }: Message<'want'>): void {
+  want(link: PeerLink, { ids, blob, background, wanted: bits }: MessageOf<'want'>): void {
     let wanted: ReadonlyBitfield | undefined
     for (const id of ids) {
       this.#ask(link, id, blob, (served, peer) => {

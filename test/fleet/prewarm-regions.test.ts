@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { FleetHost } from '../../src/demo/index.ts'
 import { Fleet } from '../../src/demo/index.ts'
 import { askPrewarm, prewarmEnded, prewarmHosts } from '../support/ask-prewarm.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 
 const MIB = 1024 * 1024
@@ -22,7 +23,7 @@ test('twelve hosts in two regions: waves, a kill, a full disk, a late one, submi
     config: ({ name }) => ({ tags: { ttl: '1h' }, ...(name === FULL ? { store: { capacity: '64MiB' } } : {}) }),
   })
   const { reference, image } = await fleet.push({ sizeBytes: 80 * MIB, layerCount: 4 })
-  const size = image.config.size + image.layers.reduce((sum, layer) => sum + layer.size, 0)
+  const size = contentBytes(image)
   const { agents: edge } = fleet.region('edge')
   const { agents: core } = fleet.region('core')
   const request = { images: [reference], waves: ['2', '50%', '100%'], rate: '16MiB', join: '10m', pin: '1h' }

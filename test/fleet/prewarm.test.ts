@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fleet } from '../../src/demo/index.ts'
 import { askPrewarm, prewarmEnded } from '../support/ask-prewarm.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 
 const MIB = 1024 * 1024
@@ -18,7 +19,7 @@ test('a job makes an image present on every host: a pull afterwards moves nothin
   const job = await askPrewarm(agent!, '', { method: 'POST', body: { images: [reference] } })
   const end = await prewarmEnded(agent!, job.id)
   assert.equal(end.state, 'done', JSON.stringify(end))
-  const size = image.config.size + image.layers.reduce((sum, layer) => sum + layer.size, 0)
+  const size = contentBytes(image)
   assert.deepEqual(
     { total: end.hosts.total, ready: end.hosts.ready, have: end.bytes.have, perHost: end.bytes.perHost },
     { total: 4, ready: 4, have: 4 * size, perHost: size },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { transfersSchema } from '../../src/admin/index.ts'
 import { NEIGHBOURS_MOST } from '../../src/scheduler/index.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -15,7 +16,7 @@ test('several agents pull an image of many pieces at once, and the origin gives 
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
   const { cache, agents } = await fleet.region({ upstreams }, 3)
   await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
-  const layerBytes = image.layers.reduce((sum, { size }) => sum + size, image.config.size)
+  const layerBytes = contentBytes(image)
   assert.equal(await cache.received('origin'), layerBytes)
   for (const agent of agents) {
     assert.equal(await agent.originRequests(), 0)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import type { HostView, PrewarmView } from '../../src/prewarm/index.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { HostSpec, TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -29,7 +30,7 @@ async function twoRegions(t: TestContext, sizeBytes: number): Promise<TwoRegions
   const core = await fleet.region({ region: 'core', upstreams }, 1)
   const parent = { region: 'core', caches: [core.cache] }
   const edge = await fleet.region({ region: 'edge', parent, upstreams }, 1)
-  const size = image.config.size + image.layers.reduce((sum, layer) => sum + layer.size, 0)
+  const size = contentBytes(image)
   await eventually('every host is known at the root', async () => {
     const { stdout } = await prewarm(core.cache, REFERENCE, '--dry-run', '--json')
     return stdout !== '' && JSON.parse(stdout).hosts.total === 2

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { tryPrewarm } from '../support/ask-prewarm.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -62,7 +63,7 @@ test('images that share layers move them once', async (t) => {
   const images = ['registry.test/team/app:1', 'registry.test/team/other:2']
   const { json } = await ask(agents[0]!, '', { images })
   const end = await done(agents[0]!, json.id)
-  const size = image.config.size + image.layers.reduce((sum, layer) => sum + layer.size, 0)
+  const size = contentBytes(image)
   assert.deepEqual(
     [end?.state, end?.bytes.perHost, end?.images.map(({ bytes }) => bytes)],
     ['done', size, [size, size]],

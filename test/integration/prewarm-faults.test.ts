@@ -9,6 +9,7 @@ import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { JobBook } from '../../src/prewarm/job-book.ts'
 import { DiskStore } from '../../src/store/index.ts'
 import { askPrewarm } from '../support/ask-prewarm.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -125,7 +126,7 @@ test('hosts whose only cache is gone do not read the origin for a job, and do fo
   await cache.node[Symbol.asyncDispose]()
   // it has to wait until the cache is given up, and then goes to the origin
   await agents[0]!.pull(UP, 'team/other', '1', other)
-  const size = other.config.size + other.layers.reduce((sum, layer) => sum + layer.size, 0)
+  const size = contentBytes(other)
   let read = 0
   for (const agent of agents) read += await agent.received('origin')
   assert.ok(read <= size, `${read} bytes for an image of ${size}`)

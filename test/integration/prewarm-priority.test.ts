@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BuiltImage } from '../../src/demo/index.ts'
 import { askPrewarm } from '../support/ask-prewarm.ts'
+import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 
 const UP = 'registry.test'
 const MIB = 1024 * 1024
-
-function bytesOf({ config, layers }: BuiltImage): number {
-  return layers.reduce((sum, { size }) => sum + size, config.size)
-}
 
 test('a cache whose uplink is full of a prewarm gives most of it to a pull at once, and the prewarm goes on after', async (t) => {
   const fleet = await NodeFleet.create(t)
@@ -64,5 +60,5 @@ test('a job that is held to its origin rate keeps no pull from the origin, nor f
   assert.equal(state, 'running')
   assert.ok(bytes.have < 16 * MIB, `${bytes.have} bytes of a job that may move 64 KiB a second`)
   await puller.pull(UP, 'team/later', '1', later)
-  assert.equal(await cache.received('origin'), bytesOf(later) + bytesOf(now))
+  assert.equal(await cache.received('origin'), contentBytes(later) + contentBytes(now))
 })
