@@ -87,18 +87,28 @@ export class TransferReader implements BlobReader {
 
   async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const { layout, failedProofs } = this.#transfer
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, layout.pieceSize))
+    let buffer: Buffer | undefined
     for (let offset = start; offset < end; ) {
       const piece = layout.pieceAt(offset)
       this.#transfers.cursor(this.#transfer, offset)
       await this.#transfer.whenServable(piece, signal)
       if (this.#transfer.failedProofs !== failedProofs) await this.#confirmPrefix(piece, signal)
-      const chunk = buffer.subarray(0, Math.min(buffer.length, Math.min(end, layout.range(piece).end) - offset))
+      const bounds = layout.range(piece)
+      const length = Math.min(end, bounds.end) - offset
       // noted first: should the content start over during the read, these bytes must not be forgotten
       this.#transfer.handedOut(piece)
-      await this.#transfer.readInto(chunk, offset)
-      yield chunk
-      offset += chunk.length
+      const lent = this.#transfer.lend(piece)
+      if (lent !== undefined) {
+        yield lent.bytes.subarray(offset - bounds.start, offset - bounds.start + length)
+        lent.release()
+      } else {
+        // a whole piece: by smaller parts a reader stays behind what arrives, and all it gets is from disk
+        buffer ??= Buffer.allocUnsafe(layout.pieceSize)
+        const chunk = buffer.subarray(0, length)
+        await this.#transfer.readInto(chunk, offset)
+        yield chunk
+      }
+      offset += length
     }
   }
 

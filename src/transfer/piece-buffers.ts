@@ -5,6 +5,15 @@ interface Idle {
   readonly memory: ArrayBuffer
   readonly name: string | undefined
   readonly length: number
+  /** Who reads it where it lies: until they have ended it is given to nobody. */
+  readers: number
+}
+
+/** A verified piece where it lies. */
+export interface LentPiece {
+  readonly bytes: Uint8Array
+  /** The bytes are not read any more. A reader that cannot say so for sure never calls it: the memory is then let go of. */
+  release(): void
 }
 
 /**
@@ -26,7 +35,7 @@ export class PieceBuffers {
 
   /** A buffer of exactly `length` bytes over a `pieceSize` allocation; its content is arbitrary. */
   take(pieceSize: number, length: number): Uint8Array<ArrayBuffer> {
-    const [oldest] = this.#bySize.get(pieceSize) ?? []
+    const oldest = firstUnread(this.#bySize.get(pieceSize) ?? [])
     // Below half of what may be kept, what buffers hold is worth more than the memory; above, taking and giving by turns
     // must not allocate.
     const reused = oldest?.name === undefined || this.#idleBytes > this.#maxIdleBytes / 2 ? oldest : undefined
@@ -39,7 +48,18 @@ export class PieceBuffers {
   give(buffer: Uint8Array<ArrayBuffer>, holds?: { readonly blob: Digest; readonly piece: number }): void {
     const name = holds === undefined ? undefined : nameOf(holds.blob, holds.piece)
     if (name !== undefined) this.#forget(name)
-    this.#add({ memory: buffer.buffer, name, length: buffer.length })
+    this.#add({ memory: buffer.buffer, name, length: buffer.length, readers: 0 })
+  }
+
+  /** The piece to read from without a copy, if it is still here. */
+  lend(blob: Digest, piece: number): LentPiece | undefined {
+    const idle = this.#byName.get(nameOf(blob, piece))
+    if (idle === undefined) return undefined
+    idle.readers++
+    const release = (): void => {
+      idle.readers--
+    }
+    return { bytes: new Uint8Array(idle.memory, 0, idle.length), release }
   }
 
   /** Fills `target` with what lies from `start` on in the piece, if the piece is still here. */
@@ -59,7 +79,7 @@ export class PieceBuffers {
     const idle = this.#byName.get(name)
     if (idle === undefined) return
     this.#remove(idle)
-    this.#add({ ...idle, name: undefined })
+    if (idle.readers === 0) this.#add({ ...idle, name: undefined })
   }
 
   #add(idle: Idle): void {
@@ -86,4 +106,9 @@ export class PieceBuffers {
 
 function nameOf(blob: Digest, piece: number): string {
   return `${piece}/${blob}`
+}
+
+function firstUnread(buffers: Iterable<Idle>): Idle | undefined {
+  for (const idle of buffers) if (idle.readers === 0) return idle
+  return undefined
 }

@@ -6,7 +6,7 @@ import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PartialBlob } from '../store/index.ts'
 import { HashBook, sameBytes } from './hash-book.ts'
 import { MemoryPartial } from './memory-partial.ts'
-import type { PieceBuffers } from './piece-buffers.ts'
+import type { LentPiece, PieceBuffers } from './piece-buffers.ts'
 import { PrefixDigest } from './prefix-digest.ts'
 
 /** Where received bytes came from. */
@@ -136,6 +136,11 @@ export class Transfer {
     const start = offset - layout.range(piece).start
     if (partial.have.has(piece) && this.#buffers.recall(digest, piece, start, target)) return
     await partial.readInto(target, offset)
+  }
+
+  /** A piece of `have` where it lies in memory, if it has just come. */
+  lend(piece: number): LentPiece | undefined {
+    return this.partial.have.has(piece) ? this.#buffers.lend(this.digest, piece) : undefined
   }
 
   /** Drops pieces whose hashes were overruled, and takes them out of the running proof. Answers which were here. */

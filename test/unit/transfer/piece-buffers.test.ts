@@ -76,3 +76,42 @@ test('buffers of different sizes are not mixed up', () => {
   assert.equal(buffers.take(SIZE, SIZE).buffer.byteLength, SIZE)
   assert.equal(buffers.take(2 * SIZE, SIZE).buffer.byteLength, 2 * SIZE)
 })
+
+test('a lent piece is given to nobody and stays what it was, whatever becomes of its name', () => {
+  const buffers = new PieceBuffers(4 * SIZE)
+  buffers.give(filled(buffers, 7, 100), { blob: BLOB, piece: 3 })
+  const [one, other] = [buffers.lend(BLOB, 3), buffers.lend(BLOB, 3)]
+  assert.ok(one !== undefined && other !== undefined)
+  assert.equal(one.bytes.length, 100)
+  assert.notEqual(buffers.take(SIZE, SIZE).buffer, one.bytes.buffer)
+  one.release()
+  assert.notEqual(buffers.take(SIZE, SIZE).buffer, one.bytes.buffer, 'the other reader is still at it')
+  buffers.forget(BLOB, [3])
+  assert.equal(buffers.lend(BLOB, 3), undefined)
+  other.release()
+  assert.notEqual(buffers.take(SIZE, SIZE).buffer, one.bytes.buffer, 'forgotten while it was lent')
+  assert.deepEqual([...new Set(one.bytes)], [7])
+})
+
+test('a lent piece can be taken again once its last reader has ended', () => {
+  const buffers = new PieceBuffers(SIZE)
+  buffers.give(filled(buffers, 7), { blob: BLOB, piece: 3 })
+  const [one, other] = [buffers.lend(BLOB, 3), buffers.lend(BLOB, 3)]
+  assert.deepEqual(recalled(buffers, 3), [7])
+  one?.release()
+  other?.release()
+  assert.equal(buffers.take(SIZE, SIZE).buffer, one?.bytes.buffer)
+})
+
+test('pieces whose readers never end make way for new ones', () => {
+  const buffers = new PieceBuffers(2 * SIZE)
+  const held = [0, 1, 2, 3].map((piece) => filled(buffers, piece))
+  for (const [piece, buffer] of held.entries()) {
+    buffers.give(buffer, { blob: BLOB, piece })
+    if (piece < 2) buffers.lend(BLOB, piece)
+  }
+  assert.deepEqual(
+    held.map((_, piece) => recalled(buffers, piece)?.[0]),
+    [undefined, undefined, 2, 3],
+  )
+})
