@@ -4,6 +4,7 @@ import { describeMachine } from '../support/machine.ts'
 import { writeResult } from '../support/result-file.ts'
 import type { Failure } from './bench.ts'
 import { runBench } from './bench.ts'
+import { CONGESTION_CONTROL } from './congestion.ts'
 import type { FleetBenchOptions } from './options.ts'
 import { benchCommand } from './options.ts'
 import { resultObject, resultText } from './report.ts'
@@ -12,7 +13,8 @@ import type { SeriesResult } from './result.ts'
 const signal = interruption()
 
 async function run(options: FleetBenchOptions): Promise<void> {
-  const machine = describeMachine()
+  // what the namespaces' connections use is not what the machine's own would
+  const machine = { ...describeMachine(), congestionControl: CONGESTION_CONTROL }
   let results: readonly SeriesResult[] = []
   let failures: readonly Failure[] = []
   try {

@@ -4,7 +4,6 @@ import type { Machine } from '../support/machine.ts'
 import { quantile } from '../support/quantile.ts'
 import type { ResultHead } from '../support/result-file.ts'
 import type { Failure } from './bench.ts'
-import { CONGESTION_CONTROL } from './congestion.ts'
 import type { FleetBenchOptions } from './options.ts'
 import type { RunResult, SeriesResult } from './result.ts'
 
@@ -24,9 +23,9 @@ export function resultObject(
 
 /** The tables for people: results, spread over hosts, and what made runs invalid. */
 export function resultText(machine: Machine, results: readonly SeriesResult[]): string {
-  const { commit, kernel, cores, node } = machine
+  const { commit, kernel, cores, congestionControl, node } = machine
   return [
-    `commit ${commit}, Linux ${kernel}, ${cores} cores, TCP ${CONGESTION_CONTROL}, Node ${node}`,
+    `commit ${commit}, Linux ${kernel}, ${cores} cores, TCP ${congestionControl}, Node ${node}`,
     resultTable(results),
     spreadTable(results),
     ...results.flatMap(detailLines),
