@@ -16,6 +16,11 @@ export class ExpiringMap<V> {
     this.#maxEntries = maxEntries
   }
 
+  /** Those that have ended and were not asked for since among them. */
+  get size(): number {
+    return this.#entries.size
+  }
+
   get(key: string): V | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined || entry.expiresAt > this.#clock.now()) return entry?.value

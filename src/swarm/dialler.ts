@@ -103,7 +103,7 @@ export class Dialler {
     let control: ControlChannel | undefined
     const ticket = this.#joining.tls?.ticket()
     try {
-      if (bans.has(key)) throw refusal('banned', 'the peer is banned')
+      if (bans.get(key) === true) throw refusal('banned', 'the peer is banned')
       const opening = [CONTROL_PROTOCOL, PIECES_PROTOCOL].map((name) => openStream(connection, name, signal))
       const [controlStream, piecesStream] = opening
       piecesStream!.catch(() => {})

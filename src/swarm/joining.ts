@@ -1,8 +1,8 @@
 import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
-import type { BanList } from './ban-list.ts'
 import type { ByteChannel } from './byte-channel.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo } from './interface.ts'
@@ -31,7 +31,8 @@ export interface NewLink {
 /** What dialling and listening share of the swarm. */
 export interface Joining {
   readonly table: LinkTable
-  readonly bans: BanList
+  /** Peers this host does not talk to for a while. */
+  readonly bans: ExpiringMap<true>
   readonly context: IntroductionContext
   readonly limits: SwarmLimits
   readonly clock: Clock

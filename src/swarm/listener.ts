@@ -80,7 +80,7 @@ export class Listener {
       const talk = await raceAbort(session.control.promise, signal)
       control = new ControlChannel(talk, this.#joining.metrics.frame)
       control.open()
-      if (bans.has(key)) throw refusal('banned', 'the peer is banned')
+      if (bans.get(key) === true) throw refusal('banned', 'the peer is banned')
       const { peer, offer } = await introduceAsListener(control, key, context, signal)
       const pieces = await raceAbort(session.pieces.promise, signal)
       if (context.self.key < key) await raceAbort(this.#dialler.settled(key), signal)

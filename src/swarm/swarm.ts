@@ -3,6 +3,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -17,7 +18,6 @@ import {
   parseListenAddress,
   reachableAddresses,
 } from './address.ts'
-import { BanList } from './ban-list.ts'
 import { Dialler } from './dialler.ts'
 import { isLoopbackKey } from './fleet-key.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
@@ -43,6 +43,8 @@ const STOP_GRACE_MS = 1_500
 /** How much of the pieces may be on its way to us at once, by one link: within a region, and between two. */
 const NEAR_WINDOW_BYTES = 4 * 1024 * 1024
 const FAR_WINDOW_BYTES = 8 * 1024 * 1024
+/** Far more than a fleet has liars; the oldest ban gives way. */
+const MAX_BANS = 4096
 
 interface SwarmParts {
   readonly options: SwarmOptions
@@ -61,7 +63,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #limits: SwarmLimits
   readonly #loopbackOnly: boolean
   readonly #table = new LinkTable()
-  readonly #bans: BanList
+  readonly #bans: ExpiringMap<true>
   readonly #metrics: SwarmMetrics
   readonly #stopping = new AbortController()
   readonly #flights = new SingleFlight<Link>()
@@ -82,7 +84,7 @@ export class Libp2pSwarm implements Swarm {
     this.#logger = deps.logger
     this.#limits = limits
     this.#loopbackOnly = isLoopbackKey(options.fleetKey)
-    this.#bans = new BanList(deps.clock)
+    this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
     this.#metrics = swarmMetrics(deps.metrics, () => ({
       links: this.#table.links.values(),
       handshakes: this.#listener?.size ?? 0,
@@ -145,7 +147,7 @@ export class Libp2pSwarm implements Swarm {
   async connect(peer: PeerAddress, signal: AbortSignal): Promise<PeerLink> {
     signal.throwIfAborted()
     if (peer.key === this.#self.key) throw refusedDial('self', 'that peer is this host itself')
-    if (this.#bans.has(peer.key)) throw refusedDial('banned', 'the peer is banned')
+    if (this.#bans.get(peer.key) === true) throw refusedDial('banned', 'the peer is banned')
     const existing = this.#table.links.get(peer.key)
     if (existing !== undefined) return existing
     const addresses = peer.addresses.slice(0, MAX_ADDRESSES).map((address) => this.#diallable(address))
@@ -177,7 +179,7 @@ export class Libp2pSwarm implements Swarm {
   }
 
   ban(peer: PeerKey, ms: number, reason: string): void {
-    this.#bans.add(peer, ms)
+    this.#bans.set(peer, true, ms)
     this.#logger.warn({ peer, ms, reason }, 'a peer was banned')
     this.#table.links.get(peer)?.close(`banned: ${reason}`)
   }
