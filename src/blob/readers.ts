@@ -105,7 +105,7 @@ export class TransferReader implements BlobReader {
         // a whole piece: by smaller parts a reader stays behind what arrives, and all it gets is from disk
         buffer ??= Buffer.allocUnsafe(layout.pieceSize)
         const chunk = buffer.subarray(0, length)
-        await this.#transfer.readInto(chunk, offset)
+        await this.#transfer.partial.readInto(chunk, offset)
         yield chunk
       }
       offset += length

@@ -1,7 +1,7 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { DownloadSpec, SourceKind } from './leecher-types.ts'
-import { BACKGROUND_ORDER } from './leecher-types.ts'
+import { isBackground } from './leecher-types.ts'
 
 /** A piece with fewer known holders than this is rare: it goes before lower-numbered ones. */
 const RARE_HOLDERS = 3
@@ -70,7 +70,7 @@ export class Download {
 
   /** Whether nobody waits for it. */
   get background(): boolean {
-    return this.order >= BACKGROUND_ORDER
+    return isBackground(this.order)
   }
 
   /** Changes its place among the others and what may be fetched. What was held back until now is not late. */

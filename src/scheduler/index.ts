@@ -1,7 +1,7 @@
 export { rankHomes } from './homes.ts'
 export { Leecher } from './leecher.ts'
 export type { DownloadSpec, LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
-export { BACKGROUND_ORDER, DEFAULT_LEECHER } from './leecher-types.ts'
+export { BACKGROUND_ORDER, DEFAULT_LEECHER, isBackground } from './leecher-types.ts'
 export type { Place } from './nearness.ts'
 export { NEIGHBOURS_MOST, oneTooMany, placeHash } from './nearness.ts'
 export type { Member } from './neighbours.ts'

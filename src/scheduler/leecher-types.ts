@@ -62,6 +62,11 @@ export type LeecherEvent =
 /** From here on an order is of the background: what is fetched for nobody who waits. Sources are told so, and put it last. */
 export const BACKGROUND_ORDER = 2 ** 40
 
+/** Whether nobody waits for what has this order. */
+export function isBackground(order: number): boolean {
+  return order >= BACKGROUND_ORDER
+}
+
 export interface DownloadSpec {
   readonly pieces: number
   readonly pieceBytes: number

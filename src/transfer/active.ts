@@ -11,10 +11,8 @@ export interface Active {
   asHome: boolean
   /** Whether others may take part: false for a window in memory, or content fetched in one client's name. */
   readonly shared: boolean
-  /** Lower is served first. */
+  /** Lower is served first; what nobody waits for comes behind all else (`isBackground`). */
   order: number
-  /** Fetched for nobody who waits, and behind everything that somebody waits for. */
-  background: boolean
   /** Pieces beyond the reader that may be fetched; undefined = all. */
   readonly window: number | undefined
   /** The home, or the home in the tier above, this transfer has joined. */
@@ -41,7 +39,6 @@ export interface BeginOptions {
   readonly shared: boolean
   readonly order: number
   readonly window: number | undefined
-  readonly background?: boolean | undefined
   /** Pieces that may be here or under way, for a start; undefined = all. */
   readonly limit?: number | undefined
 }

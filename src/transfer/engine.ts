@@ -3,7 +3,7 @@ import { ExpiringMap } from '../base/expiring-map.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { LeecherEffect } from '../scheduler/index.ts'
-import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../scheduler/index.ts'
+import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER, isBackground } from '../scheduler/index.ts'
 import type { PartialBlob } from '../store/index.ts'
 import type { PeerLink } from '../swarm/index.ts'
 import type { Active, BeginOptions } from './active.ts'
@@ -95,7 +95,8 @@ export class Engine {
     })
     const drive = this.leecher.drive.bind(this.leecher)
     // a job's rate is no pull's, also for a blob that both want
-    const pace = (digest: Digest) => (this.find(digest)?.background ? this.originPace?.(digest) : undefined)
+    const pace = (digest: Digest) =>
+      isBackground(this.find(digest)?.order ?? 0) ? this.originPace?.(digest) : undefined
     this.#origin = new OriginPort({ logger, metrics, buffers, limit: limits.origin, pace, drive, stored, broken })
     this.neighbours = new Neighbourhood({
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
@@ -141,17 +142,15 @@ export class Engine {
   begin(ref: TransferRef, partial: PartialBlob, options: BeginOptions): Active {
     const blob = options.shared ? this.#blobs.number(ref.digest) : this.#blobs.fresh()
     const transfer = new Transfer(blob, ref, partial, this.buffers)
-    const { asHome, shared, order, window, background = false } = options
+    const { asHome, shared, order, window } = options
     const active: Active = {
-      ...{ transfer, asHome, shared, order, window, background, home: undefined, chain: undefined },
+      ...{ transfer, asHome, shared, order, window, home: undefined, chain: undefined },
       rerouting: undefined,
-      ...{
-        failures: 0,
-        startingOver: false,
-        memberHolds: new Map(),
-        told: new Map(),
-        idleSince: this.#deps.clock.now(),
-      },
+      failures: 0,
+      startingOver: false,
+      memberHolds: new Map(),
+      told: new Map(),
+      idleSince: this.#deps.clock.now(),
       lingerMs: LINGER_UNREAD_MS,
     }
     transfer.onIdle = () => {
@@ -208,7 +207,8 @@ export class Engine {
     const { digest } = active.transfer
     // no room is not a failure of the sources: the next reader passes the blob through memory; and who waits for a blob
     // may find it where one that nobody waits for does not look, unless it is a home that looked
-    const isOwn = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (active.background && !active.asHome)
+    const isOwn =
+      isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (isBackground(active.order) && !active.asHome)
     if (!isOwn) this.failures.set(digest, error, FAILED_MS)
     // who waits at this home would wait in vain
     if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(digest)

@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
-import { BACKGROUND_ORDER } from '../scheduler/index.ts'
+import { BACKGROUND_ORDER, isBackground } from '../scheduler/index.ts'
 import type { CallArguments, CallRefusal, CallResults, ControlMessage, PeerLink } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
@@ -99,7 +99,7 @@ export class Transfers {
   /** Bounds a transfer that still runs in the background: pieces that may be here or under way, undefined = all. */
   limit(transfer: Transfer, limit: number | undefined): void {
     const active = this.#engine.find(transfer.digest)
-    if (active?.transfer === transfer && active.background) this.#steer(active, limit)
+    if (active?.transfer === transfer && isBackground(active.order)) this.#steer(active, limit)
   }
 
   /** Bounds what is read from origins for some blobs in the background, besides this host's own limit; asked for every chunk. */
@@ -247,7 +247,7 @@ export class Transfers {
       const active = this.#engine.begin(request, partial, {
         ...{ memory: undefined, asHome: asHome || route.kind === 'origin', shared },
         ...{ order: this.#order(request), window: undefined },
-        ...{ background: request.background, limit: request.background === true ? request.limit : undefined },
+        limit: request.background === true ? request.limit : undefined,
       })
       partial = undefined
       this.#engine.ways.apply(active, route)
@@ -266,8 +266,7 @@ export class Transfers {
   }
 
   #promote(active: Active | undefined, order?: number): void {
-    if (active?.background !== true) return
-    active.background = false
+    if (active === undefined || !isBackground(active.order)) return
     active.order = order ?? this.nextOrders(1)
     this.#steer(active, undefined)
   }

@@ -1,6 +1,7 @@
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { isBackground } from '../scheduler/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Active } from './active.ts'
 import type { LeecherPort } from './leecher-port.ts'
@@ -98,12 +99,18 @@ export class WayFinder {
     const { layout, ref, partial, signal } = active.transfer
     while (running(active)) {
       try {
-        const { asHome, background } = active
+        const { asHome, order } = active
         const attempt = active.transfer.failedProofs
-        const request = { ref, size: layout.size, have: partial.have.toBytes(), asHome, background }
+        const request = {
+          ref,
+          size: layout.size,
+          have: partial.have.toBytes(),
+          asHome,
+          background: isBackground(order),
+        }
         const found = await router.route(request, signal)
         // the region's last cache may have gone while it was asked
-        const route = found.kind === 'origin' && active.background && tier.acting ? NO_CACHE : found
+        const route = found.kind === 'origin' && isBackground(active.order) && tier.acting ? NO_CACHE : found
         if (!running(active)) return
         if (active.startingOver || attempt !== active.transfer.failedProofs) {
           // found for content that has turned out wrong meanwhile
