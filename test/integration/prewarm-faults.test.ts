@@ -13,6 +13,7 @@ import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { twoImages } from '../support/two-images.ts'
 
 const MIB = 1024 * 1024
 const UP = 'registry.test'
@@ -45,9 +46,8 @@ async function endedLongAgo(path: string, id: string): Promise<void> {
 
 test('a host that was away when its job was cancelled does not go on with it, however late it is back', async (t) => {
   const fleet = await NodeFleet.create(t)
-  const [old, next] = [await fleet.image({ seed: 1, sizeBytes: 16 * MIB }), await fleet.image({ seed: 2 })]
-  await fleet.push('origin', 'team/old', '1', old)
-  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/next', '1', next))]
+  const old = { repository: 'team/old', sizeBytes: 16 * MIB }
+  const { upstreams } = await twoImages(fleet, UP, old, { repository: 'team/next' })
   const [cacheStore, agentStore] = [{ path: join(fleet.directory, 'cache') }, { path: join(fleet.directory, 'agent') }]
   const cache = await fleet.start({ role: 'cache', upstreams, store: cacheStore })
   const agent = await fleet.start({ caches: [cache], upstreams, store: agentStore })
@@ -71,12 +71,12 @@ test('a host that was away when its job was cancelled does not go on with it, ho
 
 test('a disk that is full of what nobody needs any more takes a second job', async (t) => {
   const fleet = await NodeFleet.create(t)
+  const each = { sizeBytes: 6 * MIB, layerCount: 2 }
   const [first, second] = [
-    await fleet.image({ seed: 1, sizeBytes: 6 * MIB, layerCount: 2 }),
-    await fleet.image({ seed: 2, sizeBytes: 6 * MIB, layerCount: 2 }),
+    { repository: 'team/first', ...each },
+    { repository: 'team/second', ...each },
   ]
-  await fleet.push('origin', 'team/first', '1', first)
-  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/second', '1', second))]
+  const { upstreams } = await twoImages(fleet, UP, first, second)
   const cache = await fleet.start({ role: 'cache', upstreams })
   const small = await fleet.start({ caches: [cache], upstreams, store: { capacityBytes: 8 * MIB } })
   for (const name of ['first', 'second']) {
@@ -108,12 +108,10 @@ for (const [size, sizeBytes] of [
 
 test('hosts whose only cache is gone do not read the origin for a job, and do for a pull', async (t) => {
   const fleet = await NodeFleet.create(t)
-  const [image, other] = [
-    await fleet.image({ seed: 1, sizeBytes: 16 * MIB, layerCount: 2 }),
-    await fleet.image({ seed: 2, sizeBytes: MIB, layerCount: 1 }),
-  ]
-  await fleet.push('origin', 'team/app', '1', image)
-  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/other', '1', other))]
+  const app = { repository: 'team/app', sizeBytes: 16 * MIB, layerCount: 2 }
+  const second = { repository: 'team/other', sizeBytes: MIB, layerCount: 1 }
+  const { images, upstreams } = await twoImages(fleet, UP, app, second)
+  const other = images[1]
   const { cache, agents } = await fleet.region({ upstreams }, 2)
   const { id } = await askPrewarm(agents[0]!, '', {
     method: 'POST',

@@ -3,19 +3,18 @@ import { test } from 'node:test'
 import { askPrewarm } from '../support/ask-prewarm.ts'
 import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
-import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { NodeFleet } from '../support/node-fleet.ts'
+import { twoImages } from '../support/two-images.ts'
 
 const UP = 'registry.test'
 const MIB = 1024 * 1024
+const NOW = { repository: 'team/now', sizeBytes: 4 * MIB, layerCount: 1 }
 
 test('a cache whose uplink is full of a prewarm gives most of it to a pull at once, and the prewarm goes on after', async (t) => {
   const fleet = await NodeFleet.create(t)
-  const [later, now] = [
-    await fleet.image({ seed: 1, sizeBytes: 24 * MIB, layerCount: 1 }),
-    await fleet.image({ seed: 2, sizeBytes: 4 * MIB, layerCount: 1 }),
-  ]
-  await fleet.push('origin', 'team/later', '1', later)
-  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/now', '1', now))]
+  const large = { repository: 'team/later', sizeBytes: 24 * MIB, layerCount: 1 }
+  const { images, upstreams } = await twoImages(fleet, UP, large, NOW)
+  const [later, now] = images
   const cache = await fleet.start({ role: 'cache', upstreams, limits: { upload: 4 * MIB } })
   await cache.pull(UP, 'team/later', '1', later)
   await cache.pull(UP, 'team/now', '1', now)
@@ -41,12 +40,9 @@ test('a cache whose uplink is full of a prewarm gives most of it to a pull at on
 
 test('a job that is held to its origin rate keeps no pull from the origin, nor from what the job has begun', async (t) => {
   const fleet = await NodeFleet.create(t)
-  const [later, now] = [
-    await fleet.image({ seed: 1, sizeBytes: 64 * MIB, layerCount: 4 }),
-    await fleet.image({ seed: 2, sizeBytes: 4 * MIB, layerCount: 1 }),
-  ]
-  await fleet.push('origin', 'team/later', '1', later)
-  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/now', '1', now))]
+  const large = { repository: 'team/later', sizeBytes: 64 * MIB, layerCount: 4 }
+  const { images, upstreams } = await twoImages(fleet, UP, large, NOW)
+  const [later, now] = images
   const cache = await fleet.start({ role: 'cache', upstreams })
   const [host, puller] = [
     await fleet.start({ upstreams, caches: [cache] }),
