@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { errorText, ShoalError } from '../base/errors.ts'
-import { ED25519_BYTES } from './ed25519.ts'
+import { ED25519_BYTES } from '../trust/index.ts'
 
 const PREFIX = 'shoal-identity-v1:'
 

@@ -2,7 +2,7 @@
 //
 //   swarm            the Swarm: dial, listen, link, ban, dispose
 //   dialler,listener one link per peer, whoever dials      joining       what both share
-//   introduction     who is who, before anything else      membership    proofs; fleet-key, identity, ed25519, canonical
+//   introduction     who is who, before anything else      identity      this host's own key
 //   link             a live link                           link-table    all of them
 //   control-channel  frames (wire*, hot-messages, frame-decoder), byte-gate; call-client, call-server
 //   piece-channel    bulk: framed-piece-channel, piece-sender, piece-receiver, piece-frame
@@ -13,9 +13,8 @@
 //
 // PROTOCOL.md says what goes over the wire. Only this room knows libp2p.
 
-export type { HostPort } from './address.ts'
-export { formatHostPort, hostPortMultiaddr, isLoopbackHost, parseHostPort } from './address.ts'
-export type { FleetKey } from './fleet-key.ts'
+// who starts a swarm gives it a fleet's key
+export type { FleetKey } from '../trust/index.ts'
 export {
   agentKeyOf,
   formatFleetKey,
@@ -23,7 +22,9 @@ export {
   isLoopbackKey,
   LOOPBACK_KEY,
   parseFleetKey,
-} from './fleet-key.ts'
+} from '../trust/index.ts'
+export type { HostPort } from './address.ts'
+export { formatHostPort, hostPortMultiaddr, isLoopbackHost, parseHostPort } from './address.ts'
 export type {
   CallArguments,
   CallName,

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
+import type { Trust } from '../trust/index.ts'
 
 /** A peer's identity: its libp2p peer id as text, proven by the noise handshake. */
 export type PeerKey = string
@@ -208,6 +209,8 @@ export interface SwarmEvents {
 /** All links of this host. */
 export interface Swarm extends AsyncDisposable {
   readonly self: PeerInfo
+  /** What this host may say to the fleet, and who may have said something. */
+  readonly trust: Trust
   /** Live links by peer: at most one each. */
   readonly links: ReadonlyMap<PeerKey, PeerLink>
   /** Those of them that are to caches: few, where `links` may be ten thousand. */

@@ -1,7 +1,7 @@
 import { ShoalError } from '../base/errors.ts'
+import type { FleetTrust } from '../trust/index.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo, PeerKey } from './interface.ts'
-import type { Membership } from './membership.ts'
 import type { TlsOffer } from './tls-ticket.ts'
 import type { AboutFrame, ByeReason, Frame, HelloFrame } from './wire.ts'
 import { PROTOCOL_VERSION } from './wire-limits.ts'
@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from './wire-limits.ts'
 /** Who we are, and how to tell who they are. */
 export interface IntroductionContext {
   readonly self: PeerInfo
-  readonly membership: Membership
+  readonly trust: FleetTrust
   readonly software: string
 }
 
@@ -62,11 +62,11 @@ export async function introduceAsListener(
 }
 
 export function aboutFrame(context: Introducing): AboutFrame {
-  const { self, membership, software, offer } = context
+  const { self, trust, software, offer } = context
   return {
     frame: 'about',
     role: self.role,
-    roleProof: self.role === 'cache' ? membership.proveCache(self.key, self.region) : undefined,
+    roleProof: self.role === 'cache' ? trust.proveCache(self.key, self.region) : undefined,
     region: self.region,
     zone: self.zone,
     addresses: self.addresses,
@@ -76,14 +76,14 @@ export function aboutFrame(context: Introducing): AboutFrame {
 }
 
 function helloFrame(remote: PeerKey, context: IntroductionContext): HelloFrame {
-  const proof = context.membership.proveMember(context.self.key, remote)
+  const proof = context.trust.proveMember(context.self.key, remote)
   return { frame: 'hello', version: PROTOCOL_VERSION, proof }
 }
 
 function checkHello(frame: Frame, remote: PeerKey, context: IntroductionContext): void {
   if (frame.frame !== 'hello') throw unexpected(frame)
   if (frame.version !== PROTOCOL_VERSION) throw refusal('version', 'the peer speaks another version of the protocol')
-  if (!context.membership.isMember(remote, context.self.key, frame.proof)) {
+  if (!context.trust.isMember(remote, context.self.key, frame.proof)) {
     throw refusal('stranger', 'the peer holds no key of this fleet')
   }
 }
@@ -91,7 +91,7 @@ function checkHello(frame: Frame, remote: PeerKey, context: IntroductionContext)
 function checkAbout(frame: Frame, remote: PeerKey, context: IntroductionContext): Introduced {
   if (frame.frame !== 'about') throw unexpected(frame)
   const { role, roleProof, region, zone, addresses, tls } = frame
-  if (role === 'cache' && (roleProof === undefined || !context.membership.isCache(remote, region, roleProof))) {
+  if (role === 'cache' && (roleProof === undefined || !context.trust.isCache(remote, region, roleProof))) {
     throw refusal('role', 'the peer claims to be a cache and cannot prove it')
   }
   return { peer: { key: remote, role, region, zone, addresses }, offer: tls }

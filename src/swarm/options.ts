@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
-import type { FleetKey } from './fleet-key.ts'
+import type { FleetKey } from '../trust/index.ts'
 import type { Role, SwarmEvents } from './interface.ts'
 
 /** What bounds a swarm. All optional: the defaults are for real networks. */

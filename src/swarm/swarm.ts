@@ -7,6 +7,7 @@ import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
+import { canonicalBytes, FleetTrust, isLoopbackKey } from '../trust/index.ts'
 import type { HostPort } from './address.ts'
 import {
   hostPortMultiaddr,
@@ -19,7 +20,6 @@ import {
   reachableAddresses,
 } from './address.ts'
 import { Dialler } from './dialler.ts'
-import { isLoopbackKey } from './fleet-key.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
 import { loadIdentity } from './identity.ts'
 import type { HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
@@ -28,7 +28,6 @@ import { closeConnection, Libp2pHost } from './libp2p-host.ts'
 import { Link } from './link.ts'
 import { LinkTable } from './link-table.ts'
 import { Listener } from './listener.ts'
-import { Membership } from './membership.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import { swarmMetrics } from './metrics.ts'
 import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
@@ -50,13 +49,13 @@ interface SwarmParts {
   readonly options: SwarmOptions
   readonly deps: SwarmDeps
   readonly limits: SwarmLimits
-  readonly membership: Membership
+  readonly trust: FleetTrust
 }
 
 /** The links of this host, over libp2p: TCP, noise for identity and encryption, yamux for the two streams of a link. */
 export class Libp2pSwarm implements Swarm {
+  readonly trust: FleetTrust
   readonly vouch: ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array) | undefined
-  readonly #membership: Membership
   readonly #events: SwarmEvents
   readonly #clock: Clock
   readonly #logger: Logger
@@ -77,8 +76,8 @@ export class Libp2pSwarm implements Swarm {
   #disposal: Promise<void> | undefined
 
   private constructor(parts: SwarmParts) {
-    const { options, deps, limits, membership } = parts
-    this.#membership = membership
+    const { options, deps, limits, trust } = parts
+    this.trust = trust
     this.#events = deps.events
     this.#clock = deps.clock
     this.#logger = deps.logger
@@ -102,8 +101,8 @@ export class Libp2pSwarm implements Swarm {
       })
     }
     this.#self = { key: '', role: options.role, region: options.region, zone: options.zone, addresses: [] }
-    this.vouch = membership.canVouch
-      ? (blob, size, first, hashes) => membership.vouch(blob, size, first, hashes)!
+    this.vouch = trust.canVouch
+      ? (blob, size, first, hashes) => trust.vouch(hashesStatement(blob, size, first, hashes))!
       : undefined
   }
 
@@ -116,9 +115,9 @@ export class Libp2pSwarm implements Swarm {
     const announce = parseAnnounced(options.announce ?? [])
     checkKey(options, listen)
     const limits = { ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }
-    const membership = new Membership(options.fleetKey)
+    const trust = new FleetTrust(options.fleetKey)
     const privateKey = await loadIdentity(options.identityPath)
-    const swarm = new Libp2pSwarm({ options, deps, limits, membership })
+    const swarm = new Libp2pSwarm({ options, deps, limits, trust })
     const host = await Libp2pHost.start(
       { privateKey, listen, limits, port: swarm.#port },
       {
@@ -186,7 +185,8 @@ export class Libp2pSwarm implements Swarm {
 
   vouched(blob: Digest, size: number, run: HashRun): boolean {
     const { first, hashes, signature } = run
-    return signature !== undefined && this.#membership.vouched(blob, size, first, hashes, signature)
+    if (signature === undefined) return false
+    return this.trust.vouched(hashesStatement(blob, size, first, hashes), signature, this.#self.region)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -199,7 +199,7 @@ export class Libp2pSwarm implements Swarm {
     const joining: Joining = {
       table: this.#table,
       bans: this.#bans,
-      context: { self, membership: this.#membership, software },
+      context: { self, trust: this.trust, software },
       limits: this.#limits,
       clock: this.#clock,
       logger: this.#logger,
@@ -310,6 +310,11 @@ export class Libp2pSwarm implements Swarm {
     })
     await Promise.race([stopped, sleep(this.#clock, STOP_GRACE_MS)])
   }
+}
+
+/** What a cache says of a run of piece hashes (32 bytes a piece, from piece `first` on). */
+function hashesStatement(blob: Digest, size: number, first: number, hashes: Uint8Array): Uint8Array {
+  return canonicalBytes('shoal hashes v1', blob, size, first, hashes)
 }
 
 function checkKey(options: SwarmOptions, listen: HostPort): void {

@@ -6,15 +6,15 @@ import type { Libp2p } from 'libp2p'
 import { createLibp2p } from 'libp2p'
 import type { FleetKey } from '../../src/swarm/index.ts'
 import { hostPortMultiaddr, LOOPBACK_KEY, parseHostPort } from '../../src/swarm/index.ts'
-import { Membership } from '../../src/swarm/membership.ts'
 import type { Frame } from '../../src/swarm/wire.ts'
 import { encodeFrame } from '../../src/swarm/wire.ts'
 import { CONTROL_PROTOCOL, PIECES_PROTOCOL, PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
+import { FleetTrust } from '../../src/trust/index.ts'
 
 /** A libp2p node that speaks the protocol by hand: as much of it as a test wants, right or wrong. */
 export class HostilePeer implements AsyncDisposable {
   readonly #libp2p: Libp2p
-  readonly #membership: Membership
+  readonly #trust: FleetTrust
   connection: Connection | undefined
   control: Stream | undefined
   pieces: Stream | undefined
@@ -22,7 +22,7 @@ export class HostilePeer implements AsyncDisposable {
 
   private constructor(libp2p: Libp2p, key: FleetKey) {
     this.#libp2p = libp2p
-    this.#membership = new Membership(key)
+    this.#trust = new FleetTrust(key)
   }
 
   static async create(key: FleetKey = LOOPBACK_KEY): Promise<HostilePeer> {
@@ -78,13 +78,13 @@ export class HostilePeer implements AsyncDisposable {
 
   /** A correct hello and about, so that what follows comes from a member. */
   introduce(verifier: string): void {
-    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#membership.proveMember(this.key, verifier) })
+    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#trust.proveMember(this.key, verifier) })
     this.say({ frame: 'about', role: 'agent', region: 'test', zone: null, addresses: [], software: 'hostile' })
   }
 
   /** The same, claiming to be a cache. */
   claimCache(verifier: string, roleProof: Uint8Array | undefined): void {
-    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#membership.proveMember(this.key, verifier) })
+    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#trust.proveMember(this.key, verifier) })
     this.say({ frame: 'about', role: 'cache', roleProof, region: 'test', zone: null, addresses: [], software: 'liar' })
   }
 

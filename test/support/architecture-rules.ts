@@ -14,7 +14,7 @@ export const LEVELS: readonly (readonly string[])[] = [
   // Finding homes is done over links.
   ['tier'],
   ['store', 'swarm', 'origin'],
-  ['scheduler'],
+  ['scheduler', 'trust'],
   ['piece'],
   ['oci'],
   ['base'],

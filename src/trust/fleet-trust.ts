@@ -1,16 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import { createHmac, sign, timingSafeEqual, verify } from 'node:crypto'
-import type { Digest } from '../oci/digest.ts'
 import { canonicalBytes } from './canonical.ts'
 import { ed25519PrivateKey, ed25519PublicKey } from './ed25519.ts'
 import type { FleetKey } from './fleet-key.ts'
-import type { PeerKey } from './interface.ts'
+import type { PeerName, Trust } from './interface.ts'
 
 /**
  * Makes and checks what a fleet key can prove. Every proof names the peer ids it is for, and the noise handshake has
  * proven those, so a proof that leaks is of no use to anybody else.
  */
-export class Membership {
+export class FleetTrust implements Trust {
   readonly #secret: Uint8Array
   readonly #signingKey: KeyObject | undefined
   readonly #publicKey: KeyObject
@@ -27,33 +26,45 @@ export class Membership {
   }
 
   /** Shows `verifier` that `prover` holds the fleet's secret. */
-  proveMember(prover: PeerKey, verifier: PeerKey): Uint8Array {
+  proveMember(prover: PeerName, verifier: PeerName): Uint8Array {
     return createHmac('sha256', this.#secret)
       .update(canonicalBytes('shoal member v1', prover, verifier))
       .digest()
   }
 
-  isMember(prover: PeerKey, verifier: PeerKey, proof: Uint8Array): boolean {
+  isMember(prover: PeerName, verifier: PeerName, proof: Uint8Array): boolean {
     const expected = this.proveMember(prover, verifier)
     return proof.length === expected.length && timingSafeEqual(proof, expected)
   }
 
   /** Shows that `peer` may act as a cache of `region`; undefined when this key cannot. */
-  proveCache(peer: PeerKey, region: string): Uint8Array | undefined {
+  proveCache(peer: PeerName, region: string): Uint8Array | undefined {
     return this.#sign(canonicalBytes('shoal cache v1', peer, region))
   }
 
-  isCache(peer: PeerKey, region: string, proof: Uint8Array): boolean {
+  isCache(peer: PeerName, region: string, proof: Uint8Array): boolean {
     return this.#verify(canonicalBytes('shoal cache v1', peer, region), proof)
   }
 
-  /** Signs a run of piece hashes (32 bytes a piece, from piece `first` on); undefined when this key cannot. */
-  vouch(blob: Digest, size: number, first: number, hashes: Uint8Array): Uint8Array | undefined {
-    return this.#sign(canonicalBytes('shoal hashes v1', blob, size, first, hashes))
+  vouch(statement: Uint8Array): Uint8Array | undefined {
+    return this.#sign(statement)
   }
 
-  vouched(blob: Digest, size: number, first: number, hashes: Uint8Array, signature: Uint8Array): boolean {
-    return this.#verify(canonicalBytes('shoal hashes v1', blob, size, first, hashes), signature)
+  vouched(statement: Uint8Array, signature: Uint8Array, _region: string): boolean {
+    return this.#verify(statement, signature)
+  }
+
+  /** Who holds the fleet's signing key may act on the fleet. */
+  get canOrder(): boolean {
+    return this.#signingKey !== undefined
+  }
+
+  order(statement: Uint8Array): Uint8Array | undefined {
+    return this.#sign(canonicalBytes('shoal order v1', statement))
+  }
+
+  ordered(statement: Uint8Array, signature: Uint8Array): boolean {
+    return this.#verify(canonicalBytes('shoal order v1', statement), signature)
   }
 
   #sign(bytes: Uint8Array): Uint8Array | undefined {

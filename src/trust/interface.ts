@@ -1,0 +1,25 @@
+/** A peer's identity as proofs name it: its libp2p peer id as text. */
+export type PeerName = string
+
+/**
+ * What this host may say to the fleet, and how it tells who may have said something. A statement is the canonical
+ * bytes of what is said (`canonicalBytes`); a signature is opaque to all but this room, and at most
+ * `MAX_SIGNATURE_BYTES` long. Whoever passes a statement on passes its signature on with it.
+ */
+export interface Trust {
+  /** Whether this host may speak as a cache, and therefore `vouch` answers. */
+  readonly canVouch: boolean
+  /** Signs a statement as a cache of this host's region; undefined when this host is none. */
+  vouch(statement: Uint8Array): Uint8Array | undefined
+  /** Whether a cache that may speak for `region` has signed the statement. */
+  vouched(statement: Uint8Array, signature: Uint8Array, region: string): boolean
+  /** Whether this host holds an operator's credential of its own, and therefore `order` answers. */
+  readonly canOrder: boolean
+  /** Signs a statement that acts on the fleet; undefined when this host may not. */
+  order(statement: Uint8Array): Uint8Array | undefined
+  /** Whether somebody who may act on the fleet has signed the statement. */
+  ordered(statement: Uint8Array, signature: Uint8Array): boolean
+}
+
+/** The longest signature there is: what the wire bounds it by. */
+export const MAX_SIGNATURE_BYTES = 2048
