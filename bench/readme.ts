@@ -1,15 +1,15 @@
-// Writes the tables of bench/results into README.md: npm run bench:readme
+// Writes the tables of bench/results into README.md and docs/benchmarks.md: npm run bench:readme
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { replaceBlock, resultsBlock } from './readme/block.ts'
+import { PAGES, replaceBlock } from './readme/block.ts'
 import { readResults } from './readme/results.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const README = join(ROOT, 'README.md')
 
-const page = readFileSync(README, 'utf8')
-const updated = replaceBlock(page, resultsBlock(readResults(join(ROOT, 'bench', 'results'))))
-if (updated !== page) writeFileSync(README, updated)
-process.stdout.write(
-  updated === page ? 'README.md was up to date\n' : 'README.md has the tables of bench/results now\n',
-)
+const results = readResults(join(ROOT, 'bench', 'results'))
+for (const [file, block] of Object.entries(PAGES)) {
+  const page = readFileSync(join(ROOT, file), 'utf8')
+  const updated = replaceBlock(page, block(results))
+  if (updated !== page) writeFileSync(join(ROOT, file), updated)
+  process.stdout.write(`${file} ${updated === page ? 'was up to date' : 'has what bench/results says now'}\n`)
+}

@@ -3,13 +3,19 @@ import { hostSection } from './host-table.ts'
 import { prewarmSection } from './prewarm-table.ts'
 import type { Results } from './results.ts'
 import { simSection } from './sim-table.ts'
+import { summarySection } from './summary-table.ts'
 import { worldsSection } from './worlds-table.ts'
 
 const START = '<!-- results:start -->'
 const END = '<!-- results:end -->'
 const NOTE = '<!-- written by npm run bench:readme from bench/results -->'
 
-/** The tables, one benchmark after another: what was measured and what was simulated never share one. */
+/** What the front page shows of them. */
+function summaryBlock({ fleet, sim }: Results): string {
+  return [NOTE, summarySection(fleet, sim, '')].join('\n\n')
+}
+
+/** All tables, one benchmark after another: what was measured and what was simulated never share one. */
 export function resultsBlock({ fleet, sim, host, prewarm }: Results): string {
   const worlds = worldsSection(fleet, sim)
   const sections = [
@@ -20,6 +26,12 @@ export function resultsBlock({ fleet, sim, host, prewarm }: Results): string {
     ...(prewarm.length === 0 ? [] : ['### Measured: a prewarm job at its cache', ...prewarm.map(prewarmSection)]),
   ]
   return [NOTE, ...sections].join('\n\n')
+}
+
+/** The pages that show results, from the project's root, and what each shows. */
+export const PAGES: Readonly<Record<string, (results: Results) => string>> = {
+  'README.md': summaryBlock,
+  'docs/benchmarks.md': resultsBlock,
 }
 
 /** `page` with `block` between the two markers. Throws when they are not there once each, in order. */

@@ -4,7 +4,7 @@ import type { BaselineName, ScenarioName } from '../fleet/names.ts'
 import { isBaseline, isScenario } from '../fleet/names.ts'
 import { SCENARIO_TABLE } from '../fleet/scenarios/index.ts'
 import { directGoal, fleetGoal, ORIGIN_COPIES_GOAL, RSS_GOAL_MIB, SCRAPE_GOAL_MS } from './goals.ts'
-import { atMost, provenance, source, table, withRange } from './markdown.ts'
+import { atMost, FROM_DOCS, provenance, source, table, withRange } from './markdown.ts'
 import type { FleetFile, FleetRow, Named } from './results.ts'
 
 const HEAD = [
@@ -36,12 +36,13 @@ export function fleetSection(file: Named<FleetFile>): string {
   const failed = file.failures.map(({ scenario }) => [summaryOf(scenario), 'failed', ...HEAD.slice(2).map(() => '-')])
   const parts = [
     first === undefined ? '' : `${setupOf(first)}. `,
-    `${source(file.file)}: ${provenance(file.machine)}, TCP ${file.machine.congestionControl}.`,
+    `${source(file.file, FROM_DOCS)}: ${provenance(file.machine)}, TCP ${file.machine.congestionControl}.`,
   ]
   return `${parts.join('')}\n\n${table(HEAD, [...rows, ...failed])}`
 }
 
-function boundFor({ scenario, bound }: FleetRow, all: readonly FleetRow[]): number {
+/** The physical bound a row is held against: a baseline's is that of the scenario it stands in for. */
+export function boundFor({ scenario, bound }: FleetRow, all: readonly FleetRow[]): number {
   const instead = isBaseline(scenario) ? INSTEAD_OF[scenario] : scenario
   return all.find((row) => row.scenario === instead)?.bound ?? bound
 }

@@ -1,6 +1,6 @@
 import prettyBytes from 'pretty-bytes'
 import { FIRST_BYTE_GOAL_MS, HOST_CPU_GOAL } from './goals.ts'
-import { atMost, provenance, source, table } from './markdown.ts'
+import { atMost, FROM_DOCS, provenance, source, table } from './markdown.ts'
 import type { AgentRow, HostFile, Named, PartRow } from './results.ts'
 
 type Spread = PartRow['cpuSecondsPerGiB']
@@ -10,7 +10,7 @@ export function hostSection(file: Named<HostFile>): string {
   const { options, agents, machine, fileSystem, pieceChannels, micro } = file
   const size = prettyBytes(options.sizeBytes, { binary: true })
   return [
-    `Medians of ${options.runs} runs of ${size}, least and most in brackets. ${source(file.file)}: ${provenance(machine)}, ${fileSystem}.`,
+    `Medians of ${options.runs} runs of ${size}, least and most in brackets. ${source(file.file, FROM_DOCS)}: ${provenance(machine)}, ${fileSystem}.`,
     ...(agents.length > 0 || pieceChannels.length > 0 ? [costTable(file)] : []),
     ...(agents.length > 0 ? [agentTable(agents)] : []),
     ...(micro.length > 0 ? [microTable(micro)] : []),

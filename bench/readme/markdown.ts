@@ -12,9 +12,12 @@ export function provenance({ commit, date, cores, cpu, memoryGiB, kernel, node }
   return `commit ${commit}, ${date.slice(0, 10)}, ${cores} cores (${cpu}), ${memoryGiB} GiB, Linux ${kernel}, Node ${node}`
 }
 
-/** A link to a result file from the README. */
-export function source(file: string): string {
-  return `[\`${file}\`](bench/results/${file})`
+/** From docs/benchmarks.md to the project's root. */
+export const FROM_DOCS = '../'
+
+/** A link to a result file, from a page whose way to the project's root is `root` (`''` or `'../'`). */
+export function source(file: string, root: string): string {
+  return `[\`${file}\`](${root}bench/results/${file})`
 }
 
 /** `1.12`, and the least and most where there are several. */

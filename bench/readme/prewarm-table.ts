@@ -1,5 +1,5 @@
 import { PREWARM_MESSAGES_GOAL, PREWARM_RSS_GOAL_MIB } from './goals.ts'
-import { provenance, source, table } from './markdown.ts'
+import { FROM_DOCS, provenance, source, table } from './markdown.ts'
 import type { Named, PrewarmFile, RatesRow } from './results.ts'
 
 /** What a job costs the cache that runs it: messages, memory, CPU. Times are left out: all hosts shared one machine. */
@@ -9,7 +9,7 @@ export function prewarmSection(file: Named<PrewarmFile>): string {
   const atOnce = maxHosts === 0 ? 'all at once' : `${count(maxHosts)} at a time`
   const reached = `${count(job.hosts.ready)} of ${count(hosts)} hosts ready`
   return [
-    `One cache, ${count(hosts)} hosts, ${count(blobs)} blobs: ${count(states)} (host, blob) states; ${atOnce}, ${heldPercent} % of the blobs there before; ${reached}. ${source(file.file)}: ${provenance(machine)}.`,
+    `One cache, ${count(hosts)} hosts, ${count(blobs)} blobs: ${count(states)} (host, blob) states; ${atOnce}, ${heldPercent} % of the blobs there before; ${reached}. ${source(file.file, FROM_DOCS)}: ${provenance(machine)}.`,
     messagesTable(file),
     memoryTable(file),
   ].join('\n\n')

@@ -1,6 +1,6 @@
 import prettyBytes from 'pretty-bytes'
 import { ORIGIN_COPIES_GOAL, simGoal } from './goals.ts'
-import { atMost, provenance, source, table } from './markdown.ts'
+import { atMost, FROM_DOCS, provenance, source, table } from './markdown.ts'
 import type { Named, SimFile } from './results.ts'
 
 const HEAD = ['swarm', 'hosts', 'ratio', 'goal', `origin copies (goal ≤ ${ORIGIN_COPIES_GOAL})`, 'commit', 'file']
@@ -20,7 +20,7 @@ function simCells(file: Named<SimFile>): string[] {
     atMost(simGoal(file)),
     file.originRatio.toFixed(3),
     file.machine.commit,
-    source(file.file),
+    source(file.file, FROM_DOCS),
   ]
 }
 

@@ -1,5 +1,5 @@
 import prettyBytes from 'pretty-bytes'
-import { source, table } from './markdown.ts'
+import { FROM_DOCS, source, table } from './markdown.ts'
 import type { FleetFile, FleetRow, Named, SimFile } from './results.ts'
 
 const HEAD = ['burst', 'hosts', 'measured ratio', 'simulated ratio', 'measured / simulated', 'files']
@@ -42,6 +42,6 @@ function worldsCells(row: FleetRow, file: Named<FleetFile>, sim: Named<SimFile>)
     row.valid ? row.ratio.toFixed(3) : `[${row.ratio.toFixed(3)}] invalid run`,
     sim.ratio.toFixed(3),
     (row.ratio / sim.ratio).toFixed(3),
-    `${source(file.file)}, ${source(sim.file)}`,
+    `${source(file.file, FROM_DOCS)}, ${source(sim.file, FROM_DOCS)}`,
   ]
 }

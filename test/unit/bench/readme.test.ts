@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { replaceBlock, resultsBlock } from '../../../bench/readme/block.ts'
+import { PAGES, replaceBlock, resultsBlock } from '../../../bench/readme/block.ts'
 import { fleetSection } from '../../../bench/readme/fleet-table.ts'
 import { simGoal } from '../../../bench/readme/goals.ts'
 import { hostSection } from '../../../bench/readme/host-table.ts'
@@ -82,14 +82,15 @@ function prewarmFile(): Named<PrewarmFile> {
   }
 }
 
-describe('README.md', () => {
-  it('has the tables that bench/results gives: npm run bench:readme writes them', () => {
-    const page = readFileSync(join(ROOT, 'README.md'), 'utf8')
-    const results = readResults(join(ROOT, 'bench', 'results'))
-    assert.equal(replaceBlock(page, resultsBlock(results)), page)
-  })
+describe('pages with results', () => {
+  for (const [file, block] of Object.entries(PAGES)) {
+    it(`${file} has what bench/results says: npm run bench:readme writes it`, () => {
+      const page = readFileSync(join(ROOT, file), 'utf8')
+      assert.equal(replaceBlock(page, block(readResults(join(ROOT, 'bench', 'results')))), page)
+    })
+  }
 
-  it('is left alone outside of the markers, and refused without them', () => {
+  it('are left alone outside of the markers, and refused without them', () => {
     const page = 'a\n<!-- results:start -->\nold\n<!-- results:end -->\nb\n'
     assert.equal(replaceBlock(page, 'new'), 'a\n<!-- results:start -->\nnew\n<!-- results:end -->\nb\n')
     assert.throws(() => replaceBlock('a\nb\n', 'new'), /results:start/)
