@@ -97,9 +97,14 @@ export class Neighbourhood {
       this.#answerComplete(link, message)
       return
     }
-    const { layout } = active.transfer
+    if (link === active.home) return
+    const { layout, digest } = active.transfer
     const bits = message.size === layout.size ? Bitfield.fromBytes(layout.count, message.bits) : undefined
-    if (bits === undefined || link === active.home || !active.shared) return
+    if (bits === undefined || !active.shared) {
+      // what comes for one client only, or in another size, is as good as not here: silence would keep the peer waiting
+      link.send({ type: 'leave', blob: digest })
+      return
+    }
     if (!this.#keeps(active, link)) return
     this.#introduce(active, link)
     active.told.set(link, bits)

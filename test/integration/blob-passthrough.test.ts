@@ -8,6 +8,7 @@ import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
 import { Bitfield } from '../../src/piece/bitfield.ts'
 import { PieceLayout } from '../../src/piece/piece-layout.ts'
 import { eventually } from '../support/eventually.ts'
+import type { TestNode } from '../support/node-fleet.ts'
 import { NodeFleet } from '../support/node-fleet.ts'
 import { TestFleet } from './swarm-support.ts'
 
@@ -19,14 +20,17 @@ interface PrivateRegistry {
   readonly url: string
   /** What was asked, with whose proof. */
   readonly asked: { readonly path: string; readonly authorization: string | undefined }[]
+  /** While set, blobs stop after their first byte. */
+  held: Promise<void> | undefined
 }
 
 /** A registry that lets Alice in and nobody else. */
 async function startRegistry(t: TestContext, image: BuiltImage): Promise<PrivateRegistry> {
-  const asked: { path: string; authorization: string | undefined }[] = []
+  const registry: PrivateRegistry & { url: string } = { url: '', asked: [], held: undefined }
   const server = createServer((request, response) => {
-    asked.push({ path: request.url ?? '', authorization: request.headers.authorization })
-    void answer(image, request, response)
+    const { url, headers } = request
+    registry.asked.push({ path: url ?? '', authorization: headers.authorization })
+    void answer(image, request, response, registry.held)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
@@ -35,10 +39,16 @@ async function startRegistry(t: TestContext, image: BuiltImage): Promise<Private
   })
   const address = server.address()
   assert.ok(typeof address === 'object' && address !== null)
-  return { url: `http://127.0.0.1:${address.port}`, asked }
+  registry.url = `http://127.0.0.1:${address.port}`
+  return registry
 }
 
-async function answer(image: BuiltImage, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  image: BuiltImage,
+  request: IncomingMessage,
+  response: ServerResponse,
+  held: Promise<void> | undefined,
+): Promise<void> {
   if (request.headers.authorization !== ALICE.authorization) {
     response.writeHead(401, { 'www-authenticate': CHALLENGE }).end()
     return
@@ -59,7 +69,12 @@ async function answer(image: BuiltImage, request: IncomingMessage, response: Ser
     'docker-content-digest': file.digest,
     ...(from === undefined ? {} : { 'content-range': `bytes ${from}-${to}/${whole.length}` }),
   })
-  response.end(request.method === 'HEAD' ? undefined : bytes)
+  if (request.method === 'HEAD') return void response.end()
+  if (held !== undefined && kind === 'blobs') {
+    response.write(bytes.subarray(0, 1))
+    await held
+  }
+  response.end(held === undefined || kind !== 'blobs' ? bytes : bytes.subarray(1))
 }
 
 test('passthrough: the origin decides for each client, and its challenge is relayed', async (t) => {
@@ -109,19 +124,39 @@ test('passthrough content is not given to other hosts of the fleet', async (t) =
   assert.equal((await agents[0]!.metrics()).sum('shoal_sent_bytes_total', { to: 'peer' }), 0)
 
   // nor to a member that knows the digest and asks for pieces by it
+  assert.deepEqual(await askAsMember(agents[0]!, image.layers[0]!), ['busy', 'leave'])
+})
+
+test('passthrough content that is still arriving is refused to a member at once, not with silence', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 1024 * 1024, layerCount: 1 })
+  const registry = await startRegistry(t, image)
+  const origins = [{ kind: 'registry', url: registry.url, credentials: null }] as const
+  const node = await fleet.start({ upstreams: [{ name: UP, access: 'passthrough', origins }] })
+  const hold = Promise.withResolvers<void>()
+  registry.held = hold.promise
+  const layer = image.layers[0]!
+  const alice = await node.get(UP, `team/app/blobs/${layer.digest}`, ALICE)
+  assert.deepEqual(await askAsMember(node, layer), ['busy', 'leave'])
+  registry.held = undefined
+  hold.resolve()
+  assert.equal((await alice.arrayBuffer()).byteLength, layer.size)
+})
+
+/** What a member of the fleet hears that knows a digest, says it wants the blob and asks for a piece. */
+async function askAsMember(node: TestNode, { digest, size }: BlobFile): Promise<string[]> {
   await using members = await TestFleet.create()
   const member = await members.host({ region: 'default' })
   const replies: string[] = []
   member.events.onMessage = (_link, message) => replies.push(message.type)
-  const signal = AbortSignal.timeout(10_000)
-  const link = await member.swarm.connectAddress(agents[0]!.peerAddress, signal)
-  const { digest, size } = image.layers[0]!
-  const count = new PieceLayout(digest, size).count
+  const link = await member.swarm.connectAddress(node.peerAddress, AbortSignal.timeout(60_000))
+  const { count } = new PieceLayout(digest, size)
   link.send({ type: 'bitfield', blob: digest, size, bits: new Bitfield(count).toBytes(), queue: 0 })
   link.send({ type: 'request', id: 1, blob: digest, piece: 0, background: false })
-  await eventually('both are answered', () => replies.length >= 2)
-  assert.deepEqual(replies.sort(), ['busy', 'leave'])
-})
+  // neither message follows another: once there are two, both are there
+  await eventually('both messages have an answer', () => replies.length >= 2)
+  return replies.sort()
+}
 
 test('a public upstream that wants a proof after all is a 404, and nothing private enters the swarm', async (t) => {
   const fleet = await NodeFleet.create(t)
