@@ -11,7 +11,7 @@ test('an agent killed -9 in the middle of a pull goes on where it was: verified 
   const size = 48 * MIB
   const { reference, image } = await fleet.push({ sizeBytes: size, layerCount: 1 })
   const [agent] = fleet.agents
-  await fleet.origin.setFaults({ bytesPerSec: 12 * MIB })
+  await fleet.origin.setFaults({ bytesPerSec: 6 * MIB })
   const pull = fleet.pull(agent!, reference)
   pull.catch(() => {})
   await eventually('half of the blob is here', async () => {

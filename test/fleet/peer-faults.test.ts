@@ -15,7 +15,7 @@ async function progress(fleet: Fleet, host: AgentProcess): Promise<number> {
 
 /** Starts pulls everywhere over a slow origin, and waits until every host is in the middle of the blob. */
 async function midway(fleet: Fleet, reference: string, hosts: readonly AgentProcess[]): Promise<Promise<unknown>[]> {
-  await fleet.origin.setFaults({ bytesPerSec: 8 * MIB })
+  await fleet.origin.setFaults({ bytesPerSec: 4 * MIB })
   const pulls = hosts.map((agent) => fleet.pull(agent, reference))
   for (const pull of pulls) pull.catch(() => {})
   await eventually('every host is in the middle of the blob', async () => {

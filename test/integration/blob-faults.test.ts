@@ -114,7 +114,7 @@ test('a cache that dies in the middle of a pull costs time, not the pull', async
   const fleet = await NodeFleet.create(t)
   const image = await fleet.image({ sizeBytes: 4 * KIB * KIB, layerCount: 2 })
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
-  const { cache, agents } = await fleet.region({ upstreams, limits: { upload: KIB * KIB } }, 2)
+  const { cache, agents } = await fleet.region({ upstreams, limits: { upload: 512 * KIB } }, 2)
   const pulls = agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image))
   await eventually('pieces are under way', async () => (await agents[0]!.received('home')) > 256 * KIB)
   await cache.node[Symbol.asyncDispose]()
@@ -125,7 +125,8 @@ test('a host that stops in the middle goes on from the pieces it has', async (t)
   const fleet = await NodeFleet.create(t)
   const image = await fleet.image({ sizeBytes: 4 * KIB * KIB, layerCount: 1 })
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
-  const { cache } = await fleet.region({ upstreams, limits: { upload: 2 * KIB * KIB } }, 0)
+  // so slow that the part is still a part whenever this loaded machine looks
+  const { cache } = await fleet.region({ upstreams, limits: { upload: 512 * KIB } }, 0)
   const layer = image.layers[0]!
   const store = { path: join(fleet.directory, 'restarted') }
   const first = await fleet.start({ upstreams, caches: [cache], store })
@@ -133,6 +134,7 @@ test('a host that stops in the middle goes on from the pieces it has', async (t)
   const broken = first.blobDigest(UP, 'team/app', layer.digest)
   await eventually('a part is here', async () => (await first.received('home')) >= KIB * KIB)
   await Promise.all([assert.rejects(broken), first.node[Symbol.asyncDispose]()])
+  await cache.setLimits({ upload: 0 })
   const second = await fleet.start({ upstreams, caches: [cache], store })
   assert.equal(await second.blobDigest(UP, 'team/app', layer.digest), layer.digest)
   const again = await second.received('home')

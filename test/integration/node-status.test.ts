@@ -26,7 +26,7 @@ test("a host's status tells its tier, its links, what moves and where it came fr
   const fleet = await NodeFleet.create(t)
   const image = await fleet.image({ sizeBytes: 3 * MIB, layerCount: 1 })
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
-  const { agents } = await fleet.region({ upstreams, limits: { upload: 2 * MIB } }, 1)
+  const { cache, agents } = await fleet.region({ upstreams, limits: { upload: 512 * 1024 } }, 1)
   const agent = agents[0]!
   const layer = image.layers[0]!
   const pulled = agent.pull(UP, 'team/app', 'v1', image)
@@ -36,6 +36,7 @@ test("a host's status tells its tier, its links, what moves and where it came fr
   })
   assert.ok(running !== undefined)
   assert.ok(running.state === 'running' && running.sizeBytes === layer.size && running.haveBytes <= layer.size)
+  await cache.setLimits({ upload: 0 })
   await pulled
   const status = statusSchema.parse(await agent.admin('status'))
   assert.deepEqual([status.role, status.region, status.tier.state], ['agent', 'default', 'linked'])

@@ -16,6 +16,7 @@ import type {
   SwarmOptions,
 } from '../../src/swarm/index.ts'
 import { Libp2pSwarm, LOOPBACK_KEY } from '../../src/swarm/index.ts'
+import { eventually } from '../support/eventually.ts'
 
 type Answer = (name: CallName, args: CallArguments[CallName], signal: AbortSignal) => Promise<CallResults[CallName]>
 
@@ -176,17 +177,14 @@ export class TestFleet implements AsyncDisposable {
   }
 }
 
-/** Polls until `condition` holds; fails after a generous while. */
+/** As `eventually`, the other way round. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 15_000
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  await eventually(what, condition)
 }
 
+/** A hang detector for dials and calls. */
 export function soon(): AbortSignal {
-  return AbortSignal.timeout(15_000)
+  return AbortSignal.timeout(60_000)
 }
 
 /** Gathers one piece. */

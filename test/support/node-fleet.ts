@@ -111,6 +111,14 @@ export class TestNode {
     return response.json()
   }
 
+  /** Changes limits while the host runs: what has to be slow until it has been seen may be fast afterwards. */
+  async setLimits(limits: Partial<Config['limits']>): Promise<void> {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify(limits)
+    const response = await fetch(`${this.adminUrl}/api/v1/limits`, { method: 'PATCH', headers, body })
+    assert.equal(response.status, 200, await response.text())
+  }
+
   async storedDigests(): Promise<string[]> {
     // parsed by nobody else: this is the door's own JSON
     const { blobs } = (await this.admin('blobs')) as { blobs: { digest: string; state: string }[] }
