@@ -38,6 +38,10 @@ export class VirtualClock {
     return this.#now
   }
 
+  wall(): number {
+    return this.#now
+  }
+
   /** Events run so far, or waiting. */
   get events(): number {
     return this.#nextOrder

@@ -100,6 +100,10 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     return this.#clock.now()
   }
 
+  wall(): number {
+    return this.#clock.wall()
+  }
+
   after(ms: number, fn: () => void): Disposable {
     return this.#clock.after(ms, fn)
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
@@ -28,17 +29,16 @@ export type Grant = z.infer<typeof grantSchema>
  */
 export class Grants {
   readonly #store: Pick<BlobStore, 'size'>
-  readonly #now: () => number
+  readonly #clock: Pick<Clock, 'now' | 'wall'>
   readonly #table: StoreTable<Grant>
   /** What was looked up last: in a burst a home is asked for the same few by every host. */
   readonly #recent: ExpiringMap<Grant>
 
-  /** `now` is the wall clock, epoch milliseconds. */
-  constructor(store: Pick<BlobStore, 'size' | 'table'>, now: () => number) {
+  constructor(store: Pick<BlobStore, 'size' | 'table'>, clock: Pick<Clock, 'now' | 'wall'>) {
     this.#store = store
-    this.#now = now
+    this.#clock = clock
     this.#table = store.table('grants', jsonCodec(grantSchema))
-    this.#recent = new ExpiringMap({ now }, MAX_RECENT)
+    this.#recent = new ExpiringMap(clock, MAX_RECENT)
   }
 
   async find(upstream: string, repository: string, digest: Digest): Promise<Grant | undefined> {
@@ -51,7 +51,7 @@ export class Grants {
   }
 
   async blob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#now() })
+    await this.#put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#clock.wall() })
   }
 
   /** Drops rights to blobs that are not here and that nobody has asked for since `beforeEpochMs`. */
@@ -73,7 +73,7 @@ export class Grants {
   ): Promise<void> {
     const { size, mediaType, manifest } = content
     const kind = manifest.kind === 'index' ? ('manifest' as const) : ('blob' as const)
-    const grantedEpochMs = this.#now()
+    const grantedEpochMs = this.#clock.wall()
     for (const child of manifestChildren(manifest)) {
       const childGrant = {
         ...{ kind, size: child.size, grantedEpochMs },

@@ -23,8 +23,6 @@ export interface ManifestsDeps {
   readonly logger: Logger
   readonly registry: MetricRegistry
   readonly origins: (upstream: string) => OriginChain | undefined
-  /** Wall clock, epoch milliseconds: tag ages outlive the process. */
-  readonly now: () => number
 }
 
 export interface ManifestsOptions {
@@ -127,13 +125,13 @@ export class Manifests {
   async #tagAsHome(ref: ManifestRef, tag: string, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
     const { upstream, repository } = ref
     const known = await this.#deps.tags.find(upstream, repository, tag)
-    const age = known === undefined ? Number.POSITIVE_INFINITY : this.#deps.now() - known.confirmedEpochMs
+    const age = known === undefined ? undefined : this.#deps.tags.ageMs(upstream, repository, tag, known)
     // signatures and referrers change meaning by appearing: they are always looked up
-    if (known !== undefined && age < this.#options.tagTtlMs && !isReferrerTag(tag)) {
+    if (known !== undefined && age !== undefined && age < this.#options.tagTtlMs && !isReferrerTag(tag)) {
       const stored = await this.#stored(ref, known.digest)
       if (stored !== undefined) {
         this.#lookups.inc({ result: 'fresh' })
-        return found({ ...stored, ageMs: Math.max(0, age) })
+        return found({ ...stored, ageMs: age })
       }
     }
     const outcome = await this.#confirm(ref, tag, known, signal)
@@ -149,7 +147,7 @@ export class Manifests {
     signal: AbortSignal,
   ): Promise<Outcome<ResolvedManifest>> {
     const { upstream, repository } = ref
-    const { tier, tags, origins, now } = this.#deps
+    const { tier, tags, origins } = this.#deps
     const asked = await tier.askParents(
       homeKey(ref),
       { name: 'manifest', args: { upstream, repository, target: ref.target } },
@@ -170,7 +168,7 @@ export class Manifests {
       this.#lookups.inc({ result: state.digest === known?.digest ? 'revalidated' : 'miss' })
       const manifest = (await this.#stored(ref, state.digest)) ?? (await this.#fromAbove(ref, state.digest, signal))
       if ('ok' in manifest && !manifest.ok) return manifest
-      await tags.keep(upstream, repository, tag, { digest: state.digest, etag: state.etag, confirmedEpochMs: now() })
+      await tags.keep(upstream, repository, tag, { digest: state.digest, etag: state.etag }, 0)
       return 'ok' in manifest ? manifest : found(manifest)
     } catch (error) {
       return failure(error, signal)
@@ -179,11 +177,17 @@ export class Manifests {
 
   /** The last known answer while nobody above can be asked: marked, and not older than allowed. */
   async #stale(ref: ManifestRef, tag: string): Promise<Outcome<ResolvedManifest> | undefined> {
-    const known = await this.#deps.tags.find(ref.upstream, ref.repository, tag)
-    const ageMs = known === undefined ? 0 : this.#deps.now() - known.confirmedEpochMs
-    if (known === undefined || ageMs > this.#options.tagMaxStaleMs) return undefined
+    const { tags } = this.#deps
+    const { upstream, repository } = ref
+    const known = await tags.find(upstream, repository, tag)
+    if (known === undefined) return undefined
+    const age = tags.ageMs(upstream, repository, tag, known)
+    if (age !== undefined && age > this.#options.tagMaxStaleMs) return undefined
     const stored = await this.#stored(ref, known.digest)
     if (stored === undefined) return undefined
+    // noted by a clock that has been set back since: its time of grace begins when that is seen
+    if (age === undefined) await tags.keep(upstream, repository, tag, known, 0)
+    const ageMs = age ?? 0
     this.#lookups.inc({ result: 'stale' })
     this.#deps.logger.warn(
       { upstream: ref.upstream, ageMs },
@@ -246,8 +250,7 @@ export class Manifests {
     const wrong = digestOf(bytes, digest) !== digest || (ref.target.kind === 'digest' && ref.target.digest !== digest)
     if (wrong) return unavailable('a cache sent a manifest that does not match its digest')
     if (ref.target.kind === 'tag') {
-      const confirmedEpochMs = this.#deps.now() - ageMs
-      await this.#deps.tags.keep(ref.upstream, ref.repository, ref.target.tag, { digest, confirmedEpochMs })
+      await this.#deps.tags.keep(ref.upstream, ref.repository, ref.target.tag, { digest }, ageMs)
     }
     return this.#keep(ref, { digest, bytes, mediaType, source, stale, ageMs })
   }

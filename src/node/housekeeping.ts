@@ -35,7 +35,7 @@ export class Housekeeping implements AsyncDisposable {
   /** One round over all tables. */
   async sweep(): Promise<void> {
     const { grants, tags, transfers } = this.#deps
-    const before = Date.now() - KEEP_MS
+    const before = this.#deps.clock.wall() - KEEP_MS
     await transfers.sweep()
     await grants.sweep(before)
     await tags.sweep(before)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Content, Manifests, Outcome, Refusal, TagCache, UpstreamAccess } from '../blob/index.ts'
@@ -18,6 +19,7 @@ const configSchema = z.object({
 export interface ManifestSourceDeps {
   readonly manifests: Manifests
   readonly tags: TagCache
+  readonly clock: Pick<Clock, 'wall'>
   readonly content: Pick<Content, 'openBlob'>
   readonly upstreams: ReadonlyMap<string, UpstreamAccess>
 }
@@ -58,7 +60,7 @@ export class ManifestSource implements ImageSource {
   ): Promise<void> {
     const known = await this.#deps.tags.find(upstream, repository, tag)
     if (known !== undefined && known.confirmedEpochMs >= epochMs) return
-    await this.#deps.tags.keep(upstream, repository, tag, { digest, confirmedEpochMs: epochMs })
+    await this.#deps.tags.keep(upstream, repository, tag, { digest }, Math.max(0, this.#deps.clock.wall() - epochMs))
   }
 
   knows(upstream: string): boolean {

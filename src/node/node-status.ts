@@ -76,7 +76,8 @@ export class NodeStatusSource implements AdminSource {
   }
 
   transfers(): TransferStatus[] {
-    return this.#deps.transfers.views().map(transferStatus)
+    const now = this.#deps.clock.now()
+    return this.#deps.transfers.views().map((view) => transferStatus(view, now))
   }
 
   blobs(): BlobStatus[] {
@@ -140,10 +141,10 @@ function tierStatus(tier: Tier): NodeStatus['tier'] {
   return { state, caches, parents: [...byRegion].map(([region, ofRegion]) => ({ region, caches: ofRegion })) }
 }
 
-function transferStatus({ transfer, neighbours }: TransferView): TransferStatus {
-  const { layout, partial, received, startedEpochMs, proven, failure } = transfer
+function transferStatus({ transfer, neighbours }: TransferView, now: number): TransferStatus {
+  const { layout, partial, received, startedAt, startedEpochMs, proven, failure } = transfer
   const haveBytes = Math.min(layout.size, partial.have.count * layout.pieceSize)
-  const seconds = Math.max(0.001, (Date.now() - startedEpochMs) / 1000)
+  const seconds = Math.max(0.001, (now - startedAt) / 1000)
   const bytesPerSec = (received.peer + received.home + received.parent + received.origin) / seconds
   return {
     ...{ digest: layout.digest, sizeBytes: layout.size, haveBytes, bytesPerSec, from: { ...received } },

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AdminDoorDeps, MetricsText } from '../admin/index.ts'
 import { AdminDoor, readTokenFile } from '../admin/index.ts'
+import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
@@ -36,6 +37,8 @@ import { SwarmHub } from './swarm-hub.ts'
 export interface NodeDeps {
   readonly logger: Logger
   readonly registry: MetricRegistry & MetricsText
+  /** Default: the process's own. */
+  readonly clock?: Clock | undefined
 }
 
 /** How long a host does without its caches before it and its neighbours take turns at the origin. */
@@ -227,12 +230,11 @@ interface Services {
 
 function buildServices(
   config: Config,
-  { logger, registry }: NodeDeps,
+  { logger, registry, clock = systemClock }: NodeDeps,
   ground: Ground,
   stack: AsyncDisposableStack,
 ): Services {
   const { store, swarm, tier, upstreams, origins, limiters } = ground
-  const clock = systemClock
   const log = logger.child({ room: 'blob' })
   const transfers = stack.use(
     new Transfers({
@@ -247,11 +249,11 @@ function buildServices(
     }),
   )
   transfers.start()
-  const grants = new Grants(store, Date.now)
-  const tags = new TagCache(store)
+  const grants = new Grants(store, clock)
+  const tags = new TagCache(store, clock)
   const manifests = new Manifests(
     { tagTtlMs: config.tags.ttlMs, tagMaxStaleMs: config.tags.maxStaleMs },
-    { store, tier, grants, tags, logger: log, registry, origins, now: Date.now },
+    { store, tier, grants, tags, logger: log, registry, origins },
   )
   const housekeeping = stack.use(new Housekeeping({ clock, logger: log, grants, tags, transfers }))
   housekeeping.start()
@@ -293,7 +295,7 @@ function buildServices(
           ? (prewarm.call(link, (args as CallArguments['prewarm']).body, signal) as Promise<CallResults[N]>)
           : home.call(link, name, args, signal),
     })
-  const images = new ManifestSource({ manifests, tags, content, upstreams })
+  const images = new ManifestSource({ manifests, tags, clock, content, upstreams })
   return { transfers, content, home, tags, images, attach }
 }
 

@@ -141,7 +141,7 @@ export class Engine {
   /** Starts moving a blob into `partial`, which it owns from here on. Give it a way (`ways.apply`) next. */
   begin(ref: TransferRef, partial: PartialBlob, options: BeginOptions): Active {
     const blob = options.shared ? this.#blobs.number(ref.digest) : this.#blobs.fresh()
-    const transfer = new Transfer(blob, ref, partial, this.buffers)
+    const transfer = new Transfer(blob, ref, partial, { buffers: this.buffers, clock: this.#deps.clock })
     const { asHome, shared, order, window } = options
     const active: Active = {
       ...{ transfer, asHome, shared, order, window, home: undefined, chain: undefined },
@@ -298,7 +298,7 @@ export class Engine {
     if (active.shared) await this.archive.save(layout, book.runs(undefined, this.signer(digest, layout.size)))
     this.neighbours.flush(active)
     if (active.shared) await this.seeder.completed(digest)
-    this.metrics.finished(transfer)
+    this.metrics.finished(transfer, this.#deps.clock.now() - transfer.startedAt)
     this.#deps.logger.info({ digest, bytes: layout.size, received: transfer.received }, 'blob complete')
     this.#forget(active)
     transfer.close(new DOMException('the blob is complete', 'AbortError'))

@@ -85,9 +85,9 @@ export class TransferMetrics {
     this.#rejected.inc({ reason })
   }
 
-  finished(transfer: Transfer): void {
+  finished(transfer: Transfer, durationMs: number): void {
     const size = sizeClass(transfer.layout.size)
-    const seconds = Math.max(0.001, (Date.now() - transfer.startedEpochMs) / 1000)
+    const seconds = Math.max(0.001, durationMs / 1000)
     this.#seconds.observe({ size }, seconds)
     this.#rate.observe({ size }, transfer.layout.size / seconds)
   }

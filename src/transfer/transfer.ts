@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { raceAbort } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
 import type { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
@@ -35,7 +36,10 @@ export class Transfer {
   readonly partial: PartialBlob
   readonly book: HashBook
   readonly received: Record<ReceivedFrom, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
-  readonly startedEpochMs = Date.now()
+  /** Wall clock, for people. */
+  readonly startedEpochMs: number
+  /** By the transfers' own clock, for durations. */
+  readonly startedAt: number
   /** Set while the blob cannot be stored: how far ahead of its reader it is fetched lives with the scheduler. */
   readonly memory: MemoryPartial | undefined
   readonly #buffers: PieceBuffers
@@ -56,8 +60,15 @@ export class Transfer {
   onIdle: (() => void) | undefined
 
   /** `memory`: the partial itself, when the blob cannot be stored. */
-  constructor(blob: number, ref: TransferRef, partial: PartialBlob | MemoryPartial, buffers: PieceBuffers) {
+  constructor(
+    blob: number,
+    ref: TransferRef,
+    partial: PartialBlob | MemoryPartial,
+    { buffers, clock }: { readonly buffers: PieceBuffers; readonly clock: Pick<Clock, 'now' | 'wall'> },
+  ) {
     this.blob = blob
+    this.startedEpochMs = clock.wall()
+    this.startedAt = clock.now()
     this.ref = ref
     this.partial = partial
     this.memory = partial instanceof MemoryPartial ? partial : undefined

@@ -22,6 +22,9 @@ class HandClock implements Clock {
   now(): number {
     return 0
   }
+  wall(): number {
+    return 0
+  }
   after(ms: number, fn: () => void): Disposable {
     const timer = { ms, fn }
     this.timers.add(timer)

@@ -158,6 +158,7 @@ test('hosts that have never met find each other when the caches are gone, and ag
   const hosts = await hostsOf(fleet, 6)
   const hurried: Clock = {
     now: () => systemClock.now() * 20,
+    wall: () => systemClock.wall(),
     after: (ms, fn) => systemClock.after(ms / 20, fn),
   }
   const setup = { caches: [cache.address], clock: hurried }
@@ -256,7 +257,7 @@ test('a name is looked up again: caches that appear behind it are linked, those 
     names.push(name)
     return addresses
   }
-  const hurried: Clock = { now: () => systemClock.now(), after: (ms, fn) => systemClock.after(ms / 300, fn) }
+  const hurried: Clock = { ...systemClock, after: (ms, fn) => systemClock.after(ms / 300, fn) }
   const tier = await tierOn(t, agent, { caches: [`dns:caches.test:${port}`], lookup, clock: hurried })
   const listed = (): string[] => tier.status().caches.map(({ address, state }) => `${address} ${state}`)
   assert.deepEqual(listed(), [`127.0.0.1:${port} linked`])
@@ -274,6 +275,7 @@ test('a region is settled only when every address has been tried, however often 
   let waits = 0
   const hurried: Clock = {
     now: () => systemClock.now(),
+    wall: () => systemClock.wall(),
     after: (ms, fn) => {
       waits++
       return systemClock.after(ms / 300, fn)

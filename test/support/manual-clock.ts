@@ -9,6 +9,10 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
+  wall(): number {
+    return this.#now
+  }
+
   after(ms: number, fn: () => void): Disposable {
     const timer = { at: this.#now + ms, fn }
     this.#timers.add(timer)

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import type { Clock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import type { Config, UpstreamConfig } from '../../src/config/index.ts'
 import { defaultConfig } from '../../src/config/index.ts'
@@ -31,6 +32,7 @@ export interface HostSpec {
   readonly store?: Partial<Config['store']>
   readonly limits?: Partial<Config['limits']>
   readonly prewarm?: Partial<Config['prewarm']>
+  readonly clock?: Clock
 }
 
 export interface PulledManifest {
@@ -170,7 +172,8 @@ export class NodeFleet implements AsyncDisposable {
       upstreams,
     }
     const registry = new PrometheusRegistry()
-    return new TestNode(this.#stack.use(await ShoalNode.start(config, { logger: silentLogger, registry })), registry)
+    const deps = { logger: silentLogger, registry, clock: spec.clock }
+    return new TestNode(this.#stack.use(await ShoalNode.start(config, deps)), registry)
   }
 
   /** A cache and some agents of one region. */

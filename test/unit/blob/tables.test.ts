@@ -14,7 +14,7 @@ test('rights to content that is not here are swept once nobody has used them for
   await using store = await openStore(await tempDir(t))
   await store.putSmall(stored, bytes)
   let now = 1_000
-  const grants = new Grants(store, () => now)
+  const grants = new Grants(store, { now: () => now, wall: () => now })
   await grants.blob('docker.io', 'a', stored, 2)
   await grants.blob('docker.io', 'a', absent, 9)
   now = 2_000
@@ -27,7 +27,7 @@ test('rights to content that is not here are swept once nobody has used them for
 
 test('a right that was looked up a moment ago is not remembered beyond its end or its change', async (t) => {
   await using store = await openStore(await tempDir(t))
-  const grants = new Grants(store, () => 1_000)
+  const grants = new Grants(store, { now: () => 1_000, wall: () => 1_000 })
   await grants.blob('docker.io', 'a', absent, 9)
   for (let i = 0; i < 2; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
   await grants.blob('docker.io', 'a', absent, 10)
@@ -51,7 +51,7 @@ test('a home that thousands of hosts ask for one blob looks its right up on the 
     },
   }
   let now = 1_000
-  const grants = new Grants(counting, () => now)
+  const grants = new Grants(counting, { now: () => now, wall: () => now })
   await grants.blob('docker.io', 'a', absent, 9)
   for (let i = 0; i < 1_000; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
   assert.equal(lookups, 1)
@@ -62,10 +62,35 @@ test('a home that thousands of hosts ask for one blob looks its right up on the 
 
 test('tags are swept by when their upstream last confirmed them', async (t) => {
   await using store = await openStore(await tempDir(t))
-  const tags = new TagCache(store)
-  await tags.keep('docker.io', 'a', 'old', { digest: stored, confirmedEpochMs: 1_000 })
-  await tags.keep('docker.io', 'a', 'new', { digest: stored, etag: 'e', confirmedEpochMs: 2_000 })
+  let now = 1_000
+  const tags = new TagCache(store, { now: () => now, wall: () => now })
+  await tags.keep('docker.io', 'a', 'old', { digest: stored }, 0)
+  now = 2_500
+  await tags.keep('docker.io', 'a', 'new', { digest: stored, etag: 'e' }, 500)
   await tags.sweep(1_500)
   assert.equal(await tags.find('docker.io', 'a', 'old'), undefined)
   assert.deepEqual(await tags.find('docker.io', 'a', 'new'), { digest: stored, etag: 'e', confirmedEpochMs: 2_000 })
+})
+
+test('the age of a tag does not follow a clock that is set, and is unknown when it would lie in the future', async (t) => {
+  await using store = await openStore(await tempDir(t))
+  const time = { wall: 10_000, now: 0 }
+  const clock = { now: () => time.now, wall: () => time.wall }
+  const tags = new TagCache(store, clock)
+  await tags.keep('docker.io', 'a', 'v1', { digest: stored }, 0)
+  const known = await tags.find('docker.io', 'a', 'v1')
+  assert.ok(known !== undefined)
+  const seen: (number | undefined)[] = []
+  for (const wall of [9_000, 10_000, 99_000]) {
+    time.now += 100
+    time.wall = wall
+    seen.push(tags.ageMs('docker.io', 'a', 'v1', known))
+  }
+  assert.deepEqual(seen, [100, 200, 300])
+  // another process has only the wall clock
+  const later = new TagCache(store, clock)
+  time.wall = 9_999
+  assert.equal(later.ageMs('docker.io', 'a', 'v1', known), undefined)
+  time.wall = 10_007
+  assert.equal(later.ageMs('docker.io', 'a', 'v1', known), 7)
 })

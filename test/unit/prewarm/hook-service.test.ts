@@ -26,6 +26,10 @@ class SkippingClock implements Clock {
     return this.ms
   }
 
+  wall(): number {
+    return this.ms
+  }
+
   after(ms: number, fn: () => void): Disposable {
     let live = true
     queueMicrotask(() => {

@@ -1,3 +1,4 @@
+import { systemClock } from '../../../src/base/clock.ts'
 import type { PartialBlob } from '../../../src/store/index.ts'
 import type { CallName, CallResults, ControlMessage, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
@@ -33,12 +34,10 @@ export class SilentLink implements PeerLink {
 }
 
 export function transferOf(partial: PartialBlob): Transfer {
-  return new Transfer(
-    1,
-    { upstream: 'up', repository: 'repo', digest: partial.layout.digest },
-    partial,
-    new PieceBuffers(0),
-  )
+  return new Transfer(1, { upstream: 'up', repository: 'repo', digest: partial.layout.digest }, partial, {
+    buffers: new PieceBuffers(0),
+    clock: systemClock,
+  })
 }
 
 /** Stores pieces as if they came from a source with hashes of that trust. */

@@ -32,7 +32,7 @@ async function reading(t: TestContext, onStored: (port: OriginPort, piece: numbe
   const partial = await store.openPartial(layout)
   const buffers = new PieceBuffers(16 * PIECE)
   const ref = { upstream: 'up', repository: sample.repository, digest: sample.blobDigest }
-  const transfer = new Transfer(1, ref, partial, buffers)
+  const transfer = new Transfer(1, ref, partial, { buffers, clock: systemClock })
   const events: LeecherEvent[] = []
   const port: OriginPort = new OriginPort({
     logger: silentLogger,
