@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { fastify } from 'fastify'
+import { boundConnections } from '../base/bound-connections.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { guardRequests } from './guard.ts'
@@ -52,7 +53,7 @@ export class AdminDoor implements AsyncDisposable {
     })
     // Only JSON: a web page can send text/plain anywhere without asking first.
     app.removeContentTypeParser('text/plain')
-    app.server.maxConnections = MAX_CONNECTIONS
+    boundConnections(app.server, MAX_CONNECTIONS)
     answerErrors(app, deps.logger)
     guardRequests(app, { token: options.token, listenHost: options.host })
     addProbeRoutes(app, deps)

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isCrossSite } from '../base/cross-site.ts'
 import { HOOK_PATHS } from './hook-routes.ts'
 import { HttpRefusal } from './json-error.ts'
 
@@ -13,14 +14,17 @@ export interface GuardOptions {
 }
 
 /**
- * Refuses requests that should not be here. With a token: those that do not carry it. Without: those whose Host is
- * no name of this machine, because a web page whose DNS name was re-bound to 127.0.0.1 could send them from any
- * browser on this host. (Such a page has no token, so with one any Host will do, as scrapers use host names.)
+ * Refuses requests that should not be here: those a web page of another site sends, which a browser does without
+ * asking. With a token: those that do not carry it. Without: those whose Host is no name of this machine, because a
+ * web page whose DNS name was re-bound to 127.0.0.1 could send them from any browser on this host. (Such a page has no
+ * token, so with one any Host will do, as scrapers use host names.)
  */
 export function guardRequests(app: FastifyInstance, { token, listenHost }: GuardOptions): void {
   const expected = token === undefined ? undefined : sha256(token)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
+    if (isCrossSite(request.headers))
+      throw new HttpRefusal(403, 'SITE_REFUSED', 'a web page of another site may not ask')
     // Webhooks have secrets of their own: registries are not told this door's token, and reach it by any name.
     if (HOOK_PATHS.has(request.routeOptions.url ?? '')) return
     if (expected === undefined) {

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
+import { boundConnections } from '../base/bound-connections.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
@@ -24,6 +25,8 @@ export interface MirrorDoorOptions {
   readonly drainMs: number
   /** Further host names this door goes by, for the Host header check. */
   readonly selfHosts?: readonly string[]
+  /** Beyond so many connections the longest idle one ends. Default 4096. */
+  readonly maxConnections?: number
 }
 
 export interface MirrorDoorDeps {
@@ -75,6 +78,7 @@ export class MirrorDoor implements AsyncDisposable {
       adopt: (work) => this.#track(work, undefined),
     }
     this.#app = this.#createApp()
+    boundConnections(this.#app.server, options.maxConnections ?? MAX_CONNECTIONS)
   }
 
   /** Starts listening. Throws `CONFIG_INVALID` for a malformed address, and Node's error when it cannot be had. */
@@ -138,7 +142,6 @@ export class MirrorDoor implements AsyncDisposable {
   }
 
   #configure(server: Server): void {
-    server.maxConnections = MAX_CONNECTIONS
     // Whatever a request expects, it is answered at once: no write gets as far as sending its body.
     const asUsual = (request: IncomingMessage, response: ServerResponse): void => {
       server.emit('request', request, response)

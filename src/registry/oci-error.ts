@@ -5,6 +5,7 @@ import { jsonAnswer } from './answer.ts'
 /** Error codes of the distribution spec, "Error Codes", and two of the reference registry's for queries and ranges. */
 export type OciErrorCode =
   | 'BLOB_UNKNOWN'
+  | 'DENIED'
   | 'DIGEST_INVALID'
   | 'MANIFEST_UNKNOWN'
   | 'NAME_INVALID'

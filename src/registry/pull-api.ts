@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock } from '../base/clock.ts'
+import { isCrossSite } from '../base/cross-site.ts'
 import type { Logger } from '../base/log.ts'
 import type { ContentService } from '../blob/interface.ts'
 import { canonicalUpstream } from '../oci/reference.ts'
@@ -87,6 +88,8 @@ export class PullApi {
     // 404 rather than 421: a runtime configured with a name this door does not know still goes on to the registry.
     if (!this.#mayBeMeant(headers.host))
       return ociError(404, 'NAME_UNKNOWN', 'this mirror does not go by that host name')
+    // a page's request is no pull: what it names would be fetched and stored, whether or not the page may read it
+    if (isCrossSite(headers)) return ociError(403, 'DENIED', 'a web page of another site may not pull')
     if (!isUnderApi(rawPath)) return ociError(404, 'UNSUPPORTED', 'not a path of the OCI pull API')
     if (method !== 'GET' && method !== 'HEAD') {
       return ociError(405, 'UNSUPPORTED', 'this is a mirror: it can only be pulled from', {

@@ -135,6 +135,35 @@ describe('the admin door', () => {
     assert.doesNotMatch(boom.message, /secret/)
   })
 
+  it('refuses what a web page of another site sends, on every path, and asks nobody for it', async () => {
+    for (const token of [undefined, TOKEN]) {
+      await using opened = await openDoor(token === undefined ? {} : { token })
+      for (const path of ['/healthz', '/metrics', '/api/v1/status', '/hooks/distribution']) {
+        const error = await errorOf(
+          await fetch(`${opened.url}${path}`, { headers: { 'sec-fetch-site': 'cross-site' } }),
+        )
+        assert.deepEqual([error.status, error.code], [403, 'SITE_REFUSED'], path)
+      }
+      const headers = { ...JSON_TYPE, origin: 'https://evil.example', authorization: `Bearer ${TOKEN}` }
+      const body = JSON.stringify({ reference: 'docker.io/library/a:1' })
+      assert.equal((await fetch(`${opened.url}/api/v1/invalidate`, { method: 'POST', headers, body })).status, 403)
+      assert.deepEqual(opened.source.invalidated, [])
+    }
+  })
+
+  it('answers for its health beside any number of connections that say nothing, or half of something', async () => {
+    await using opened = await openDoor()
+    const sockets = Array.from({ length: 300 }, (_, i) => {
+      const socket = connect(opened.door.address.port, '127.0.0.1', () => {
+        if (i % 2 === 0) socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n')
+      })
+      return socket.on('error', () => {})
+    })
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+    for (let i = 0; i < 3; i++) assert.equal((await fetch(`${opened.url}/healthz`)).status, 200)
+    for (const socket of sockets) socket.destroy()
+  })
+
   it('refuses Host headers that are no name of this machine, against DNS rebinding', async () => {
     await using opened = await openDoor()
     const { port } = opened.door.address

@@ -99,6 +99,21 @@ describe('requests that are hardly requests', () => {
     })
   }
 
+  it('a web page of another site is refused before anybody is asked, whatever it asks for', async () => {
+    const asked = content.asked.length
+    for (const path of ['/v2/', '/v2/app/manifests/v1', `/v2/app/blobs/${digest}`, '/v2/app/tags/list']) {
+      for (const headers of [
+        { 'sec-fetch-site': 'cross-site' },
+        { 'sec-fetch-site': 'same-site' },
+        { origin: 'null' },
+      ]) {
+        const response = await fetch(`${open.url}${path}`, { headers: headers as Record<string, string> })
+        const { errors } = (await response.json()) as { errors: { code: string }[] }
+        assert.deepEqual([response.status, errors[0]?.code], [403, 'DENIED'], path)
+      }
+    }
+    assert.equal(content.asked.length, asked)
+  })
   it('HEAD of an error has no body', async () => {
     const answer = await rawExchange(open.port, 'HEAD /v2/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
     assert.equal(answer.status, 404)
@@ -236,6 +251,12 @@ describe('starting', () => {
   it('refuses an address that is none, and one that is taken', async () => {
     await assert.rejects(openDoor(content, { listen: 'nowhere' }), { code: 'CONFIG_INVALID' })
     await assert.rejects(openDoor(content, { listen: `127.0.0.1:${open.port}` }), { code: 'EADDRINUSE' })
+  })
+  it('ends the longest idle connection rather than turn a new one away', async () => {
+    await using small = await openDoor(content, { maxConnections: 4 })
+    const idle = await Promise.all(Array.from({ length: 8 }, () => RawConnection.open(small.port)))
+    for (let i = 0; i < 3; i++) assert.equal((await fetch(`${small.url}/v2/`)).status, 200)
+    for (const connection of idle) connection[Symbol.dispose]()
   })
   it('keeps idle connections for longer than Go clients do', async () => {
     using connection = await RawConnection.open(open.port)
