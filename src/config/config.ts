@@ -26,7 +26,12 @@ export interface HookConfig {
  */
 export interface Config {
   readonly role: 'agent' | 'cache'
-  readonly mirror: { readonly listen: Address; readonly hosts: readonly string[]; readonly drainMs: number }
+  readonly mirror: {
+    readonly listen: Address
+    readonly hosts: readonly string[]
+    readonly open: boolean
+    readonly drainMs: number
+  }
   readonly peer: {
     readonly listen: Address
     readonly announce: readonly string[]

@@ -5,7 +5,13 @@ import { addressText, isLoopbackHost } from './value-types.ts'
 
 /** What must hold between keys. Takes the sections that are right in themselves, so that one mistake hides no other. */
 export function crossCheck(settings: Partial<Settings>): Problem[] {
-  return [...checkDoors(settings), ...checkNames(settings), ...checkAccess(settings), ...checkHooks(settings)]
+  return [
+    ...checkDoors(settings),
+    ...checkOpenMirror(settings),
+    ...checkNames(settings),
+    ...checkAccess(settings),
+    ...checkHooks(settings),
+  ]
 }
 
 function checkDoors({ peer, admin, fleet }: Partial<Settings>): Problem[] {
@@ -20,6 +26,30 @@ function checkDoors({ peer, admin, fleet }: Partial<Settings>): Problem[] {
     problems.push({ path: ['peer', 'listen'], message })
   }
   return problems
+}
+
+/** Who can reach the mirror has the fleet's own rights: only somebody who says so may lend them to a whole network. */
+function checkOpenMirror({ mirror, upstreams }: Partial<Settings>): Problem[] {
+  if (mirror === undefined || upstreams === undefined || mirror.open || isLoopbackHost(mirror.listen.host)) return []
+  const lent = upstreams.flatMap((upstream) => {
+    const rights = lentRights(upstream)
+    return rights === undefined ? [] : [`${upstream.name} (${rights})`]
+  })
+  if (lent.length === 0) return []
+  const message = `${addressText(mirror.listen)} can be reached from other machines, and ${lent.join(', ')} would be served to all of them without a check; listen on 127.0.0.1, or set mirror.open: true if everybody there may read it`
+  return [{ path: ['mirror', 'listen'], message }]
+}
+
+type Upstream = Settings['upstreams'][number]
+
+/** By which rights of this host an upstream is read, other than anybody's or the client's own. */
+function lentRights({ access, origins }: Upstream): string | undefined {
+  if (access === 'passthrough') return undefined
+  if (access === 'node') return 'access: node'
+  // a bucket is read with keys or with the machine's own role, never as anybody
+  if (origins.some(({ kind }) => kind === 's3')) return 'an s3 bucket'
+  const hasCredentials = origins.some((origin) => origin.kind === 'registry' && origin.credentials !== null)
+  return hasCredentials ? 'credentials' : undefined
 }
 
 function checkNames({ upstreams, search }: Partial<Settings>): Problem[] {

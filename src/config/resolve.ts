@@ -14,7 +14,12 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
   const { mirror, peer, admin, store, fleet, tags, upstreams } = settings
   return deepFreeze({
     role: settings.role,
-    mirror: { listen: mirror.listen, hosts: mirror.hosts.map((host) => host.toLowerCase()), drainMs: mirror.drain },
+    mirror: {
+      listen: mirror.listen,
+      hosts: mirror.hosts.map((host) => host.toLowerCase()),
+      open: mirror.open,
+      drainMs: mirror.drain,
+    },
     peer: { ...peer, listen: resolvePeerListen(peer.listen, fleet.keyFile) },
     admin: { listen: admin.listen, tokenFile: optional(admin.tokenFile) },
     store: { path: absolute(store.path), capacityBytes: store.capacity, minFreeBytes: store.minFree },

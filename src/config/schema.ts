@@ -26,12 +26,16 @@ const upstreamName = () =>
 
 const mirror = section({
   listen: setting(listenValue(), '127.0.0.1:7070', {
-    doc: 'Where container runtimes pull: plain HTTP, so keep it on loopback.',
+    doc: 'Where container runtimes pull: plain HTTP, so keep it on loopback. Off loopback it lends out no rights of its own without mirror.open.',
     allowed: LISTEN,
   }),
   hosts: setting(z.array(upstreamName(), { error: 'is not a list' }), [], {
     doc: 'Further names this mirror is called by; requests with other Host headers are refused.',
     allowed: 'a list of host or host:port',
+  }),
+  open: setting(z.boolean({ error: 'is neither true nor false' }), false, {
+    doc: "Whether the fleet's own rights (access: node, credentials, buckets) may serve everybody who reaches a mirror that listens off loopback.",
+    allowed: 'true or false',
   }),
   drain: setting(durationValue(DAY_MS, '24h'), '30s', {
     doc: 'How long running pulls may go on after SIGTERM.',

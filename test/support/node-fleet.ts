@@ -155,7 +155,7 @@ export class NodeFleet implements AsyncDisposable {
     const config: Config = {
       ...defaults,
       role,
-      mirror: { listen: LOOPBACK, hosts: [], drainMs: 0 },
+      mirror: { listen: LOOPBACK, hosts: [], open: false, drainMs: 0 },
       peer: { ...defaults.peer, listen: LOOPBACK },
       admin: { ...defaults.admin, listen: LOOPBACK },
       store: {

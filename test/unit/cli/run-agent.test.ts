@@ -25,7 +25,7 @@ function scene(drain: () => Promise<void> = async () => {}) {
     },
   }
   const run = (drainMs: number) => {
-    const config = { mirror: { listen: { host: '127.0.0.1', port: 0 }, hosts: [], drainMs } }
+    const config = { mirror: { listen: { host: '127.0.0.1', port: 0 }, hosts: [], open: false, drainMs } }
     return runAgent(async () => node, { config, logger, signal: interruption.signal })
   }
   return { steps, run }
@@ -59,7 +59,7 @@ describe('running an agent', () => {
   it('fails as the start fails, and leaves no crash handler behind', async () => {
     const before = process.listenerCount('uncaughtException')
     const signal = new AbortController().signal
-    const config = { mirror: { listen: { host: '127.0.0.1', port: 0 }, hosts: [], drainMs: 0 } }
+    const config = { mirror: { listen: { host: '127.0.0.1', port: 0 }, hosts: [], open: false, drainMs: 0 } }
     const start = async (): Promise<RunningNode> => {
       throw new Error('port taken')
     }

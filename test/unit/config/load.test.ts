@@ -165,6 +165,21 @@ log: { level: loud }
     ],
     ['admin off loopback without token', 'admin: { listen: "0.0.0.0:7072" }', /admin\.listen: .*set admin\.tokenFile/],
     ['peers off loopback without key', 'peer: { listen: "0.0.0.0:7071" }', /peer\.listen: .*set fleet\.keyFile/],
+    ...[
+      ['node', 'access: node, origins: [{ kind: directory, path: x }]', 'access: node'],
+      ['bucket', 'origins: [{ kind: s3, bucket: abc }]', 'an s3 bucket'],
+      [
+        'credentials',
+        'origins: [{ kind: registry, url: "https://a", credentials: { username: u, password: p } }]',
+        'credentials',
+      ],
+    ].flatMap(([what, upstream, rights]) =>
+      ['0.0.0.0:7070', '[::]:7070', '10.0.0.5:7070'].map((listen): [string, string, RegExp] => [
+        `a mirror on ${listen} that lends out its rights (${what})`,
+        `mirror: { listen: "${listen}" }\nupstreams: [{ name: corp, ${upstream} }]\nsearch: []`,
+        new RegExp(`mirror\\.listen: .*corp \\(${rights}\\).*mirror\\.open: true`),
+      ]),
+    ),
     ['a search for an unknown upstream', 'search: [quay.io]', /search\.0: "quay\.io".*allowed: docker\.io, local/],
     ['a missing key file', 'fleet: { keyFile: /nonexistent/key }', /fleet\.keyFile: \/nonexistent\/key does not exist/],
     ['a directory as token file', 'admin: { tokenFile: / }', /admin\.tokenFile: \/ is no file/],
@@ -209,6 +224,22 @@ upstreams:
     assert.equal(lines.length, 3, lines.join('\n'))
     assert.doesNotMatch(lines.join('\n'), /hunter2|12345|67890/)
   })
+})
+
+describe('a mirror off loopback', () => {
+  for (const [what, yaml] of [
+    ['what anybody may read', 'mirror: { listen: "0.0.0.0:7070" }'],
+    [
+      "only what each client's own token opens",
+      'mirror: { listen: "0.0.0.0:7070" }\nupstreams: [{ name: a, access: passthrough, origins: [{ kind: registry, url: "https://a" }] }]\nsearch: []',
+    ],
+    [
+      'what somebody said may be lent to everybody',
+      'mirror: { listen: "0.0.0.0:7070", open: true }\nupstreams: [{ name: a, access: node, origins: [{ kind: s3, bucket: abc }] }]\nsearch: []',
+    ],
+  ] as const) {
+    it(`may serve ${what}`, async () => assert.deepEqual(await fileProblems(yaml), []))
+  }
 })
 
 describe('files of secrets', () => {
