@@ -70,6 +70,7 @@ export class CallServer {
   }
 }
 
-function unavailable(message: string): CallRefusal {
+/** The answer of a side that cannot answer, now or at all. */
+export function unavailable(message: string): CallRefusal {
   return { kind: 'refused', reason: 'unavailable', message }
 }

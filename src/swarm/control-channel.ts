@@ -2,12 +2,12 @@ import { ShoalError } from '../base/errors.ts'
 import type { ByteChannel, ByteOutlet, ByteReceiver } from './byte-channel.ts'
 import { ByteGate } from './byte-gate.ts'
 import { FrameDecoder, LENGTH_BYTES } from './frame-decoder.ts'
-import type { Frame } from './wire.ts'
+import type { Frame, ReceivedFrame } from './wire.ts'
 import { decodeFrame, encodeFrame } from './wire.ts'
 import { MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES } from './wire-limits.ts'
 
 /** Told of every frame, with its length on the wire. */
-export type FrameCounter = (direction: 'received' | 'sent', frame: Frame, bytes: number) => void
+export type FrameCounter = (direction: 'received' | 'sent', frame: ReceivedFrame, bytes: number) => void
 
 /** What a peer that does not read may make us hold: some manifests and a lot of small talk. */
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
@@ -18,7 +18,7 @@ const MAX_OVERTAKING_BYTES = 8 * 1024 * 1024
 
 /** Receives what a control channel carries. Called synchronously, in order. */
 export interface ControlReceiver {
-  frame(frame: Frame): void
+  frame(frame: ReceivedFrame): void
   /** The channel is of no more use: the peer broke the protocol (`PEER_PROTOCOL`), or is gone (`PEER_GONE`). Called once. */
   failed(error: ShoalError): void
 }
@@ -39,7 +39,7 @@ export class ControlChannel implements ByteReceiver {
   /** Where the peer may move to, and what has overtaken its `moved`. */
   #next: { readonly decoder: FrameDecoder; readonly gate: ByteGate } | undefined
   #receiver: ControlReceiver | undefined
-  #held: Frame[] = []
+  #held: ReceivedFrame[] = []
   #outbox: Uint8Array[] = []
   #failure: ShoalError | undefined
   #closed = false
@@ -172,7 +172,7 @@ export class ControlChannel implements ByteReceiver {
     }
   }
 
-  #deliver(frame: Frame): void {
+  #deliver(frame: ReceivedFrame): void {
     if (this.#closed) return
     if (this.#receiver !== undefined) this.#receiver.frame(frame)
     else if (this.#held.push(frame) > MAX_HELD_FRAMES) throw new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')

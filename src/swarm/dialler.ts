@@ -111,12 +111,12 @@ export class Dialler {
       control = new ControlChannel(talk, this.#joining.metrics.frame)
       control.open()
       const introducing = { ...context, offer: ticket?.offer }
-      const { peer, offer } = await introduceAsDialler(control, key, introducing, signal, piecesStream!)
+      const { peer, speech, offer } = await introduceAsDialler(control, key, introducing, signal, piecesStream!)
       const pieces = await piecesStream!
       if (table.links.has(key)) throw refusal('duplicate', 'the peer has linked from its side')
       widenAcrossRegions(context, peer, [talk, pieces])
       const tls = tlsTerms(this.#joining, ticket, offer)
-      return this.#joining.link({ peer, direction: 'outbound', connection, control, pieces, tls })
+      return this.#joining.link({ peer, speech, direction: 'outbound', connection, control, pieces, tls })
     } catch (error) {
       ticket?.[Symbol.dispose]()
       // The caller need not wait for the goodbye to be read.

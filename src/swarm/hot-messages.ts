@@ -14,6 +14,12 @@ export type HotMessage = MessageOf<'have' | 'request' | 'want' | 'cancel' | 'bus
 /** The first byte. No map in CBOR begins with one of these. */
 const TAGS: { readonly [T in HotMessage['type']]: number } = { have: 1, request: 2, want: 3, cancel: 4, busy: 5 }
 
+export const HOT_MESSAGES = Object.keys(TAGS) as readonly HotMessage['type'][]
+
+/** The first bytes up to here are kept for hot messages: a later version may give a meaning to those that have none yet. */
+const RESERVED_TAGS = 0x1f
+const LAST_TAG = Math.max(...Object.values(TAGS))
+
 /** A digest is a byte for its algorithm, then the raw hash. */
 const ALGORITHMS = [
   { name: 'sha256', tag: 1, hashBytes: 32 },
@@ -51,6 +57,12 @@ export function encodeHotMessage(message: HotMessage, headBytes: number): Buffer
       break
   }
   return writer.bytes
+}
+
+/** What a body is that begins like a hot message of a later version; undefined when it does not. */
+export function unknownHotMessage(body: Uint8Array): string | undefined {
+  const tag = body[0] ?? 0
+  return tag > LAST_TAG && tag <= RESERVED_TAGS ? `hot-${tag}` : undefined
 }
 
 /** Throws `PEER_PROTOCOL`, and nothing else, for whatever is not exactly one valid message. */

@@ -2,6 +2,7 @@
 //
 //   swarm            the Swarm: dial, listen, link, ban, dispose
 //   dialler,listener one link per peer, whoever dials      joining       what both share
+//   speech           what a peer understands
 //   introduction     who is who, before anything else      identity      this host's own key
 //   link             a live link                           link-table    all of them
 //   control-channel  frames (wire*, hot-messages, frame-decoder), byte-gate; call-client, call-server
@@ -39,6 +40,7 @@ export type {
   PeerLink,
   PieceSink,
   Role,
+  Spoken,
   Swarm,
   SwarmEvents,
 } from './interface.ts'

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
 import type { Trust } from '../trust/index.ts'
+import type { Feature } from './speech.ts'
 
 /** A peer's identity: its libp2p peer id as text, proven by the noise handshake. */
 export type PeerKey = string
@@ -119,6 +120,9 @@ export interface CallArguments {
 
 export type CallName = keyof CallArguments
 
+/** What a peer may understand or not: a message, a call, or an ability that is neither. */
+export type Spoken = ControlMessage['type'] | CallName | Feature
+
 /** Why a call has no positive answer; mirrors the doors' refusals. */
 export interface CallRefusal {
   readonly kind: 'refused'
@@ -162,9 +166,14 @@ export interface PeerLink {
   readonly peer: PeerInfo
   /** Who dialled. */
   readonly direction: 'inbound' | 'outbound'
-  /** Sends, or drops silently once the link is closed. Control messages never wait behind pieces. */
+  /** Whether the peer understands this: hosts of several versions work together. */
+  speaks(name: Spoken): boolean
+  /**
+   * Sends, or drops: silently once the link is closed, counted when the peer does not understand it. Control messages
+   * never wait behind pieces.
+   */
   send(message: ControlMessage): void
-  /** Asks and waits. Rejects `PEER_GONE` when the link ends, with the signal's reason when aborted or timed out. */
+  /** Asks and waits; refused as `unavailable` at once when the peer does not understand the question. Rejects `PEER_GONE` when the link ends, with the signal's reason when aborted or timed out. */
   call<N extends CallName>(name: N, args: CallArguments[N], signal: AbortSignal): Promise<CallResults[N]>
   /**
    * Sends one piece as the answer to the peer's request or want `id`. Resolves true when the peer has taken all of it

@@ -2,9 +2,11 @@ import { ShoalError } from '../base/errors.ts'
 import type { FleetTrust } from '../trust/index.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo, PeerKey } from './interface.ts'
+import type { Speech } from './speech.ts'
+import { OWN_SPEECH, speechOf } from './speech.ts'
 import type { TlsOffer } from './tls-ticket.ts'
-import type { AboutFrame, ByeReason, Frame, HelloFrame } from './wire.ts'
-import { PROTOCOL_VERSION } from './wire-limits.ts'
+import type { AboutFrame, ByeReason, HelloFrame, ReceivedFrame } from './wire.ts'
+import { PROTOCOL_VERSION, PROTOCOL_VERSIONS } from './wire-limits.ts'
 
 /** Who we are, and how to tell who they are. */
 export interface IntroductionContext {
@@ -18,9 +20,10 @@ export interface Introducing extends IntroductionContext {
   readonly offer: TlsOffer | undefined
 }
 
-/** Who the peer is, and how it takes TLS connections, if it does. */
+/** Who the peer is, what it understands, and how it takes TLS connections, if it does. */
 export interface Introduced {
   readonly peer: PeerInfo
+  readonly speech: Speech
   readonly offer: TlsOffer | undefined
 }
 
@@ -72,33 +75,39 @@ export function aboutFrame(context: Introducing): AboutFrame {
     addresses: self.addresses,
     software,
     tls: offer,
+    speaks: OWN_SPEECH,
   }
 }
 
 function helloFrame(remote: PeerKey, context: IntroductionContext): HelloFrame {
   const proof = context.trust.proveMember(context.self.key, remote)
-  return { frame: 'hello', version: PROTOCOL_VERSION, proof }
+  return { frame: 'hello', version: PROTOCOL_VERSION, min: PROTOCOL_VERSIONS.min, max: PROTOCOL_VERSIONS.max, proof }
 }
 
-function checkHello(frame: Frame, remote: PeerKey, context: IntroductionContext): void {
+function checkHello(frame: ReceivedFrame, remote: PeerKey, context: IntroductionContext): void {
   if (frame.frame !== 'hello') throw unexpected(frame)
-  if (frame.version !== PROTOCOL_VERSION) throw refusal('version', 'the peer speaks another version of the protocol')
+  if (!hasCommonVersion(frame)) throw refusal('version', 'the peer speaks another version of the protocol')
   if (!context.trust.isMember(remote, context.self.key, frame.proof)) {
     throw refusal('stranger', 'the peer holds no key of this fleet')
   }
 }
 
-function checkAbout(frame: Frame, remote: PeerKey, context: IntroductionContext): Introduced {
+/** Whether there is a version that both sides speak. */
+function hasCommonVersion({ version, min = version, max = version }: HelloFrame): boolean {
+  return min <= PROTOCOL_VERSIONS.max && max >= PROTOCOL_VERSIONS.min
+}
+
+function checkAbout(frame: ReceivedFrame, remote: PeerKey, context: IntroductionContext): Introduced {
   if (frame.frame !== 'about') throw unexpected(frame)
-  const { role, roleProof, region, zone, addresses, tls } = frame
+  const { role, roleProof, region, zone, addresses, tls, speaks } = frame
   if (role === 'cache' && (roleProof === undefined || !context.trust.isCache(remote, region, roleProof))) {
     throw refusal('role', 'the peer claims to be a cache and cannot prove it')
   }
-  return { peer: { key: remote, role, region, zone, addresses }, offer: tls }
+  return { peer: { key: remote, role, region, zone, addresses }, speech: speechOf(speaks), offer: tls }
 }
 
 /** What a frame out of turn means. A goodbye says why: some reasons are for good, others pass. */
-function unexpected(frame: Frame): ShoalError {
+function unexpected(frame: ReceivedFrame): ShoalError {
   if (frame.frame !== 'bye') return new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
   const details = { reason: frame.reason, remote: true }
   if (frame.reason === 'full') return new ShoalError('PEER_GONE', 'the peer has as many links as it may', { details })
@@ -108,7 +117,7 @@ function unexpected(frame: Frame): ShoalError {
 }
 
 /** One frame; what follows it waits. */
-function nextFrame(control: ControlChannel, signal: AbortSignal): Promise<Frame> {
+function nextFrame(control: ControlChannel, signal: AbortSignal): Promise<ReceivedFrame> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     const stop = (): void => {

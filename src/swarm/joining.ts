@@ -12,6 +12,7 @@ import type { Link } from './link.ts'
 import type { LinkTable } from './link-table.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import type { SwarmLimits } from './options.ts'
+import type { Speech } from './speech.ts'
 import type { StreamChannel } from './stream-channel.ts'
 import type { TlsDoor } from './tls-door.ts'
 import type { TlsTerms } from './tls-lanes.ts'
@@ -21,6 +22,7 @@ import { BYE_REASONS } from './wire.ts'
 /** Everything a proven member's connection is made into a link of. */
 export interface NewLink {
   readonly peer: PeerInfo
+  readonly speech: Speech
   readonly direction: 'inbound' | 'outbound'
   readonly connection: Connection
   readonly control: ControlChannel

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { CallClient } from './call-client.ts'
-import { CallServer } from './call-server.ts'
+import { CallServer, unavailable } from './call-server.ts'
 import type { ControlChannel, ControlReceiver } from './control-channel.ts'
 import type {
   CallArguments,
@@ -12,18 +12,29 @@ import type {
   PeerInfo,
   PeerLink,
   PieceSink,
+  Spoken,
   SwarmEvents,
 } from './interface.ts'
 import type { SwarmLimits } from './options.ts'
 import type { PieceChannel } from './piece-channel.ts'
-import type { CallFrame, Frame } from './wire.ts'
+import type { Speech } from './speech.ts'
+import type { CallFrame, Frame, ReceivedFrame, UnknownFrame } from './wire.ts'
 
 /** So many ping intervals without a byte end a link. */
 const SILENT_INTERVALS = 3
 
+/** What this side did not understand, or would have said and the peer does not understand. */
+export interface Dropped {
+  readonly direction: 'received' | 'sent'
+  readonly kind: UnknownFrame['kind']
+  readonly name: string
+}
+
 /** What a link is made of. */
 export interface LinkParts {
   readonly peer: PeerInfo
+  /** What the peer understands. */
+  readonly speech: Speech
   readonly direction: 'inbound' | 'outbound'
   readonly control: ControlChannel
   readonly pieces: PieceChannel
@@ -37,6 +48,8 @@ export interface LinkDeps {
   /** The link is over; called once. The connection below is the owner's to close. */
   readonly ended: (link: Link, error: ShoalError) => void
   readonly callRefused: () => void
+  /** Something was dropped that one of the two sides does not understand. */
+  readonly dropped: (dropped: Dropped) => void
 }
 
 /** A live link: dispatches what arrives, watches that something does, and ends as a whole. */
@@ -46,6 +59,7 @@ export class Link implements PeerLink, ControlReceiver {
   /** By the clock, when it was linked. */
   readonly sinceMs: number
   readonly #deps: LinkDeps
+  readonly #speech: Speech
   readonly #control: ControlChannel
   readonly #pieces: PieceChannel
   readonly #client: CallClient
@@ -58,6 +72,7 @@ export class Link implements PeerLink, ControlReceiver {
     this.peer = parts.peer
     this.direction = parts.direction
     this.#deps = deps
+    this.#speech = parts.speech
     this.#control = parts.control
     this.#pieces = parts.pieces
     this.sinceMs = deps.clock.now()
@@ -77,8 +92,16 @@ export class Link implements PeerLink, ControlReceiver {
     this.#control.setReceiver(this)
   }
 
+  speaks(name: Spoken): boolean {
+    return this.#speech.has(name)
+  }
+
   send(message: ControlMessage): void {
     if (this.#ended) return
+    if (!this.speaks(message.type)) {
+      this.#deps.dropped({ direction: 'sent', kind: 'message', name: message.type })
+      return
+    }
     try {
       this.#control.send({ frame: 'message', message })
     } catch (error) {
@@ -87,7 +110,9 @@ export class Link implements PeerLink, ControlReceiver {
   }
 
   call<N extends CallName>(name: N, args: CallArguments[N], signal: AbortSignal): Promise<CallResults[N]> {
-    return this.#client.call(name, args, signal)
+    if (this.speaks(name)) return this.#client.call(name, args, signal)
+    this.#deps.dropped({ direction: 'sent', kind: 'call', name })
+    return Promise.resolve(unavailable('the peer does not know this question'))
   }
 
   sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean> {
@@ -120,7 +145,7 @@ export class Link implements PeerLink, ControlReceiver {
     this.#deps.ended(this, error)
   }
 
-  frame(frame: Frame): void {
+  frame(frame: ReceivedFrame): void {
     switch (frame.frame) {
       case 'message':
         this.#deliver(frame.message)
@@ -139,14 +164,25 @@ export class Link implements PeerLink, ControlReceiver {
       case 'bye':
         this.end(new ShoalError('PEER_GONE', 'the peer closed the link', { details: { reason: frame.reason } }))
         return
+      case 'unknown':
+        this.#passOver(frame)
+        return
       case 'hello':
       case 'about':
+      case 'moved':
         throw new ShoalError('PEER_PROTOCOL', 'a peer introduced itself twice')
     }
   }
 
   failed(error: ShoalError): void {
     this.end(error)
+  }
+
+  /** A later version may know it; whoever asked must not wait for nothing. */
+  #passOver({ kind, name, id }: UnknownFrame): void {
+    this.#deps.dropped({ direction: 'received', kind, name })
+    if (id === undefined) return
+    this.#control.send({ frame: 'answer', id, result: unavailable('this host does not know the question') })
   }
 
   #deliver(message: ControlMessage): void {

@@ -1,6 +1,7 @@
 import type { Counter, MetricRegistry } from '../base/metrics.ts'
 import type { PeerLink } from './interface.ts'
-import type { Frame } from './wire.ts'
+import type { Dropped } from './link.ts'
+import type { ReceivedFrame } from './wire.ts'
 
 /** Why a connection, peer or call was turned away. A closed set: anything else counts as `other`. */
 const REFUSALS = [
@@ -28,7 +29,8 @@ const KINDS = {
   bye: 'upkeep',
   ping: 'upkeep',
   moved: 'upkeep',
-} as const satisfies Record<Exclude<Frame['frame'], 'message'>, string>
+  unknown: 'unknown',
+} as const satisfies Record<Exclude<ReceivedFrame['frame'], 'message'>, string>
 
 export interface SwarmCounts {
   readonly links: Iterable<PeerLink>
@@ -39,7 +41,9 @@ export interface SwarmCounts {
 export interface SwarmMetrics {
   refused(reason: string): void
   /** A frame on a control channel, as long as it is on the wire before encryption. */
-  frame(direction: FrameDirection, frame: Frame, bytes: number): void
+  frame(direction: FrameDirection, frame: ReceivedFrame, bytes: number): void
+  /** Something that only one side of a link understands. */
+  dropped(dropped: Dropped): void
   /** How the pieces that a link receives come; `refused`: a TLS connection that was not the peer's. */
   pieceChannel(kind: 'tls' | 'stream', result: 'ok' | 'failed' | 'refused' | 'fallback'): void
 }
@@ -66,7 +70,7 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
   )
   const frames: Counter<'direction' | 'kind'> = registry.counter(
     'shoal_control_frames_total',
-    'Frames on control channels by direction and what they are about: letter (prewarm), content, call, answer, upkeep',
+    'Frames on control channels by direction and what they are about: letter (prewarm), content, call, answer, upkeep, unknown',
     ['direction', 'kind'],
   )
   const frameBytes: Counter<'direction' | 'kind'> = registry.counter(
@@ -74,7 +78,13 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
     'Bytes of frames on control channels, before encryption, by direction and kind',
     ['direction', 'kind'],
   )
+  const dropped: Counter<'direction' | 'kind'> = registry.counter(
+    'shoal_control_dropped_total',
+    'What only one side of a link understands, being of another version, by direction (received: not by this host) and kind',
+    ['direction', 'kind'],
+  )
   return {
+    dropped: ({ direction, kind }) => dropped.inc({ direction, kind }),
     frame(direction, frame, bytes) {
       const labels = { direction, kind: kindOf(frame) }
       frames.inc(labels)
@@ -87,7 +97,7 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
   }
 }
 
-function kindOf(frame: Frame): string {
+function kindOf(frame: ReceivedFrame): string {
   if (frame.frame !== 'message') return KINDS[frame.frame]
   return frame.message.type === 'letter' ? 'letter' : 'content'
 }

@@ -25,6 +25,7 @@ import { loadIdentity } from './identity.ts'
 import type { HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
 import type { Joining, NewLink } from './joining.ts'
 import { closeConnection, Libp2pHost } from './libp2p-host.ts'
+import type { Dropped } from './link.ts'
 import { Link } from './link.ts'
 import { LinkTable } from './link-table.ts'
 import { Listener } from './listener.ts'
@@ -44,6 +45,9 @@ const NEAR_WINDOW_BYTES = 4 * 1024 * 1024
 const FAR_WINDOW_BYTES = 8 * 1024 * 1024
 /** Far more than a fleet has liars; the oldest ban gives way. */
 const MAX_BANS = 4096
+/** What two versions do not share is said once per peer and name, and again after a day. */
+const DROPPED_SAID_EVERY_MS = 24 * 60 * 60 * 1000
+const MAX_DROPPED_SAID = 8192
 
 interface SwarmParts {
   readonly options: SwarmOptions
@@ -63,6 +67,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #loopbackOnly: boolean
   readonly #table = new LinkTable()
   readonly #bans: ExpiringMap<true>
+  readonly #droppedSaid: ExpiringMap<true>
   readonly #metrics: SwarmMetrics
   readonly #stopping = new AbortController()
   readonly #flights = new SingleFlight<Link>()
@@ -84,6 +89,7 @@ export class Libp2pSwarm implements Swarm {
     this.#limits = limits
     this.#loopbackOnly = isLoopbackKey(options.fleetKey)
     this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
+    this.#droppedSaid = new ExpiringMap(deps.clock, MAX_DROPPED_SAID)
     this.#metrics = swarmMetrics(deps.metrics, () => ({
       links: this.#table.links.values(),
       handshakes: this.#listener?.size ?? 0,
@@ -227,20 +233,21 @@ export class Libp2pSwarm implements Swarm {
   }
 
   #link(parts: NewLink): Link {
-    const { peer, direction, control, connection } = parts
+    const { peer, speech, direction, control, connection } = parts
     const pieces = new FramedPieceChannel(parts.pieces, {
       hold: this.#pieceChannel === 'tls',
       firstUse: (use) => lanes.used(use),
     })
     const lanes = this.#lanes(parts, pieces)
     const link = new Link(
-      { peer, direction, control, pieces },
+      { peer, speech, direction, control, pieces },
       {
         events: this.#events,
         clock: this.#clock,
         logger: this.#logger,
         limits: this.#limits,
         callRefused: () => this.#metrics.refused('calls'),
+        dropped: (what) => this.#dropped(peer.key, what),
         ended: (ended, error) => {
           lanes[Symbol.dispose]()
           this.#unlink(ended, error)
@@ -272,6 +279,16 @@ export class Libp2pSwarm implements Swarm {
         windowBytes: peer.region === this.#self.region ? NEAR_WINDOW_BYTES : FAR_WINDOW_BYTES,
       },
     )
+  }
+
+  /** Two versions meet: nothing is wrong, but whoever wonders why something is missing finds it named. */
+  #dropped(peer: PeerKey, what: Dropped): void {
+    this.#metrics.dropped(what)
+    const { direction, kind, name } = what
+    const key = `${peer} ${direction} ${kind} ${name}`
+    if (this.#droppedSaid.get(key) === true) return
+    this.#droppedSaid.set(key, true, DROPPED_SAID_EVERY_MS)
+    this.#logger.info({ peer, direction, kind, name }, 'a peer is of another version: this is left out')
   }
 
   #tlsRefused(problem: string): void {

@@ -1,7 +1,11 @@
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 
-/** The version both sides of a link must speak. Raised when an old node would misread a new one. */
+/**
+ * What a hello says. Additions are negotiated by name (speech.ts) and leave it as it is; it is raised when an old host
+ * would misread a new one in what is not negotiated, and then the range keeps the versions that are spoken still.
+ */
 export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSIONS = { min: 3, max: 3 } as const
 export const CONTROL_PROTOCOL = `/shoal/control/${PROTOCOL_VERSION}`
 export const PIECES_PROTOCOL = `/shoal/pieces/${PROTOCOL_VERSION}`
 
@@ -22,6 +26,7 @@ export const WIRE_LIMITS = {
   addresses: 8,
   text: 512,
   name: 255,
+  spoken: 256,
   tags: 10_000,
   inlineBytes: 4 * 1024 * 1024,
   manifestBytes: MAX_MANIFEST_BYTES,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { HotMessage } from './hot-messages.ts'
-import type { CallArguments, CallName, CallResults, ControlMessage } from './interface.ts'
+import type { CallArguments, CallName, CallResults, ControlMessage, MessageOf } from './interface.ts'
 import { WIRE_LIMITS } from './wire-limits.ts'
 import {
   bytes,
@@ -22,17 +22,22 @@ const bits = bytes(WIRE_LIMITS.bitsBytes)
 const letter = bytes(WIRE_LIMITS.letterBytes)
 const name = z.string().max(WIRE_LIMITS.name)
 
-/** Every one-way message but those of `hot-messages.ts`. Unknown keys are dropped, so that a later version may add some. */
-export const controlMessage: z.ZodType<Exclude<ControlMessage, HotMessage>> = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('bitfield'), blob: digest, size: sizeBytes, bits, queue: u32 }),
-  z.object({ type: z.literal('hashes'), blob: digest, size: sizeBytes, runs: hashRuns }),
-  z.object({ type: z.literal('peers'), blob: digest, peers }),
-  z.object({ type: z.literal('leave'), blob: digest }),
-  z.object({ type: z.literal('part'), blob: digest }),
-  z.object({ type: z.literal('giveUp'), blob: digest }),
-  z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
-  z.object({ type: z.literal('letter'), body: letter }),
-])
+type ColdMessage = Exclude<ControlMessage, HotMessage>
+
+/**
+ * Every one-way message but those of `hot-messages.ts`, by type. Unknown keys are dropped, so that a later version may
+ * add some.
+ */
+export const coldMessages: { readonly [T in ColdMessage['type']]: z.ZodType<MessageOf<T>> } = {
+  bitfield: z.object({ type: z.literal('bitfield'), blob: digest, size: sizeBytes, bits, queue: u32 }),
+  hashes: z.object({ type: z.literal('hashes'), blob: digest, size: sizeBytes, runs: hashRuns }),
+  peers: z.object({ type: z.literal('peers'), blob: digest, peers }),
+  leave: z.object({ type: z.literal('leave'), blob: digest }),
+  part: z.object({ type: z.literal('part'), blob: digest }),
+  giveUp: z.object({ type: z.literal('giveUp'), blob: digest }),
+  accuse: z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
+  letter: z.object({ type: z.literal('letter'), body: letter }),
+}
 
 const place = { upstream, repository }
 

@@ -34,6 +34,10 @@ export const text = z.string().max(WIRE_LIMITS.text)
 /** A region, a zone, a version: printable and short. */
 export const label = z.string().regex(/^[\x21-\x7e]{1,128}$/)
 
+/** What a frame, message, call or ability is called. */
+export const wireName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9-]{0,63}$/)
+export const spoken = z.array(wireName).max(WIRE_LIMITS.spoken)
+
 export const digest = z
   .string()
   .max(WIRE_LIMITS.name)

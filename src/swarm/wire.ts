@@ -3,12 +3,12 @@ import { decode, encode } from 'cborg'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import { LENGTH_BYTES } from './frame-decoder.ts'
-import { decodeHotMessage, encodeHotMessage, isHotMessage } from './hot-messages.ts'
+import { decodeHotMessage, encodeHotMessage, HOT_MESSAGES, isHotMessage, unknownHotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, Role } from './interface.ts'
 import type { TlsOffer } from './tls-ticket.ts'
 import { MAX_FRAME_BYTES } from './wire-limits.ts'
-import { callArguments, callResults, controlMessage } from './wire-messages.ts'
-import { addresses, bytes, label, tlsOffer, u32 } from './wire-types.ts'
+import { callArguments, callResults, coldMessages } from './wire-messages.ts'
+import { addresses, bytes, label, spoken, tlsOffer, u32, wireName } from './wire-types.ts'
 
 /** Why a side ends a handshake. The only thing a stranger is told. */
 export const BYE_REASONS = ['stranger', 'version', 'role', 'banned', 'full', 'duplicate', 'self', 'closing'] as const
@@ -18,6 +18,9 @@ export type ByeReason = (typeof BYE_REASONS)[number]
 export interface HelloFrame {
   readonly frame: 'hello'
   readonly version: number
+  /** The oldest and the newest version the sender speaks; when absent, `version` is the only one. */
+  readonly min?: number | undefined
+  readonly max?: number | undefined
   readonly proof: Uint8Array
 }
 
@@ -34,11 +37,25 @@ export interface AboutFrame {
   readonly software: string
   /** Absent when the sender wants no TLS. */
   readonly tls?: TlsOffer | undefined
+  /** What the sender understands (speech.ts). Absent in hosts from before it was said. */
+  readonly speaks?: readonly string[] | undefined
 }
 
 export type CallFrame = {
   [N in CallName]: { readonly frame: 'call'; readonly id: number; readonly name: N; readonly args: CallArguments[N] }
 }[CallName]
+
+/** What a later version may send by mistake or on purpose, and this one only counts. Never sent. */
+export interface UnknownFrame {
+  readonly frame: 'unknown'
+  readonly kind: 'frame' | 'message' | 'call'
+  readonly name: string
+  /** Of a call: it is refused. */
+  readonly id?: number
+}
+
+/** What a control stream delivers. */
+export type ReceivedFrame = Frame | UnknownFrame
 
 /** Everything a control stream carries: PROTOCOL.md. */
 export type Frame =
@@ -55,21 +72,16 @@ export type Frame =
   /** The result is checked once it is known which call it answers. */
   | { readonly frame: 'answer'; readonly id: number; readonly result: unknown }
 
-const callHead = { frame: z.literal('call'), id: u32 }
-
-const call: z.ZodType<CallFrame> = z.discriminatedUnion('name', [
-  z.object({ ...callHead, name: z.literal('join'), args: callArguments.join }),
-  z.object({ ...callHead, name: z.literal('manifest'), args: callArguments.manifest }),
-  z.object({ ...callHead, name: z.literal('stat'), args: callArguments.stat }),
-  z.object({ ...callHead, name: z.literal('tags'), args: callArguments.tags }),
-  z.object({ ...callHead, name: z.literal('referrers'), args: callArguments.referrers }),
-  z.object({ ...callHead, name: z.literal('invalidate'), args: callArguments.invalidate }),
-  z.object({ ...callHead, name: z.literal('members'), args: callArguments.members }),
-  z.object({ ...callHead, name: z.literal('prewarm'), args: callArguments.prewarm }),
-])
-
-const schemas: { readonly [F in Frame['frame']]: z.ZodType<Extract<Frame, { frame: F }>> } = {
-  hello: z.object({ frame: z.literal('hello'), version: u32, proof: bytes(64) }),
+const schemas: {
+  readonly [F in Exclude<Frame['frame'], 'message' | 'call'>]: z.ZodType<Extract<Frame, { frame: F }>>
+} = {
+  hello: z.object({
+    frame: z.literal('hello'),
+    version: u32,
+    min: u32.optional(),
+    max: u32.optional(),
+    proof: bytes(64),
+  }),
   about: z.object({
     frame: z.literal('about'),
     role: z.enum(['agent', 'cache']),
@@ -79,19 +91,18 @@ const schemas: { readonly [F in Frame['frame']]: z.ZodType<Extract<Frame, { fram
     addresses,
     software: label,
     tls: tlsOffer.optional(),
+    speaks: spoken.optional(),
   }),
   bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS) }),
   ping: z.object({ frame: z.literal('ping') }),
   moved: z.object({ frame: z.literal('moved') }),
-  message: z.object({ frame: z.literal('message'), message: controlMessage }),
-  call,
   abandon: z.object({ frame: z.literal('abandon'), id: u32 }),
   answer: z.object({ frame: z.literal('answer'), id: u32, result: z.unknown() }),
 }
 
-const head = z.object({
-  frame: z.enum(['hello', 'about', 'bye', 'ping', 'moved', 'message', 'call', 'abandon', 'answer']),
-})
+const head = z.object({ frame: wireName })
+const messageHead = z.object({ message: z.looseObject({ type: wireName }) })
+const callHead = z.object({ id: u32, name: wireName, args: z.unknown().optional() })
 
 /** The major type that the first byte of a map begins with: RFC 8949 section 3.1. */
 const CBOR_MAP = 5
@@ -126,33 +137,64 @@ function encodeCbor(frame: Frame): Buffer {
   return framed
 }
 
-/** A frame without its length. Throws `PEER_PROTOCOL`, and nothing else, for whatever is not a valid frame. */
-export function decodeFrame(body: Uint8Array): Frame {
-  const isMap = (body[0] ?? 0) >> 5 === CBOR_MAP
-  return isMap ? decodeCbor(body) : { frame: 'message', message: decodeHotMessage(body) }
+/**
+ * A frame without its length. Throws `PEER_PROTOCOL`, and nothing else, for whatever is not a valid frame; what only a
+ * later version can have named is `unknown`.
+ */
+export function decodeFrame(body: Uint8Array): ReceivedFrame {
+  if ((body[0] ?? 0) >> 5 === CBOR_MAP) return knownFrame(decodeCbor(body))
+  const name = unknownHotMessage(body)
+  if (name !== undefined) return { frame: 'unknown', kind: 'message', name }
+  return { frame: 'message', message: decodeHotMessage(body) }
 }
 
-function decodeCbor(body: Uint8Array): Frame {
+function decodeCbor(body: Uint8Array): unknown {
   // cborg copies byte strings out of a plain Uint8Array, but only aliases a Buffer.
   const plain = new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
-  let value: unknown
   try {
-    value = decode(plain, STRICT)
+    return decode(plain, STRICT)
   } catch (cause) {
     throw new ShoalError('PEER_PROTOCOL', 'a peer sent a frame that is not strict CBOR', { cause })
   }
-  const kind = head.safeParse(value)
-  if (!kind.success) throw invalid('frame', kind.error)
-  const parsed = schemas[kind.data.frame].safeParse(value)
-  if (!parsed.success) throw invalid(kind.data.frame, parsed.error)
+}
+
+function knownFrame(value: unknown): ReceivedFrame {
+  const { frame } = parse('frame', head, value)
+  if (frame === 'message') return knownMessage(value)
+  if (frame === 'call') return knownCall(value)
+  if (!isKeyOf(schemas, frame)) return { frame: 'unknown', kind: 'frame', name: frame }
+  return parse(frame, schemas[frame] as z.ZodType<Frame>, value)
+}
+
+function knownMessage(value: unknown): ReceivedFrame {
+  const { message } = parse('message', messageHead, value)
+  const { type } = message
+  if (HOT_MESSAGES.some((hot) => hot === type))
+    throw new ShoalError('PEER_PROTOCOL', 'a peer sent a message in another form than its own')
+  if (!isKeyOf(coldMessages, type)) return { frame: 'unknown', kind: 'message', name: type }
+  return { frame: 'message', message: parse(type, coldMessages[type] as z.ZodType<ControlMessage>, message) }
+}
+
+function knownCall(value: unknown): ReceivedFrame {
+  const { id, name, args } = parse('call', callHead, value)
+  if (!isKeyOf(callArguments, name)) return { frame: 'unknown', kind: 'call', name, id }
+  // name and arguments belong together by the table
+  return { frame: 'call', id, name, args: parse(`call ${name}`, callArguments[name] as z.ZodType, args) } as CallFrame
+}
+
+function isKeyOf<T extends object>(table: T, key: string): key is Extract<keyof T, string> {
+  return Object.hasOwn(table, key)
+}
+
+function parse<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw invalid(what, parsed.error)
   return parsed.data
 }
 
 /** The result of a call of this name. Throws `PEER_PROTOCOL`. */
 export function parseResult<N extends CallName>(name: N, value: unknown): CallResults[N] {
-  const parsed = callResults[name].safeParse(value)
-  if (!parsed.success) throw invalid(`answer to ${name}`, parsed.error)
-  return parsed.data
+  return parse(`answer to ${name}`, callResults[name], value)
 }
 
 /** Names where it is wrong, not what was there: the values are a stranger's. */

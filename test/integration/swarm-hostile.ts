@@ -11,6 +11,13 @@ import { encodeFrame } from '../../src/swarm/wire.ts'
 import { CONTROL_PROTOCOL, PIECES_PROTOCOL, PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
 import { FleetTrust } from '../../src/trust/index.ts'
 
+/** A frame by hand: what encodeFrame() would not write. */
+export function framed(body: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(4)
+  head.writeUInt32BE(body.length)
+  return Buffer.concat([head, body])
+}
+
 /** A libp2p node that speaks the protocol by hand: as much of it as a test wants, right or wrong. */
 export class HostilePeer implements AsyncDisposable {
   readonly #libp2p: Libp2p
@@ -76,10 +83,19 @@ export class HostilePeer implements AsyncDisposable {
     this.send(encodeFrame(frame))
   }
 
-  /** A correct hello and about, so that what follows comes from a member. */
-  introduce(verifier: string): void {
-    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#trust.proveMember(this.key, verifier) })
-    this.say({ frame: 'about', role: 'agent', region: 'test', zone: null, addresses: [], software: 'hostile' })
+  /**
+   * A correct hello and about, so that what follows comes from a member: of today's version, or of the one that the last
+   * two arguments make of it.
+   */
+  introduce(
+    verifier: string,
+    speaks?: readonly string[],
+    versions: { readonly version: number; readonly min?: number; readonly max?: number } = {
+      version: PROTOCOL_VERSION,
+    },
+  ): void {
+    this.say({ frame: 'hello', ...versions, proof: this.#trust.proveMember(this.key, verifier) })
+    this.say({ frame: 'about', role: 'agent', region: 'test', zone: null, addresses: [], software: 'hostile', speaks })
   }
 
   /** The same, claiming to be a cache. */

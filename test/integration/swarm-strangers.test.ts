@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import { encode } from 'cborg'
 import { seededRng } from '../../src/base/rng.ts'
 import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
-import type { Frame } from '../../src/swarm/wire.ts'
+import type { Frame, ReceivedFrame } from '../../src/swarm/wire.ts'
 import { decodeFrame, encodeFrame } from '../../src/swarm/wire.ts'
 import { PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
-import { HostilePeer } from './swarm-hostile.ts'
+import { framed, HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
 import { soon, TestFleet, until } from './swarm-support.ts'
 
@@ -48,7 +49,7 @@ test('a stranger learns nothing but a proof made for it alone', async () => {
   await until(() => stranger.closed, 'the end')
   const received = Buffer.concat(stranger.received)
   assert.ok(!received.includes('secret-region'))
-  const frames: Frame['frame'][] = []
+  const frames: ReceivedFrame['frame'][] = []
   for (let offset = 0; offset < received.length; ) {
     const length = received.readUInt32BE(offset)
     frames.push(decodeFrame(received.subarray(offset + 4, offset + 4 + length)).frame)
@@ -254,4 +255,54 @@ test('random bytes on the port, without any libp2p, do no harm', async () => {
     await closed
   }
   await stillServes(fleet, host)
+})
+
+test('a member of a later version keeps its link, whatever it says that is not known here', async () => {
+  await using fleet = await TestFleet.create()
+  const host = await fleet.host()
+  await using later = await HostilePeer.create()
+  await later.dial(host.address)
+  later.introduce(host.swarm.self.key, ['cancel', 'shout'])
+  await until(() => host.swarm.links.has(later.key), 'the link')
+  const link = host.swarm.links.get(later.key)
+  assert.deepEqual([link?.speaks('cancel'), link?.speaks('leave')], [true, false])
+  for (let again = 0; again < 3; again++) {
+    for (const frame of [
+      { frame: 'shout' },
+      { frame: 'message', message: { type: 'whisper' } },
+      { frame: 'call', id: again, name: 'guess' },
+    ]) {
+      later.send(framed(encode(frame)))
+    }
+  }
+  later.say({ frame: 'message', message: { type: 'cancel', id: 7 } })
+  await until(() => host.events.messages.length > 0, 'what is known')
+  assert.deepEqual(host.events.messages, [{ type: 'cancel', id: 7 }])
+  assert.deepEqual(
+    [...host.metrics.dropped],
+    [
+      ['received/frame', 3],
+      ['received/message', 3],
+      ['received/call', 3],
+    ],
+  )
+  assert.equal(host.logger.infos.filter((line) => line.includes('another version')).length, 3)
+  assert.equal(later.closed, false)
+})
+
+test('a host that speaks a later version too is linked, one that speaks only later ones is not', async () => {
+  await using fleet = await TestFleet.create()
+  const host = await fleet.host()
+  const version = PROTOCOL_VERSION + 1
+  for (const [min, links] of [
+    [PROTOCOL_VERSION, 1],
+    [version, 0],
+  ] as const) {
+    await using later = await HostilePeer.create()
+    await later.dial(host.address)
+    later.introduce(host.swarm.self.key, undefined, { version, min, max: version })
+    await until(() => host.swarm.links.size === 1 || later.closed, 'an outcome')
+    assert.equal(host.swarm.links.size, links)
+  }
+  assert.equal(host.metrics.refusals.get('version'), 1)
 })

@@ -53,12 +53,15 @@ export class RecordedEvents implements SwarmEvents {
   }
 }
 
-/** A logger that keeps warnings and worse. */
+/** A logger that keeps all but the finest. */
 export class RecordedLogger implements Logger {
   readonly warnings: string[] = []
+  readonly infos: string[] = []
   trace(): void {}
   debug(): void {}
-  info(): void {}
+  info(fields: object, message: string): void {
+    this.infos.push(`${message} ${JSON.stringify(fields)}`)
+  }
   warn(fields: object, message: string): void {
     this.warnings.push(`${message} ${JSON.stringify(fields)}`)
   }
@@ -76,6 +79,8 @@ export class RecordedMetrics implements MetricRegistry {
   /** By `direction/kind`. */
   readonly frames = new Map<string, number>()
   readonly frameBytes = new Map<string, number>()
+  /** By `direction/kind`. */
+  readonly dropped = new Map<string, number>()
   /** By `kind/result`. */
   readonly pieceChannels = new Map<string, number>()
   readonly #collect: (() => void)[] = []
@@ -121,6 +126,8 @@ export class RecordedMetrics implements MetricRegistry {
         return this.pieceChannels
       case 'shoal_control_frames_total':
         return this.frames
+      case 'shoal_control_dropped_total':
+        return this.dropped
       case 'shoal_control_bytes_total':
         return this.frameBytes
       default:

@@ -4,7 +4,7 @@ import type { ShoalError } from '../../../src/base/errors.ts'
 import { seededRng } from '../../../src/base/rng.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { ControlChannel } from '../../../src/swarm/control-channel.ts'
-import type { Frame } from '../../../src/swarm/wire.ts'
+import type { Frame, ReceivedFrame } from '../../../src/swarm/wire.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
 import { MAX_FRAME_BYTES } from '../../../src/swarm/wire-limits.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
@@ -27,7 +27,7 @@ function large(bytes: number): Frame {
 class Side {
   readonly stream: MemoryChannel
   readonly control: ControlChannel
-  readonly frames: Frame[] = []
+  readonly frames: ReceivedFrame[] = []
   readonly failures: ShoalError[] = []
 
   constructor(stream: MemoryChannel) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { decode, encode } from 'cborg'
 import type { Clock } from '../../../src/base/clock.ts'
 import type { ShoalError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/log.ts'
@@ -8,7 +9,9 @@ import { ControlChannel } from '../../../src/swarm/control-channel.ts'
 import { FramedPieceChannel } from '../../../src/swarm/framed-piece-channel.ts'
 import type { CallName, CallResults, ControlMessage, PeerLink } from '../../../src/swarm/index.ts'
 import { DEFAULT_SWARM_LIMITS } from '../../../src/swarm/index.ts'
+import type { Dropped } from '../../../src/swarm/link.ts'
 import { Link } from '../../../src/swarm/link.ts'
+import { speechOf } from '../../../src/swarm/speech.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
@@ -26,17 +29,28 @@ interface Side {
   readonly messages: ControlMessage[]
   readonly ends: ShoalError[]
   readonly calls: { name: CallName; signal: AbortSignal; answer: (result: CallResults[CallName]) => void }[]
+  readonly dropped: Dropped[]
   refused: number
 }
 
-function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel): Side {
+function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speech = speechOf(undefined)): Side {
   const channel = new ControlChannel(control)
   channel.open()
   channel.allowLargeFrames()
-  const made: Omit<Side, 'link'> = { channel, control, pieces, messages: [], ends: [], calls: [], refused: 0 }
+  const made: Omit<Side, 'link'> = {
+    channel,
+    control,
+    pieces,
+    messages: [],
+    ends: [],
+    calls: [],
+    dropped: [],
+    refused: 0,
+  }
   const link = new Link(
     {
       peer: { key: 'peer', role: 'agent', region: 'r', zone: null, addresses: [] },
+      speech,
       direction: 'inbound',
       control: channel,
       pieces: new FramedPieceChannel(pieces),
@@ -48,6 +62,7 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel): Side
       callRefused: () => {
         made.refused++
       },
+      dropped: (what) => made.dropped.push(what),
       ended: (_link, error) => made.ends.push(error),
       events: {
         linked() {},
@@ -67,11 +82,18 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel): Side
   return Object.assign(made, { link })
 }
 
-function linked(): { clock: ManualClock; left: Side; right: Side } {
+/** A frame by hand: what encodeFrame() would not write. */
+function framed(body: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(4)
+  head.writeUInt32BE(body.length)
+  return Buffer.concat([head, body])
+}
+
+function linked(leftHears = speechOf(undefined)): { clock: ManualClock; left: Side; right: Side } {
   const clock = new ManualClock()
   const [leftControl, rightControl] = MemoryChannel.pair()
   const [leftPieces, rightPieces] = MemoryChannel.pair()
-  return { clock, left: side(clock, leftControl, leftPieces), right: side(clock, rightControl, rightPieces) }
+  return { clock, left: side(clock, leftControl, leftPieces), right: side(clock, rightControl, rightPieces, leftHears) }
 }
 
 test('messages arrive in order, and what is sent in one turn leaves in one write', async () => {
@@ -109,6 +131,52 @@ test('calls are answered, each with its own answer', async () => {
   right.calls[0]?.answer({ kind: 'stat', size: 1 })
   assert.deepEqual(await first, { kind: 'stat', size: 1 })
   assert.deepEqual(await second, { kind: 'stat', size: 2 })
+})
+
+test('what a peer does not understand is not sent to it, and a question is refused at once', async () => {
+  const { left, right } = linked(speechOf(['cancel', 'shout']))
+  right.link.send({ type: 'part', blob: BLOB })
+  right.link.send({ type: 'cancel', id: 1 })
+  assert.equal(right.link.speaks('part'), false)
+  const answer = await right.link.call('stat', QUESTION, never)
+  await settle()
+  assert.deepEqual(left.messages, [{ type: 'cancel', id: 1 }])
+  assert.equal(answer.kind === 'refused' && answer.reason, 'unavailable')
+  assert.deepEqual(right.dropped, [
+    { direction: 'sent', kind: 'message', name: 'part' },
+    { direction: 'sent', kind: 'call', name: 'stat' },
+  ])
+})
+
+test('what a later version says is passed over, and its question is refused', async () => {
+  const { left, right } = linked()
+  const said: unknown[] = []
+  left.control.receive = (chunk) => said.push(decode(chunk.subarray(4)))
+  for (const frame of [
+    { frame: 'shout' },
+    { frame: 'message', message: { type: 'whisper', text: 'x' } },
+    { frame: 'call', id: 9, name: 'guess', args: {} },
+  ]) {
+    left.control.write(framed(encode(frame)))
+  }
+  left.control.write(framed(Uint8Array.of(0x1f, 0)))
+  left.link.send({ type: 'cancel', id: 1 })
+  await settle()
+  assert.deepEqual(right.ends, [])
+  assert.deepEqual(right.messages, [{ type: 'cancel', id: 1 }])
+  assert.deepEqual(
+    right.dropped.map(({ direction, kind, name }) => `${direction} ${kind} ${name}`),
+    ['received frame shout', 'received message whisper', 'received call guess', 'received message hot-31'],
+  )
+  const message = 'this host does not know the question'
+  assert.deepEqual(said, [{ frame: 'answer', id: 9, result: { kind: 'refused', reason: 'unavailable', message } }])
+})
+
+test('a known message that is malformed ends the link', async () => {
+  const { left, right } = linked()
+  left.control.write(framed(encode({ frame: 'message', message: { type: 'part', blob: 'x' } })))
+  await settle()
+  assert.equal(right.ends[0]?.code, 'PEER_PROTOCOL')
 })
 
 test('an aborted call rejects with the reason and aborts the other side; its late answer is dropped', async () => {

@@ -167,14 +167,40 @@ test('unknown keys are dropped, so that later versions may add some', () => {
   assert.deepEqual(decodeFrame(encode({ frame: 'abandon', id: 1, later: 'x' })), { frame: 'abandon', id: 1 })
 })
 
+test('what only a later version can have named is told from what is malformed', () => {
+  const later: readonly (readonly [object, object])[] = [
+    [
+      { frame: 'shout', text: 'x' },
+      { frame: 'unknown', kind: 'frame', name: 'shout' },
+    ],
+    [{ frame: 'unknown' }, { frame: 'unknown', kind: 'frame', name: 'unknown' }],
+    [{ frame: 'constructor' }, { frame: 'unknown', kind: 'frame', name: 'constructor' }],
+    [
+      { frame: 'message', message: { type: 'shout' } },
+      { frame: 'unknown', kind: 'message', name: 'shout' },
+    ],
+    [
+      { frame: 'call', id: 7, name: 'shutdown', args: 1 },
+      { frame: 'unknown', kind: 'call', name: 'shutdown', id: 7 },
+    ],
+  ]
+  for (const [sent, read] of later) assert.deepEqual(decodeFrame(encode(sent)), read)
+  assert.deepEqual(decodeFrame(Uint8Array.of(0x1f, 1, 2)), { frame: 'unknown', kind: 'message', name: 'hot-31' })
+  for (const first of [0, 0x20, 0x7f, 0xff]) {
+    assert.throws(() => decodeFrame(Uint8Array.of(first, 1, 2)), { code: 'PEER_PROTOCOL' })
+  }
+})
+
 const message = (fields: object): object => ({ frame: 'message', message: fields })
 const long = 'a'.repeat(513)
 
 /** Well-formed CBOR that is no valid frame. */
 const INVALID: readonly (readonly [string, unknown])[] = [
   ['no frame', {}],
-  ['unknown frame', { frame: 'shout' }],
-  ['unknown message', message({ type: 'shout' })],
+  ['a frame that is no name', { frame: 'shout!' }],
+  ['a frame of a long name', { frame: 'a'.repeat(65) }],
+  ['a message that is no name', message({ type: 7 })],
+  ['a hot message in CBOR', message({ type: 'cancel', id: 1 })],
   ['a negative id', { frame: 'abandon', id: -1 }],
   ['a fractional id', { frame: 'abandon', id: 1.5 }],
   ['an id of 33 bits', { frame: 'abandon', id: 0x1_0000_0000 }],
@@ -207,7 +233,7 @@ const INVALID: readonly (readonly [string, unknown])[] = [
   ],
   ['an address that is none', message({ type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: ['x'] }] })],
   ['a peer id that is none', message({ type: 'accuse', blob: BLOB, piece: 1, peer: '../../etc' })],
-  ['an unknown call', { frame: 'call', id: 1, name: 'shutdown', args: {} }],
+  ['an unknown call without an id', { frame: 'call', name: 'shutdown', args: {} }],
   [
     'a repository with dots',
     { frame: 'call', id: 1, name: 'stat', args: { ...place, repository: '../x', digest: BLOB } },

@@ -16,6 +16,10 @@ export class SilentLink implements PeerLink {
     this.peer = { key, addresses: [`${key}:7071`], role: 'agent', region: 'test', zone }
   }
 
+  speaks(): boolean {
+    return true
+  }
+
   send(message: ControlMessage): void {
     this.sent.push(message)
   }
