@@ -1,77 +1,189 @@
-import type { KeyObject } from 'node:crypto'
-import { createHmac, sign, timingSafeEqual, verify } from 'node:crypto'
 import { canonicalBytes } from './canonical.ts'
-import { ed25519PrivateKey, ed25519PublicKey } from './ed25519.ts'
+import type { CertificateTrust, ShownCertificate } from './certificate-trust.ts'
+import { roleText } from './certified-role.ts'
 import type { FleetKey } from './fleet-key.ts'
 import type { PeerName, Trust } from './interface.ts'
+import { KeyRing } from './key-ring.ts'
+import { orderStatement } from './order-signer.ts'
+
+/** What a peer shows for being a cache. */
+export interface CacheClaim {
+  /** By the fleet's cache key. */
+  readonly roleProof: Uint8Array | undefined
+  readonly shown: ShownCertificate | undefined
+}
 
 /**
- * Makes and checks what a fleet key can prove. Every proof names the peer ids it is for, and the noise handshake has
- * proven those, so a proof that leaks is of no use to anybody else.
+ * What the claim is worth. `certified`: an authority says so. `key`: it holds the fleet's cache key, and that counts here.
+ * `none`: it may be a member, and no cache. `forged`: it showed what is not its own.
+ */
+export type CacheVerdict =
+  | { readonly kind: 'certified' }
+  | { readonly kind: 'key' }
+  | { readonly kind: 'none'; readonly problem: string }
+  | { readonly kind: 'forged'; readonly problem: string }
+
+export interface FleetTrustParts {
+  /** The first proves, all are accepted. */
+  readonly keys: readonly FleetKey[]
+  /** Undefined in a fleet without an authority: then the cache key says who may speak for it. */
+  readonly certificates: CertificateTrust | undefined
+  /** Whether the cache key counts beside certificates: while a fleet moves from one to the other. */
+  readonly acceptCacheKeys: boolean
+}
+
+/**
+ * Makes and checks what a host can prove: by the fleet's shared keys, and by certificates where the fleet has an authority.
+ * Every proof names the peer ids it is for, and the noise handshake has proven those, so a proof that leaks is of no
+ * use to anybody else.
  */
 export class FleetTrust implements Trust {
-  readonly #secret: Uint8Array
-  readonly #signingKey: KeyObject | undefined
-  readonly #publicKey: KeyObject
+  #keys: KeyRing
+  #certificates: CertificateTrust | undefined
+  #acceptCacheKeys: boolean
+  readonly #listeners = new Set<() => void>()
 
-  constructor(key: FleetKey) {
-    this.#secret = key.secret
-    this.#signingKey = key.kind === 'cache' ? ed25519PrivateKey(key.signingSeed) : undefined
-    this.#publicKey = ed25519PublicKey(key.publicKey)
+  constructor(parts: FleetKey | FleetTrustParts) {
+    const { keys, certificates, acceptCacheKeys } =
+      'keys' in parts ? parts : { keys: [parts], certificates: undefined, acceptCacheKeys: false }
+    this.#keys = new KeyRing(keys)
+    this.#certificates = certificates
+    this.#acceptCacheKeys = acceptCacheKeys
   }
 
-  /** Whether this key may claim `role: cache` and vouch for hashes. */
-  get canVouch(): boolean {
-    return this.#signingKey !== undefined
+  /** Takes other keys and certificates in the place of those it has, and tells who listens. */
+  replace({ keys, certificates, acceptCacheKeys }: FleetTrustParts): void {
+    this.#keys = new KeyRing(keys)
+    this.#certificates = certificates
+    this.#acceptCacheKeys = acceptCacheKeys
+    this.changed()
+  }
+
+  /** Calls `listener` whenever what is believed may have changed, until disposed. */
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  /** Something below has changed: a revocation. */
+  changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Undefined in a fleet without an authority. */
+  get certificates(): CertificateTrust | undefined {
+    return this.#certificates
+  }
+
+  /** Whether it is the key that everybody has. */
+  get isLoopback(): boolean {
+    return this.#keys.isLoopback
+  }
+
+  /** Whether the fleet's cache key says who may speak for it. */
+  get #keyCounts(): boolean {
+    return this.#certificates === undefined || this.#acceptCacheKeys
   }
 
   /** Shows `verifier` that `prover` holds the fleet's secret. */
   proveMember(prover: PeerName, verifier: PeerName): Uint8Array {
-    return createHmac('sha256', this.#secret)
-      .update(canonicalBytes('shoal member v1', prover, verifier))
-      .digest()
+    return this.#keys.proveMember(prover, verifier)
   }
 
   isMember(prover: PeerName, verifier: PeerName, proof: Uint8Array): boolean {
-    const expected = this.proveMember(prover, verifier)
-    return proof.length === expected.length && timingSafeEqual(proof, expected)
+    return this.#keys.isMember(prover, verifier, proof)
   }
 
-  /** Shows that `peer` may act as a cache of `region`; undefined when this key cannot. */
+  /** Shows that `peer` may act as a cache of `region`, by the cache key; undefined when this host does not hold it. */
   proveCache(peer: PeerName, region: string): Uint8Array | undefined {
-    return this.#sign(canonicalBytes('shoal cache v1', peer, region))
+    return this.#keys.sign(cacheStatement(peer, region))
   }
 
   isCache(peer: PeerName, region: string, proof: Uint8Array): boolean {
-    return this.#verify(canonicalBytes('shoal cache v1', peer, region), proof)
+    return this.#keys.verify(cacheStatement(peer, region), proof)
+  }
+
+  /** What it is worth that `prover`, of `region`, says it is a cache. */
+  weigh(prover: PeerName, verifier: PeerName, region: string, claim: CacheClaim): CacheVerdict {
+    const hasKey = claim.roleProof !== undefined && this.isCache(prover, region, claim.roleProof)
+    if (this.#certificates === undefined) {
+      return hasKey ? { kind: 'key' } : { kind: 'forged', problem: 'it does not prove to hold the cache key' }
+    }
+    const verdict = this.#weighCertificate(this.#certificates, prover, verifier, region, claim.shown)
+    return verdict.kind === 'none' && hasKey && this.#acceptCacheKeys ? { kind: 'key' } : verdict
+  }
+
+  /** Why a certificate (DER) that was shown on a link does not make its holder a cache of `region` any more. */
+  lapse(certificate: Uint8Array | undefined, region: string): string | undefined {
+    if (certificate === undefined || this.#certificates === undefined) {
+      return this.#keyCounts ? undefined : 'the fleet has an authority now, and it shows no certificate'
+    }
+    const checked = this.#certificates.check(certificate)
+    if (!checked.ok) return checked.problem
+    const { role } = checked.certificate
+    return role.role === 'cache' && role.region === region ? undefined : `its certificate is for a ${roleText(role)}`
+  }
+
+  /** Whether this host may vouch for hashes and tags of its region, now. */
+  get canVouch(): boolean {
+    const certificates = this.#certificates
+    if (certificates?.credential !== undefined) return certificates.ownProblem('cache') === undefined
+    return this.#keyCounts && this.#keys.canSign
   }
 
   vouch(statement: Uint8Array): Uint8Array | undefined {
-    return this.#sign(statement)
+    const certificates = this.#certificates
+    if (certificates?.credential !== undefined) return certificates.sign('cache', statement)
+    return this.#keyCounts ? this.#keys.sign(statement) : undefined
   }
 
-  vouched(statement: Uint8Array, signature: Uint8Array, _region: string): boolean {
-    return this.#verify(statement, signature)
+  vouched(statement: Uint8Array, signature: Uint8Array, region: string): boolean {
+    if (this.#keyCounts && this.#keys.verify(statement, signature)) return true
+    return (
+      this.#certificates?.verify(statement, signature, (role) => role.role === 'cache' && role.region === region) ??
+      false
+    )
   }
 
-  /** Who holds the fleet's signing key may act on the fleet. */
+  /** Whether this process holds an operator's credential; without an authority, the fleet's cache key. */
   get canOrder(): boolean {
-    return this.#signingKey !== undefined
+    if (this.#certificates?.ownProblem('operator') === undefined && this.#certificates !== undefined) return true
+    return this.#keyCounts && this.#keys.canSign
   }
 
   order(statement: Uint8Array): Uint8Array | undefined {
-    return this.#sign(canonicalBytes('shoal order v1', statement))
+    const signed = this.#certificates?.sign('operator', orderStatement(statement))
+    return signed ?? (this.#keyCounts ? this.#keys.sign(orderStatement(statement)) : undefined)
   }
 
   ordered(statement: Uint8Array, signature: Uint8Array): boolean {
-    return this.#verify(canonicalBytes('shoal order v1', statement), signature)
+    const bytes = orderStatement(statement)
+    if (this.#keyCounts && this.#keys.verify(bytes, signature)) return true
+    return this.#certificates?.verify(bytes, signature, (role) => role.role === 'operator') ?? false
   }
 
-  #sign(bytes: Uint8Array): Uint8Array | undefined {
-    return this.#signingKey === undefined ? undefined : new Uint8Array(sign(null, bytes, this.#signingKey))
+  #weighCertificate(
+    certificates: CertificateTrust,
+    prover: PeerName,
+    verifier: PeerName,
+    region: string,
+    shown: ShownCertificate | undefined,
+  ): CacheVerdict {
+    if (shown === undefined) return { kind: 'none', problem: 'it shows no certificate' }
+    const checked = certificates.check(shown.certificate)
+    if (!checked.ok) return { kind: 'none', problem: checked.problem }
+    if (!certificates.isHolder(prover, verifier, shown, checked)) {
+      return { kind: 'forged', problem: 'it does not hold the key of the certificate it shows' }
+    }
+    const { role } = checked.certificate
+    if (role.role === 'cache' && role.region === region) return { kind: 'certified' }
+    return {
+      kind: 'none',
+      problem: `its certificate is for a ${roleText(role)}, and it says it is of region ${region}`,
+    }
   }
+}
 
-  #verify(bytes: Uint8Array, signature: Uint8Array): boolean {
-    return signature.length === 64 && verify(null, bytes, this.#publicKey, signature)
-  }
+function cacheStatement(peer: PeerName, region: string): Uint8Array {
+  return canonicalBytes('shoal cache v1', peer, region)
 }

@@ -1,20 +1,44 @@
 // The trust room: who may say what in a fleet, and how it is proven.
 //
-//   interface      Trust: what the other rooms need of it
-//   fleet-trust    Trust by the fleet's shared key          fleet-key    the key, as text and bytes
-//   canonical      what proofs and signatures are made over ed25519      raw keys for node:crypto
+//   interface         Trust: what the other rooms need of it
+//   fleet-trust       Trust by the fleet's shared keys (key-ring, fleet-key) and by certificates (certificate-trust)
+//   order-signer      orders of somebody who is no host
+//   certificate       what is read of one: certified-role  authorities  whom the fleet believes, and what they certified
+//   credential        a certificate with its key           envelope     signatures that carry their certificate
+//   revocations       what was taken back: revocation-list trust-files  reads all of it
+//   canonical         what proofs and signatures are made over; signature, ed25519: how;
+//   issue             makes certificates and revocation lists; x509-library: loaded late
 
+export type { Authority, Checked } from './authorities.ts'
+export { Authorities, readAuthorities } from './authorities.ts'
 export { canonicalBytes } from './canonical.ts'
+export type { Certificate } from './certificate.ts'
+export type { ShownCertificate } from './certificate-trust.ts'
+export { CertificateTrust } from './certificate-trust.ts'
+export type { CertifiedRole } from './certified-role.ts'
+export { isFleetName, roleText, roleUri } from './certified-role.ts'
+export type { Credential, CredentialFiles } from './credential.ts'
+export { loadCredential, parseCredential } from './credential.ts'
 export { ED25519_BYTES, ed25519PrivateKey, ed25519RawPublicKey } from './ed25519.ts'
+export { MAX_CERTIFICATE_BYTES } from './envelope.ts'
 export type { FleetKey } from './fleet-key.ts'
 export {
   agentKeyOf,
   formatFleetKey,
   generateFleetKey,
+  generateMemberKey,
   isLoopbackKey,
   LOOPBACK_KEY,
+  memberKeyOf,
   parseFleetKey,
+  parseFleetKeys,
 } from './fleet-key.ts'
+export type { CacheClaim, CacheVerdict, FleetTrustParts } from './fleet-trust.ts'
 export { FleetTrust } from './fleet-trust.ts'
 export type { PeerName, Trust } from './interface.ts'
 export { MAX_SIGNATURE_BYTES } from './interface.ts'
+export type { AuthorityFiles, CertificateRequest, Issued, Revoked } from './issue.ts'
+export { issueCertificate, issueRevocationList, newAuthority } from './issue.ts'
+export type { OrderSigner } from './order-signer.ts'
+export { loadOrderSigner } from './order-signer.ts'
+export { Revocations } from './revocations.ts'

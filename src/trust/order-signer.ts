@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises'
+import { errorText, ShoalError } from '../base/errors.ts'
+import { canonicalBytes } from './canonical.ts'
+import { dateProblem } from './certificate.ts'
+import type { CredentialFiles } from './credential.ts'
+import { parseCredential, signEnvelope } from './credential.ts'
+import { ed25519PrivateKey } from './ed25519.ts'
+import { parseFleetKey } from './fleet-key.ts'
+import { signBytes } from './signature.ts'
+
+/** Who may act on the fleet, without being a host of it: a person or a pipeline with a credential in a file. */
+export interface OrderSigner {
+  /** Whose signatures they are, for people. */
+  readonly name: string
+  /** Signs a statement that acts on the fleet: what `Trust.ordered` checks. */
+  order(statement: Uint8Array): Uint8Array
+}
+
+/** What an order's signature is made over, so that nothing else that a key has signed is one. */
+export function orderStatement(statement: Uint8Array): Uint8Array {
+  return canonicalBytes('shoal order v1', statement)
+}
+
+/**
+ * Loads an operator's credential (PEM), or, in a fleet without an authority, the fleet's cache key. Throws
+ * `CONFIG_INVALID` naming the file and what is wrong: not readable, no operator's, not valid now.
+ */
+export async function loadOrderSigner(files: CredentialFiles, now: () => number = Date.now): Promise<OrderSigner> {
+  const text = await read(files.certificate)
+  if (text.trimStart().startsWith('shoal-')) return keySigner(files.certificate, text)
+  const keyFile = files.key ?? files.certificate
+  const keyText = keyFile === files.certificate ? text : await read(keyFile)
+  const credential = parseCredential(text, keyText, { certificate: files.certificate, key: keyFile })
+  const { certificate } = credential
+  if (certificate.role.role !== 'operator') {
+    throw invalid(files.certificate, 'is no operator credential; shoal fleet certify operator makes one')
+  }
+  const problem = dateProblem(certificate, now())
+  if (problem !== undefined) {
+    throw invalid(files.certificate, `its certificate ${problem}; shoal fleet certify operator makes a new one`)
+  }
+  return { name: certificate.name, order: (statement) => signEnvelope(credential, orderStatement(statement)) }
+}
+
+function keySigner(file: string, text: string): OrderSigner {
+  let key: ReturnType<typeof parseFleetKey>
+  try {
+    key = parseFleetKey(text.trim().split('\n')[0] ?? '')
+  } catch (cause) {
+    throw invalid(file, errorText(cause))
+  }
+  if (key.kind !== 'cache') throw invalid(file, 'is no cache key: only its holders may act on the fleet')
+  const signingKey = ed25519PrivateKey(key.signingSeed)
+  return { name: "the fleet's cache key", order: (statement) => signBytes(signingKey, orderStatement(statement)) }
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw invalid(file, `cannot be read (${errorText(cause)})`)
+  }
+}
+
+function invalid(file: string, problem: string): ShoalError {
+  return new ShoalError('CONFIG_INVALID', `${file}: ${problem}`)
+}
