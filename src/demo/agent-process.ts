@@ -20,6 +20,8 @@ export interface AgentSpec {
   /** Top-level configuration keys, merged over what this class sets. */
   readonly config: Readonly<Record<string, unknown>>
   readonly env: Readonly<Record<string, string>>
+  /** The main module of the release that it runs; this one when not said. */
+  readonly program?: string | undefined
   /** Where it runs; loopback when not said. Mirror and admin door are on the loopback of that place. */
   readonly place?: Place | undefined
 }
@@ -35,11 +37,13 @@ export class AgentProcess implements AsyncDisposable {
   readonly peerAddress: string
   readonly #spec: AgentSpec
   readonly #place: Place
+  #program: string
   #process: ManagedProcess | undefined
 
   constructor(spec: AgentSpec) {
     this.#spec = spec
     this.#place = spec.place ?? LOOPBACK
+    this.#program = spec.program ?? PROGRAM
     this.name = spec.name
     this.role = spec.role
     this.storeDir = join(spec.directory, 'store')
@@ -87,10 +91,16 @@ export class AgentProcess implements AsyncDisposable {
     await writeFile(this.configFile, stringify(this.#config()))
     this.#process = await ManagedProcess.start({
       name: this.name,
-      ...commandIn(this.#place, process.execPath, [PROGRAM, 'agent', '--config', this.configFile]),
+      ...commandIn(this.#place, process.execPath, [this.#program, 'agent', '--config', this.configFile]),
       env: this.#spec.env,
     })
     await this.#process.waitUntil('ready', () => this.ready(), READY_TIMEOUT_MS, signal)
+  }
+
+  /** Starts this release in place of the one it ran, with everything that one left. */
+  async upgrade(signal?: AbortSignal): Promise<void> {
+    this.#program = PROGRAM
+    await this.restart(signal)
   }
 
   async ready(): Promise<boolean> {

@@ -44,6 +44,8 @@ export interface FleetOptions {
   readonly keys?: { readonly cache: string; readonly agent: string } | undefined
   /** Top-level configuration keys of a node, over what the fleet sets. */
   readonly config: (place: NodePlace) => Readonly<Record<string, unknown>>
+  /** The main module of the release that a node runs first; this one when undefined. */
+  readonly program?: ((place: NodePlace) => string | undefined) | undefined
   /** What hosts are chosen by. */
   readonly labels?: ((place: NodePlace) => Readonly<Record<string, string>>) | undefined
   readonly signal?: AbortSignal | undefined
@@ -212,7 +214,15 @@ export class Fleet implements AsyncDisposable {
   async #startNode(node: PlannedNode): Promise<FleetHost> {
     const { name, role, region, ports } = node
     const agent = await AgentProcess.start(
-      { name, role, directory: join(this.#directory, name), ports, config: this.#config(node), env: {} },
+      {
+        name,
+        role,
+        directory: join(this.#directory, name),
+        ports,
+        config: this.#config(node),
+        env: {},
+        program: this.#options.program?.(node),
+      },
       this.#options.signal,
     )
     const host = { name, role, region, agent }
