@@ -1,11 +1,14 @@
 import { z } from 'zod'
-import { required, setting } from './setting.ts'
-import { textValue } from './value-types.ts'
+import { required, section, setting } from './setting.ts'
+import { durationValue, textValue } from './value-types.ts'
 
-/** S3 bucket naming rules, plus the dots and capitals that old buckets and S3-compatible stores have. */
-const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/
+/** S3 bucket naming rules, plus the dots and capitals that old buckets and stores have, and ARNs of access points. */
+const BUCKET = /^(?:[A-Za-z0-9][A-Za-z0-9._-]{1,254}|arn:[A-Za-z0-9:/_-]{1,240})$/
+const ROLE = /^arn:[a-z0-9-]+:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/
+const REPOSITORY_TEMPLATE = /^[a-z0-9][a-z0-9._/-]*\{repository\}$|^\{repository\}$/
+const HOUR_MS = 3_600_000
 
-const KIND = { doc: 'What kind of place this is.', allowed: 's3, directory or registry' }
+const KIND = { doc: 'What kind of place this is.', allowed: 's3, directory, layout or registry' }
 
 /** An http(s) URL without user info, query or fragment: credentials have keys of their own. */
 function httpUrlValue() {
@@ -13,21 +16,98 @@ function httpUrlValue() {
 }
 
 function isPlainHttpUrl(text: string): boolean {
+  return isProxyUrl(text) && !/^https?:\/\/[^/?#]*@/i.test(text)
+}
+
+/** A proxy's URL may carry the name and password it asks for. */
+function isProxyUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const url = new URL(text)
-  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === ''
-  return plain && (url.protocol === 'https:' || url.protocol === 'http:')
+  return url.search === '' && url.hash === '' && (url.protocol === 'https:' || url.protocol === 'http:')
 }
 
 function pathValue() {
   return z.string({ error: 'is not a path' }).min(1, { error: 'is empty' })
 }
 
+const word = (doc: string) => required(z.string().min(1, { error: 'is empty' }), { doc, allowed: 'text' })
+const file = (doc: string) => setting(pathValue().nullable(), null, { doc, allowed: 'a path or null' })
+const time = (written: string, doc: string) =>
+  setting(durationValue(HOUR_MS, '1h'), written, { doc, allowed: 'a duration such as 30s, up to 1h' })
+
+/** Keys of every kind. */
+const common = {
+  use: setting(
+    z
+      .array(z.enum(['resolve', 'pull']))
+      .min(1, { error: 'is empty' })
+      .nullable(),
+    null,
+    {
+      doc: 'What it is asked for: tags (resolve), content (pull). null: both, but files beside a registry only pull.',
+      allowed: '[resolve], [pull], [resolve, pull] or null',
+    },
+  ),
+  repository: setting(textValue(REPOSITORY_TEMPLATE, 'a repository name around {repository}').nullable(), null, {
+    doc: 'What this origin calls a repository, such as dockerhub-proxy/{repository}; null: the same.',
+    allowed: 'text that ends with {repository}, or null',
+  }),
+}
+
+/** Keys of the kinds that are asked over a network. */
+const network = {
+  tls: section({
+    ca: file('Authorities to believe besides those of the machine, PEM.'),
+    cert: file('A client certificate to show, PEM.'),
+    key: file('Its private key, PEM.'),
+  }),
+  proxy: setting(
+    z
+      .union([z.literal('none'), z.string().refine(isProxyUrl, { error: 'is not an http(s) URL' })], {
+        error: 'is not a proxy',
+      })
+      .nullable(),
+    null,
+    {
+      doc: 'A forward proxy. null: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say; none: no proxy.',
+      allowed: 'an http(s) URL, none or null',
+    },
+  ),
+  timeouts: section({
+    connect: time('5s', 'To get a connection.'),
+    headers: time('15s', "From a request to the answer's headers."),
+    idle: time('15s', 'Between two bytes of a body.'),
+  }),
+}
+
+const s3Credentials = z.union(
+  [
+    z.literal('anonymous'),
+    z.strictObject({
+      accessKeyId: word('The key id.'),
+      secretAccessKey: word('The secret.'),
+      sessionToken: setting(z.string().min(1).nullable(), null, {
+        doc: 'For temporary credentials.',
+        allowed: 'text or null',
+      }),
+    }),
+    z.strictObject({ profile: word('A profile of the AWS configuration files.') }),
+    z.strictObject({
+      role: required(textValue(ROLE, "a role's ARN"), { doc: 'A role to take on.', allowed: 'an ARN' }),
+      externalId: setting(z.string().min(1).nullable(), null, {
+        doc: "What the role's owner asks for.",
+        allowed: 'text or null',
+      }),
+    }),
+  ],
+  { error: 'is none of anonymous, { accessKeyId, secretAccessKey }, { profile } and { role }' },
+)
+
 const s3Origin = z.strictObject({
   kind: required(z.literal('s3'), KIND),
   bucket: required(textValue(BUCKET, 'a bucket name'), {
     doc: "The bucket a registry's S3 storage driver writes to.",
-    allowed: 'the name of a bucket',
+    allowed: 'the name of a bucket, or the ARN of an access point',
   }),
   prefix: setting(z.string(), '', {
     doc: "The storage driver's rootdirectory inside the bucket.",
@@ -45,23 +125,17 @@ const s3Origin = z.strictObject({
     doc: 'Put the bucket into the path instead of the host name; most S3-compatible stores need it.',
     allowed: 'true or false',
   }),
-  credentials: setting(
-    z
-      .strictObject({
-        accessKeyId: required(z.string().min(1), { doc: 'The key id.', allowed: 'text' }),
-        secretAccessKey: required(z.string().min(1), { doc: 'The secret.', allowed: 'text' }),
-        sessionToken: setting(z.string().min(1).nullable(), null, {
-          doc: 'For temporary credentials.',
-          allowed: 'text or null',
-        }),
-      })
-      .nullable(),
-    null,
-    {
-      doc: "Static keys; null uses the AWS chain (environment, profile files, the instance's role).",
-      allowed: '{ accessKeyId, secretAccessKey, sessionToken } or null',
-    },
-  ),
+  credentials: setting(s3Credentials.nullable(), null, {
+    doc: "In whose name it is read; null uses the AWS chain (environment, profile files, the instance's role).",
+    allowed: 'anonymous, { accessKeyId, secretAccessKey, sessionToken }, { profile }, { role, externalId } or null',
+  }),
+  requesterPays: setting(z.boolean({ error: 'is neither true nor false' }), false, {
+    doc: 'Pay for the transfer, as some buckets demand.',
+    allowed: 'true or false',
+  }),
+  customerKeyFile: file('The key (32 bytes in base64) that the objects are encrypted with (SSE-C).'),
+  ...common,
+  ...network,
 })
 
 const directoryOrigin = z.strictObject({
@@ -70,6 +144,16 @@ const directoryOrigin = z.strictObject({
     doc: "A registry's rootdirectory: holds docker/registry/v2/. Need not exist yet.",
     allowed: 'a path, relative to the working directory',
   }),
+  ...common,
+})
+
+const layoutOrigin = z.strictObject({
+  kind: required(z.literal('layout'), KIND),
+  path: required(pathValue(), {
+    doc: 'An OCI image layout (index.json, oci-layout, blobs/), or a directory with one for each repository.',
+    allowed: 'a path, relative to the working directory',
+  }),
+  ...common,
 })
 
 const registryOrigin = z.strictObject({
@@ -93,6 +177,12 @@ const registryOrigin = z.strictObject({
       allowed: '{ file }, { username, password } or null',
     },
   ),
+  insecureRedirects: setting(z.boolean({ error: 'is neither true nor false' }), false, {
+    doc: 'Follow redirects from https to http; content is proven by its digest either way.',
+    allowed: 'true or false',
+  }),
+  ...common,
+  ...network,
 })
 
 function isOneKindOfCredentials(given: {
@@ -105,7 +195,7 @@ function isOneKindOfCredentials(given: {
   return given.file === undefined ? basic : none
 }
 
-/** Where an upstream's content comes from: one of the three kinds of origin. */
-export const originSchema = z.discriminatedUnion('kind', [s3Origin, directoryOrigin, registryOrigin], {
+/** Where an upstream's content comes from: one of the kinds of origin. */
+export const originSchema = z.discriminatedUnion('kind', [s3Origin, directoryOrigin, layoutOrigin, registryOrigin], {
   error: 'is no kind of origin',
 })

@@ -1,4 +1,4 @@
-import type { OriginSettings } from '../origin/index.ts'
+import type { OriginSettings, S3Credentials } from '../origin/index.ts'
 import type { Config } from './config.ts'
 
 const HIDDEN = '(hidden)'
@@ -12,11 +12,29 @@ export function redact(config: Config): Config {
 }
 
 function redactOrigin(origin: OriginSettings): OriginSettings {
-  if (origin.kind === 'directory' || !origin.credentials) return origin
-  if (origin.kind === 's3') {
-    const sessionToken = origin.credentials.sessionToken ? HIDDEN : null
-    return { ...origin, credentials: { ...origin.credentials, secretAccessKey: HIDDEN, sessionToken } }
+  switch (origin.kind) {
+    case 'directory':
+    case 'layout':
+      return origin
+    case 's3':
+      return { ...origin, proxy: redactProxy(origin.proxy), credentials: redactS3(origin.credentials) }
+    case 'registry': {
+      const { credentials } = origin
+      const hidden = credentials?.password === undefined ? credentials : { ...credentials, password: HIDDEN }
+      return { ...origin, proxy: redactProxy(origin.proxy), credentials: hidden }
+    }
   }
-  const { password } = origin.credentials
-  return password === undefined ? origin : { ...origin, credentials: { ...origin.credentials, password: HIDDEN } }
+}
+
+function redactS3(credentials: S3Credentials | null | undefined): S3Credentials | null | undefined {
+  if (!credentials || credentials === 'anonymous' || !('accessKeyId' in credentials)) return credentials
+  return { ...credentials, secretAccessKey: HIDDEN, sessionToken: credentials.sessionToken ? HIDDEN : null }
+}
+
+/** A proxy's URL may carry a password. */
+function redactProxy(proxy: string | null | undefined): string | null | undefined {
+  if (!proxy || !URL.canParse(proxy)) return proxy
+  const url = new URL(proxy)
+  if (url.password !== '') url.password = HIDDEN
+  return url.href
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { canonicalUpstream } from '../oci/reference.ts'
-import type { OriginSettings } from '../origin/index.ts'
+import type { OriginSettings, OriginTransport } from '../origin/index.ts'
 import type { Config } from './config.ts'
 import type { Settings } from './schema.ts'
 import type { Address } from './value-types.ts'
@@ -10,7 +10,6 @@ const PEER_PORT = 7071
 /** Turns checked settings into the configuration in force; relative paths start at `cwd`. */
 export function resolveSettings(settings: Settings, cwd: string): Config {
   const absolute = (path: string): string => resolve(cwd, path)
-  const optional = (path: string | null): string | null => (path === null ? null : absolute(path))
   const { mirror, peer, admin, store, fleet, tags, upstreams } = settings
   return deepFreeze({
     role: settings.role,
@@ -21,10 +20,10 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
       drainMs: mirror.drain,
     },
     peer: { ...peer, listen: resolvePeerListen(peer.listen, fleet.keyFile) },
-    admin: { listen: admin.listen, tokenFile: optional(admin.tokenFile) },
+    admin: { listen: admin.listen, tokenFile: optional(admin.tokenFile, absolute) },
     store: { path: absolute(store.path), capacityBytes: store.capacity, minFreeBytes: store.minFree },
     tier: settings.tier,
-    fleet: { keyFile: optional(fleet.keyFile) },
+    fleet: { keyFile: optional(fleet.keyFile, absolute) },
     limits: settings.limits,
     prewarm: resolvePrewarm(settings.prewarm, absolute),
     tags: { ttlMs: tags.ttl, maxStaleMs: tags.maxStale },
@@ -64,14 +63,40 @@ function resolvePeerListen(listen: 'auto' | Address, keyFile: string | null): Ad
 type WrittenOrigin = Settings['upstreams'][number]['origins'][number]
 
 function resolveOrigin(origin: WrittenOrigin, absolute: (path: string) => string): OriginSettings {
-  if (origin.kind === 's3') return origin
-  if (origin.kind === 'directory') return { kind: 'directory', path: absolute(origin.path) }
-  const { kind, url, credentials } = origin
-  if (credentials === null) return { kind, url, credentials }
+  switch (origin.kind) {
+    case 's3':
+      return { ...origin, customerKeyFile: optional(origin.customerKeyFile, absolute), ...transport(origin, absolute) }
+    case 'directory':
+    case 'layout':
+      return { ...origin, path: absolute(origin.path) }
+    case 'registry':
+      return { ...origin, credentials: registryCredentials(origin, absolute), ...transport(origin, absolute) }
+  }
+}
+
+type WrittenRegistry = Extract<WrittenOrigin, { kind: 'registry' }>
+
+function registryCredentials({ credentials }: WrittenRegistry, absolute: (path: string) => string) {
+  if (credentials === null) return null
   const { file, username, password } = credentials
-  if (file !== undefined) return { kind, url, credentials: { file: absolute(file) } }
+  if (file !== undefined) return { file: absolute(file) }
   // The schema has made sure that both are there when file is not.
-  return { kind, url, credentials: { username: username ?? '', password: password ?? '' } }
+  return { username: username ?? '', password: password ?? '' }
+}
+
+function transport(
+  { tls, proxy, timeouts }: Extract<WrittenOrigin, { proxy: unknown }>,
+  absolute: (path: string) => string,
+): Required<OriginTransport> {
+  return {
+    tls: { ca: optional(tls.ca, absolute), cert: optional(tls.cert, absolute), key: optional(tls.key, absolute) },
+    proxy,
+    timeouts: { connectMs: timeouts.connect, headersMs: timeouts.headers, idleMs: timeouts.idle },
+  }
+}
+
+function optional(path: string | null, absolute: (path: string) => string): string | null {
+  return path === null ? null : absolute(path)
 }
 
 function deepFreeze<T extends object>(value: T): T {

@@ -176,7 +176,7 @@ const upstream = z.strictObject({
   }),
   origins: required(z.array(originSchema, { error: 'is not a list' }).min(1, { error: 'is empty' }), {
     doc: 'Where its content comes from, tried in this order.',
-    allowed: 'a list of origins, each of kind s3, directory or registry',
+    allowed: 'a list of origins, each of kind s3, directory, layout or registry',
   }),
 })
 

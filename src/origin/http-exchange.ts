@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import pRetry from 'p-retry'
-import { Agent, request as send } from 'undici'
+import type { Dispatcher } from 'undici'
+import { request as send } from 'undici'
 import { errorText, ShoalError } from '../base/errors.ts'
 import { AddressGuard } from './address-guard.ts'
-import type { OriginOptions } from './options.ts'
+import type { Transport } from './transport.ts'
 
 const MAX_REDIRECTS = 10
 const RETRY_WAIT_MS = 100
@@ -36,21 +37,19 @@ export interface HttpAnswer {
 
 /** Anonymous HTTP with redirects by hand. Throws `ORIGIN_UNREACHABLE`; every status is an answer. */
 export class HttpExchange implements AsyncDisposable {
-  readonly #agent: Agent
+  readonly #transport: Transport
+  readonly #insecureRedirects: boolean
   readonly #guard: AddressGuard
   readonly #userAgent: string
 
-  constructor(registry: URL, userAgent: string, options: OriginOptions) {
+  #dispatcher: Dispatcher | undefined
+
+  /** `insecureRedirects`: whether https may redirect to http. */
+  constructor(registry: URL, userAgent: string, transport: Transport, insecureRedirects: boolean) {
     this.#userAgent = userAgent
     this.#guard = new AddressGuard(registry.hostname)
-    this.#agent = new Agent({
-      connect: { timeout: options.connectTimeoutMs, lookup: this.#guard.lookup },
-      headersTimeout: options.headersTimeoutMs,
-      bodyTimeout: options.stallMs * 2,
-      connections: options.maxSockets,
-      // Parallel ranges are faster over several connections than over streams of one.
-      allowH2: false,
-    })
+    this.#transport = transport
+    this.#insecureRedirects = insecureRedirects
   }
 
   async ask(question: HttpQuestion): Promise<HttpAnswer> {
@@ -63,7 +62,7 @@ export class HttpExchange implements AsyncDisposable {
       const location = redirectTarget(answer)
       if (location === undefined || !question.followRedirects) return { ...answer, elsewhere, place: url.origin }
       await discardBody(answer.body)
-      const next = resolveRedirect(location, url)
+      const next = resolveRedirect(location, url, this.#insecureRedirects)
       if (next.origin !== url.origin) {
         elsewhere = true
         ownHeaders = {}
@@ -74,14 +73,17 @@ export class HttpExchange implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#agent.destroyed) await this.#agent.destroy()
+    await this.#dispatcher?.destroy()
   }
 
   async #askOnce({ method, headers, signal }: HttpQuestion, url: URL, ownHeaders: Readonly<Record<string, string>>) {
     signal.throwIfAborted()
+    // Most hosts never ask an origin, only their caches do: authorities are read with the first question.
+    this.#dispatcher ??= this.#transport.dispatcher(this.#guard.lookup)
+    const dispatcher = this.#dispatcher
     const all = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...ownHeaders }
     try {
-      const attempt = () => send(url, { method, headers: all, dispatcher: this.#agent, signal })
+      const attempt = () => send(url, { method, headers: all, dispatcher, signal })
       const {
         statusCode: status,
         headers: received,
@@ -121,13 +123,13 @@ function redirectTarget(answer: { status: number; headers: IncomingHttpHeaders }
   return [301, 302, 303, 307, 308].includes(answer.status) ? answer.headers.location : undefined
 }
 
-function resolveRedirect(location: string, from: URL): URL {
+function resolveRedirect(location: string, from: URL, insecureRedirects: boolean): URL {
   const next = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined
   if (next === undefined || (next.protocol !== 'https:' && next.protocol !== 'http:')) {
     throw refused(`${from.origin} redirects to something that is no http(s) URL`)
   }
-  if (from.protocol === 'https:' && next.protocol === 'http:') {
-    throw refused(`${from.origin} redirects from https to http`)
+  if (from.protocol === 'https:' && next.protocol === 'http:' && !insecureRedirects) {
+    throw refused(`${from.origin} redirects from https to http; set insecureRedirects: true on the origin to follow`)
   }
   next.username = ''
   next.password = ''

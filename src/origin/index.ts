@@ -13,8 +13,11 @@
 export type {
   AccessMode,
   DirectoryOriginSettings,
+  OciLayoutOriginSettings,
   OriginConfig,
   OriginSettings,
+  OriginTransport,
+  OriginUse,
   RegistryCredentials,
   RegistryOriginSettings,
   S3Credentials,

@@ -8,7 +8,7 @@ import type { ByteRange } from '../piece/piece-layout.ts'
  * return value, not an error. Nothing here verifies content against its digest: callers do.
  */
 export interface Origin extends AsyncDisposable {
-  readonly kind: 's3' | 'directory' | 'registry'
+  readonly kind: 's3' | 'directory' | 'layout' | 'registry'
   /** For logs and errors: kind and place, no secrets. */
   readonly label: string
   /** Tag -> digest. With `known.etag`, may answer 'unchanged' instead. */
@@ -22,9 +22,7 @@ export interface Origin extends AsyncDisposable {
    * has no such blob. `size` is the blob's size as the caller knows it: another one at the origin throws `ORIGIN_CHANGED`.
    * Read what comes, leave the loop, or abort: an answer that is never looked at keeps its connection.
    */
-  readBlob(
-    query: OriginQuery & { digest: Digest; range: ByteRange; size: number },
-  ): Promise<AsyncIterable<Uint8Array> | undefined>
+  readBlob(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined>
   /** Tags of a repository in lexical order; undefined when there is no such repository. */
   listTags(
     query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
@@ -42,6 +40,15 @@ export interface OriginQuery {
   /** A client's own Authorization header (empty: it sent none), used instead of the configured credentials (`access: passthrough`). */
   readonly authorization?: string | undefined
   readonly signal: AbortSignal
+}
+
+export interface BlobReadQuery extends OriginQuery {
+  readonly digest: Digest
+  readonly range: ByteRange
+  /** The blob's size as the caller knows it. */
+  readonly size: number
+  /** The upstream's registry has named the blob in this repository: files of the upstream need no link to it. */
+  readonly vouched?: boolean | undefined
 }
 
 /** What is remembered of a tag between two looks: enough to ask "changed?". */

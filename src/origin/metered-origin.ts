@@ -1,8 +1,15 @@
 import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { ByteRange } from '../piece/piece-layout.ts'
-import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
+import type {
+  BlobReadQuery,
+  Origin,
+  OriginManifest,
+  OriginQuery,
+  TagPage,
+  TagResolution,
+  TagState,
+} from './interface.ts'
 import type { OriginMetrics, OriginRequestKind, OriginResult } from './metrics.ts'
 
 /**
@@ -36,9 +43,7 @@ export class MeteredOrigin implements Origin {
     return this.#measure('stat', query.signal, () => this.#origin.statBlob(query), presence)
   }
 
-  async readBlob(
-    query: OriginQuery & { digest: Digest; range: ByteRange; size: number },
-  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+  async readBlob(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
     const startedAt = this.#clock.now()
     try {
       const chunks = await this.#origin.readBlob(query)

@@ -1,10 +1,13 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
+import { manifestChildren, parseManifest } from '../oci/manifest.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import { mostUseful } from './chain-error.ts'
+import type { OriginUse } from './config.ts'
 import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
 import { OriginHealth } from './origin-health.ts'
 
@@ -26,6 +29,9 @@ export interface BlobRangeQuery extends DigestQuery {
 /** No other origin would take it either. */
 const BAD_INPUT: readonly ErrorCode[] = ['NAME_INVALID', 'REFERENCE_INVALID', 'DIGEST_INVALID']
 
+/** Blobs that a registry has vouched for; some 150 bytes each. */
+const MAX_VOUCHED = 65_536
+
 /** An answer, or undefined for "not here": then the next origin may have it. */
 type Ask<T> = (origin: Origin) => Promise<T | undefined>
 
@@ -36,12 +42,20 @@ type Ask<T> = (origin: Origin) => Promise<T | undefined>
  */
 export class OriginChain implements AsyncDisposable {
   readonly #origins: readonly Origin[]
+  readonly #uses: ReadonlyMap<Origin, readonly OriginUse[]>
+  /** `repository@digest` of blobs that the upstream's registry has named in the repository. */
+  readonly #vouched = new LRUCache<string, true>({ max: MAX_VOUCHED })
   readonly #health: OriginHealth
   readonly #logger: Logger
 
-  /** Owns `origins`. Their labels should differ. */
-  constructor(origins: readonly Origin[], deps: { readonly clock: Clock; readonly logger: Logger }) {
+  /** Owns `origins`. Their labels should differ. An origin without an entry in `uses` is asked for everything. */
+  constructor(
+    origins: readonly Origin[],
+    deps: { readonly clock: Clock; readonly logger: Logger },
+    uses: ReadonlyMap<Origin, readonly OriginUse[]> = new Map(),
+  ) {
     this.#origins = origins
+    this.#uses = uses
     this.#health = new OriginHealth(deps.clock)
     this.#logger = deps.logger
   }
@@ -57,7 +71,7 @@ export class OriginChain implements AsyncDisposable {
 
   /** As Origin.resolveTag. The state's etag is good only here, not at one of the origins. */
   async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
-    const found = await this.#first(this.#origins, query.signal, async (origin) => {
+    const found = await this.#first(this.#usedFor('resolve'), query.signal, async (origin) => {
       const resolution = await origin.resolveTag({ ...query, known: stateFor(origin, query.known) })
       if (resolution.kind === 'unknown') return undefined
       if (resolution.kind === 'unchanged' || resolution.state.etag === undefined) return resolution
@@ -72,13 +86,18 @@ export class OriginChain implements AsyncDisposable {
     return this.#first(this.#trusted(query), query.signal, async (origin) => {
       const manifest = await origin.manifest(query)
       if (manifest !== undefined) query.onSource?.(origin.label, 0)
+      if (manifest !== undefined && origin.kind === 'registry') this.#vouchFor(query.repository, manifest.bytes)
       return manifest
     })
   }
 
   /** As Origin.statBlob. */
   statBlob(query: DigestQuery): Promise<{ readonly size: number } | undefined> {
-    return this.#first(this.#trusted(query), query.signal, (origin) => origin.statBlob(query))
+    return this.#first(this.#trusted(query), query.signal, async (origin) => {
+      const stat = await origin.statBlob(query)
+      if (stat !== undefined && origin.kind === 'registry') this.#vouched.set(blobKey(query), true)
+      return stat
+    })
   }
 
   /**
@@ -87,7 +106,7 @@ export class OriginChain implements AsyncDisposable {
    * `distrust` all of them.
    */
   async readBlob(query: BlobRangeQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const untried = new Set(this.#trusted(query))
+    const untried = new Set(this.#trusted(query).filter((origin) => this.#isUsedFor(origin, 'pull')))
     const first = await this.#open(query, untried)
     return first === undefined ? undefined : this.#readOn(query, first, untried)
   }
@@ -96,14 +115,14 @@ export class OriginChain implements AsyncDisposable {
   listTags(
     query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
   ): Promise<TagPage | undefined> {
-    return this.#first(this.#origins, query.signal, (origin) => origin.listTags(query))
+    return this.#first(this.#usedFor('resolve'), query.signal, (origin) => origin.listTags(query))
   }
 
   /** As Origin.referrers. */
   referrers(
     query: OriginQuery & { digest: Digest; artifactType?: string | undefined },
   ): Promise<OriginManifest | undefined> {
-    return this.#first(this.#origins, query.signal, (origin) => origin.referrers(query))
+    return this.#first(this.#usedFor('resolve'), query.signal, (origin) => origin.referrers(query))
   }
 
   /** As Origin.challenge, of the first origin that has one. */
@@ -122,7 +141,10 @@ export class OriginChain implements AsyncDisposable {
   }
 
   #trusted({ digest, avoid }: DigestQuery): readonly Origin[] {
-    const trusted = this.#origins.filter((origin) => this.#health.trusts(origin, digest))
+    const pulled = this.#usedFor('pull')
+    // who only resolves is asked last: for what small things the others lack
+    const inOrder = [...pulled, ...this.#origins.filter((origin) => !pulled.includes(origin))]
+    const trusted = inOrder.filter((origin) => this.#health.trusts(origin, digest))
     if (trusted.length === 0 && this.#origins.length > 0) {
       throw new ShoalError('CONTENT_CORRUPT', 'every origin has lately served wrong bytes for this digest', {
         details: { digest },
@@ -131,6 +153,28 @@ export class OriginChain implements AsyncDisposable {
     const wanted = trusted.filter((origin) => avoid?.has(origin.label) !== true)
     if (wanted.length > 0) return wanted
     throw new ShoalError('ORIGIN_UNREACHABLE', 'no origin is left to ask', { details: { digest } })
+  }
+
+  #isUsedFor(origin: Origin, use: OriginUse): boolean {
+    return this.#uses.get(origin)?.includes(use) ?? true
+  }
+
+  #usedFor(use: OriginUse): readonly Origin[] {
+    return this.#origins.filter((origin) => this.#isUsedFor(origin, use))
+  }
+
+  #isVouched(query: DigestQuery): boolean {
+    return this.#vouched.get(blobKey(query)) === true
+  }
+
+  /** A registry has given this manifest of the repository: what it names may be read there. */
+  #vouchFor(repository: string, bytes: Uint8Array): void {
+    try {
+      for (const { digest } of manifestChildren(parseManifest(bytes)))
+        this.#vouched.set(blobKey({ repository, digest }), true)
+    } catch (error) {
+      if (!isShoalError(error, 'MANIFEST_INVALID')) throw error
+    }
   }
 
   async #first<T>(origins: readonly Origin[], signal: AbortSignal, ask: Ask<T>): Promise<T | undefined> {
@@ -152,7 +196,7 @@ export class OriginChain implements AsyncDisposable {
   #open(query: BlobRangeQuery, untried: Set<Origin>) {
     return this.#first([...untried], query.signal, async (origin) => {
       untried.delete(origin)
-      const chunks = await origin.readBlob(query)
+      const chunks = await origin.readBlob({ ...query, vouched: this.#isVouched(query) })
       if (chunks === undefined) return undefined
       query.onSource?.(origin.label, query.range.start)
       return { origin, chunks }
@@ -201,4 +245,8 @@ function stateFor(origin: Origin, known: TagState | undefined): TagState | undef
   const mark = `${origin.label}\n`
   if (known?.etag === undefined) return known
   return { digest: known.digest, etag: known.etag.startsWith(mark) ? known.etag.slice(mark.length) : undefined }
+}
+
+function blobKey({ repository, digest }: { readonly repository: string; readonly digest: Digest }): string {
+  return `${repository}@${digest}`
 }

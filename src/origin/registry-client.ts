@@ -9,6 +9,7 @@ import type { OriginQuery } from './interface.ts'
 import type { OriginDeps, OriginOptions } from './options.ts'
 import { RegistryAuth } from './registry-auth.ts'
 import { TokenSource } from './token-source.ts'
+import { Transport } from './transport.ts'
 
 export interface RegistryQuestion extends OriginQuery {
   readonly method: 'GET' | 'HEAD'
@@ -30,10 +31,12 @@ export class RegistryClient implements AsyncDisposable {
   constructor(settings: RegistryOriginSettings & { access: AccessMode }, deps: OriginDeps, options: OriginOptions) {
     this.url = registryUrl(settings.url)
     this.#deps = deps
-    this.#options = options
-    this.#exchange = new HttpExchange(this.url, `shoal/${deps.version ?? 'dev'}`, options)
+    const transport = new Transport(settings, options)
+    this.#options = transport.options
+    const userAgent = `shoal/${deps.version ?? 'dev'}`
+    this.#exchange = new HttpExchange(this.url, userAgent, transport, settings.insecureRedirects ?? false)
     const { clock, logger } = deps
-    const tokens = new TokenSource({ exchange: this.#exchange, clock, logger }, this.url, options.stallMs)
+    const tokens = new TokenSource({ exchange: this.#exchange, clock, logger }, this.url, this.#options.stallMs)
     const { access, credentials } = settings
     this.#auth = new RegistryAuth({ registry: this.url, access, credentials }, tokens, clock)
   }

@@ -3,14 +3,21 @@ import type { Digest } from '../oci/digest.ts'
 import { digestOf, parseDigest, requireDigest } from '../oci/digest.ts'
 import { MANIFEST_ACCEPT, MAX_MANIFEST_BYTES, MEDIA_TYPE } from '../oci/manifest.ts'
 import { isTag } from '../oci/reference.ts'
-import type { ByteRange } from '../piece/piece-layout.ts'
 import { exactBytes, noBytes } from './body-stream.ts'
 import type { AccessMode, RegistryOriginSettings } from './config.ts'
 import { referrersTag } from './distribution-layout.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 import { discardBody } from './http-exchange.ts'
 import { statusError } from './http-status.ts'
-import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
+import type {
+  BlobReadQuery,
+  Origin,
+  OriginManifest,
+  OriginQuery,
+  TagPage,
+  TagResolution,
+  TagState,
+} from './interface.ts'
 import type { OriginDeps, OriginOptions } from './options.ts'
 import { bytesToSkip, parseContentRange } from './range-answer.ts'
 import { RegistryClient } from './registry-client.ts'
@@ -59,9 +66,7 @@ export class RegistryOrigin implements Origin {
     return this.#statByGet(query, path)
   }
 
-  async readBlob(
-    query: OriginQuery & { digest: Digest; range: ByteRange; size: number },
-  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+  async readBlob(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
     const { range, size, signal } = query
     if (range.start === range.end) return this.#readNothing(query)
     const whole = range.start === 0 && range.end === size

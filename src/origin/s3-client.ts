@@ -1,37 +1,34 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import { S3Client } from '@aws-sdk/client-s3'
 import type { Logger } from '../base/log.ts'
 import type { S3OriginSettings } from './config.ts'
-import type { OriginOptions } from './options.ts'
+import { s3Identity } from './s3-credentials.ts'
+import type { Transport } from './transport.ts'
 
 /** An S3 client for reading ranges from AWS and from S3-compatible servers. Does no I/O yet. */
-export function createS3Client(settings: S3OriginSettings, options: OriginOptions, logger: Logger): S3Client {
-  const agent = { keepAlive: true, maxSockets: options.maxSockets }
-  const { credentials } = settings
+export function createS3Client(settings: S3OriginSettings, transport: Transport, logger: Logger): S3Client {
+  const { connectTimeoutMs, headersTimeoutMs } = transport.options
   return new S3Client({
     region: settings.region,
     forcePathStyle: settings.forcePathStyle,
+    // A bucket elsewhere says where; an access point is an ARN that names its own region.
+    followRegionRedirects: true,
+    useArnRegion: true,
     ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
-    ...(credentials === null || credentials === undefined
-      ? {}
-      : {
-          credentials: {
-            accessKeyId: credentials.accessKeyId,
-            secretAccessKey: credentials.secretAccessKey,
-            ...(typeof credentials.sessionToken === 'string' ? { sessionToken: credentials.sessionToken } : {}),
-          },
-        }),
+    ...s3Identity(settings.credentials ?? null),
     retryMode: 'standard',
     maxAttempts: 3,
     // A checksum of the whole object cannot be checked on a range, and many S3-compatible servers send none.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
-      connectionTimeout: options.connectTimeoutMs,
+      connectionTimeout: connectTimeoutMs,
       // Until the headers: the SDK clears it when it hands the body over, which has a stall watch of its own.
-      requestTimeout: options.headersTimeoutMs,
+      requestTimeout: headersTimeoutMs,
       throwOnRequestTimeout: true,
-      httpAgent: agent,
-      httpsAgent: agent,
+      httpAgent: new HttpAgent(transport.agentOptions()),
+      httpsAgent: new HttpsAgent(transport.agentOptions()),
       logger: quiet(logger),
     },
     logger: quiet(logger),

@@ -32,13 +32,14 @@ export function sortS3Error(cause: unknown, place: string): S3Failure {
   const name = cause instanceof Error ? cause.name : ''
   const status = statusOf(cause)
   if (status === 304) return { kind: 'unmodified' }
-  if (name === 'NoSuchKey' || (status === 404 && name !== 'NoSuchBucket')) return { kind: 'missing' }
   const error = (code: ErrorCode, text: string): S3Failure => ({
     kind: 'error',
     error: new ShoalError(code, `${place}: ${text}`, { cause, details: { s3: name, status } }),
   })
   if (DENIED[name] !== undefined) return error('ORIGIN_DENIED', DENIED[name])
   if (UNREACHABLE[name] !== undefined) return error('ORIGIN_UNREACHABLE', UNREACHABLE[name])
+  // Only then the status: some stores answer 404 for a key that they do not know.
+  if (name === 'NoSuchKey' || status === 404) return { kind: 'missing' }
   if (THROTTLED.includes(name) || status === 429 || status === 503) return error('ORIGIN_THROTTLED', 'asks for less')
   if (status === 416) return error('ORIGIN_CHANGED', 'the object is shorter than expected')
   if (status === 403) return { kind: 'access denied' }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { S3Client } from '@aws-sdk/client-s3'
+import type { GetObjectRequest, S3Client } from '@aws-sdk/client-s3'
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
@@ -18,8 +18,10 @@ import type {
 import type { OriginOptions } from './options.ts'
 import { bytesToSkip } from './range-answer.ts'
 import { createS3Client } from './s3-client.ts'
+import { objectTerms } from './s3-credentials.ts'
 import { sortS3Error } from './s3-errors.ts'
 import { S3Listing } from './s3-listing.ts'
+import { Transport } from './transport.ts'
 
 /** Objects of one bucket below one prefix. */
 export class S3Reader implements ObjectReader {
@@ -28,6 +30,7 @@ export class S3Reader implements ObjectReader {
   readonly #bucket: string
   readonly #prefix: string
   readonly #client: S3Client
+  readonly #terms: Partial<GetObjectRequest>
   readonly #listing: S3Listing
   readonly #clock: Clock
   readonly #logger: Logger
@@ -46,14 +49,16 @@ export class S3Reader implements ObjectReader {
     this.#prefix = prefix === '' ? '' : `${prefix}/`
     this.#clock = deps.clock
     this.#logger = deps.logger
-    this.#options = options
-    this.#client = createS3Client(settings, options, deps.logger)
+    const transport = new Transport(settings, options)
+    this.#options = transport.options
+    this.#client = createS3Client(settings, transport, deps.logger)
+    this.#terms = objectTerms(settings)
     this.#listing = new S3Listing(this.#client, { bucket: settings.bucket, label: this.label, clock: deps.clock })
   }
 
   async small(path: string, query: SmallObjectQuery): Promise<SmallObject | 'unchanged' | 'too large' | undefined> {
     const answer = await this.#ask(path, query.signal, (Key, abortSignal) => {
-      const command = new GetObjectCommand({ Bucket: this.#bucket, Key, IfNoneMatch: query.etag })
+      const command = new GetObjectCommand({ ...this.#terms, Bucket: this.#bucket, Key, IfNoneMatch: query.etag })
       return this.#client.send(command, { abortSignal })
     })
     if (answer === undefined || answer === 'unchanged') return answer
@@ -67,7 +72,7 @@ export class S3Reader implements ObjectReader {
 
   async size(path: string, signal: AbortSignal): Promise<number | undefined> {
     const answer = await this.#ask(path, signal, (Key, abortSignal) =>
-      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key }), { abortSignal }),
+      this.#client.send(new HeadObjectCommand({ ...this.#terms, Bucket: this.#bucket, Key }), { abortSignal }),
     )
     if (answer === undefined || answer === 'unchanged') return undefined
     if (answer.ContentLength !== undefined) return answer.ContentLength
@@ -78,6 +83,7 @@ export class S3Reader implements ObjectReader {
     const { range, size, signal } = query
     const answer = await this.#ask(path, signal, (Key, abortSignal) => {
       const command = new GetObjectCommand({
+        ...this.#terms,
         Bucket: this.#bucket,
         Key,
         Range: `bytes=${range.start}-${range.end - 1}`,

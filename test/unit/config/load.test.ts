@@ -76,7 +76,7 @@ describe('loading a configuration', () => {
     const { config } = await loadConfig({ set, cwd: '/' })
     assert.equal(config.upstreams[0]?.access, 'node')
     assert.equal(config.upstreams[0]?.name, 'docker.io')
-    assert.deepEqual(config.upstreams[1]?.origins, [{ kind: 'directory', path: '/srv' }])
+    assert.deepEqual(config.upstreams[1]?.origins, [{ kind: 'directory', path: '/srv', use: null, repository: null }])
     assert.deepEqual(config.search, ['docker.io', 'docker.io'])
   })
 
@@ -155,7 +155,7 @@ log: { level: loud }
     [
       'an origin of unknown kind',
       'upstreams: [{ name: a, origins: [{ kind: ftp }] }]',
-      /kind: .*s3, directory or registry/,
+      /kind: .*s3, directory, layout or registry/,
     ],
     ['an upstream without origins', 'upstreams: [{ name: a }]\nsearch: []', /upstreams\.0\.origins: is missing/],
     [

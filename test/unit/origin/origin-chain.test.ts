@@ -19,6 +19,7 @@ import {
   sampleRepository,
   serveBytes,
   startServer,
+  tagPath,
   tempDir,
   writeTree,
 } from './fixtures.ts'
@@ -279,4 +280,59 @@ test('a chain is opened from configuration; buckets and directories cannot serve
     () => openOriginChain({ name: 'x', access: 'passthrough', origins: [registry, directory] }, deps),
     (error) => isShoalError(error, 'CONFIG_INVALID'),
   )
+})
+
+/** A registry that has the sample, but for what `links` says it does not. */
+function registryWithSample(request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url ?? ''
+  const bytes = path.includes('/blobs/') ? sample.blob : sample.manifest
+  if (path.includes('/manifests/')) response.setHeader('docker-content-digest', sample.manifestDigest)
+  serveBytes(request, response, bytes)
+}
+
+test('a bucket beside a registry gives content, and its old tags are not believed', async (t) => {
+  const registry = await startServer(t, registryWithSample)
+  const root = await tempDir(t)
+  await writeTree(root, sample.files)
+  const old = digestOf(Buffer.from('an older manifest'))
+  await writeTree(root, new Map([[tagPath(sample.repository, 'v1'), Buffer.from(old)]]))
+  const directory = { kind: 'directory', path: root } as const
+  const origins = [directory, { kind: 'registry', url: registry.url }] as const
+  await using chain = openOriginChain({ name: 'corp', access: 'public', origins }, deps)
+  assert.deepEqual(await chain.resolveTag({ ...query, tag: 'v1' }), {
+    kind: 'found',
+    state: { digest: sample.manifestDigest },
+  })
+  assert.ok((await readAll(await chain.readBlob(whole))).equals(sample.blob))
+  assert.ok(!registry.paths().some((path) => path.includes('/blobs/')), 'bytes come from the bucket')
+
+  const truth = [{ ...directory, use: ['resolve', 'pull'] as const }, origins[1]]
+  await using own = openOriginChain({ name: 'corp', access: 'public', origins: truth }, deps)
+  const resolved = await own.resolveTag({ ...query, tag: 'v1' })
+  assert.ok(resolved.kind === 'found' && resolved.state.digest === old, 'unless it is said to be the truth')
+})
+
+test('a bucket whose links are in a database gives what the registry has named', async (t) => {
+  const registry = await startServer(t, registryWithSample)
+  const root = await tempDir(t)
+  await writeTree(root, new Map([...sample.files].filter(([path]) => path.endsWith('/data'))))
+  const origins = [{ kind: 'directory', path: root } as const, { kind: 'registry', url: registry.url } as const]
+  await using chain = openOriginChain({ name: 'corp', access: 'public', origins }, deps)
+  const labels: string[] = []
+  await readAll(await chain.readBlob({ ...whole, onSource: (label) => labels.push(label) }))
+  await chain.manifest({ ...query, digest: sample.manifestDigest })
+  await readAll(await chain.readBlob({ ...whole, onSource: (label) => labels.push(label) }))
+  assert.match(labels[0] ?? '', /^registry/, 'before the registry has named it')
+  assert.match(labels[1] ?? '', /^directory/, 'after')
+  const elsewhere = { ...whole, repository: 'team/other', onSource: (label: string) => labels.push(label) }
+  await readAll(await chain.readBlob(elsewhere))
+  assert.match(labels[2] ?? '', /^registry/, 'in that repository only')
+})
+
+test('an origin that calls repositories by another name is asked by it', async (t) => {
+  const registry = await startServer(t, registryWithSample)
+  const origins = [{ kind: 'registry', url: registry.url, repository: 'dockerhub-proxy/{repository}' } as const]
+  await using chain = openOriginChain({ name: 'docker.io', access: 'public', origins }, deps)
+  await chain.resolveTag({ ...query, repository: 'library/nginx', tag: 'v1' })
+  assert.deepEqual(registry.paths(), ['HEAD /v2/dockerhub-proxy/library/nginx/manifests/v1'])
 })

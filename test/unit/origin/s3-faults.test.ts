@@ -1,12 +1,24 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
-import type { OriginDeps, OriginOptions } from '../../../src/origin/index.ts'
+import type { OriginDeps, OriginOptions, S3OriginSettings } from '../../../src/origin/index.ts'
 import { openOrigin } from '../../../src/origin/index.ts'
 import type { Warning } from './fixtures.ts'
-import { deps, never, readAll, sampleRepository, serveBytes, startServer, tagPath, warningLogger } from './fixtures.ts'
+import {
+  deps,
+  never,
+  readAll,
+  sampleRepository,
+  serveBytes,
+  startServer,
+  tagPath,
+  tempDir,
+  warningLogger,
+} from './fixtures.ts'
 
 const sample = sampleRepository()
 const query = { repository: sample.repository, signal: never }
@@ -20,7 +32,11 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 async function openFaulty(
   t: TestContext,
   fault: Handler,
-  { options = {}, extra = deps }: { options?: Partial<OriginOptions>; extra?: OriginDeps } = {},
+  {
+    options = {},
+    extra = deps,
+    settings = {},
+  }: { options?: Partial<OriginOptions>; extra?: OriginDeps; settings?: Partial<S3OriginSettings> } = {},
 ) {
   const server = await startServer(t, (request, response) => {
     const key = (request.url ?? '').split('?', 1)[0]?.replace('/images/', '') ?? ''
@@ -37,6 +53,7 @@ async function openFaulty(
       endpoint: server.url,
       forcePathStyle: true,
       credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+      ...settings,
     },
     extra,
     options,
@@ -198,4 +215,24 @@ test('tags come in lexical order and complete, although S3 sorts v1-a before v1'
   assert.deepEqual(await list(5, 'v9'), { tags: [], more: false })
   assert.deepEqual(await list(0), { tags: [], more: false })
   assert.equal(await origin.listTags({ repository: 'none', signal: never }), undefined)
+})
+
+test('a key the store does not know is no missing tag, though the store answers 404', async (t) => {
+  const { origin } = await openFaulty(t, (_request, response) => s3Error(response, 404, 'InvalidAccessKeyId'))
+  await assert.rejects(
+    origin.resolveTag({ ...query, tag: 'unknown' }),
+    (error) => isShoalError(error, 'ORIGIN_DENIED') && /does not know this access key/.test(error.message),
+  )
+})
+
+test('requests say who pays, and bring the key that the objects are encrypted with', async (t) => {
+  const customerKeyFile = join(await tempDir(t), 'customer.key')
+  await writeFile(customerKeyFile, `${Buffer.alloc(32, 7).toString('base64')}\n`)
+  const serve: Handler = (request, response) => serveBytes(request, response, sample.blob)
+  const { origin, server } = await openFaulty(t, serve, { settings: { requesterPays: true, customerKeyFile } })
+  await readAll(await origin.readBlob(read))
+  const { headers } = server.requests.find(({ url }) => url?.includes('/data')) ?? assert.fail('no read')
+  assert.equal(headers['x-amz-request-payer'], 'requester')
+  assert.equal(headers['x-amz-server-side-encryption-customer-algorithm'], 'AES256')
+  assert.equal(headers['x-amz-server-side-encryption-customer-key'], Buffer.alloc(32, 7).toString('base64'))
 })
