@@ -23,6 +23,8 @@ function onSignal(): void {
 
 process.on('SIGINT', onSignal)
 process.on('SIGTERM', onSignal)
+// An error message that nobody reads is no failure of its own.
+process.stderr.on('error', () => {})
 // A reader that left (`shoal status | head -1`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)

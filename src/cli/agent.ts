@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { z } from 'zod'
+import type { LoadedConfig } from '../config/index.ts'
 import { loadConfig } from '../config/index.ts'
 import type { CommandIo } from './command-io.ts'
 import { runAgent } from './run-agent.ts'
@@ -10,7 +11,10 @@ const HELP = `
 Configuration: file < environment (SHOAL_STORE_PATH is store.path) < --set. Every key, with its meaning and default,
 is in config/agent.yaml; without --config those defaults hold.
 
-Signals: SIGTERM or SIGINT lets running pulls end (mirror.drain), then stops; a second one stops at once.
+Signals: SIGTERM or SIGINT lets running pulls end (mirror.drain), then stops; a second one stops at once. SIGHUP reads
+the configuration again: limits, upstreams (and their credentials files), search, tags, store.capacity, store.minFree,
+mirror.drain and log.level are taken up at once; the log says what was, and which other changes need a restart. With a
+mistake in the configuration the old one holds, and the log says why.
 
 Examples:
   shoal agent
@@ -29,14 +33,31 @@ export function createCommand(io: CommandIo): Command {
     .addHelpText('after', HELP)
     .action(async (raw: unknown) => {
       const options = optionsSchema.parse(raw)
-      const { config, warnings } = await loadConfig({ file: options.config, set: options.set, env: io.env })
+      const read = (): Promise<LoadedConfig> => loadConfig({ file: options.config, set: options.set, env: io.env })
+      const { config, warnings } = await read()
       // Loaded only now: help and configuration errors need none of it.
-      const { createLogger, PrometheusRegistry, ShoalNode } = await import('../node/index.ts')
-      const logger = createLogger(config.log)
-      for (const warning of warnings) logger.warn({ warning }, 'the configuration works, but should be changed')
+      const { ProcessLog, PrometheusRegistry, ShoalNode } = await import('../node/index.ts')
+      await using log = new ProcessLog(config.log)
+      const { logger } = log
+      const warn = (lines: readonly string[]): void => {
+        for (const warning of lines) logger.warn({ warning }, 'the configuration works, but should be changed')
+      }
+      warn(warnings)
       const registry = new PrometheusRegistry()
       registry.collectProcessMetrics()
-      await runAgent(() => ShoalNode.start(config, { logger, registry }), { config, logger, signal: io.signal })
+      log.measure(registry)
+      await runAgent(() => ShoalNode.start(config, { logger, registry }), {
+        config,
+        logger,
+        signal: io.signal,
+        reread: async () => {
+          const again = await read()
+          warn(again.warnings)
+          return again.config
+        },
+        reloaded: (next) => log.setLevel(next.log.level),
+        flushLog: () => log.flush(),
+      })
     })
 }
 

@@ -1,4 +1,5 @@
+export type { ReloadReport } from './live-config.ts'
 export type { LogOptions } from './logger.ts'
-export { createLogger } from './logger.ts'
+export { createLogger, ProcessLog } from './logger.ts'
 export { PrometheusRegistry } from './metric-registry.ts'
 export { ShoalNode } from './node.ts'

@@ -16,7 +16,7 @@ import { BlobAccess, Content, Grants, HomeService, Listings, Manifests, TagCache
 import type { Config } from '../config/index.ts'
 import { addressText } from '../config/index.ts'
 import type { OriginChain } from '../origin/index.ts'
-import { createOriginMetrics, openOriginChain } from '../origin/index.ts'
+import { createOriginMetrics } from '../origin/index.ts'
 import type { PrewarmOffice } from '../prewarm/index.ts'
 import { newJobId } from '../prewarm/index.ts'
 import { MirrorDoor } from '../registry/index.ts'
@@ -28,6 +28,9 @@ import { Tier } from '../tier/index.ts'
 import { Transfers } from '../transfer/index.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { ManifestSource } from './image-source.ts'
+import type { ReloadReport } from './live-config.ts'
+import { LiveConfig } from './live-config.ts'
+import { LiveUpstreams } from './live-upstreams.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
 import { openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
@@ -51,16 +54,19 @@ export class ShoalNode implements AsyncDisposable {
   readonly addresses: { readonly mirror: string; readonly peer: string; readonly admin: string }
   readonly #mirror: MirrorDoor
   readonly #status: NodeStatusSource
+  readonly #live: LiveConfig
   readonly #stack: AsyncDisposableStack
 
   private constructor(
     mirror: MirrorDoor,
     status: NodeStatusSource,
+    live: LiveConfig,
     addresses: ShoalNode['addresses'],
     stack: AsyncDisposableStack,
   ) {
     this.#mirror = mirror
     this.#status = status
+    this.#live = live
     this.addresses = addresses
     this.#stack = stack
   }
@@ -72,14 +78,21 @@ export class ShoalNode implements AsyncDisposable {
     const store = stack.use(
       await DiskStore.open(config.store, { logger: logger.child({ room: 'store' }), metrics: registry }),
     )
-    const upstreams = openUpstreams(config, deps, stack)
+    const live = stack.use(openUpstreams(config, deps))
+    const upstreams = live.byName
     const limiters = limitersOf(config)
     const hub = new SwarmHub()
     const swarm = stack.use(await startSwarm(config, deps, hub))
     const tier = stack.use(startTier(config, swarm, logger))
     const origins = (upstream: string): OriginChain | undefined => upstreams.get(upstream)?.chain
-    const services = buildServices(config, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
-    const pins = await openPins(config, store, services.images)
+    const settings = new LiveConfig(config, {
+      upstreams: live,
+      limiters,
+      resizeStore: (sizes) => store.resize(sizes),
+      credentials: async () => [],
+    })
+    const services = buildServices(settings, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
+    const pins = await openPins(() => live.first, store, services.images)
     let addresses = { mirror: '', peer: swarm.self.addresses[0] ?? '', admin: '' }
     const prewarm = stack.use(
       openPrewarm(config, {
@@ -98,7 +111,9 @@ export class ShoalNode implements AsyncDisposable {
     const status = new NodeStatusSource({
       ...{ clock: systemClock, store, swarm, tier, upstreams, limiters },
       ...{ transfers: services.transfers, home: services.home, tags: services.tags },
-      defaultUpstream: config.search[0] ?? 'docker.io',
+      get defaultUpstream() {
+        return live.first
+      },
       addresses: () => addresses,
       runtimeBytes: () => runtimeBytes,
     })
@@ -112,14 +127,14 @@ export class ShoalNode implements AsyncDisposable {
     const admin = stack.use(
       await startAdmin(
         config,
-        { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm.service, config.search[0] ?? 'docker.io') },
+        { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm.service, () => live.first) },
         deps,
       ),
     )
     const mirror = await MirrorDoor.start(
       {
         listen: addressText(config.mirror.listen),
-        search: config.search,
+        search: live.search,
         drainMs: config.mirror.drainMs,
         selfHosts: config.mirror.hosts,
       },
@@ -133,9 +148,14 @@ export class ShoalNode implements AsyncDisposable {
     )
     stack.use(mirror)
     addresses = { ...addresses, mirror: new URL(mirror.url).host, admin: addressText(admin.address) }
-    const node = new ShoalNode(mirror, status, addresses, stack.move())
+    const node = new ShoalNode(mirror, status, settings, addresses, stack.move())
     await node.#settle(tier)
     return node
+  }
+
+  /** Takes up what can be taken up of a configuration while the host runs. Throws `CONFIG_INVALID`. */
+  reload(config: Config): Promise<ReloadReport> {
+    return this.#live.apply(config)
   }
 
   /** Takes no new pulls and resolves when the running ones have ended. */
@@ -157,19 +177,10 @@ export class ShoalNode implements AsyncDisposable {
   }
 }
 
-function openUpstreams(
-  config: Config,
-  { logger, registry }: NodeDeps,
-  stack: AsyncDisposableStack,
-): ReadonlyMap<string, UpstreamAccess> {
+function openUpstreams(config: Config, { logger, registry }: NodeDeps): LiveUpstreams {
   const metrics = createOriginMetrics(registry)
-  const deps = { logger: logger.child({ room: 'origin' }), metrics, clock: systemClock, version: productVersion() }
-  const upstreams = new Map<string, UpstreamAccess>()
-  for (const upstream of config.upstreams) {
-    const chain = stack.use(openOriginChain(upstream, deps))
-    upstreams.set(upstream.name, { access: upstream.access, chain })
-  }
-  return upstreams
+  const log = logger.child({ room: 'origin' })
+  return new LiveUpstreams(config, { logger: log, metrics, clock: systemClock, version: productVersion() })
 }
 
 function limitersOf({ limits }: Config): Limiters {
@@ -229,7 +240,7 @@ interface Services {
 }
 
 function buildServices(
-  config: Config,
+  settings: LiveConfig,
   { logger, registry, clock = systemClock }: NodeDeps,
   ground: Ground,
   stack: AsyncDisposableStack,
@@ -252,7 +263,14 @@ function buildServices(
   const grants = new Grants(store, clock)
   const tags = new TagCache(store, clock)
   const manifests = new Manifests(
-    { tagTtlMs: config.tags.ttlMs, tagMaxStaleMs: config.tags.maxStaleMs },
+    {
+      get tagTtlMs() {
+        return settings.current.tags.ttlMs
+      },
+      get tagMaxStaleMs() {
+        return settings.current.tags.maxStaleMs
+      },
+    },
     { store, tier, grants, tags, logger: log, registry, origins },
   )
   const housekeeping = stack.use(new Housekeeping({ clock, logger: log, grants, tags, transfers }))

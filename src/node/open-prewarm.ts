@@ -53,10 +53,10 @@ function openLoader({ prewarm, store }: Config, runtime: LoadRuntime, mirror: st
 /** Prewarm as the admin door asks for it: reads what people write, and completes image names as this host means them. */
 export class PrewarmDoorway implements PrewarmSource {
   readonly #service: PrewarmService
-  readonly #defaultUpstream: string
+  readonly #defaultUpstream: () => string
 
   /** `defaultUpstream` is what an image name without a registry means. */
-  constructor(service: PrewarmService, defaultUpstream: string) {
+  constructor(service: PrewarmService, defaultUpstream: () => string) {
     this.#service = service
     this.#defaultUpstream = defaultUpstream
   }
@@ -87,7 +87,7 @@ export class PrewarmDoorway implements PrewarmSource {
 
   #spec(request: unknown): PrewarmSpec {
     const spec = parsePrewarmSpec(request)
-    const images = spec.images.map((text) => referenceText(parseReference(text, this.#defaultUpstream)))
+    const images = spec.images.map((text) => referenceText(parseReference(text, this.#defaultUpstream())))
     return { ...spec, images: [...new Set(images)] }
   }
 }

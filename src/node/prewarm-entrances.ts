@@ -16,10 +16,15 @@ export function hostPlatform(): string {
   return `linux/${architecture}`
 }
 
-export async function openPins(config: Config, store: BlobStore, images: ImageSource): Promise<Pins> {
+export async function openPins(first: () => string, store: BlobStore, images: ImageSource): Promise<Pins> {
   return new Pins(
     { book: await PinBook.open(store, Date.now), store, images, now: Date.now },
-    { defaultUpstream: config.search[0] ?? 'docker.io', platform: hostPlatform() },
+    {
+      get defaultUpstream() {
+        return first()
+      },
+      platform: hostPlatform(),
+    },
   )
 }
 

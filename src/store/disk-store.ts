@@ -30,14 +30,12 @@ import { DiskStoredBlob } from './stored-blob.ts'
  */
 export class DiskStore implements BlobStore {
   readonly #parts: PartialDeps
-  readonly #capacityBytes: number
   readonly #gate = new Gate('the store')
   readonly #handles = new Set<AsyncDisposable>()
   #disposal: Promise<void> | undefined
 
-  private constructor(parts: PartialDeps, capacityBytes: number) {
+  private constructor(parts: PartialDeps) {
     this.#parts = parts
-    this.#capacityBytes = capacityBytes
   }
 
   /**
@@ -69,7 +67,7 @@ export class DiskStore implements BlobStore {
         },
         { path: paths.root, capacityBytes: options.capacityBytes, minFreeBytes: options.minFreeBytes },
       )
-      const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now }, options.capacityBytes)
+      const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now })
       const metrics = storeMetrics(deps.metrics, () => store.usage())
       await space.trim()
       return store
@@ -154,10 +152,15 @@ export class DiskStore implements BlobStore {
     return this.#parts.space.onShortage(letGo)
   }
 
+  /** Takes up other bounds, and evicts what is above them. */
+  resize(bounds: { readonly capacityBytes: number; readonly minFreeBytes: number }): Promise<void> {
+    return this.#gate.run(() => this.#parts.space.resize(bounds))
+  }
+
   usage(): StoreUsage {
     const { catalogue, space } = this.#parts
     return {
-      capacityBytes: this.#capacityBytes,
+      capacityBytes: space.capacityBytes,
       completeBytes: catalogue.blobs.bytes,
       partialBytes: catalogue.partials.bytes,
       pinnedBytes: catalogue.pinnedBytes,

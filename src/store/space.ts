@@ -40,7 +40,7 @@ const LOCK = 'space'
  * A refusal raises the alarm; it falls by itself once what was refused would fit.
  */
 export class Space implements AsyncDisposable {
-  readonly #options: SpaceOptions
+  #options: SpaceOptions
   readonly #deps: SpaceDeps
   readonly #turn = new KeyedLock()
   readonly #holders = new Set<() => Promise<void>>()
@@ -57,6 +57,16 @@ export class Space implements AsyncDisposable {
   /** Whether the last request for room was refused and could still not be met. */
   get alarm(): boolean {
     return this.#refusedBytes !== undefined
+  }
+
+  get capacityBytes(): number {
+    return this.#options.capacityBytes
+  }
+
+  /** Takes up other bounds; what is above them leaves now. */
+  async resize(bounds: Omit<SpaceOptions, 'path'>): Promise<void> {
+    this.#options = { ...this.#options, ...bounds }
+    await this.trim()
   }
 
   get evictedBytes(): number {

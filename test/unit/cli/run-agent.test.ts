@@ -4,6 +4,9 @@ import type { Logger } from '../../../src/base/log.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import type { RunningNode } from '../../../src/cli/run-agent.ts'
 import { runAgent } from '../../../src/cli/run-agent.ts'
+import { defaultConfig } from '../../../src/config/index.ts'
+
+const UNUSED = { reread: async () => defaultConfig(), reloaded() {}, flushLog: async () => {} }
 
 /** Notes what happens, in order: log messages and the node's own steps. */
 function scene(drain: () => Promise<void> = async () => {}) {
@@ -20,13 +23,14 @@ function scene(drain: () => Promise<void> = async () => {}) {
       steps.push('drain')
       return drain()
     },
+    reload: async () => ({ applied: [], needRestart: [] }),
     async [Symbol.asyncDispose]() {
       steps.push('dispose')
     },
   }
   const run = (drainMs: number) => {
     const config = { mirror: { listen: { host: '127.0.0.1', port: 0 }, hosts: [], open: false, drainMs } }
-    return runAgent(async () => node, { config, logger, signal: interruption.signal })
+    return runAgent(async () => node, { ...UNUSED, config, logger, signal: interruption.signal })
   }
   return { steps, run }
 }
@@ -63,7 +67,7 @@ describe('running an agent', () => {
     const start = async (): Promise<RunningNode> => {
       throw new Error('port taken')
     }
-    await assert.rejects(runAgent(start, { config, logger: silentLogger, signal }), /port taken/)
+    await assert.rejects(runAgent(start, { ...UNUSED, config, logger: silentLogger, signal }), /port taken/)
     assert.equal(process.listenerCount('uncaughtException'), before)
   })
 })
