@@ -75,7 +75,7 @@ export type ControlMessage =
   | { readonly type: 'part'; readonly blob: Digest }
   /** Home to member: this home cannot get the rest. What came so far is right; ask elsewhere, or again later. */
   | { readonly type: 'giveUp'; readonly blob: Digest }
-  /** Member to home: this peer sent bytes that do not match a vouched hash. */
+  /** From hosts of before: this peer sent bytes that do not match a vouched hash. Proves nothing, and moves nobody. */
   | { readonly type: 'accuse'; readonly blob: Digest; readonly piece: number; readonly peer: PeerKey }
   /** For the prewarm service of the other side, in its own words (PREWARM.md): the swarm only carries it. */
   | { readonly type: 'letter'; readonly body: Uint8Array }
@@ -190,6 +190,8 @@ export interface PeerLink {
   forget(id: number): void
   /** Ends the link. */
   close(reason: string): void
+  /** Ends the link because the peer broke the protocol in a way only this host's services could see: counted and logged. */
+  breach(problem: string): void
 }
 
 /** Receives the piece that answers one id. Called synchronously as bytes arrive; must not throw. */
@@ -235,6 +237,6 @@ export interface Swarm extends AsyncDisposable {
   ban(peer: PeerKey, ms: number, reason: string): void
   /** Signs piece hashes; undefined when this host does not hold the fleet's cache key. */
   readonly vouch: ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array) | undefined
-  /** Whether a run's signature is by the fleet's cache key. */
-  vouched(blob: Digest, size: number, run: HashRun): boolean
+  /** Whether a cache that speaks for `region` (default: this host's) has signed the run. */
+  vouched(blob: Digest, size: number, run: HashRun, region?: string): boolean
 }

@@ -131,6 +131,10 @@ export class Link implements PeerLink, ControlReceiver {
     this.end(new ShoalError('PEER_GONE', `the link was closed: ${reason}`))
   }
 
+  breach(problem: string): void {
+    this.end(new ShoalError('PEER_PROTOCOL', problem))
+  }
+
   /** Ends the link for this error; the first one counts. */
   end(error: ShoalError): void {
     if (this.#ended) return

@@ -189,10 +189,10 @@ export class Libp2pSwarm implements Swarm {
     this.#table.links.get(peer)?.close(`banned: ${reason}`)
   }
 
-  vouched(blob: Digest, size: number, run: HashRun): boolean {
+  vouched(blob: Digest, size: number, run: HashRun, region = this.#self.region): boolean {
     const { first, hashes, signature } = run
     if (signature === undefined) return false
-    return this.trust.vouched(hashesStatement(blob, size, first, hashes), signature, this.#self.region)
+    return this.trust.vouched(hashesStatement(blob, size, first, hashes), signature, region)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

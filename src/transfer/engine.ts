@@ -70,9 +70,8 @@ export class Engine {
   constructor(deps: TransferDeps) {
     this.#deps = deps
     const { clock, logger, store, swarm, limits } = deps
-    const { buffers } = this
     this.metrics = new TransferMetrics(deps.registry, swarm.self.region, () => this.#byBlob.size)
-    const { metrics } = this
+    const { metrics, buffers } = this
     this.desk = new HomeDesk(clock)
     this.failures = new ExpiringMap(clock, MAX_REMEMBERED)
     this.#tainted = new ExpiringMap(clock, MAX_REMEMBERED)
@@ -101,6 +100,7 @@ export class Engine {
     this.neighbours = new Neighbourhood({
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
       signer: (active) => this.signer(active.transfer.layout.digest, active.transfer.layout.size),
+      regionsAbove: deps.tier.parentRegions,
     })
     this.ways = new WayFinder({
       ...{ clock, tier: deps.tier, router: this.router, leecher: this.leecher, neighbours: this.neighbours },

@@ -6,7 +6,7 @@
  *   transfer.ts       one blob on its way: pieces, proof, who waits (hash-book.ts, prefix-digest.ts)
  *   router.ts         homes, tiers above, origin: whom to ask
  *   leecher-port.ts, seeder-port.ts, origin-port.ts   drive the schedulers with links and origins
- *   neighbourhood.ts  what neighbours tell each other; home-desk.ts: what a home tells its members
+ *   neighbourhood.ts  what neighbours tell each other (hash-intake.ts: which hashes are believed); home-desk.ts: what a home tells its members
  *   memory-partial.ts a blob that cannot be stored; small-blob.ts: one that needs no swarm; small-blobs.ts: many
  *   hosts ask for it at once
  */

@@ -7,12 +7,13 @@ import type { HashRun, MessageOf, PeerAddress, PeerLink, Swarm } from '../swarm/
 import type { Active } from './active.ts'
 import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, HAVE_BATCH_MS, HAVE_BATCH_PIECES, runsOf } from './batches.ts'
 import type { Signer } from './hash-book.ts'
+import { HashIntake } from './hash-intake.ts'
 import type { HomeDesk } from './home-desk.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import type { SeederPort } from './seeder-port.ts'
 
 /** How long a peer that sent wrong bytes is kept out. */
-export const LIAR_BAN_MS = 10 * 60_000
+const LIAR_BAN_MS = 10 * 60_000
 const MEET_TIMEOUT_MS = 4_000
 /** How much farther a host in another zone is, in pieces waiting in its queue. */
 const OTHER_ZONE_DISTANCE = 3
@@ -25,6 +26,8 @@ export interface NeighbourhoodDeps {
   readonly seeder: SeederPort
   readonly desk: HomeDesk
   readonly signer: (active: Active) => Signer | undefined
+  /** The regions above this one: their caches vouch for pieces, too. */
+  readonly regionsAbove: readonly string[]
 }
 
 /** What neighbours tell each other about the blobs they share: who has which pieces, and what their hashes are. */
@@ -32,6 +35,7 @@ export class Neighbourhood {
   readonly #deps: NeighbourhoodDeps
   readonly #haves: Batches<Active>
   readonly #hashes: Batches<Active>
+  readonly #intake: HashIntake
 
   constructor(deps: NeighbourhoodDeps) {
     this.#deps = deps
@@ -50,6 +54,10 @@ export class Neighbourhood {
       const known = pieces.filter((piece) => book.trusted(piece))
       const runs = runsOf(known).map(({ first, count }) => book.run(first, count, sign))
       deps.desk.tell(digest, layout.size, runs)
+    })
+    this.#intake = new HashIntake({
+      vouched: (active, link, run) => this.#vouched(active, link, run),
+      accept: (active, run, vouched) => this.#accept(active, run, vouched),
     })
   }
 
@@ -125,39 +133,16 @@ export class Neighbourhood {
     this.#deps.leecher.drive({ type: 'sourceHas', source, blob: active.transfer.blob, pieces, queue: message.queue })
   }
 
-  /**
-   * Takes piece hashes in: vouched ones from anybody, a peer's word only from the transfer's home. What they prove
-   * wrong on disk is dropped.
-   */
-  hashes(active: Active, link: PeerLink | undefined, runs: readonly HashRun[]): void {
-    const { transfer } = active
-    const { digest, layout, book } = transfer
-    for (const run of runs) {
-      // every neighbour passes the same runs on, and a signature costs more to check than the rest of the message
-      if (book.covers(run)) continue
-      const vouched = isFromCache(link, run) || this.#deps.swarm.vouched(digest, layout.size, run)
-      if (!vouched && link !== active.home) continue
-      const { first, count, overruled } = book.addRun(run, vouched)
-      if (overruled.length > 0) {
-        transfer.overruled(overruled).then(
-          (wrong) => this.#deps.leecher.drive({ type: 'dropped', blob: transfer.blob, pieces: wrong }),
-          (error: unknown) =>
-            this.#deps.logger.error({ digest, err: errorText(error) }, 'cannot drop overruled pieces'),
-        )
-      }
-      this.#deps.leecher.drive({ type: 'hashesKnown', blob: transfer.blob, first, count })
-    }
-    transfer.changed()
+  /** A peer says what the pieces' hashes are; only what proves itself is believed (`HashIntake`). */
+  hashes(active: Active, link: PeerLink, runs: readonly HashRun[]): void {
+    this.#intake.take(active, link, runs)
   }
 
-  /** A peer sent bytes that do not match a vouched hash: it is dropped, and the home is told. */
+  /** A peer sent bytes that do not match a vouched hash: it is dropped, by this host alone. */
   caught(active: Active | undefined, piece: number, link: PeerLink): void {
     const { logger, swarm } = this.#deps
     const { key } = link.peer
     logger.warn({ peer: key, digest: active?.transfer.digest, piece }, 'a peer sent wrong bytes and is dropped')
-    if (active !== undefined && active.home !== link) {
-      active.home?.send({ type: 'accuse', blob: active.transfer.digest, piece, peer: key })
-    }
     swarm.ban(key, LIAR_BAN_MS, 'sent wrong bytes')
   }
 
@@ -171,6 +156,28 @@ export class Neighbourhood {
     this.parted(active, excess)
     excess.send({ type: 'part', blob: active.transfer.digest })
     return excess !== newcomer
+  }
+
+  /** A cache signs for its region; a host may have hashes from the caches of its own region and of those above. */
+  #vouched({ transfer }: Active, { peer }: PeerLink, run: HashRun): boolean {
+    const { swarm, regionsAbove } = this.#deps
+    const regions = new Set([swarm.self.region, ...(peer.role === 'cache' ? [peer.region] : []), ...regionsAbove])
+    return [...regions].some((region) => swarm.vouched(transfer.digest, transfer.layout.size, run, region))
+  }
+
+  /** Takes a believed run in; what it proves wrong on disk is dropped. */
+  #accept({ transfer }: Active, run: HashRun, vouched: boolean): void {
+    const { leecher, logger } = this.#deps
+    const { digest, blob, book } = transfer
+    const { first, count, overruled } = book.addRun(run, vouched)
+    if (overruled.length > 0) {
+      transfer.overruled(overruled).then(
+        (wrong) => leecher.drive({ type: 'dropped', blob, pieces: wrong }),
+        (error: unknown) => logger.error({ digest, err: errorText(error) }, 'cannot drop overruled pieces'),
+      )
+    }
+    leecher.drive({ type: 'hashesKnown', blob, first, count })
+    transfer.changed()
   }
 
   #introduce(active: Active, link: PeerLink): void {
@@ -207,11 +214,6 @@ export class Neighbourhood {
         this.#deps.logger.warn({ digest: blob, err: errorText(error) }, 'cannot open a blob for a peer'),
     )
   }
-}
-
-/** A link's cache has proven that it holds the key which makes these signatures; they are for those it is passed on to. */
-function isFromCache(link: PeerLink | undefined, run: HashRun): boolean {
-  return link?.peer.role === 'cache' && run.signature !== undefined
 }
 
 /** Two complete peers have nothing to tell each other: without this they would answer one another for ever. */

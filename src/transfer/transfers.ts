@@ -12,7 +12,6 @@ import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import { MemoryPartial } from './memory-partial.ts'
 import type { ReceivedListener } from './metrics.ts'
-import { LIAR_BAN_MS } from './neighbourhood.ts'
 import type { Route } from './router.ts'
 import { fetchSmall } from './small-blob.ts'
 import { SmallBlobs } from './small-blobs.ts'
@@ -51,8 +50,6 @@ export interface TransferView {
 const WINDOW_BYTES = 16 * 1024 * 1024
 const WINDOW_LEAST_PIECES = 4
 const SMALL_BLOBS_BYTES = 16 * 1024 * 1024
-const ACCUSERS_TO_BAN = 3
-const MAX_ACCUSED = 256
 
 /** All blobs on their way to this host, and all that this host gives to others. */
 export class Transfers {
@@ -60,7 +57,6 @@ export class Transfers {
   readonly #engine: Engine
   readonly #opening = new SingleFlight<Opened>()
   readonly #smallBlobs: SmallBlobs
-  readonly #accusers = new Map<string, Set<string>>()
   #nextOrder = 0
 
   constructor(deps: TransferDeps) {
@@ -193,7 +189,8 @@ export class Transfers {
           if (active.home === link) neighbours.meet(active, message.peers)
         return
       case 'accuse':
-        return this.#accused(link, message.peer)
+        // hosts of before say so: without evidence it moves nobody
+        return
       case 'giveUp':
         for (const active of this.#engine.of(message.blob)) if (active.home === link) this.#engine.homeGaveUp(active)
         return
@@ -376,17 +373,6 @@ export class Transfers {
     active.told.delete(link)
     if (active.home === link) this.#engine.homeStartsOver(active)
     else this.#engine.leecher.leave(active.transfer, link)
-  }
-
-  /** Members accuse; when several independent ones name the same peer, this home drops it, too. */
-  #accused(link: PeerLink, peer: string): void {
-    const accusers = this.#accusers.get(peer) ?? new Set()
-    accusers.add(link.peer.key)
-    this.#accusers.delete(peer)
-    this.#accusers.set(peer, accusers)
-    const oldest = this.#accusers.keys().next().value
-    if (this.#accusers.size > MAX_ACCUSED && oldest !== undefined) this.#accusers.delete(oldest)
-    if (accusers.size >= ACCUSERS_TO_BAN) this.#deps.swarm.ban(peer, LIAR_BAN_MS, 'accused by several members')
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -33,6 +33,8 @@ export interface HostSpec {
   readonly limits?: Partial<Config['limits']>
   readonly prewarm?: Partial<Config['prewarm']>
   readonly clock?: Clock
+  /** The fleet's key, as its file holds it; default: the one that everybody has. */
+  readonly key?: string
 }
 
 export interface PulledManifest {
@@ -152,14 +154,16 @@ export class NodeFleet implements AsyncDisposable {
     const addresses = (nodes: readonly TestNode[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
     const above: readonly ParentSpec[] = parent === undefined ? [] : [parent].flat()
     const parents = above.map(({ region: name, caches: some }) => ({ region: name, caches: addresses(some) }))
+    const path = join(this.directory, `host-${this.#made++}`)
     const config: Config = {
       ...defaults,
       role,
       mirror: { listen: LOOPBACK, hosts: [], open: false, drainMs: 0 },
+      fleet: { ...defaults.fleet, keyFile: spec.key === undefined ? null : await this.#keyFile(path, spec.key) },
       peer: { ...defaults.peer, listen: LOOPBACK },
       admin: { ...defaults.admin, listen: LOOPBACK },
       store: {
-        path: join(this.directory, `host-${this.#made++}`),
+        path,
         capacityBytes: 512 * MIB,
         minFreeBytes: 0,
         ...store,
@@ -192,6 +196,12 @@ export class NodeFleet implements AsyncDisposable {
     const root = join(this.directory, origin)
     await writeToBucketTree(root, { repository, tag }, image)
     return root
+  }
+
+  async #keyFile(host: string, key: string): Promise<string> {
+    const file = `${host}.key`
+    await writeFile(file, key, { mode: 0o600 })
+    return file
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -48,6 +48,7 @@ class Region {
     this.links.set(key, {
       ...{ peer, direction: 'inbound', call: unused, sendPiece: unused, expect: unused, forget: unused, close: unused },
       speaks: () => true,
+      breach: unused,
       send: (message: ControlMessage) => {
         const letter = message.type === 'letter' ? decodeLetter(message.body) : undefined
         assert.ok(letter?.kind === 'task')

@@ -11,6 +11,7 @@ export class SilentLink implements PeerLink {
   readonly peer: PeerInfo
   readonly direction = 'inbound'
   readonly sent: ControlMessage[] = []
+  readonly breaches: string[] = []
 
   constructor(key: string, zone: string | null = null) {
     this.peer = { key, addresses: [`${key}:7071`], role: 'agent', region: 'test', zone }
@@ -35,6 +36,10 @@ export class SilentLink implements PeerLink {
   expect(): void {}
   forget(): void {}
   close(): void {}
+
+  breach(problem: string): void {
+    this.breaches.push(problem)
+  }
 }
 
 export function transferOf(partial: PartialBlob): Transfer {

@@ -1,0 +1,99 @@
+import type { HashRun, PeerLink } from '../swarm/index.ts'
+import type { Active } from './active.ts'
+
+/** Signatures checked in one turn of the event loop: some 5 ms of it. */
+const CHECKS_PER_TURN = 48
+/** What may wait of one link; a frame is at most 5 MiB. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024
+/** What a run takes beside its hashes. */
+const RUN_BYTES = 256
+
+export interface HashIntakeDeps {
+  /** Whether a cache has signed the run. */
+  readonly vouched: (active: Active, link: PeerLink, run: HashRun) => boolean
+  /** A run is believed: signed, or the word of the transfer's home. */
+  readonly accept: (active: Active, run: HashRun, vouched: boolean) => void
+}
+
+interface Waiting {
+  readonly runs: { readonly active: Active; readonly run: HashRun }[]
+  bytes: number
+}
+
+/**
+ * Decides which piece hashes are believed: signed ones from anybody, a peer's word only from the transfer's home. A
+ * message may hold thousands of signatures, and each costs more to check than all the rest of it: so many are checked
+ * a turn, the links that wait for more take turns, and the first false one ends its link.
+ */
+export class HashIntake {
+  readonly #deps: HashIntakeDeps
+  readonly #waiting = new Map<PeerLink, Waiting>()
+  #checksLeft = CHECKS_PER_TURN
+  #turn: NodeJS.Immediate | undefined
+
+  constructor(deps: HashIntakeDeps) {
+    this.#deps = deps
+  }
+
+  /** Takes what a link says of a blob's pieces. What is within the turn's bound is believed at once. */
+  take(active: Active, link: PeerLink, runs: readonly HashRun[]): void {
+    const waiting = this.#waiting.get(link) ?? { runs: [], bytes: 0 }
+    for (const run of runs) {
+      // every neighbour passes the same runs on
+      if (active.transfer.book.covers(run)) continue
+      waiting.runs.push({ active, run })
+      waiting.bytes += bytesOf(run)
+    }
+    if (waiting.bytes > MAX_WAITING_BYTES) {
+      this.#waiting.delete(link)
+      link.breach('a peer sent more piece hashes than can be checked')
+      return
+    }
+    this.#waiting.set(link, waiting)
+    this.#work(link, waiting)
+  }
+
+  /** Goes on with one link until the turn's bound; what is left waits behind the other links. */
+  #work(link: PeerLink, waiting: Waiting): void {
+    let at = 0
+    while (at < waiting.runs.length && this.#checksLeft > 0) {
+      const { active, run } = waiting.runs[at++]!
+      waiting.bytes -= bytesOf(run)
+      if (this.#judge(active, link, run)) continue
+      this.#waiting.delete(link)
+      link.breach('a peer handed on piece hashes with a false signature')
+      return
+    }
+    waiting.runs.splice(0, at)
+    this.#waiting.delete(link)
+    if (waiting.runs.length > 0) this.#waiting.set(link, waiting)
+    this.#schedule()
+  }
+
+  /** False when the run proves that its sender breaks the protocol. */
+  #judge(active: Active, link: PeerLink, run: HashRun): boolean {
+    if (active.transfer.signal.aborted || active.transfer.book.covers(run)) return true
+    if (run.signature === undefined) {
+      if (link === active.home) this.#deps.accept(active, run, false)
+      return true
+    }
+    this.#checksLeft--
+    if (!this.#deps.vouched(active, link, run)) return false
+    this.#deps.accept(active, run, true)
+    return true
+  }
+
+  #schedule(): void {
+    if (this.#checksLeft === CHECKS_PER_TURN) return
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined
+      this.#checksLeft = CHECKS_PER_TURN
+      const [next] = this.#waiting
+      if (next !== undefined) this.#work(...next)
+    })
+  }
+}
+
+function bytesOf({ hashes, signature }: HashRun): number {
+  return RUN_BYTES + hashes.length + (signature?.length ?? 0)
+}
