@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseRealmEntry } from '../origin/index.ts'
 import { required, section, setting } from './setting.ts'
 import { durationValue, textValue } from './value-types.ts'
 
@@ -175,6 +176,19 @@ const registryOrigin = z.strictObject({
     {
       doc: "The fleet's own read credentials; null asks anonymously.",
       allowed: '{ file }, { username, password } or null',
+    },
+  ),
+  trustedRealms: setting(
+    z.array(
+      z.string({ error: 'is no host' }).refine((text) => parseRealmEntry(text) !== undefined, {
+        error: 'is neither a host, host:port nor an http(s) URL',
+      }),
+      { error: 'is not a list' },
+    ),
+    [],
+    {
+      doc: 'Token servers that may have the credentials although they are not on a host of the registry\'s own domain, on its port or the default one: ["sso.example.com", "auth.corp:5001"].',
+      allowed: 'a list of host, host:port or URL',
     },
   ),
   insecureRedirects: setting(z.boolean({ error: 'is neither true nor false' }), false, {

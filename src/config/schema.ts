@@ -208,7 +208,7 @@ export const settingsSchema = z.strictObject({
       {
         name: 'docker.io',
         access: 'public',
-        origins: [{ kind: 'registry', url: 'https://registry-1.docker.io', credentials: null }],
+        origins: [{ kind: 'registry', url: 'https://registry-1.docker.io', credentials: null, trustedRealms: [] }],
       },
       { name: 'local', access: 'public', origins: [{ kind: 'directory', path: './images' }] },
     ],

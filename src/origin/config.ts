@@ -85,6 +85,8 @@ export interface RegistryOriginSettings extends OriginCommon, OriginTransport {
   /** Whether https may redirect to http: content is proven by its digest either way. Absent: no. */
   readonly insecureRedirects?: boolean | undefined
   readonly credentials?: RegistryCredentials | null | undefined
+  /** Token servers beside the registry's own that may have its credentials: `host`, `host:port` or a URL. */
+  readonly trustedRealms?: readonly string[] | undefined
 }
 
 /** Either `file`, a Docker client's config.json, or a user name with a password or access token. */

@@ -3,7 +3,8 @@ import type { Readable } from 'node:stream'
 import pRetry from 'p-retry'
 import type { Dispatcher } from 'undici'
 import { request as send } from 'undici'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { Reach } from './address-guard.ts'
 import { AddressGuard } from './address-guard.ts'
 import type { Transport } from './transport.ts'
 
@@ -21,6 +22,8 @@ export interface HttpQuestion {
   /** Sent only while the redirects stay on the first URL's scheme, host and port: Authorization and the like. */
   readonly ownHeaders: Readonly<Record<string, string>>
   readonly followRedirects: boolean
+  /** How far each hop may reach; default: as near as the registry itself. */
+  readonly reach?: ((url: URL) => Reach) | undefined
   readonly signal: AbortSignal
 }
 
@@ -42,7 +45,8 @@ export class HttpExchange implements AsyncDisposable {
   readonly #guard: AddressGuard
   readonly #userAgent: string
 
-  #dispatcher: Dispatcher | undefined
+  /** A connection serves only requests that may reach as far as the one it was made for. */
+  readonly #dispatchers = new Map<Reach, Dispatcher>()
 
   /** `insecureRedirects`: whether https may redirect to http. */
   constructor(registry: URL, userAgent: string, transport: Transport, insecureRedirects: boolean) {
@@ -57,8 +61,10 @@ export class HttpExchange implements AsyncDisposable {
     let ownHeaders = question.ownHeaders
     let elsewhere = false
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      if (!this.#guard.allows(url)) throw refused(`${url.origin} is a link-local or metadata address and is not asked`)
-      const answer = await this.#askOnce(question, url, ownHeaders)
+      const reach = question.reach?.(url) ?? 'registry'
+      const refusal = this.#guard.refusal(url, reach)
+      if (refusal !== undefined) throw refused(refusal)
+      const answer = await this.#askOnce(question, url, ownHeaders, reach)
       const location = redirectTarget(answer)
       if (location === undefined || !question.followRedirects) return { ...answer, elsewhere, place: url.origin }
       await discardBody(answer.body)
@@ -73,14 +79,26 @@ export class HttpExchange implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#dispatcher?.destroy()
+    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()))
   }
 
-  async #askOnce({ method, headers, signal }: HttpQuestion, url: URL, ownHeaders: Readonly<Record<string, string>>) {
+  /** Most hosts never ask an origin, only their caches do: authorities are read with the first question. */
+  #dispatcher(reach: Reach): Dispatcher {
+    const known = this.#dispatchers.get(reach)
+    if (known !== undefined) return known
+    const made = this.#transport.dispatcher(this.#guard.lookup(reach))
+    this.#dispatchers.set(reach, made)
+    return made
+  }
+
+  async #askOnce(
+    { method, headers, signal }: HttpQuestion,
+    url: URL,
+    ownHeaders: Readonly<Record<string, string>>,
+    reach: Reach,
+  ) {
     signal.throwIfAborted()
-    // Most hosts never ask an origin, only their caches do: authorities are read with the first question.
-    this.#dispatcher ??= this.#transport.dispatcher(this.#guard.lookup)
-    const dispatcher = this.#dispatcher
+    const dispatcher = this.#dispatcher(reach)
     const all = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...ownHeaders }
     try {
       const attempt = () => send(url, { method, headers: all, dispatcher, signal })
@@ -100,6 +118,7 @@ export class HttpExchange implements AsyncDisposable {
       return { status, headers: received, body }
     } catch (cause) {
       signal.throwIfAborted()
+      if (isShoalError(cause)) throw cause
       const why = errorText(cause) || codeOf(cause)
       throw new ShoalError('ORIGIN_UNREACHABLE', `${url.origin} cannot be reached: ${why}`, { cause })
     }

@@ -6,7 +6,7 @@
  *   origin-chain.ts   several origins of one upstream, in order (origin-health.ts, chain-error.ts)
  *   layout-origin.ts  buckets and directories in the Distribution layout (distribution-layout.ts, object-reader.ts):
  *                     s3-reader.ts with s3-client, s3-listing, s3-errors; directory-reader.ts
- *   registry-origin.ts  the OCI pull API: registry-client.ts (http-exchange, http-status, address-guard) and
+ *   registry-origin.ts  the OCI pull API: registry-client.ts (http-exchange, http-status, address-guard, address-class) and
  *                     registry-auth.ts (www-authenticate, token-source, realm-trust, docker-config)
  *   body-stream.ts, range-answer.ts  exactly the bytes asked for, or an error
  */
@@ -31,3 +31,4 @@ export { openOrigin, openOriginChain } from './open-origin.ts'
 export type { OriginDeps, OriginOptions } from './options.ts'
 export type { BlobRangeQuery, DigestQuery, SourceListener } from './origin-chain.ts'
 export { OriginChain } from './origin-chain.ts'
+export { parseRealmEntry } from './realm-trust.ts'

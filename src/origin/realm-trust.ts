@@ -1,25 +1,74 @@
-import { isIP } from 'node:net'
+import { getDomain } from 'tldts'
+import type { Reach } from './address-guard.ts'
 
-/** Second-level labels under which countries register names (co.uk, com.cn): there, a domain has three labels. */
-const PUBLIC_SECOND_LEVEL = new Set(['ac', 'co', 'com', 'edu', 'go', 'gov', 'ne', 'net', 'or', 'org'])
-
-/**
- * Whether the fleet's credentials for `registry` may go to the token server `realm`, which the registry itself names:
- * only to the same host or one of the same registrable domain, never in clear when the registry speaks TLS. IP
- * addresses and localhost have no domain: they must be the same host.
- */
-export function mayReceiveCredentials(realm: URL, registry: URL): boolean {
-  if (realm.protocol !== 'https:' && registry.protocol === 'https:') return false
-  if (realm.hostname === registry.hostname) return true
-  const domain = registrableDomain(realm.hostname)
-  return domain !== undefined && domain === registrableDomain(registry.hostname)
+/** Registries that keep their token server on a domain of another name. */
+const KNOWN_REALMS: Readonly<Record<string, readonly string[]>> = {
+  'registry.redhat.io': ['sso.redhat.com'],
+  'registry.connect.redhat.com': ['sso.redhat.com'],
 }
 
-function registrableDomain(hostname: string): string | undefined {
-  if (isIP(hostname) !== 0 || hostname.startsWith('[')) return undefined
-  const labels = hostname.replace(/\.$/, '').split('.')
-  const [second = '', top = ''] = labels.slice(-2)
-  if (labels.length < 2 || top === 'localhost') return undefined
-  const count = top.length === 2 && PUBLIC_SECOND_LEVEL.has(second) ? 3 : 2
-  return labels.length < count ? undefined : labels.slice(-count).join('.')
+/**
+ * What a token server that a registry names is to the operator: `listed` in the configuration, `own` (the registry's),
+ * or a `stranger`.
+ */
+export type RealmTrust = 'listed' | 'own' | 'stranger'
+
+/**
+ * Judges the token server `realm`, which the registry itself names. Never trusted in clear when the registry speaks
+ * TLS. Otherwise its own are those on a host of the same owner (the same host, or the same registrable domain by the
+ * public suffix list; IP addresses and localhost have no domain), on the registry's port or the scheme's default: any
+ * other port may belong to somebody else. `listed`: `host`, `host:port` or a URL; without a port it stands for the same
+ * two.
+ */
+export function realmTrust(realm: URL, registry: URL, listed: readonly string[] = []): RealmTrust {
+  if (realm.protocol !== 'https:' && registry.protocol === 'https:') return 'stranger'
+  const all = [...listed, ...(KNOWN_REALMS[registry.hostname] ?? [])]
+  if (all.some((entry) => isListed(entry, realm, registry))) return 'listed'
+  const isOwner = realm.hostname === registry.hostname || sameDomain(realm.hostname, registry.hostname)
+  return isOwner && isUsualPort(realm, registry) ? 'own' : 'stranger'
+}
+
+/** Whether the fleet's credentials for `registry` may go to `realm`. */
+export function mayReceiveCredentials(realm: URL, registry: URL, listed: readonly string[] = []): boolean {
+  return realmTrust(realm, registry, listed) !== 'stranger'
+}
+
+/** How far a request to such a token server may reach. A stranger is asked as anybody would ask it, or not at all. */
+export const REACH_OF_REALM: Readonly<Record<RealmTrust, Reach>> = {
+  listed: 'listed',
+  own: 'registry',
+  stranger: 'public',
+}
+
+/** The origin and port that an entry of `trustedRealms` stands for; undefined for what is none. */
+export function parseRealmEntry(entry: string): URL | undefined {
+  const hasScheme = /^https?:\/\//i.test(entry)
+  const text = hasScheme ? entry : `https://${entry}`
+  if (!URL.canParse(text)) return undefined
+  const url = new URL(text)
+  const isPlain = url.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  return isPlain && (hasScheme || url.pathname === '/') ? url : undefined
+}
+
+function isListed(entry: string, realm: URL, registry: URL): boolean {
+  const url = parseRealmEntry(entry)
+  if (url === undefined || url.hostname !== realm.hostname) return false
+  if (/^https?:\/\//i.test(entry)) return url.origin === realm.origin
+  // the URL parser leaves out 443, also where it was written
+  const port = /:(\d+)$/.exec(entry)?.[1]
+  return port === undefined ? isUsualPort(realm, registry) : Number(port) === portOf(realm)
+}
+
+function isUsualPort(realm: URL, registry: URL): boolean {
+  return realm.port === '' || portOf(realm) === portOf(registry)
+}
+
+function portOf(url: URL): number {
+  return url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+}
+
+function sameDomain(a: string, b: string): boolean {
+  const domain = getDomain(a, { allowPrivateDomains: true })
+  // everybody's names end in localhost
+  return domain !== null && !domain.endsWith('.localhost') && domain === getDomain(b, { allowPrivateDomains: true })
 }

@@ -36,8 +36,12 @@ export class RegistryClient implements AsyncDisposable {
     const userAgent = `shoal/${deps.version ?? 'dev'}`
     this.#exchange = new HttpExchange(this.url, userAgent, transport, settings.insecureRedirects ?? false)
     const { clock, logger } = deps
-    const tokens = new TokenSource({ exchange: this.#exchange, clock, logger }, this.url, this.#options.stallMs)
-    const { access, credentials } = settings
+    const { access, credentials, trustedRealms = [] } = settings
+    const { stallMs } = this.#options
+    const tokens = new TokenSource(
+      { exchange: this.#exchange, clock, logger },
+      { registry: this.url, trustedRealms, stallMs },
+    )
     this.#auth = new RegistryAuth({ registry: this.url, access, credentials }, tokens, clock)
   }
 

@@ -4,12 +4,13 @@ import { ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
+import type { Reach } from './address-guard.ts'
 import { bodyChunks, collect } from './body-stream.ts'
 import type { BasicCredentials } from './docker-config.ts'
 import type { HttpAnswer, HttpExchange } from './http-exchange.ts'
 import { discardBody } from './http-exchange.ts'
 import { statusError } from './http-status.ts'
-import { mayReceiveCredentials } from './realm-trust.ts'
+import { mayReceiveCredentials, REACH_OF_REALM, realmTrust } from './realm-trust.ts'
 
 const MAX_TOKENS = 1024
 const MAX_TOKEN_BYTES = 256 * 1024
@@ -18,9 +19,14 @@ const MAX_LIFE_S = 86_400
 /** Tokens are renewed when this share of their life is over. */
 const USABLE_SHARE = 0.9
 
+/** As Go's clients read it: `access_token` stands in for a token that is absent, null or empty; a life may be text. */
 const tokenSchema = z
-  .object({ token: z.string().optional(), access_token: z.string().optional(), expires_in: z.number().optional() })
-  .transform(({ token, access_token, expires_in }) => ({ token: token ?? access_token, lifeS: expires_in }))
+  .object({ token: z.unknown(), access_token: z.unknown(), expires_in: z.unknown() })
+  .partial()
+  .transform(({ token, access_token, expires_in }) => ({
+    token: textOf(token) || textOf(access_token),
+    lifeS: expires_in === null ? undefined : z.coerce.number().safeParse(expires_in).data,
+  }))
 
 /** What a Bearer challenge asks a client to fetch (distribution, "Token Authentication Specification"). */
 export interface TokenQuery {
@@ -35,19 +41,24 @@ export interface TokenSourceDeps {
   readonly logger: Logger
 }
 
+export interface TokenSourceSettings {
+  readonly registry: URL
+  /** Token servers the operator trusts with this registry's credentials; see realmTrust. */
+  readonly trustedRealms: readonly string[]
+  readonly stallMs: number
+}
+
 /** Bearer tokens, each fetched once by all who need it, and kept by realm, service, scope and identity. */
 export class TokenSource {
   readonly #deps: TokenSourceDeps
-  readonly #registry: URL
-  readonly #stallMs: number
+  readonly #settings: TokenSourceSettings
   readonly #tokens: ExpiringMap<string>
   readonly #flights = new SingleFlight<string>()
   #warned = false
 
-  constructor(deps: TokenSourceDeps, registry: URL, stallMs: number) {
+  constructor(deps: TokenSourceDeps, settings: TokenSourceSettings) {
     this.#deps = deps
-    this.#registry = registry
-    this.#stallMs = stallMs
+    this.#settings = settings
     this.#tokens = new ExpiringMap(deps.clock, MAX_TOKENS)
   }
 
@@ -68,15 +79,22 @@ export class TokenSource {
   }
 
   #identityFor(realm: URL, credentials: BasicCredentials | undefined): BasicCredentials | undefined {
-    if (credentials === undefined || mayReceiveCredentials(realm, this.#registry)) return credentials
+    const { registry, trustedRealms } = this.#settings
+    if (credentials === undefined || mayReceiveCredentials(realm, registry, trustedRealms)) return credentials
     if (!this.#warned) {
       this.#warned = true
       this.#deps.logger.warn(
-        { registry: this.#registry.host, realm: realm.host },
-        'the registry names a token server on another domain; asking it without credentials',
+        { registry: registry.host, realm: realm.host },
+        'the registry names a token server that is not its own: asked without credentials, and only at a public address; if it may have them, list it in trustedRealms of this origin',
       )
     }
     return undefined
+  }
+
+  /** A token comes from where the operator or the registry's owner says, or from where anybody could get it. */
+  #reach(url: URL): Reach {
+    const { registry, trustedRealms } = this.#settings
+    return REACH_OF_REALM[realmTrust(url, registry, trustedRealms)]
   }
 
   async #fetch(key: string, query: TokenQuery, identity: BasicCredentials | undefined, signal: AbortSignal) {
@@ -90,6 +108,7 @@ export class TokenSource {
       headers: { accept: 'application/json' },
       ownHeaders: identity === undefined ? {} : { authorization: basicAuthorization(identity) },
       followRedirects: true,
+      reach: (hop) => this.#reach(hop),
       signal,
     })
     const { token, lifeS } = await this.#parse(answer, signal)
@@ -104,20 +123,24 @@ export class TokenSource {
       await discardBody(answer.body)
       throw statusError(answer)
     }
-    const chunks = bodyChunks(answer.body, { clock, stallMs: this.#stallMs, signal, place: answer.place })
+    const chunks = bodyChunks(answer.body, { clock, stallMs: this.#settings.stallMs, signal, place: answer.place })
     const bytes = await collect(chunks, MAX_TOKEN_BYTES)
     const parsed = tokenSchema.safeParse(bytes === 'too large' ? undefined : parseJson(bytes))
     // A header cannot carry anything else, and a token with a line break in it is an attack.
-    if (!parsed.success || !/^[\x21-\x7e]+$/.test(parsed.data.token ?? '')) {
+    if (!parsed.success || !/^[\x21-\x7e]+$/.test(parsed.data.token)) {
       throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} did not answer with a token`)
     }
-    return { token: parsed.data.token ?? '', lifeS: parsed.data.lifeS }
+    return { token: parsed.data.token, lifeS: parsed.data.lifeS }
   }
 }
 
 /** The value of an Authorization header for Basic (RFC 7617). */
 export function basicAuthorization({ username, password }: BasicCredentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 function parseJson(bytes: Uint8Array): unknown {

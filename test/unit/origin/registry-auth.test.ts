@@ -18,6 +18,9 @@ const size = sample.blob.length
 const credentials: RegistryCredentials = { username: 'robot', password: 's3:cret' }
 const basic = `Basic ${Buffer.from('robot:s3:cret').toString('base64')}`
 
+/** The token servers of this file's registries, on ports of their own. */
+const realms: string[] = []
+
 /** A token server that gives tok1, tok2, ... and a registry that takes those in `accepted`. */
 class TokenWorld {
   accepted = new Set<string>()
@@ -37,6 +40,7 @@ class TokenWorld {
       response.writeHead(world.tokenStatus, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ token, expires_in: world.expiresInS }))
     })
+    realms.push(new URL(world.tokens.url).host)
     world.registry = await startServer(t, (request, response) => world.#answer(request, response))
     return world
   }
@@ -60,7 +64,7 @@ function open(
   const { access = 'node', clock = systemClock, warnings = [] } = options
   const given = options.credentials === undefined ? credentials : options.credentials
   const origin = openOrigin(
-    { kind: 'registry', url, access, credentials: given },
+    { kind: 'registry', url, access, credentials: given, trustedRealms: realms },
     { ...deps, clock, logger: warningLogger(warnings) },
   )
   t.after(() => origin[Symbol.asyncDispose]())
@@ -116,16 +120,55 @@ test('a token is renewed a tenth before its end, and kept a minute at least', as
   }
 })
 
-test('realm on a foreign host gets no credentials, only an anonymous question', async (t) => {
-  const world = await TokenWorld.start(t)
-  // The same server under a name that is not the registry's.
-  world.challengeHost = world.tokens.url.replace('127.0.0.1', 'localhost')
-  const warnings: Warning[] = []
-  const origin = open(t, world.registry.url, { warnings })
-  assert.deepEqual(await origin.statBlob(stat), { size })
-  assert.equal(world.tokens.requests[0]?.headers.authorization, undefined)
-  assert.doesNotMatch(world.tokens.requests[0]?.url ?? '', /robot/)
-  assert.equal(warnings.length, 1)
+test("a realm that is not the registry's own and not public is not asked, and its token is not handed over", async (t) => {
+  for (const access of ['node', 'public'] as const) {
+    const world = await TokenWorld.start(t)
+    const internal = await startServer(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"token":"of-an-internal-service"}')
+    })
+    for (const name of ['127.0.0.1', 'localhost']) {
+      world.challengeHost = internal.url.replace('127.0.0.1', name)
+      const warnings: Warning[] = []
+      const origin = open(t, world.registry.url, { warnings, access })
+      await assert.rejects(origin.statBlob(stat), (error) => {
+        return isShoalError(error, 'ORIGIN_UNREACHABLE') && /trustedRealms/.test(error.message)
+      })
+      assert.equal(warnings.length, access === 'node' ? 1 : 0, access)
+    }
+    assert.deepEqual(internal.requests, [])
+    assert.ok(world.registry.requests.every(({ headers }) => headers.authorization === undefined))
+  }
+})
+
+test('a realm that sends on to an internal service gets no token from there', async (t) => {
+  const internal = await startServer(t, (_request, response) => void response.end('{"token":"internal"}'))
+  const registry = await startServer(t, (request, response) => {
+    if (request.url?.startsWith('/token')) response.writeHead(302, { location: internal.url }).end()
+    else response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token"` }).end()
+  })
+  await assert.rejects(open(t, registry.url).statBlob(stat), (error) => isShoalError(error, 'ORIGIN_UNREACHABLE'))
+  assert.deepEqual(internal.requests, [])
+  assert.ok(registry.requests.every(({ headers }) => !/internal/.test(headers.authorization ?? '')))
+})
+
+test('tokens are read as Go clients read them', async (t) => {
+  const answers: readonly object[] = [
+    { access_token: 'T', expires_in: 300 },
+    { token: 'T' },
+    { token: '', access_token: 'T' },
+    { token: null, access_token: 'T' },
+    { token: 'T', access_token: null, refresh_token: null, expires_in: null },
+    { token: 'T', expires_in: '300' },
+    { token: 'T', expires_in: 0 },
+  ]
+  for (const answer of answers) {
+    const registry = await startServer(t, (request, response) => {
+      if (request.headers.authorization === 'Bearer T') serveBytes(request, response, sample.blob)
+      else if (request.url?.startsWith('/token')) response.end(JSON.stringify(answer))
+      else response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token"` }).end()
+    })
+    assert.deepEqual(await open(t, registry.url).statBlob(stat), { size }, JSON.stringify(answer))
+  }
 })
 
 test('a realm at a metadata address is not asked', async (t) => {

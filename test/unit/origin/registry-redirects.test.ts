@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
-import { AddressGuard } from '../../../src/origin/address-guard.ts'
 import { openOrigin } from '../../../src/origin/index.ts'
 import { deps, never, readAll, sampleRepository, serveBytes, startServer } from './fixtures.ts'
 
@@ -117,15 +116,6 @@ test('redirect to metadata address refused, in every spelling', async (t) => {
       return isShoalError(error, 'ORIGIN_UNREACHABLE') && /metadata/.test(error.message)
     })
   }
-})
-
-test('a name is judged by what it resolves to', async () => {
-  const guard = new AddressGuard('registry.corp')
-  const look = (host: string): Promise<Error | null> =>
-    new Promise((resolve) => guard.lookup(host, { all: true }, (error) => resolve(error)))
-  assert.equal(await look('localhost'), null)
-  assert.match(String(await look('169.254.169.254')), /not asked/)
-  assert.ok(new AddressGuard('169.254.1.1').allows(new URL('http://169.254.1.1/')), 'the configured host is trusted')
 })
 
 test('redirects that loop, downgrade, or lead to no http URL are refused', async (t) => {
