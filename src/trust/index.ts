@@ -2,7 +2,7 @@
 //
 //   interface         Trust: what the other rooms need of it
 //   fleet-trust       Trust by the fleet's shared keys (key-ring, fleet-key) and by certificates (certificate-trust)
-//   order-signer      orders of somebody who is no host
+//   order             what acts on the fleet, signed; order-signer: by somebody who is no host
 //   certificate       what is read of one: certified-role  authorities  whom the fleet believes, and what they certified
 //   credential        a certificate with its key           envelope     signatures that carry their certificate
 //   revocations       what was taken back: revocation-list trust-files  reads all of it
@@ -39,6 +39,19 @@ export type { PeerName, Trust } from './interface.ts'
 export { MAX_SIGNATURE_BYTES } from './interface.ts'
 export type { AuthorityFiles, CertificateRequest, Issued, Revoked } from './issue.ts'
 export { issueCertificate, issueRevocationList, newAuthority } from './issue.ts'
+export type { Order, OrderContent, OrderVerb, SignsOrders } from './order.ts'
+export {
+  giveOrder,
+  giveOrderAsCache,
+  isFresh,
+  MAX_ORDER_TEXT_CHARS,
+  ORDER_SKEW_MS,
+  orderContent,
+  orderInvalidate,
+  orderJson,
+  orderSchema,
+  provenOrder,
+} from './order.ts'
 export type { OrderSigner } from './order-signer.ts'
 export { loadOrderSigner } from './order-signer.ts'
 export { Revocations } from './revocations.ts'
