@@ -32,6 +32,7 @@ export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
   received: receivedBytes,
   sent: z.object({ runtime: z.number(), peer: z.number(), child: z.number() }),
   transfersActive: z.number(),
+  defaultUpstream: z.string().optional(),
   upstreams: z.array(
     z.object({
       name: z.string(),
@@ -83,5 +84,10 @@ export const pinSchema: z.ZodType<PinStatus> = z.object({
 })
 export const pinsSchema = z.object({ pins: z.array(pinSchema) })
 export const unpinnedSchema = z.object({ reference: z.string(), unpinned: z.boolean() })
-export const invalidatedSchema = z.object({ reference: z.string(), digest: z.string().nullable() })
+export const invalidatedSchema = z.object({
+  reference: z.string(),
+  digest: z.string().nullable(),
+  /** Absent from agents of before, who always asked the caches. */
+  everywhere: z.boolean().default(true),
+})
 export const apiErrorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })

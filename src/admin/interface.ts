@@ -1,4 +1,5 @@
 import type { HostView, PrewarmPlanView, PrewarmView } from '../prewarm/index.ts'
+import type { Order } from '../trust/index.ts'
 
 /** Where a host's received bytes came from, and where its sent bytes went: the label values of the byte counters. */
 export interface ReceivedBytes {
@@ -52,6 +53,8 @@ export interface NodeStatus {
   readonly received: ReceivedBytes
   readonly sent: SentBytes
   readonly transfersActive: number
+  /** What an image name without a registry means here; absent from agents of before. */
+  readonly defaultUpstream?: string | undefined
   readonly upstreams: readonly {
     readonly name: string
     readonly access: string
@@ -118,10 +121,15 @@ export interface AdminSource {
   blobs(): readonly BlobStatus[]
   peers(): readonly PeerStatus[]
   /**
-   * Forgets a cached tag here and in the tiers above, so that the next pull asks the origin. `digest` is what it was.
-   * Throws `REFERENCE_INVALID` or `UNAVAILABLE`.
+   * Forgets a cached tag, so that the next pull asks the origin: here, and with an operator's order (or where this host may
+   * give one) in the tiers above, `everywhere`. `digest` is what it was. Throws `REFERENCE_INVALID`, `ORDER_REQUIRED` or
+   * `UNAVAILABLE`.
    */
-  invalidate(reference: string, signal: AbortSignal): Promise<{ readonly digest?: string | undefined }>
+  invalidate(
+    reference: string,
+    order: Order | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly digest?: string | undefined; readonly everywhere: boolean }>
   limits(): Limits
   /** Applies at once and answers what is now in force; not written to the configuration. */
   setLimits(patch: LimitsPatch): Limits
@@ -184,7 +192,8 @@ export interface HookSink {
 
 /**
  * Prewarm jobs of the fleet, asked for on any host. Requests come as they were written and are checked here. All may throw
- * `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN` or `UNAVAILABLE`.
+ * `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN` or `UNAVAILABLE`; `start` and `edit` throw `ORDER_REQUIRED` where
+ * this host may not act on the fleet by itself.
  */
 export interface PrewarmSource {
   /** The same `id` again is the same job. */
@@ -194,4 +203,6 @@ export interface PrewarmSource {
   show(id: string, signal: AbortSignal): Promise<PrewarmView>
   hosts(id: string, signal: AbortSignal): Promise<readonly HostView[]>
   edit(id: string, patch: unknown, signal: AbortSignal): Promise<PrewarmView>
+  /** Does what an operator has signed: begins a job, or changes one. `id`, where given, must be the order's. */
+  obey(order: Order, id: string | undefined, signal: AbortSignal): Promise<PrewarmView>
 }

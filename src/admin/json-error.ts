@@ -36,6 +36,7 @@ const STATUS_OF = {
   PREWARM_INVALID: 400,
   PREWARM_IMPOSSIBLE: 409,
   PREWARM_UNKNOWN: 404,
+  ORDER_REQUIRED: 403,
   UNAVAILABLE: 503,
 } as const satisfies Record<ErrorCode, number>
 

@@ -5,7 +5,7 @@ import { isShoalError } from '../base/errors.ts'
 import type { PrewarmView } from '../prewarm/index.ts'
 import { isFinal, isJobId } from '../prewarm/index.ts'
 import type { PrewarmSource } from './interface.ts'
-import { parseBody } from './request-schema.ts'
+import { obeySchema, parseBody } from './request-schema.ts'
 
 /** Plans ask the origin for manifests and every region for its hosts. */
 const TIMEOUT_MS = 25_000
@@ -25,6 +25,10 @@ export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): 
   const idOf = (params: unknown): string => parseBody(paramsSchema, params).id
   app.get('/api/v1/prewarm', async () => ({ jobs: await prewarm.list(limit()) }))
   app.post('/api/v1/prewarm', async (request, reply) => {
+    if (isOrder(request.body)) {
+      const { order } = parseBody(obeySchema, request.body)
+      return reply.code(201).send(await prewarm.obey(order, undefined, limit()))
+    }
     const { dryRun, id, ...job } = parseBody(startSchema, request.body)
     if (dryRun) return prewarm.plan(job, limit())
     return reply.code(201).send(await prewarm.start(job, id, limit()))
@@ -33,7 +37,11 @@ export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): 
   app.get('/api/v1/prewarm/:id/hosts', async (request) => ({
     hosts: await prewarm.hosts(idOf(request.params), limit()),
   }))
-  app.patch('/api/v1/prewarm/:id', (request) => prewarm.edit(idOf(request.params), request.body, limit()))
+  app.patch('/api/v1/prewarm/:id', (request) => {
+    const id = idOf(request.params)
+    if (!isOrder(request.body)) return prewarm.edit(id, request.body, limit())
+    return prewarm.obey(parseBody(obeySchema, request.body).order, id, limit())
+  })
   app.delete('/api/v1/prewarm/:id', (request) => prewarm.edit(idOf(request.params), { state: 'cancelled' }, limit()))
   app.get('/api/v1/prewarm/:id/events', async (request, reply) => {
     const id = idOf(request.params)
@@ -41,6 +49,10 @@ export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): 
     const first = await prewarm.show(id, limit())
     await stream(reply, first, () => prewarm.show(id, limit()))
   })
+}
+
+function isOrder(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'order' in body
 }
 
 /** Server-sent events: the job as it changes, until it has ended or its reader has left. */

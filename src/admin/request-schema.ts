@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
+import { orderSchema } from '../trust/index.ts'
 import { HttpRefusal } from './json-error.ts'
 
 const MAX_REFERENCE_CHARS = 600
@@ -21,7 +22,13 @@ export const limitsPatchSchema = z.strictObject({
   prewarm: rate.optional(),
 })
 
-export const invalidateSchema = z.strictObject({ reference: z.string().min(1).max(MAX_REFERENCE_CHARS) })
+export const invalidateSchema = z.strictObject({
+  reference: z.string().min(1).max(MAX_REFERENCE_CHARS),
+  order: orderSchema.optional(),
+})
+
+/** What an operator has signed, in place of the request itself. */
+export const obeySchema = z.strictObject({ order: orderSchema })
 
 const MIN_PIN_MS = 1_000
 const MAX_PIN_MS = 365 * 86_400_000

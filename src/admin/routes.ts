@@ -25,8 +25,8 @@ export function addApiRoutes(app: FastifyInstance, source: AdminSource): void {
   app.get('/api/v1/limits', () => source.limits())
   app.patch('/api/v1/limits', (request) => source.setLimits(parseBody(limitsPatchSchema, request.body)))
   app.post('/api/v1/invalidate', async (request) => {
-    const { reference } = parseBody(invalidateSchema, request.body)
-    const { digest } = await source.invalidate(reference, AbortSignal.timeout(INVALIDATE_TIMEOUT_MS))
-    return { reference, digest: digest ?? null }
+    const { reference, order } = parseBody(invalidateSchema, request.body)
+    const { digest, everywhere } = await source.invalidate(reference, order, AbortSignal.timeout(INVALIDATE_TIMEOUT_MS))
+    return { reference, digest: digest ?? null, everywhere }
   })
 }

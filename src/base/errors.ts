@@ -13,6 +13,7 @@
  * - `PEER_GONE`, `PEER_PROTOCOL`, `PEER_REFUSED`: a link ended, a peer broke the protocol, membership was not proven.
  * - `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN`: a job asked for wrongly (exit 2), one that could not do what
  *   is asked (no such image, no host), no such job.
+ * - `ORDER_REQUIRED`: what acts on the fleet came without the order of somebody who may (exit 2).
  * - `UNAVAILABLE`: nobody reachable can give it now.
  */
 export type ErrorCode =
@@ -35,6 +36,7 @@ export type ErrorCode =
   | 'PREWARM_INVALID'
   | 'PREWARM_IMPOSSIBLE'
   | 'PREWARM_UNKNOWN'
+  | 'ORDER_REQUIRED'
   | 'UNAVAILABLE'
 
 /** The one error class. `details` is for logs and JSON: plain data, no secrets. */

@@ -1,13 +1,15 @@
-import { errorText } from '../base/errors.ts'
+import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { CallArguments, CallName, CallRefusal, CallResults, PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
+import type { Order } from '../trust/index.ts'
 import type { BlobAccess } from './blob-access.ts'
 import type { Listings } from './listings.ts'
 import type { Manifests } from './manifests.ts'
 import { callRefusal } from './outcome.ts'
 import { tagKey } from './tag-cache.ts'
+import type { TagOrders, TagRef } from './tag-orders.ts'
 
 export interface HomeServiceDeps {
   readonly self: PeerInfo
@@ -17,6 +19,7 @@ export interface HomeServiceDeps {
   readonly manifests: Manifests
   readonly access: BlobAccess
   readonly listings: Listings
+  readonly tagOrders: TagOrders
   /** Whether an upstream's content may go through the swarm: passthrough content may not. */
   readonly shareable: (upstream: string) => boolean
 }
@@ -92,20 +95,51 @@ export class HomeService {
           : callRefusal(outcome)
       }
       case 'invalidate':
-        await this.invalidate(call.args, asHome, signal)
-        return { kind: 'done' }
+        return this.#invalidated(call.args, asHome, signal)
     }
   }
 
-  /** Forgets a tag here, at its home and in the tiers above. */
-  async invalidate(args: CallArguments['invalidate'], asHome: boolean, signal: AbortSignal): Promise<void> {
+  /**
+   * Forgets a tag here; with an order (this host's own where it may give one) also at its home and in the tiers above:
+   * `everywhere`. Throws `ORDER_REQUIRED` when these do not obey it.
+   */
+  async invalidate(ref: TagRef, given: Order | undefined, signal: AbortSignal): Promise<'here' | 'everywhere'> {
+    const order = given ?? this.#deps.tagOrders.give(ref)
+    if (order === undefined) {
+      await this.#deps.manifests.forget(ref.upstream, ref.repository, ref.tag)
+      return 'here'
+    }
+    await this.#forget(ref, order, false, signal)
+    return 'everywhere'
+  }
+
+  /** A peer asks for it: who may not act on the fleet has nothing forgotten here. */
+  async #invalidated(
+    { order, ...ref }: CallArguments['invalidate'],
+    asHome: boolean,
+    signal: AbortSignal,
+  ): Promise<CallResults['invalidate']> {
+    const verdict = this.#deps.tagOrders.check(ref, order)
+    if (verdict === 'again') return { kind: 'done' }
+    if (verdict !== 'new' || order === undefined) {
+      return { kind: 'refused', reason: 'denied', message: `an operator's order is needed to forget tags (${verdict})` }
+    }
+    await this.#forget(ref, order, asHome, signal)
+    return { kind: 'done' }
+  }
+
+  async #forget(ref: TagRef, order: Order, asHome: boolean, signal: AbortSignal): Promise<void> {
     const { tier, manifests } = this.#deps
-    const { upstream, repository, tag } = args
+    const { upstream, repository, tag } = ref
     await manifests.forget(upstream, repository, tag)
     const key = tagKey(upstream, repository, tag)
-    const question = { name: 'invalidate', args } as const
-    const asked = asHome ? undefined : await tier.askHomes(key, question, signal)
-    if (asked === undefined) await tier.askParents(key, question, signal)
+    const question = { name: 'invalidate', args: { upstream, repository, tag, order } } as const
+    const home = asHome ? undefined : await tier.askHomes(key, question, signal)
+    const asked = home ?? (await tier.askParents(key, question, signal))
+    const answer = asked?.answer
+    if (answer?.kind === 'refused' && answer.reason === 'denied') {
+      throw new ShoalError('ORDER_REQUIRED', `the caches refuse it: ${answer.message}`)
+    }
   }
 }
 

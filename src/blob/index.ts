@@ -23,3 +23,4 @@ export type {
 export { Listings } from './listings.ts'
 export { Manifests } from './manifests.ts'
 export { TagCache } from './tag-cache.ts'
+export { TagOrders } from './tag-orders.ts'

@@ -5,7 +5,7 @@ import { errorText, ShoalError } from '../base/errors.ts'
 
 const DEFAULT_ADMIN = 'http://127.0.0.1:7072'
 /** Failures that say the same here as there. */
-const PASSED_ON = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN'] as const
+const PASSED_ON = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'ORDER_REQUIRED'] as const
 const TIMEOUT_MS = 30_000
 
 /** The options that every command with a daemon behind it has. */

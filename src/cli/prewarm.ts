@@ -1,17 +1,24 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import type { PrewarmPatch } from '../prewarm/index.ts'
 import {
   isJobId,
   newJobId,
+  orderChange,
+  orderJob,
   parsePrewarmPatch,
   parsePrewarmSpec,
   prewarmHostSchema,
   prewarmPlanViewSchema,
   prewarmViewSchema,
 } from '../prewarm/index.ts'
+import type { SignsOrders } from '../trust/index.ts'
+import { orderJson } from '../trust/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
+import { completeReferences } from './complete-reference.ts'
+import { credentialSchema, openCredential, signed, withCredential } from './credential.ts'
 import { addEditOptions, addSpecOptions, editRequest, optionOf, specRequest } from './prewarm-options.ts'
 import { absentText, hostsText, jobsText, jobText, planText, unlistedText } from './prewarm-text.ts'
 import { followJob, submitPatiently } from './prewarm-wait.ts'
@@ -19,8 +26,10 @@ import { followJob, submitPatiently } from './prewarm-wait.ts'
 const API = '/api/v1/prewarm'
 
 const flag = z.boolean().default(false)
-const startSchema = adminOptionsSchema.extend({ wait: flag, dryRun: flag, json: flag }).loose()
-const plainSchema = adminOptionsSchema.extend({ json: flag }).loose()
+const startSchema = adminOptionsSchema
+  .extend({ ...credentialSchema.shape, wait: flag, dryRun: flag, json: flag })
+  .loose()
+const plainSchema = adminOptionsSchema.extend({ ...credentialSchema.shape, json: flag }).loose()
 const jobsSchema = z.object({ jobs: z.array(prewarmViewSchema) })
 const hostsSchema = z.object({ hosts: z.array(prewarmHostSchema) })
 const showSchema = adminOptionsSchema.extend({ json: flag, hosts: flag })
@@ -32,7 +41,10 @@ Examples:
   shoal prewarm app:v2 sidecar:v7 --region eu-1 --select disk=ssd --quorum 95% --deadline 30m --pin 24h --wait --json
   shoal prewarm list
   shoal prewarm edit ID --rate 200MiB
+  shoal prewarm registry.corp/team/app:v2 --credential ~/.shoal/operator.pem --wait
 
+Who starts, changes or ends a job acts on the whole fleet: that needs an operator's credential, or is done on a cache.
+Looking (list, show, --dry-run) does not.
 Whoever starts a job may leave: it is kept and driven by the caches. With --wait the exit code is 0 when the quorum is
 reached, 1 when it is not, the job was cancelled or a region did not answer. --json prints one object, with --wait one per line, the last the end.
 A job fills Shoal's stores; the runtimes still unpack when they pull, unless --load has them do it.
@@ -40,7 +52,7 @@ A job fills Shoal's stores; the runtimes still unpack when they pull, unless --l
 
 /** `shoal prewarm`: images present on hosts before anybody pulls them. */
 export function createCommand(io: CommandIo): Command {
-  const command = withAdminOptions(new Command('prewarm'))
+  const command = withCredential(withAdminOptions(new Command('prewarm')))
     // so that what follows a subcommand is the subcommand's
     .enablePositionalOptions()
     .summary('make images present on every host before a rollout')
@@ -71,12 +83,14 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
   // what is wrong by itself is told without an agent
   parsePrewarmSpec(request, optionOf)
   const client = await AdminClient.open(rest)
+  const signer = dryRun ? undefined : await openCredential(rest, io)
   if (dryRun) {
     const plan = await client.post(API, { ...request, dryRun }, prewarmPlanViewSchema, io.signal)
     return void io.stdout.write(json ? `${JSON.stringify(plan)}\n` : `${planText(plan)}\n`)
   }
   const id = newJobId(Date.now())
-  const job = await unlessLeft(io, id, 'may have begun', submitPatiently(client, { ...request, id }, io))
+  const body = signer === undefined ? { ...request, id } : await orderedStart(client, signer, { id, request }, io)
+  const job = await unlessLeft(io, id, 'may have begun', submitPatiently(client, body, io))
   if (!json && job.absent.length > 0) io.stderr.write(`region ${absentText(job.absent)}\n`)
   if (!wait) {
     const text = `${job.id}\n${job.images.map(({ reference, digest }) => `${reference} ${digest}`).join('\n')}`
@@ -87,6 +101,18 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
   if (!json) io.stdout.write(`${jobText(end)}\n`)
   // hosts that are missed are missed, whoever did not hear of them
   if (end.state !== 'done' || end.absent.length > 0) io.setExitCode(1)
+}
+
+/** The job as its user signs it: complete, because nobody may complete it later. */
+async function orderedStart(
+  client: AdminClient,
+  signer: SignsOrders,
+  { id, request }: { readonly id: string; readonly request: Record<string, unknown> },
+  { signal }: CommandIo,
+): Promise<object> {
+  const spec = parsePrewarmSpec(request, optionOf)
+  const images = await completeReferences(client, spec.images, signal)
+  return { order: orderJson(signed(orderJob(signer, id, { ...spec, images }, Date.now()))) }
 }
 
 /** Who stops waiting is told that the job does not stop. */
@@ -133,7 +159,7 @@ function showCommand(io: CommandIo): Command {
 }
 
 function stateCommand(io: CommandIo, name: string, state: string, summary: string): Command {
-  return withAdminOptions(new Command(name))
+  return withCredential(withAdminOptions(new Command(name)))
     .summary(summary)
     .argument('<id>', 'as "shoal prewarm list" shows it')
     .option('--json', 'print JSON')
@@ -141,7 +167,7 @@ function stateCommand(io: CommandIo, name: string, state: string, summary: strin
 }
 
 function editCommand(io: CommandIo): Command {
-  const command = withAdminOptions(new Command('edit'))
+  const command = withCredential(withAdminOptions(new Command('edit')))
     .summary('change a job while it runs')
     .argument('<id>', 'as "shoal prewarm list" shows it')
     .option('--json', 'print JSON')
@@ -154,11 +180,26 @@ function editCommand(io: CommandIo): Command {
 }
 
 async function patch(io: CommandIo, id: string, changes: object, raw: unknown): Promise<void> {
-  parsePrewarmPatch(changes, optionOf)
+  const parsed = parsePrewarmPatch(changes, optionOf)
   const options = plainSchema.parse(raw)
+  const path = jobPath(id)
   const client = await AdminClient.open(options)
-  const job = await client.patch(jobPath(id), changes, prewarmViewSchema, io.signal)
+  const signer = await openCredential(options, io)
+  const body = signer === undefined ? changes : await orderedChange(client, signer, { id, patch: parsed }, io)
+  const job = await client.patch(path, body, prewarmViewSchema, io.signal)
   io.stdout.write(options.json ? `${JSON.stringify(job)}\n` : `${jobText(job)}\n`)
+}
+
+/** A change as its user signs it: later than the job's last one, however clocks go. */
+async function orderedChange(
+  client: AdminClient,
+  signer: SignsOrders,
+  { id, patch }: { readonly id: string; readonly patch: PrewarmPatch },
+  { signal }: CommandIo,
+): Promise<object> {
+  const { orderedEpochMs } = await client.get(jobPath(id), prewarmViewSchema, signal)
+  const times = { now: Date.now(), afterEpochMs: orderedEpochMs }
+  return { order: orderJson(signed(orderChange(signer, id, patch, times))) }
 }
 
 function jobPath(id: string): string {

@@ -87,5 +87,13 @@ function oneLine(text: string): string {
 }
 
 function isUsageError(error: unknown): boolean {
-  return isShoalError(error, 'CONFIG_INVALID', 'PREWARM_INVALID', 'REFERENCE_INVALID', 'NAME_INVALID', 'DIGEST_INVALID')
+  return isShoalError(
+    error,
+    'CONFIG_INVALID',
+    'ORDER_REQUIRED',
+    'PREWARM_INVALID',
+    'REFERENCE_INVALID',
+    'NAME_INVALID',
+    'DIGEST_INVALID',
+  )
 }

@@ -18,6 +18,7 @@ import type { BlobStore } from '../store/index.ts'
 import type { Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers, TransferView } from '../transfer/index.ts'
+import type { Order } from '../trust/index.ts'
 
 export type Limiters = Readonly<Record<keyof Limits, RateLimiter>>
 
@@ -71,6 +72,7 @@ export class NodeStatusSource implements AdminSource {
       received: { ...totals.received },
       sent: { ...totals.sent, runtime: this.#deps.runtimeBytes() },
       transfersActive: transfers.views().length,
+      defaultUpstream: this.#deps.defaultUpstream,
       upstreams: [...upstreams].map(([name, { access, chain }]) => ({ name, access, origins: chain.places })),
     }
   }
@@ -97,7 +99,11 @@ export class NodeStatusSource implements AdminSource {
     })
   }
 
-  async invalidate(text: string, signal: AbortSignal): Promise<{ digest?: string | undefined }> {
+  async invalidate(
+    text: string,
+    order: Order | undefined,
+    signal: AbortSignal,
+  ): Promise<{ digest?: string | undefined; everywhere: boolean }> {
     const { home, tags, upstreams, defaultUpstream } = this.#deps
     const { upstream, repository, target } = parseReference(text, defaultUpstream)
     if (target.kind !== 'tag') {
@@ -113,8 +119,8 @@ export class NodeStatusSource implements AdminSource {
       )
     }
     const known = await tags.find(upstream, repository, target.tag)
-    await home.invalidate({ upstream, repository, tag: target.tag }, false, signal)
-    return { digest: known?.digest }
+    const reach = await home.invalidate({ upstream, repository, tag: target.tag }, order, signal)
+    return { digest: known?.digest, everywhere: reach === 'everywhere' }
   }
 
   limits(): Limits {

@@ -12,7 +12,7 @@ import { RateLimiter } from '../base/rate-limiter.ts'
 import { seededRng } from '../base/rng.ts'
 import { productVersion } from '../base/version.ts'
 import type { UpstreamAccess } from '../blob/index.ts'
-import { BlobAccess, Content, Grants, HomeService, Listings, Manifests, TagCache } from '../blob/index.ts'
+import { BlobAccess, Content, Grants, HomeService, Listings, Manifests, TagCache, TagOrders } from '../blob/index.ts'
 import type { Config } from '../config/index.ts'
 import { addressText } from '../config/index.ts'
 import type { OriginChain } from '../origin/index.ts'
@@ -121,13 +121,22 @@ export class ShoalNode implements AsyncDisposable {
       await openHooks(config, {
         ...{ logger: logger.child({ room: 'prewarm' }), registry, upstreams, images: services.images },
         home: services.home,
-        submit: async (spec, signal) => void (await prewarm.service.submit(newJobId(Date.now()), spec, signal)),
+        submit: async (spec, signal) => {
+          await prewarm.service.submit(prewarm.orders.begin(newJobId(Date.now()), spec), signal)
+        },
       }),
     )
+    if (config.prewarm.hooks.length > 0 && !prewarm.orders.canGive) {
+      const fields = { rules: config.prewarm.hooks.length }
+      logger.warn(
+        fields,
+        'prewarm.hooks can start nothing on this host: only a cache or an operator may act on the fleet',
+      )
+    }
     const admin = stack.use(
       await startAdmin(
         config,
-        { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm.service, () => live.first) },
+        { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm, () => live.first) },
         deps,
       ),
     )
@@ -293,6 +302,13 @@ function buildServices(
     access,
     listings,
     shareable,
+    tagOrders: new TagOrders({
+      trust: swarm.trust,
+      clock,
+      region: swarm.self.region,
+      isParentRegion: (region) => tier.isParentRegion(region),
+      now: Date.now,
+    }),
   })
   const attach = (hub: SwarmHub, prewarm: PrewarmOffice): void =>
     hub.attach({

@@ -3,18 +3,29 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { PrewarmSource } from '../admin/index.ts'
 import { systemClock } from '../base/clock.ts'
+import { ShoalError } from '../base/errors.ts'
 import type { Config } from '../config/index.ts'
 import { parseReference, referenceText } from '../oci/reference.ts'
-import type { ImageLoader, LoadRuntime, OfficeDeps, PrewarmService, PrewarmSpec } from '../prewarm/index.ts'
+import type {
+  ImageLoader,
+  LoadRuntime,
+  OfficeDeps,
+  Orders,
+  PrewarmService,
+  PrewarmSpec,
+  PrewarmView,
+} from '../prewarm/index.ts'
 import {
   ContainerdLoader,
   DockerLoader,
+  jobOrder,
   newJobId,
   PrewarmOffice,
   parsePrewarmPatch,
   parsePrewarmSpec,
   roomOf,
 } from '../prewarm/index.ts'
+import type { Order } from '../trust/index.ts'
 import { hostPlatform } from './prewarm-entrances.ts'
 
 export interface OpenPrewarmDeps
@@ -53,16 +64,18 @@ function openLoader({ prewarm, store }: Config, runtime: LoadRuntime, mirror: st
 /** Prewarm as the admin door asks for it: reads what people write, and completes image names as this host means them. */
 export class PrewarmDoorway implements PrewarmSource {
   readonly #service: PrewarmService
+  readonly #orders: Orders
   readonly #defaultUpstream: () => string
 
   /** `defaultUpstream` is what an image name without a registry means. */
-  constructor(service: PrewarmService, defaultUpstream: () => string) {
+  constructor({ service, orders }: Pick<PrewarmOffice, 'service' | 'orders'>, defaultUpstream: () => string) {
     this.#service = service
+    this.#orders = orders
     this.#defaultUpstream = defaultUpstream
   }
 
   start(request: unknown, id: string | undefined, signal: AbortSignal): ReturnType<PrewarmService['submit']> {
-    return this.#service.submit(id ?? newJobId(Date.now()), this.#spec(request), signal)
+    return this.#service.submit(this.#orders.begin(id ?? newJobId(Date.now()), this.#spec(request)), signal)
   }
 
   plan(request: unknown, signal: AbortSignal): ReturnType<PrewarmService['plan']> {
@@ -81,8 +94,21 @@ export class PrewarmDoorway implements PrewarmSource {
     return this.#service.hosts(id, signal)
   }
 
-  edit(id: string, patch: unknown, signal: AbortSignal): ReturnType<PrewarmService['edit']> {
-    return this.#service.edit(id, parsePrewarmPatch(patch), signal)
+  async edit(id: string, patch: unknown, signal: AbortSignal): Promise<PrewarmView> {
+    const changes = parsePrewarmPatch(patch)
+    const { orderedEpochMs } = await this.#service.show(id, signal)
+    return this.#service.edit(this.#orders.change(id, changes, orderedEpochMs), signal)
+  }
+
+  async obey(order: Order, id: string | undefined, signal: AbortSignal): Promise<PrewarmView> {
+    const said = jobOrder(order)
+    if (said === undefined || (id !== undefined && said.id !== id)) {
+      throw new ShoalError(
+        'PREWARM_INVALID',
+        id === undefined ? 'the order is about no job' : `the order is not about ${id}`,
+      )
+    }
+    return said.verb === 'prewarm' ? this.#service.submit(order, signal) : this.#service.edit(order, signal)
   }
 
   #spec(request: unknown): PrewarmSpec {

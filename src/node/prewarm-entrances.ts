@@ -76,7 +76,7 @@ async function resolveAnew(
 ): Promise<Digest | undefined> {
   const resolution = await upstreams.get(upstream)?.chain.resolveTag({ repository, tag, signal })
   if (resolution?.kind !== 'found') return undefined
-  await home.invalidate({ upstream, repository, tag }, false, signal)
+  await home.invalidate({ upstream, repository, tag }, undefined, signal)
   return resolution.state.digest
 }
 

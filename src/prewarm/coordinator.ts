@@ -4,12 +4,12 @@ import type { Logger } from '../base/log.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
+import type { Order } from '../trust/index.ts'
 import type { Desk } from './desk.ts'
 import type {
   HostView,
   JobRow,
   Plan,
-  PrewarmPatch,
   PrewarmPlanView,
   PrewarmService,
   PrewarmSpec,
@@ -17,6 +17,8 @@ import type {
   RegionSurvey,
 } from './interface.ts'
 import { createJob, homeKeyOf, isFinal, patchJob } from './job.ts'
+import type { JobOrderOf, Orders } from './orders.ts'
+import { withOrder } from './orders.ts'
 import type { Planner } from './planner.ts'
 import type { Post } from './post.ts'
 import type { Answer, Ask, Question, QuestionName, QuestionOf } from './questions.ts'
@@ -44,6 +46,7 @@ export interface CoordinatorDeps {
   /** Undefined where only others coordinate. */
   readonly desk: Desk | undefined
   readonly regions: RegionBook
+  readonly orders: Orders
 }
 
 /** Questions that go up to the caches which coordinate. */
@@ -60,8 +63,9 @@ export class Coordinator implements PrewarmService {
     this.#deps = deps
   }
 
-  submit(id: string, spec: PrewarmSpec, signal: AbortSignal): Promise<PrewarmView> {
-    return this.#up({ name: 'submit', ask: { id, spec }, hops: 0 }, id, signal)
+  async submit(order: Order, signal: AbortSignal): Promise<PrewarmView> {
+    const { id, spec } = this.#deps.orders.check(order, 'prewarm')
+    return this.#up({ name: 'submit', ask: { id, spec, order }, hops: 0 }, id, signal)
   }
 
   plan(spec: PrewarmSpec, signal: AbortSignal): Promise<PrewarmPlanView> {
@@ -90,8 +94,9 @@ export class Coordinator implements PrewarmService {
     return all
   }
 
-  edit(id: string, patch: PrewarmPatch, signal: AbortSignal): Promise<PrewarmView> {
-    return this.#up({ name: 'edit', ask: { id, patch }, hops: 0 }, id, signal)
+  async edit(order: Order, signal: AbortSignal): Promise<PrewarmView> {
+    const { id, patch } = this.#deps.orders.check(order, 'edit')
+    return this.#up({ name: 'edit', ask: { id, patch, order }, hops: 0 }, id, signal)
   }
 
   /** A question that reached this cache: answered here, or by the region above. */
@@ -99,7 +104,7 @@ export class Coordinator implements PrewarmService {
     const { name, ask, hops } = question
     switch (name) {
       case 'submit':
-        return (await this.#above(question, ask.id, signal))?.value ?? this.#submit(ask, signal)
+        return this.#submit(question, signal)
       case 'plan':
         return (await this.#above(question, imagesKey(ask.spec), signal))?.value ?? this.#plan(ask, signal)
       case 'list':
@@ -107,7 +112,7 @@ export class Coordinator implements PrewarmService {
       case 'show':
         return this.#where(question, signal, async (row) => this.#view(row))
       case 'edit':
-        return this.#where(question, signal, (row) => this.#edit(row, ask.patch))
+        return this.#edit(question, signal)
       case 'hosts':
         return this.#where(question, signal, () => this.hostsHere(ask, hops, signal))
       case 'survey':
@@ -204,7 +209,8 @@ export class Coordinator implements PrewarmService {
         return { value: await this.#deps.post.ask(link, question, limit) }
       } catch (error) {
         signal.throwIfAborted()
-        if (isShoalError(error, 'PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN')) throw error
+        if (isShoalError(error, 'PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'ORDER_REQUIRED'))
+          throw error
         failure = error
         const fields = { peer: link.peer.key, question: question.name, err: errorText(error) }
         this.#deps.logger.debug(fields, 'a cache gave no answer')
@@ -241,7 +247,15 @@ export class Coordinator implements PrewarmService {
     )
   }
 
-  async #submit({ id, spec }: Ask<'submit'>, signal: AbortSignal): Promise<PrewarmView> {
+  /** Whoever passes an order on has looked at it. */
+  async #submit(question: QuestionOf<'submit'>, signal: AbortSignal): Promise<PrewarmView> {
+    const ordered = this.#deps.orders.check(question.ask.order, 'prewarm')
+    refuseOther(question.ask.id, ordered)
+    return (await this.#above(question, ordered.id, signal))?.value ?? this.#begin(ordered, signal)
+  }
+
+  /** The job is the order's, not what stands beside it for versions that know no orders. */
+  async #begin({ id, spec, order, issuedEpochMs }: JobOrderOf<'prewarm'>, signal: AbortSignal): Promise<PrewarmView> {
     const desk = this.#desk()
     const known = desk.book.get(id)
     if (known !== undefined) return this.#view(sameJob(known, spec))
@@ -251,10 +265,11 @@ export class Coordinator implements PrewarmService {
     const { plan, surveys, absent } = await this.#prepare(spec, false, signal)
     // somebody may have been faster while the images were looked up
     const root = this.#deps.swarm.self.region
+    const { now } = this.#deps
     const faster = desk.book.get(id)
     const row =
       faster === undefined
-        ? createJob({ id, root, spec, plan, surveys, absent }, this.#deps.now())
+        ? createJob({ id, root, spec, plan, order, orderedEpochMs: issuedEpochMs, surveys, absent }, now())
         : sameJob(faster, spec)
     await desk.accept(row)
     this.#deps.logger.info({ job: id, images: spec.images.length, bytes: plan.bytes }, 'a prewarm job has begun')
@@ -325,8 +340,20 @@ export class Coordinator implements PrewarmService {
     return [...views.values()].sort((a, b) => b.createdEpochMs - a.createdEpochMs)
   }
 
-  async #edit(row: JobRow, patch: PrewarmPatch): Promise<PrewarmView> {
-    const next = patchJob(row, patch, this.#deps.now())
+  async #edit(question: QuestionOf<'edit'>, signal: AbortSignal): Promise<PrewarmView> {
+    const ordered = this.#deps.orders.check(question.ask.order, 'edit')
+    refuseOther(question.ask.id, ordered)
+    return this.#where(question, signal, (row) => this.#change(row, ordered))
+  }
+
+  async #change(row: JobRow, { patch, order, issuedEpochMs }: JobOrderOf<'edit'>): Promise<PrewarmView> {
+    // asked twice
+    if (issuedEpochMs === row.orderedEpochMs) return this.#view(row)
+    if (issuedEpochMs < row.orderedEpochMs) {
+      throw impossible(`job ${row.id} has obeyed a later order than this one; look at it and try again`)
+    }
+    const changed = patchJob(row, patch, this.#deps.now())
+    const next = { ...changed, orders: withOrder(row.orders, order), orderedEpochMs: issuedEpochMs }
     const tallies = [...this.#desk().tallies(row.id).values()]
     if (patch.maxHosts !== undefined) {
       refuseTooFew(patch.maxHosts, tallies.filter(({ selected }) => selected > 0).length)
@@ -352,6 +379,10 @@ function sameJob(row: JobRow, { images, regions, select, hosts, platforms, load 
   const known = [spec.images, spec.regions, spec.select, spec.hosts, spec.platforms, spec.load]
   if (isDeepStrictEqual(known, [images, regions, select, hosts, platforms, load])) return row
   throw impossible(`there is a job ${row.id} already, and it is another one: leave its id away, or choose one`)
+}
+
+function refuseOther(id: string, ordered: { readonly id: string }): void {
+  if (ordered.id !== id) throw new ShoalError('PREWARM_INVALID', `the order is about job ${ordered.id}, not ${id}`)
 }
 
 /** Each region works on one host at least. */

@@ -12,6 +12,7 @@ import { advanceJob, homeKeyOf, isFinal, isLive, withRegion } from './job.ts'
 import { JobBook } from './job-book.ts'
 import type { RosterEntry } from './ledger.ts'
 import type { Letter } from './letters.ts'
+import type { Orders } from './orders.ts'
 import { OriginAccount } from './origin-account.ts'
 import type { Post } from './post.ts'
 import { RegionJob } from './region-job.ts'
@@ -36,6 +37,7 @@ export interface DeskDeps {
   readonly transfers: Transfers
   readonly post: Post
   readonly images: ImageSource
+  readonly orders: Pick<Orders, 'specOf'>
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number
 }
@@ -132,7 +134,7 @@ export class Desk implements AsyncDisposable {
         if (isNear) this.#standings.answer(from.key, letter.job)
         return
       case 'row':
-        if (isCache) void this.accept(letter.row)
+        if (isCache && (isNear || this.#isAbove(from))) void this.#hear(from, letter.row)
         return
       case 'roster':
         if (isCache && isNear) this.#roster(letter.job, letter.first, letter.hosts)
@@ -146,6 +148,14 @@ export class Desk implements AsyncDisposable {
       default:
         return
     }
+  }
+
+  /** A row of another cache is taken over when the job's own orders say what it says. */
+  async #hear(from: PeerInfo, row: JobRow): Promise<void> {
+    if (!this.book.wants(row)) return
+    const spec = this.#deps.orders.specOf(row, this.book.get(row.id)?.orders)
+    if (spec !== undefined) return this.accept({ ...row, spec })
+    this.#deps.logger.warn({ job: row.id, peer: from.key }, 'a job without an order that counts here was dropped')
   }
 
   /** Takes over a newer row and tells the other caches; resolves when it is on the disk. Never rejects. */
@@ -222,7 +232,7 @@ export class Desk implements AsyncDisposable {
     const region = this.#jobs.get(id)?.region
     this.#origin.restore(id, originBytes)
     if (roster !== undefined) region?.learnRoster(roster)
-    for (const [key, report] of ended) region?.report({ key, name: key }, report)
+    for (const [key, report] of ended) region?.restore({ key, name: key }, report)
   }
 
   #open(row: JobRow): void {

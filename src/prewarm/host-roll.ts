@@ -3,7 +3,7 @@ import type { PrewarmSpec } from './interface.ts'
 import type { HostFacts } from './letters.ts'
 
 /** More hosts than one region's caches can be linked to are not remembered. */
-const MAX_HOSTS = 50_000
+export const MAX_HOSTS = 50_000
 
 export interface KnownHost {
   readonly key: string
@@ -38,9 +38,16 @@ export class HostRoll {
 
   /** The hosts that a job's labels choose. Its regions are not looked at: all of these are in one. */
   matching({ select }: Pick<PrewarmSpec, 'select'>): KnownHost[] {
-    const wanted = Object.entries(select)
-    return [...this.#hosts.values()].filter(({ facts }) =>
-      wanted.every(([label, value]) => Object.hasOwn(facts.labels, label) && facts.labels[label] === value),
-    )
+    return [...this.#hosts.values()].filter(({ facts }) => carries(facts, select))
   }
+
+  /** Whether a host is linked now and is one that a job's labels choose. */
+  matches(key: string, { select }: Pick<PrewarmSpec, 'select'>): boolean {
+    const host = this.#hosts.get(key)
+    return host !== undefined && carries(host.facts, select)
+  }
+}
+
+function carries({ labels }: HostFacts, select: PrewarmSpec['select']): boolean {
+  return Object.entries(select).every(([label, value]) => Object.hasOwn(labels, label) && labels[label] === value)
 }

@@ -8,6 +8,7 @@ export type {
   HostView,
   ImageSource,
   LoadRuntime,
+  PrewarmPatch,
   PrewarmPlanView,
   PrewarmService,
   PrewarmSpec,
@@ -22,6 +23,7 @@ export type { ImageLoader } from './loader.ts'
 export { roomOf } from './need.ts'
 export type { OfficeDeps, OfficeOptions } from './office.ts'
 export { PrewarmOffice } from './office.ts'
+export { jobOrder, Orders, orderChange, orderJob } from './orders.ts'
 export { PinBook } from './pin-book.ts'
 export type { PinView } from './pins.ts'
 export { Pins } from './pins.ts'

@@ -1,11 +1,10 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
+import type { Order } from '../trust/index.ts'
 import type {
-  amount,
   HOST_STATES,
   JOB_STATES,
   moved,
-  patchSchema,
   planSchema,
   prewarmHostSchema,
   prewarmPlanViewSchema,
@@ -13,13 +12,12 @@ import type {
   reasonGroup,
   reportSchema,
   rowSchema,
-  runtime,
   Shape,
   share,
-  specSchema,
   surveySchema,
   tallySchema,
 } from './shapes.ts'
+import type { amount, patchSchema, runtime, specSchema } from './spec-shapes.ts'
 
 // what each of them is and holds is said where it is read: shapes.ts
 
@@ -50,15 +48,15 @@ export type RegionView = PrewarmView['regions'][number]
 export type PrewarmPlanView = Shape<typeof prewarmPlanViewSchema>
 export type HostView = Shape<typeof prewarmHostSchema>
 
-/** Prewarm jobs as the doors ask for them, on any host of the fleet. All may throw the codes of `PREWARM_*` and `UNAVAILABLE`. */
+/** Prewarm jobs as the doors ask for them, on any host of the fleet. All may throw the codes of `PREWARM_*`, `ORDER_REQUIRED` and `UNAVAILABLE`. */
 export interface PrewarmService {
-  /** Starts a job, or answers the one of this `id` that has been started already. */
-  submit(id: string, spec: PrewarmSpec, signal: AbortSignal): Promise<PrewarmView>
+  /** Starts the job that an order says, or returns the one of its id that has been started already. */
+  submit(order: Order, signal: AbortSignal): Promise<PrewarmView>
   plan(spec: PrewarmSpec, signal: AbortSignal): Promise<PrewarmPlanView>
   list(signal: AbortSignal): Promise<readonly PrewarmView[]>
   show(id: string, signal: AbortSignal): Promise<PrewarmView>
   hosts(id: string, signal: AbortSignal): Promise<readonly HostView[]>
-  edit(id: string, patch: PrewarmPatch, signal: AbortSignal): Promise<PrewarmView>
+  edit(order: Order, signal: AbortSignal): Promise<PrewarmView>
 }
 
 /** Manifests, as prewarm needs them: provided by whoever puts the rooms together. */

@@ -39,10 +39,15 @@ export class JobBook {
     return [...this.#rows.values()]
   }
 
+  /** Whether a row says something new. */
+  wants(row: JobRow): boolean {
+    const known = this.#rows.get(row.id)
+    return known === undefined || isNewer(row, known)
+  }
+
   /** Keeps a row unless a newer one is known; answers whether it was kept. It counts at once, and is written after. */
   put(row: JobRow): { readonly kept: boolean; readonly written: Promise<void> } {
-    const known = this.#rows.get(row.id)
-    if (known !== undefined && !isNewer(row, known)) return { kept: false, written: Promise.resolve() }
+    if (!this.wants(row)) return { kept: false, written: Promise.resolve() }
     this.#rows.set(row.id, row)
     return { kept: true, written: this.#jobs.put(row.id, row) }
   }

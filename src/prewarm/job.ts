@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ShoalError } from '../base/errors.ts'
+import type { Order } from '../trust/index.ts'
 import { atMost, EVERYBODY, split, splitOneEach, within } from './amount.ts'
 import type { JobRow, JobState, Plan, PrewarmPatch, PrewarmSpec, RegionSurvey, Share, Tally } from './interface.ts'
 
@@ -32,6 +33,9 @@ export interface NewJob {
   readonly root: string
   readonly spec: PrewarmSpec
   readonly plan: Plan
+  /** That began it. */
+  readonly order: Order
+  readonly orderedEpochMs: number
   /** Of the regions that take part. */
   readonly surveys: readonly RegionSurvey[]
   /** Regions that were to take part and do not answer. */
@@ -39,7 +43,10 @@ export interface NewJob {
 }
 
 /** A job as it begins: with its first wave open. */
-export function createJob({ id, root, spec, plan, surveys, absent = [] }: NewJob, now: number): JobRow {
+export function createJob(
+  { id, root, spec, plan, order, orderedEpochMs, surveys, absent = [] }: NewJob,
+  now: number,
+): JobRow {
   const matching = surveys.map((survey) => survey.matching)
   const all = matching.reduce((sum, count) => sum + count, 0)
   const selected = spec.hosts === null ? matching : split(atMost(spec.hosts, all), matching)
@@ -50,6 +57,8 @@ export function createJob({ id, root, spec, plan, surveys, absent = [] }: NewJob
   }
   const row: JobRow = {
     ...{ id, root, spec, plan, createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
+    orders: [order],
+    orderedEpochMs,
     ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares, absent },
   }
   return { ...row, shares: sharesOf(row, new Map(surveys.map(({ region }, i) => [region, selected[i] ?? 0]))) }
@@ -82,6 +91,12 @@ function deadlineOf({ createdEpochMs, spec }: JobRow): number {
   return spec.deadlineMs === 0 ? Number.POSITIVE_INFINITY : createdEpochMs + spec.deadlineMs
 }
 
+/** A specification with what a change names in it. */
+export function applyPatch(spec: PrewarmSpec, { state: _, ...changes }: PrewarmPatch): PrewarmSpec {
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined)
+  return { ...spec, ...Object.fromEntries(given) }
+}
+
 /** Until when what is known of a job is kept. */
 export function keptUntil(row: JobRow): number {
   const ended = row.endedEpochMs ?? Number.POSITIVE_INFINITY
@@ -106,9 +121,8 @@ export function patchJob(row: JobRow, patch: PrewarmPatch, now: number): JobRow 
     throw new ShoalError('PREWARM_IMPOSSIBLE', `job ${row.id} is ${row.state}: it cannot be changed any more`)
   }
   refuseOver(row, patch, now)
-  const { state = row.state, ...changes } = patch
-  const spec = { ...row.spec }
-  for (const [key, value] of Object.entries(changes)) if (value !== undefined) Object.assign(spec, { [key]: value })
+  const { state = row.state } = patch
+  const spec = applyPatch(row.spec, patch)
   const ended = state === 'cancelled' ? now : null
   const next: JobRow = {
     ...row,

@@ -10,18 +10,21 @@ import {
   region,
   reportSchema,
   rowSchema,
-  runtime,
   tallySchema,
   text,
 } from './shapes.ts'
+import { rateBytesPerSec, runtime } from './spec-shapes.ts'
 
 const MAX_LABELS = 64
+const MAX_NAME_CHARS = 255
+/** As the configuration has them. */
+const labelText = z.string().max(63)
 
 /** What a host says of itself to its region's caches. */
 const factsSchema = z.object({
   /** What people call it. */
-  name: text,
-  labels: z.record(text, text).refine((labels) => Object.keys(labels).length <= MAX_LABELS),
+  name: text.max(MAX_NAME_CHARS),
+  labels: z.record(labelText, labelText).refine((labels) => Object.keys(labels).length <= MAX_LABELS),
   /** What its store could still take, given all that it may evict. */
   freeBytes: count,
 })
@@ -36,7 +39,7 @@ export const taskSchema = z.object({
   plan: planSchema,
   /** When the plan's tags were resolved; 0, of a version that did not say: all else that is known of a tag is newer. */
   resolvedEpochMs: epochMs.default(0),
-  rateBytesPerSec: count,
+  rateBytesPerSec,
   pinUntilEpochMs: epochMs.nullable(),
   load: runtime.nullable(),
 })

@@ -12,8 +12,11 @@ import type { HostTaskDeps } from './host-task.ts'
 import type { ImageSource } from './interface.ts'
 import type { Letter } from './letters.ts'
 import { decodeLetter } from './letters.ts'
+import type { Receiver } from './message-rights.ts'
+import { letterVerdict, questionVerdict } from './message-rights.ts'
 import { createPrewarmMetrics } from './metrics.ts'
 import { needOf } from './need.ts'
+import { Orders } from './orders.ts'
 import { Planner } from './planner.ts'
 import { Post } from './post.ts'
 import type { Answer, Question } from './questions.ts'
@@ -42,6 +45,9 @@ export interface OfficeOptions {
   readonly platform: string
 }
 
+const MAX_PLANS = 8
+const MAX_PLANS_OF_A_HOST = 2
+
 /**
  * Prewarm on one host: a worker if it is one of those that containers run on, a desk if it is a cache, both if it is its own
  * tier. Reads the letters, answers the questions, and is what the doors ask.
@@ -51,14 +57,24 @@ export class PrewarmOffice implements AsyncDisposable {
   readonly #desk: Desk | undefined
   readonly #worker: Worker | undefined
   readonly #regions: RegionBook
+  /** For whom plans are being made. */
+  readonly #planning: string[] = []
   readonly service: Coordinator
+  readonly orders: Orders
 
   constructor(deps: OfficeDeps, { name, labels, platform }: OfficeOptions) {
     this.#deps = deps
     const { clock, logger, tier, store, transfers, swarm, images, now } = deps
     const post = new Post({ swarm, deliver: (from, letter) => this.#deliver(from, letter) })
     const isAlone = tier.status().state === 'own' && swarm.self.role === 'agent'
-    const shared = { clock, logger, tier, store, transfers, post, images, now }
+    const orders = new Orders({
+      trust: swarm.trust,
+      region: swarm.self.region,
+      isParentRegion: (region) => tier.isParentRegion(region),
+      now,
+    })
+    this.orders = orders
+    const shared = { clock, logger, tier, store, transfers, post, images, now, orders }
     if (swarm.self.role === 'cache' || isAlone) this.#desk = new Desk(shared)
     if (swarm.self.role === 'agent') {
       const { pins, loader, hostRate, freeBytes } = deps
@@ -67,7 +83,18 @@ export class PrewarmOffice implements AsyncDisposable {
     const planner = new Planner(images, platform)
     const regions = new RegionBook({ logger, store, now })
     this.#regions = regions
-    this.service = new Coordinator({ logger, swarm, tier, post, planner, store, now, regions, desk: this.#desk })
+    this.service = new Coordinator({
+      logger,
+      swarm,
+      tier,
+      post,
+      planner,
+      store,
+      now,
+      regions,
+      orders,
+      desk: this.#desk,
+    })
     createPrewarmMetrics(deps.registry, {
       jobs: () => this.#desk?.headTallies() ?? [],
       tasks: () => this.#worker?.counts() ?? [],
@@ -94,14 +121,18 @@ export class PrewarmOffice implements AsyncDisposable {
 
   /** Takes a letter; what is none is dropped: a later version may send it. */
   message(link: PeerLink, { body }: MessageOf<'letter'>): void {
-    const letter = decodeLetter(body)
-    if (letter === undefined)
-      this.#deps.logger.warn({ peer: link.peer.key }, 'a letter of no kind that is known was dropped')
-    else this.#deliver(link.peer, letter)
+    const verdict = letterVerdict(body, link.peer, this.#receiver)
+    const letter = verdict === 'taken' ? decodeLetter(body) : undefined
+    if (letter !== undefined) return this.#deliver(link.peer, letter)
+    const why = verdict === 'refused' ? 'that this peer may not send' : 'of no kind that is known'
+    this.#deps.logger.warn({ peer: link.peer.key }, `a prewarm message ${why} was dropped`)
   }
 
   /** Answers a question. Never rejects: what goes wrong is in the answer. */
   async call(link: PeerLink, body: Uint8Array, signal: AbortSignal): Promise<CallResults['prewarm']> {
+    if (questionVerdict(body, link.peer, this.#receiver) === 'refused') {
+      return { kind: 'refused', reason: 'denied', message: 'this prewarm request is not for this peer to make' }
+    }
     const question = decodeQuestion(body)
     if (question === undefined) {
       return { kind: 'refused', reason: 'unavailable', message: 'not a prewarm question of this version' }
@@ -126,6 +157,11 @@ export class PrewarmOffice implements AsyncDisposable {
     if (this.#desk !== undefined && peer.role === 'cache' && isBelow) this.#regions.note(peer.region)
   }
 
+  get #receiver(): Receiver {
+    const { swarm, tier } = this.#deps
+    return { region: swarm.self.region, isParentRegion: (region) => tier.isParentRegion(region) }
+  }
+
   #deliver(from: PeerInfo, letter: Letter): void {
     this.#worker?.letter(from, letter)
     this.#desk?.letter(from, letter)
@@ -142,6 +178,20 @@ export class PrewarmOffice implements AsyncDisposable {
         ? this.service.surveyHere(question.ask, question.hops, signal)
         : this.service.hostsHere(question.ask, question.hops, signal)
     }
-    return this.service.answer(question, signal)
+    return question.name === 'plan' ? this.#planFor(link, question, signal) : this.service.answer(question, signal)
+  }
+
+  /** A plan asks origins and hosts, and anybody may want one: few at once, and few of one host. */
+  async #planFor({ peer }: PeerLink, question: Question, signal: AbortSignal): Promise<Answer<Question['name']>> {
+    const own = this.#planning.filter((key) => key === peer.key).length
+    if (this.#planning.length >= MAX_PLANS || (peer.role !== 'cache' && own >= MAX_PLANS_OF_A_HOST)) {
+      throw new ShoalError('UNAVAILABLE', 'plans are being made already; try again when they are')
+    }
+    this.#planning.push(peer.key)
+    try {
+      return await this.service.answer(question, signal)
+    } finally {
+      this.#planning.splice(this.#planning.indexOf(peer.key), 1)
+    }
   }
 }

@@ -1,33 +1,33 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../base/errors.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { orderSchema } from '../trust/index.ts'
 import { decodeJson, encodeJson, MAX_LETTER_BYTES } from './letters.ts'
 import type { Shape } from './shapes.ts'
 import {
   base64,
   count,
   jobId,
-  patchSchema,
   planSchema,
   prewarmHostSchema,
   prewarmPlanViewSchema,
   prewarmViewSchema,
   region,
-  specSchema,
   surveySchema,
   text,
 } from './shapes.ts'
+import { patchSchema, specSchema } from './spec-shapes.ts'
 
 /** Hosts told at once: they must fit into a letter whatever their names and reasons are. */
 export const HOSTS_PER_PAGE = 500
 
 /** Questions go up, to the caches that coordinate, or down, to regions and hosts. */
 const QUESTIONS = {
-  submit: { ask: z.object({ id: jobId, spec: specSchema }), answer: prewarmViewSchema },
+  submit: { ask: z.object({ id: jobId, spec: specSchema, order: orderSchema.optional() }), answer: prewarmViewSchema },
   plan: { ask: z.object({ spec: specSchema }), answer: prewarmPlanViewSchema },
   list: { ask: z.object({}), answer: z.array(prewarmViewSchema).max(1024) },
   show: { ask: z.object({ id: jobId }), answer: prewarmViewSchema },
-  edit: { ask: z.object({ id: jobId, patch: patchSchema }), answer: prewarmViewSchema },
+  edit: { ask: z.object({ id: jobId, patch: patchSchema, order: orderSchema.optional() }), answer: prewarmViewSchema },
   /** Of one region, from place `first` of the job's order on: each host's part, as many as fit. */
   hosts: {
     ask: z.object({ id: jobId, region, first: count }),
@@ -69,7 +69,7 @@ const head = z.object({
 })
 
 /** What an answer may fail with: the codes that mean something to who asked. */
-const FAILURES = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'UNAVAILABLE'] as const
+const FAILURES = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'ORDER_REQUIRED', 'UNAVAILABLE'] as const
 const failureSchema = z.object({ failure: z.object({ code: z.enum(FAILURES), message: text }) })
 
 export function encodeQuestion(question: QuestionOf<QuestionName>): Uint8Array {

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { rankHomes } from '../scheduler/index.ts'
 import type { HostRoll } from './host-roll.ts'
+import { MAX_HOSTS } from './host-roll.ts'
 import type { HostReport, HostView, JobRow, Share, Tally } from './interface.ts'
 import { closedShare, isFinal, isOpen, joinsUntil, pinnedUntil } from './job.ts'
 import type { RosterEntry } from './ledger.ts'
@@ -8,6 +9,7 @@ import { Ledger } from './ledger.ts'
 import type { Task } from './letters.ts'
 import { encodeLetter } from './letters.ts'
 import type { Post } from './post.ts'
+import { Silence } from './silence.ts'
 
 /** A host that has not answered for so long is told again. Linked all the while it is busy rather than without the letter. */
 const REPEAT_MS = 15_000
@@ -19,8 +21,6 @@ const TASK_BYTES_PER_MS = 32 * 1024
 const TASK_BYTES_AT_ONCE = 16 * 1024 * 1024
 /** So is one that has answered and then says nothing for so long: it may have lost its task with its power. */
 const SILENT_MS = 60_000
-/** A host that was told to begin, or should be, and is not there for so long has failed, until it is. */
-const GONE_MS = 180_000
 /** Hosts' rates follow the number of those at work in steps of this part, so that they are not told every second. */
 const RATE_STEP = 0.1
 const NOBODY_NEW = closedShare(0)
@@ -31,7 +31,7 @@ export interface RegionJobDeps {
   readonly roll: HostRoll
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number
-  /** Default GONE_MS. */
+  /** How long a host may be away; see Silence. */
   readonly goneMs?: number | undefined
 }
 
@@ -50,8 +50,9 @@ export class RegionJob {
   readonly #deps: RegionJobDeps
   readonly #ledger: Ledger
   readonly #told = new Map<string, Told>()
-  /** Since when hosts that should work are not linked. */
-  readonly #missing = new Map<string, number>()
+  readonly #silence: Silence
+  /** Hosts that were judged for not answering though they are linked: taken back when they speak, not when they link. */
+  readonly #deaf = new Set<string>()
   /** What the region's caches read from origins, by cache. */
   readonly #fetched = new Map<string, number>()
   #row: JobRow
@@ -66,6 +67,7 @@ export class RegionJob {
     this.#row = row
     this.#deps = deps
     this.#ledger = new Ledger(row.plan)
+    this.#silence = new Silence(deps.clock, deps)
     this.#roomAt = deps.clock.now()
   }
 
@@ -87,13 +89,25 @@ export class RegionJob {
     return hosts.filter((host) => this.#ledger.add(host)).length > 0
   }
 
-  /** Answers whether anything changed. A host that is in no roster here takes part all the same: another head told it to. */
+  /**
+   * Returns whether anything changed. A host that is in no roster here takes part all the same, another head may have told
+   * it to; but only where it could have been chosen, so that nobody swells a job by speaking of it.
+   */
   report(entry: RosterEntry, report: HostReport): boolean {
-    const isNew = this.#ledger.add(entry)
-    this.#missing.delete(entry.key)
+    const isNew = !this.#ledger.has(entry.key)
+    if (isNew && !this.#couldTake(entry.key)) return false
+    this.#ledger.add(entry)
+    this.#silence.spoke(entry.key)
+    this.#deaf.delete(entry.key)
     const told = this.#told.get(entry.key)
     if (told !== undefined) told.at = this.#deps.clock.now()
     return this.#ledger.report(entry.key, report) || isNew
+  }
+
+  /** How a host ended, as this cache's disk says. */
+  restore(entry: RosterEntry, report: HostReport): void {
+    this.#ledger.add(entry)
+    this.#ledger.report(entry.key, report)
   }
 
   ended(key: string): boolean {
@@ -148,11 +162,19 @@ export class RegionJob {
     return isFirst || chosen.length > 0
   }
 
+  /** Whether a host of which no roster here tells may be one of the job's. */
+  #couldTake(key: string): boolean {
+    const { post, roll } = this.#deps
+    const share = this.#row.shares[post.self.region]
+    if (share === undefined || this.#ledger.size >= MAX_HOSTS) return false
+    return (share.select === null || this.#ledger.size < share.select) && roll.matches(key, this.#row.spec)
+  }
+
   /** `news`: only if the host has not been told this. */
   #tell(key: string, when: 'news' | 'again' = 'again'): void {
     const { post, clock } = this.#deps
     if (!post.reaches(key)) return this.#miss(key)
-    this.#missing.delete(key)
+    if (this.#judge(key, true)) return
     const task = this.#task()
     const { revision, rateBytesPerSec } = task
     const isAcked = this.#ledger.acked(key) >= revision
@@ -168,6 +190,7 @@ export class RegionJob {
     if (!this.#takeRoom(body.length)) return
     this.#ledger.begin(key)
     this.#told.set(key, { revision, rateBytesPerSec, at: clock.now() })
+    this.#silence.told(key)
     post.send(key, { kind: 'task', task }, body)
   }
 
@@ -201,17 +224,22 @@ export class RegionJob {
   /** Hosts that were counted unreachable and are here again wait for their turn like any other. */
   #takeBack(): void {
     for (const key of this.#ledger.judged()) {
-      if (!this.#deps.post.reaches(key)) continue
-      this.#missing.delete(key)
-      this.#ledger.takeBack(key)
+      if (this.#deps.post.reaches(key) && !this.#deaf.has(key)) this.#ledger.takeBack(key)
     }
   }
 
   #miss(key: string): void {
-    const now = this.#deps.clock.now()
-    const since = this.#missing.get(key) ?? now
-    this.#missing.set(key, since)
-    if (now - since >= (this.#deps.goneMs ?? GONE_MS)) this.#ledger.fail(key, 'not reachable')
+    this.#silence.missed(key)
+    this.#judge(key, false)
+  }
+
+  /** A host that owes a word for too long has failed, until it speaks, or until it is linked when it was not. */
+  #judge(key: string, isLinked: boolean): boolean {
+    const verdict = this.#silence.verdict(key, isLinked, this.#ledger.acked(key) > 0)
+    if (verdict === undefined) return false
+    if (verdict === 'does not answer') this.#deaf.add(key)
+    this.#ledger.fail(key, verdict)
+    return true
   }
 
   #task(): Task {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { parseDigest } from '../oci/digest.ts'
 import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
+import { orderSchema } from '../trust/index.ts'
+import { MAX_IMAGES, specSchema } from './spec-shapes.ts'
 
 /*
  * What jobs, letters and answers are made of: each shape once, as the schema that reads it; interface.ts names the types.
@@ -20,12 +22,14 @@ export const JOB_STATES = ['running', 'paused', 'done', 'failed', 'cancelled'] a
 export const HOST_STATES = ['waiting', 'moving', 'loading', 'ready', 'failed', 'skipped'] as const
 
 export const MAX_BLOBS = 16_384
-export const MAX_IMAGES = 64
 const MAX_REGIONS = 1024
+/** One that began the job, and one for each part that may be changed. */
+const MAX_ORDERS = 32
 const MAX_TEXT = 1024
 
 export const count = z.int().min(0)
-export const epochMs = z.number().min(0)
+/** What a Date can hold. */
+export const epochMs = z.number().min(0).max(8.64e15)
 export const text = z.string().max(MAX_TEXT)
 export const jobId = z.string().regex(/^[a-z0-9-]{8,64}$/)
 
@@ -51,58 +55,6 @@ export const base64 = z
   .string()
   .max(MAX_BLOBS)
   .transform((value): Uint8Array => Buffer.from(value, 'base64'))
-
-/** So many hosts, or so many of a hundred. */
-export const amount = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('count'), count }),
-  z.object({ kind: z.literal('percent'), percent: z.number().min(0).max(100) }),
-])
-
-/** Runtimes that can be told to pull through their own agent once the bytes are there. */
-export const runtime = z.enum(['docker', 'containerd'])
-
-/** What may be changed while a job runs. */
-const editable = {
-  /** How many hosts may have begun, cumulative, wave by wave; the last is all of them. */
-  waves: z.array(amount).min(1).max(128),
-  /** Hosts that may be at work at the same time; 0 = unlimited. */
-  maxHosts: count,
-  /** Of each host. */
-  rateBytesPerSec: count,
-  /** Of all hosts together. */
-  fleetRateBytesPerSec: count,
-  /** From the origins. */
-  originRateBytesPerSec: count,
-  /** After so long the job ends as it stands; 0 = never. This and what follows is from the job's start. */
-  deadlineMs: epochMs,
-  /** The part of the counted hosts that must be ready. */
-  quorumPercent: z.number().min(0).max(100),
-  /** How many hosts may have failed when a wave ends; a percentage is of the hosts begun so far. */
-  failureBudget: amount,
-  /** How long the images are kept from eviction; 0 = not at all. */
-  pinMs: epochMs,
-  /** How long hosts that join the fleet still take part; 0 = only those that are there. */
-  joinMs: epochMs,
-}
-
-/** What a job is to do, complete: `parsePrewarmSpec` fills in the defaults. */
-export const specSchema = z.object({
-  /** References as the user wrote them, at least one. */
-  images: z.array(text).min(1).max(MAX_IMAGES),
-  /** Only hosts of these regions; empty = all. */
-  regions: z.array(region).max(MAX_REGIONS),
-  /** Only hosts with all of these labels. */
-  select: z.record(text, text),
-  /** Only so many of the hosts that match; null = all. */
-  hosts: amount.nullable(),
-  /** `os/arch[/variant]`, or `all`; empty = what the coordinating cache runs on. */
-  platforms: z.array(text).max(64),
-  load: runtime.nullable(),
-  ...editable,
-})
-
-/** Keys that are absent stay. */
-export const patchSchema = z.object({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()
 
 /** An image of a job, its tag resolved for good. */
 const plannedImage = z.object({
@@ -199,6 +151,10 @@ export const rowSchema = z.object({
   /** The region whose caches coordinate it. */
   root: region,
   spec: specSchema,
+  /** Who had it begun and changed to what it is: the first order began it. */
+  orders: z.array(orderSchema).min(1).max(MAX_ORDERS),
+  /** When the last order was given: older ones are not obeyed. */
+  orderedEpochMs: epochMs,
   plan: planSchema,
   createdEpochMs: epochMs,
   revision: count,
@@ -211,7 +167,7 @@ export const rowSchema = z.object({
   /** The wave that is open, from 0. */
   wave: count,
   /** By region; regions that are not here take no part. */
-  shares: z.record(region, share),
+  shares: z.record(region, share).refine((shares) => Object.keys(shares).length <= MAX_REGIONS),
   /** Regions that were to take part and did not answer. */
   absent: z.array(region).max(MAX_REGIONS).default([]),
 })
@@ -279,6 +235,7 @@ export const prewarmViewSchema = z.object({
   absent: z.array(region).max(MAX_REGIONS),
   spec: specSchema,
   revision: count,
+  orderedEpochMs: epochMs.default(0),
 })
 
 /** What a job would do. */

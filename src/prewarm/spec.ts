@@ -1,142 +1,104 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
-import { parseReference } from '../oci/reference.ts'
 import { amountValue, EVERYBODY, parseAmount } from './amount.ts'
-import type { Amount, PrewarmPatch, PrewarmSpec } from './interface.ts'
-import { MAX_IMAGES } from './shapes.ts'
+import type { PrewarmPatch, PrewarmSpec } from './interface.ts'
+import {
+  amount,
+  hostCount,
+  images,
+  isEverybody,
+  MAX_SPAN_DAYS,
+  MAX_SPAN_MS,
+  MAX_WAVES,
+  NO_COUNT,
+  platforms,
+  quorumPercent,
+  rateBytesPerSec,
+  regions,
+  runtime,
+  select,
+  someHosts,
+  spanMs,
+  waves,
+} from './spec-shapes.ts'
 
-const MAX_REFERENCE_CHARS = 600
-const MAX_SELECTORS = 32
-const MAX_REGIONS = 256
-const MAX_WAVES = 64
-const MAX_PLATFORMS = 16
+/*
+ * Requests as people and scripts write them: text like "50MiB" and "30m" is read here, and what it may be is said by the
+ * shapes it is read into.
+ */
+
 const MAX_QUOTED_CHARS = 700
-const MAX_DAYS = 400
-const MAX_SPAN_MS = MAX_DAYS * 86_400_000
-const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/
-const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/
-const LABEL_VALUE = /^[A-Za-z0-9._-]{0,63}$/
-const REGION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
-const rate = z.union([z.string().max(40), z.number()], { error: 'is not a rate' }).transform((value, context) => {
+const rateText = z.union([z.string().max(40), z.number()], { error: 'is not a rate' }).transform((value, context) => {
   const bytesPerSec = parseRateBytesPerSec(value)
   if (bytesPerSec !== undefined) return bytesPerSec
   context.addIssue({ code: 'custom', message: 'is not a rate such as 100MiB (bytes per second; 0 = unlimited)' })
   return z.NEVER
 })
 
-const span = z.union([z.string().max(40), z.number()], { error: 'is not a duration' }).transform((value, context) => {
-  const ms = parseDurationMs(value)
-  if (ms !== undefined && ms <= MAX_SPAN_MS) return ms
-  context.addIssue({ code: 'custom', message: `is not a duration such as 30m or 24h, up to ${MAX_DAYS}d` })
-  return z.NEVER
-})
+const spanText = z
+  .union([z.string().max(40), z.number()], { error: 'is not a duration' })
+  .transform((value, context) => {
+    const ms = parseDurationMs(value)
+    if (ms !== undefined && ms <= MAX_SPAN_MS) return ms
+    context.addIssue({ code: 'custom', message: `is not a duration such as 30m or 24h, up to ${MAX_SPAN_DAYS}d` })
+    return z.NEVER
+  })
 
 const NO_PERCENT = { error: 'is not a percentage such as 95%' }
-const quorum = z.union([z.string().max(12), z.number()], NO_PERCENT).transform((value, context) => {
-  const amount = parseAmount(value)
-  if (amount?.kind === 'percent') return amount.percent
+const quorumText = z.union([z.string().max(12), z.number()], NO_PERCENT).transform((value, context) => {
+  const parsed = parseAmount(value)
+  if (parsed?.kind === 'percent') return parsed.percent
   context.addIssue({ code: 'custom', message: NO_PERCENT.error })
   return z.NEVER
 })
+const countText = z.union([z.number(), z.string().regex(/^\d{1,9}$/, NO_COUNT)], NO_COUNT).transform(Number)
 
-const image = z
-  .string()
-  .max(MAX_REFERENCE_CHARS)
-  .superRefine((text, context) => {
-    try {
-      // only its grammar: which upstream a bare name means is known to the agent
-      parseReference(text, 'docker.io')
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is no image' })
-    }
-  })
-
-const NO_PLATFORM = { error: 'is neither os/arch[/variant] nor all' }
-const NO_COUNT = { error: 'is not a number of hosts' }
-const hostCount = z.union([z.int(NO_COUNT).min(0, NO_COUNT), z.string().regex(/^\d{1,9}$/, NO_COUNT)], NO_COUNT)
-
-/** Somebody at least. */
-const someHosts = amountValue.refine(
-  (amount) => (amount.kind === 'count' ? amount.count : amount.percent) > 0,
-  'chooses no host',
-)
-
-const waves = z
-  .array(someHosts)
-  .min(1, { error: 'is empty' })
-  .max(MAX_WAVES)
-  .superRefine((all, context) => {
-    const at = all.findIndex((wave, i) => all.slice(0, i).some((before) => isFewer(wave, before)))
-    if (at < 0) return
-    const message = 'is fewer hosts than a wave before it: waves count all hosts that may have begun'
-    context.addIssue({ code: 'custom', path: [at], message })
-  })
-  .transform(toTheEnd)
+const hosts = amountValue.pipe(someHosts)
+const rate = rateText.pipe(rateBytesPerSec)
+const span = spanText.pipe(spanMs)
+const budget = amountValue.pipe(amount)
 
 const editable = {
-  waves,
-  maxHosts: hostCount.transform(Number),
+  waves: z
+    .array(amountValue)
+    .min(1, { error: 'is empty' })
+    .max(MAX_WAVES)
+    // the last wave is everybody, whether it was written or not
+    .transform((all) => (isEverybody(all.at(-1)) ? all : [...all, EVERYBODY]))
+    .pipe(waves),
+  maxHosts: countText.pipe(hostCount),
   rate,
   fleetRate: rate,
   originRate: rate,
   deadline: span,
-  quorum,
-  failureBudget: amountValue,
+  quorum: quorumText.pipe(quorumPercent),
+  failureBudget: budget,
   pin: span,
   join: span,
 }
 
-const specSchema = z.strictObject({
-  images: z.array(image).min(1, { error: 'name at least one image' }).max(MAX_IMAGES),
-  regions: z
-    .array(z.string().regex(REGION, { error: 'is no region name' }))
-    .max(MAX_REGIONS)
-    .default([]),
-  select: z
-    .record(
-      z.string().regex(LABEL_KEY, { error: 'is no label name' }),
-      z.string().regex(LABEL_VALUE, { error: 'is no label value' }),
-    )
-    .refine((labels) => Object.keys(labels).length <= MAX_SELECTORS, 'has too many labels')
-    .default({}),
-  hosts: someHosts.nullable().default(null),
+const requestSchema = z.strictObject({
+  images,
+  regions: regions.default([]),
+  select: select.default({}),
+  hosts: hosts.nullable().default(null),
   waves: editable.waves.default([EVERYBODY]),
   maxHosts: editable.maxHosts.default(0),
   rate: rate.default(0),
   fleetRate: rate.default(0),
   originRate: rate.default(0),
-  platforms: z
-    .array(
-      z
-        .string(NO_PLATFORM)
-        .max(64, NO_PLATFORM)
-        .refine((text) => text === 'all' || PLATFORM.test(text), NO_PLATFORM),
-    )
-    .max(MAX_PLATFORMS)
-    .default([]),
+  platforms: platforms.default([]),
   deadline: span.default(0),
-  quorum: quorum.default(100),
-  failureBudget: amountValue.default({ kind: 'percent', percent: 5 }),
+  quorum: editable.quorum.default(100),
+  failureBudget: budget.default({ kind: 'percent', percent: 5 }),
   pin: span.default(0),
   join: span.default(0),
-  load: z.enum(['docker', 'containerd'], { error: 'is neither docker nor containerd' }).nullable().default(null),
+  load: runtime.nullable().default(null),
 })
 
-const patchSchema = z.strictObject({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()
-
-/** What can be said without knowing how many hosts there are. */
-function isFewer(a: Amount, b: Amount): boolean {
-  if (a.kind === 'count') return b.kind === 'count' ? a.count < b.count : b.percent === 100
-  return b.kind === 'percent' && a.percent < b.percent
-}
-
-/** The last wave is everybody, whether it was written or not. */
-function toTheEnd(waves: Amount[]): Amount[] {
-  const last = waves.at(-1)
-  return last?.kind === 'percent' && last.percent === 100 ? waves : [...waves, EVERYBODY]
-}
+const changesSchema = z.strictObject({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()
 
 /** What people call a key of a request, by its path. */
 export type NameOf = (path: readonly string[]) => string
@@ -145,7 +107,7 @@ const byPath: NameOf = (path) => path.join('.')
 
 /** A request as people and scripts write it, complete. Throws `PREWARM_INVALID` naming the key that is wrong. */
 export function parsePrewarmSpec(request: unknown, nameOf: NameOf = byPath): PrewarmSpec {
-  const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(specSchema, request, nameOf)
+  const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(requestSchema, request, nameOf)
   return {
     ...rest,
     ...{ rateBytesPerSec: rate, fleetRateBytesPerSec: fleetRate, originRateBytesPerSec: originRate },
@@ -155,7 +117,7 @@ export function parsePrewarmSpec(request: unknown, nameOf: NameOf = byPath): Pre
 
 /** A change as people and scripts write it. Throws `PREWARM_INVALID`. */
 export function parsePrewarmPatch(request: unknown, nameOf: NameOf = byPath): PrewarmPatch {
-  const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(patchSchema, request, nameOf)
+  const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(changesSchema, request, nameOf)
   return {
     ...rest,
     ...{ rateBytesPerSec: rate, fleetRateBytesPerSec: fleetRate, originRateBytesPerSec: originRate },

@@ -63,6 +63,7 @@ export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: n
     wave: { number: row.wave + 1, of: row.spec.waves.length, open: openOf(row, tallies) },
     ...{ regions, reasons: mergeReasons(tallies.values()), absent: row.absent, spec: row.spec },
     revision: row.revision,
+    orderedEpochMs: row.orderedEpochMs,
   }
 }
 

@@ -12,6 +12,7 @@ import type { HostFacts, Letter, Task } from './letters.ts'
 import { jsonCodec, taskSchema } from './letters.ts'
 import type { Post } from './post.ts'
 import { count, HOST_STATES, MOVED_NOTHING, moved, text } from './shapes.ts'
+import { MAX_SPAN_MS } from './spec-shapes.ts'
 
 /** While something changes it is told this often, not more. */
 const REPORT_EVERY_MS = 2_000
@@ -142,7 +143,8 @@ export class Worker implements AsyncDisposable {
     return known
   }
 
-  #take(task: Task): void {
+  #take(given: Task): void {
+    const task = { ...given, pinUntilEpochMs: this.#pinEnd(given) }
     const known = this.#tasks.get(task.job)
     if (known === undefined) {
       // a job that is over before it came here is nobody's business
@@ -165,6 +167,11 @@ export class Worker implements AsyncDisposable {
     const { state } = known.work.progress
     const hasPins = state !== 'waiting' && state !== 'skipped'
     if (hasPins && task.pinUntilEpochMs !== before.pinUntilEpochMs) this.#repin(known)
+  }
+
+  /** Nothing is pinned for longer than a job may ask, whatever a cache's clock says. */
+  #pinEnd({ pinUntilEpochMs }: Task): number | null {
+    return pinUntilEpochMs === null ? null : Math.min(pinUntilEpochMs, this.#deps.now() + MAX_SPAN_MS)
   }
 
   /** What a cache says of a job that this host has something left to do for. */

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
-import type { Trust } from '../trust/index.ts'
+import type { Order, Trust } from '../trust/index.ts'
 import type { Feature } from './speech.ts'
 
 /** A peer's identity: its libp2p peer id as text, proven by the noise handshake. */
@@ -110,8 +110,13 @@ export interface CallArguments {
     readonly digest: Digest
     readonly artifactType?: string | undefined
   }
-  /** Forget a cached tag, here and in the tiers above. */
-  readonly invalidate: { readonly upstream: string; readonly repository: string; readonly tag: string }
+  /** Forget a cached tag, here and in the tiers above: without an order of somebody who may act on the fleet, nothing is. */
+  readonly invalidate: {
+    readonly upstream: string
+    readonly repository: string
+    readonly tag: string
+    readonly order?: Order | undefined
+  }
   /** Some hosts of the asker's region, for the day the caches are gone. */
   readonly members: { readonly limit: number }
   /** A question of the prewarm service to that of the other side, in its own words (PREWARM.md). */

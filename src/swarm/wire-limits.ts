@@ -25,6 +25,7 @@ export const WIRE_LIMITS = {
   peers: 64,
   addresses: 8,
   text: 512,
+  orderText: 4096,
   name: 255,
   spoken: 256,
   tags: 10_000,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_SIGNATURE_BYTES } from '../trust/index.ts'
 import type { HotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, MessageOf } from './interface.ts'
 import { WIRE_LIMITS } from './wire-limits.ts'
@@ -6,6 +7,7 @@ import {
   bytes,
   digest,
   hashRuns,
+  label,
   peerKey,
   peers,
   pieceIndex,
@@ -40,6 +42,12 @@ export const coldMessages: { readonly [T in ColdMessage['type']]: z.ZodType<Mess
 }
 
 const place = { upstream, repository }
+/** Only about a tag: short. */
+const order = z.object({
+  text: z.string().max(WIRE_LIMITS.orderText),
+  region: label.nullable(),
+  signature: bytes(MAX_SIGNATURE_BYTES),
+})
 
 /** What may be asked, by name. */
 export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[N]> } = {
@@ -48,7 +56,7 @@ export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[
   stat: z.object({ ...place, digest }),
   tags: z.object({ ...place, limit: z.int().min(0).max(WIRE_LIMITS.tags).optional(), after: text.optional() }),
   referrers: z.object({ ...place, digest, artifactType: name.optional() }),
-  invalidate: z.object({ ...place, tag }),
+  invalidate: z.object({ ...place, tag, order: order.optional() }),
   members: z.object({ limit: u32 }),
   prewarm: z.object({ body: letter }),
 }

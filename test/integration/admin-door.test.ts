@@ -103,6 +103,7 @@ describe('the admin door', () => {
     assert.deepEqual(await (await send(url, 'POST', { reference: 'docker.io/library/a:1' })).json(), {
       reference: 'docker.io/library/a:1',
       digest: SAMPLE_DIGEST,
+      everywhere: true,
     })
     assert.deepEqual(opened.source.invalidated, ['docker.io/library/a:1'])
     const cold = z.object({ digest: z.null() }).parse(await (await send(url, 'POST', { reference: 'a:cold' })).json())

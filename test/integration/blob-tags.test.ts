@@ -51,7 +51,7 @@ test('within its time to live a moved tag is believed, until it is invalidated t
   await fleet.push('origin', 'team/app', 'v1', moved)
   assert.equal((await two.manifest(UP, 'team/app', 'v1')).digest, old.manifest.digest)
   const answer = await two.admin('invalidate', { reference: `${UP}/team/app:v1` })
-  assert.deepEqual(answer, { reference: `${UP}/team/app:v1`, digest: old.manifest.digest })
+  assert.deepEqual(answer, { reference: `${UP}/team/app:v1`, digest: old.manifest.digest, everywhere: true })
   assert.equal((await one.manifest(UP, 'team/app', 'v1')).digest, moved.manifest.digest)
 })
 

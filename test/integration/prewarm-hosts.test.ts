@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 import { runCommand } from '../support/run-command.ts'
-import { planOf, reportOf, specOf, surveyOf } from '../unit/prewarm/fixtures.ts'
+import { newJob, planOf, reportOf, specOf, surveyOf } from '../unit/prewarm/fixtures.ts'
 
 const HOSTS = 12_000
 const ID = 'job-of-12000'
@@ -23,7 +23,7 @@ async function writeJob(path: string): Promise<void> {
   const book = new JobBook(store)
   const plan = planOf(200)
   const surveys = [surveyOf('default', HOSTS)]
-  const row = createJob({ id: ID, root: 'default', spec: specOf(), plan, surveys }, Date.now())
+  const row = createJob(newJob({ id: ID, root: 'default', spec: specOf(), plan, surveys }), Date.now())
   await book.put({ ...row, state: 'done', endedEpochMs: Date.now() }).written
   const key = (i: number): string => `12D3KooW${String(i).padStart(44, 'x')}`
   const hosts = Array.from({ length: HOSTS }, (_, i) => ({ key: key(i), name: `web-${i} (10.0.0.1:7071)` }))

@@ -91,7 +91,7 @@ export class MemoryAdminSource implements AdminSource {
     if (target.kind === 'digest') throw new ShoalError('UNAVAILABLE', 'nobody there')
     if (target.tag === 'boom') throw new TypeError('secret inner state')
     this.invalidated.push(reference)
-    return target.tag === 'cold' ? {} : { digest: SAMPLE_DIGEST }
+    return target.tag === 'cold' ? { everywhere: true } : { digest: SAMPLE_DIGEST, everywhere: target.tag !== 'here' }
   }
 
   limits() {
@@ -144,6 +144,7 @@ const NO_PREWARM: PrewarmSource = {
   show: noPrewarm,
   hosts: noPrewarm,
   edit: noPrewarm,
+  obey: noPrewarm,
 }
 
 /** The parts of a door's dependencies that most tests do not look at. */

@@ -82,7 +82,7 @@ describe('shoal invalidate', () => {
     assert.equal(stdout, `quay.io/a/b:1: forgotten, was ${SAMPLE_DIGEST}\n`)
     assert.deepEqual(opened.source.invalidated, ['quay.io/a/b:1'])
     const cold = await runCommand(['invalidate', 'quay.io/a/b:cold', '--json', ...opened.admin])
-    assert.deepEqual(JSON.parse(cold.stdout), { reference: 'quay.io/a/b:cold', digest: null })
+    assert.deepEqual(JSON.parse(cold.stdout), { reference: 'quay.io/a/b:cold', digest: null, everywhere: true })
   })
 
   it('refuses what is no reference without asking anybody (2), and passes on what the agent refuses (1)', async () => {

@@ -1,11 +1,21 @@
 import { requireDigest } from '../../../src/oci/digest.ts'
 import type { HostReport, Plan, PrewarmSpec, RegionSurvey, Tally } from '../../../src/prewarm/interface.ts'
+import type { NewJob } from '../../../src/prewarm/job.ts'
+import { orderJob } from '../../../src/prewarm/orders.ts'
 import { parsePrewarmSpec } from '../../../src/prewarm/spec.ts'
+import { FleetTrust, LOOPBACK_KEY } from '../../../src/trust/index.ts'
 
 const MIB = 1024 * 1024
 
 export function specOf(request: Record<string, unknown> = {}): PrewarmSpec {
   return parsePrewarmSpec({ images: ['docker.io/library/app:1'], ...request })
+}
+
+/** A job as an operator has ordered it. */
+export function newJob(job: Omit<NewJob, 'order' | 'orderedEpochMs'>): NewJob {
+  const order = orderJob(new FleetTrust(LOOPBACK_KEY), job.id, job.spec, 1_000)
+  if (order === undefined) throw new Error('everybody has the loopback key')
+  return { ...job, order, orderedEpochMs: 1_000 }
 }
 
 export function planOf(blobs = 3): Plan {

@@ -3,13 +3,13 @@ import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { JobRow, Tally } from '../../../src/prewarm/interface.ts'
 import { advanceJob, createJob, isNewer, isOpen, patchJob, verdict, withRegion } from '../../../src/prewarm/job.ts'
-import { planOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
+import { newJob, planOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
 
 const START = 1_000_000
 
 function jobOf(request: Record<string, unknown>, regions: Record<string, number> = { a: 10 }): JobRow {
   const surveys = Object.entries(regions).map(([region, hosts]) => surveyOf(region, hosts))
-  return createJob({ id: 'job-00001', root: 'a', spec: specOf(request), plan: planOf(), surveys }, START)
+  return createJob(newJob({ id: 'job-00001', root: 'a', spec: specOf(request), plan: planOf(), surveys }), START)
 }
 
 function opened(row: JobRow): Record<string, number | null> {
@@ -177,9 +177,9 @@ describe('a job', () => {
   it('says which regions it went without, and takes one in that comes back while hosts may join', () => {
     const surveys = [surveyOf('a', 1)]
     const made = { id: 'job-00001', root: 'a', plan: planOf(), surveys, absent: ['b'] }
-    const end = step(createJob({ ...made, spec: specOf() }, START), { a: tallyOf(1, { ready: 1 }) })!
+    const end = step(createJob(newJob({ ...made, spec: specOf() }), START), { a: tallyOf(1, { ready: 1 }) })!
     assert.deepEqual([end.state, end.reason], ['done', 'no cache of region b answered, so it took no part'])
-    const row = createJob({ ...made, spec: specOf({ join: '1h' }) }, START)
+    const row = createJob(newJob({ ...made, spec: specOf({ join: '1h' }) }), START)
     assert.equal(withRegion(row, 'c', START + 1), undefined)
     assert.equal(withRegion(row, 'b', START + 3_600_000), undefined)
     const grown = withRegion(row, 'b', START + 1)!

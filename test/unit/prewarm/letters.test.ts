@@ -12,11 +12,14 @@ import {
   encodeQuestion,
   HOSTS_PER_PAGE,
 } from '../../../src/prewarm/questions.ts'
-import { planOf, reportOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
+import { newJob, planOf, reportOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
 
 const ID = 'job-00001'
 const surveys = [surveyOf('a', 3)]
-const row = createJob({ id: ID, root: 'a', spec: specOf({ waves: ['1', '10%'] }), plan: planOf(), surveys }, 1000)
+const row = createJob(
+  newJob({ id: ID, root: 'a', spec: specOf({ waves: ['1', '10%'] }), plan: planOf(), surveys }),
+  1000,
+)
 const task = {
   job: ID,
   revision: 1,

@@ -6,7 +6,7 @@ import type { JobRow } from '../../../src/prewarm/interface.ts'
 import { createJob, patchJob } from '../../../src/prewarm/job.ts'
 import { OriginAccount } from '../../../src/prewarm/origin-account.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
-import { planOf, specOf, surveyOf } from './fixtures.ts'
+import { newJob, planOf, specOf, surveyOf } from './fixtures.ts'
 
 type Came = (digest: Digest, from: 'origin' | 'peer', bytes: number) => void
 
@@ -34,7 +34,7 @@ function accountOf(row: () => JobRow) {
 
 describe('what a cache reads from origins for a job', () => {
   const first = createJob(
-    { id: 'job-00001', root: 'a', spec: specOf(), plan: planOf(2), surveys: [surveyOf('a', 1)] },
+    newJob({ id: 'job-00001', root: 'a', spec: specOf(), plan: planOf(2), surveys: [surveyOf('a', 1)] }),
     1,
   )
   const { digest } = first.plan.blobs[0]!

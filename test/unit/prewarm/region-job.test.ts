@@ -8,7 +8,7 @@ import { decodeLetter, encodeLetter } from '../../../src/prewarm/letters.ts'
 import { Post } from '../../../src/prewarm/post.ts'
 import { RegionJob } from '../../../src/prewarm/region-job.ts'
 import type { ControlMessage, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
-import { planOf, reportOf, specOf, surveyOf } from './fixtures.ts'
+import { newJob, planOf, reportOf, specOf, surveyOf } from './fixtures.ts'
 
 const SELF: PeerInfo = { key: 'cache-00001', role: 'cache', region: 'a', zone: null, addresses: ['10.0.0.1:7071'] }
 const GONE_MS = 60_000
@@ -26,7 +26,7 @@ class Region {
     for (let i = 0; i < hosts; i++) this.join(`host-${String(i).padStart(5, '0')}`)
     const spec = specOf(request)
     this.row = createJob(
-      { id: 'job-00001', root: 'a', spec, plan: planOf(200), surveys: [surveyOf('a', hosts)] },
+      newJob({ id: 'job-00001', root: 'a', spec, plan: planOf(200), surveys: [surveyOf('a', hosts)] }),
       this.now,
     )
     this.job = this.head()
@@ -250,6 +250,66 @@ describe('the head of a job in a region', () => {
     assert.deepEqual([region.told.get(other)?.length, region.job.tally().hosts.failed], [1, 0])
     region.report(other, { state: 'ready' })
     assert.deepEqual([region.job.tally().hosts.ready, region.job.tally().begun], [2, 2])
+  })
+
+  it('takes a host that is linked and never says a word for failed, and a new link is no word', () => {
+    const region = new Region({}, 2)
+    region.step()
+    const [ghost, other] = region.reached
+    region.report(other!, { state: 'ready' })
+    for (let i = 0; i < 4; i++) {
+      region.now += 15_000
+      region.leave(ghost!)
+      region.join(ghost!)
+      region.step()
+    }
+    assert.deepEqual(
+      region.job.tally().reasons.map(({ reason, count }) => [reason, count]),
+      [['does not answer', 1]],
+    )
+    region.leave(ghost!)
+    region.join(ghost!)
+    region.advance()
+    assert.equal(region.row.state, 'failed', 'the job ends without it')
+    region.report(ghost!, { state: 'moving' })
+    assert.equal(region.job.tally().hosts.moving, 1)
+  })
+
+  it('takes a host that only comes and goes for unreachable in the time of one that is gone', () => {
+    const region = new Region({}, 1)
+    region.step()
+    const [ghost] = region.reached
+    region.leave(ghost!)
+    region.step()
+    region.now += GONE_MS / 2
+    region.join(ghost!)
+    region.step()
+    region.leave(ghost!)
+    region.now += GONE_MS / 2
+    region.step()
+    assert.equal(region.job.tally().hosts.failed, 1)
+  })
+
+  it('has patience with a host that has spoken and is at work', () => {
+    const region = new Region({}, 1)
+    region.step()
+    const [busy] = region.reached
+    region.report(busy!, { state: 'loading' })
+    for (let i = 0; i < 9; i++) {
+      region.now += 15_000
+      region.step()
+    }
+    assert.equal(region.job.tally().hosts.failed, 0)
+  })
+
+  it('counts nobody who speaks of a job that he cannot be a host of', () => {
+    const region = new Region({ select: { disk: 'ssd' }, join: '1h' }, 3)
+    const few = new Region({ hosts: '1' }, 3)
+    for (const one of [region, few]) {
+      one.step()
+      for (const key of ['host-00000', 'host-00001', 'host-00002', 'host-77777']) one.report(key, { state: 'failed' })
+    }
+    assert.deepEqual([region.job.roster.length, few.job.roster.length], [0, 1])
   })
 
   it('takes in hosts that join while they may, and not more than wanted', () => {

@@ -5,7 +5,7 @@ import { createJob, patchJob } from '../../../src/prewarm/job.ts'
 import type { Letter } from '../../../src/prewarm/letters.ts'
 import { Standings } from '../../../src/prewarm/standings.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
-import { planOf, reportOf, specOf, surveyOf } from './fixtures.ts'
+import { newJob, planOf, reportOf, specOf, surveyOf } from './fixtures.ts'
 
 const ID = 'job-00001'
 const HOST = 'host-00001'
@@ -20,7 +20,7 @@ class Cache {
   constructor(request?: Record<string, unknown>) {
     if (request !== undefined) {
       this.row = createJob(
-        { id: ID, root: 'a', spec: specOf(request), plan: planOf(), surveys: [surveyOf('a', 1)] },
+        newJob({ id: ID, root: 'a', spec: specOf(request), plan: planOf(), surveys: [surveyOf('a', 1)] }),
         1_000,
       )
     }

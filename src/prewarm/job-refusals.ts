@@ -1,0 +1,33 @@
+import { isDeepStrictEqual } from 'node:util'
+import { errorText, ShoalError } from '../base/errors.ts'
+import type { JobRow, PrewarmSpec } from './interface.ts'
+
+/** What asking again with a job's id is for: the same job. What may be edited may have been. */
+export function sameJob(row: JobRow, { images, regions, select, hosts, platforms, load }: PrewarmSpec): JobRow {
+  const { spec } = row
+  const known = [spec.images, spec.regions, spec.select, spec.hosts, spec.platforms, spec.load]
+  if (isDeepStrictEqual(known, [images, regions, select, hosts, platforms, load])) return row
+  throw impossible(`there is a job ${row.id} already, and it is another one: leave its id away, or choose one`)
+}
+
+export function refuseOther(id: string, ordered: { readonly id: string }): void {
+  if (ordered.id !== id) throw new ShoalError('PREWARM_INVALID', `the order is about job ${ordered.id}, not ${id}`)
+}
+
+/** Each region works on one host at least. */
+export function refuseTooFew(maxHosts: number, regions: number): void {
+  if (maxHosts === 0 || maxHosts >= regions) return
+  const message = `max-hosts ${maxHosts} is fewer than the ${regions} regions that take part`
+  throw impossible(`${message}, and each works on one host at least; take one region at a time, with --region`)
+}
+
+export function unanswered(regions: readonly string[], cause?: unknown, more = ''): ShoalError {
+  const why = cause === undefined ? '' : ` (${errorText(cause)})`
+  return new ShoalError('UNAVAILABLE', `no cache of region ${regions.join(', ')} answers${why}${more}; try again`, {
+    cause,
+  })
+}
+
+export function impossible(message: string): ShoalError {
+  return new ShoalError('PREWARM_IMPOSSIBLE', message)
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+import { orderChange, orderJob } from '../../src/prewarm/index.ts'
+import type { PrewarmPatch } from '../../src/prewarm/interface.ts'
+import type { QuestionName } from '../../src/prewarm/questions.ts'
+import { decodeAnswer, encodeQuestion } from '../../src/prewarm/questions.ts'
+import type { PeerLink } from '../../src/swarm/index.ts'
+import type { FleetKey, Order } from '../../src/trust/index.ts'
+import {
+  agentKeyOf,
+  FleetTrust,
+  formatFleetKey,
+  generateFleetKey,
+  giveOrder,
+  orderInvalidate,
+} from '../../src/trust/index.ts'
+import { askPrewarm, tryPrewarm } from '../support/ask-prewarm.ts'
+import type { TestNode } from '../support/node-fleet.ts'
+import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { runCommand } from '../support/run-command.ts'
+import { specOf } from '../unit/prewarm/fixtures.ts'
+import { soon, TestFleet } from './swarm-support.ts'
+
+const UP = 'registry.test'
+const IMAGE = `${UP}/team/app:v1`
+const HOUR_MS = 3_600_000
+
+interface KeyedFleet {
+  readonly key: FleetKey
+  readonly cache: TestNode
+  readonly agent: TestNode
+  /** Of a host that holds the agent key and nothing else, to the cache. */
+  readonly member: PeerLink
+  /** Files that a user may name. */
+  readonly files: { readonly cacheKey: string; readonly agentKey: string }
+}
+
+/** A fleet with a key, as one across machines has it. */
+async function keyedFleet(t: TestContext): Promise<KeyedFleet> {
+  const key = generateFleetKey()
+  const fleet = await NodeFleet.create(t)
+  const write = async (name: string, text: string): Promise<string> => {
+    await writeFile(join(fleet.directory, name), text, { mode: 0o600 })
+    return join(fleet.directory, name)
+  }
+  const cacheKey = await write('cache.key', formatFleetKey(key))
+  const agentKey = await write('agent.key', formatFleetKey(agentKeyOf(key)))
+  const image = await fleet.image({ sizeBytes: 64 * 1024, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const tags = { ttlMs: HOUR_MS }
+  const cache = await fleet.start({ role: 'cache', upstreams, tags, key: formatFleetKey(key) })
+  const agent = await fleet.start({ caches: [cache], upstreams, tags, key: formatFleetKey(agentKeyOf(key)) })
+  const strangers = await TestFleet.create()
+  t.after(() => strangers[Symbol.asyncDispose]())
+  const { swarm } = await strangers.host({ fleetKey: agentKeyOf(key), region: 'default' })
+  const member = await swarm.connectAddress(cache.peerAddress, soon())
+  return { key, cache, agent, member, files: { cacheKey, agentKey } }
+}
+
+/** What the cache's prewarm says to a member: `done`, or the code of its refusal. */
+async function asked(member: PeerLink, name: QuestionName, ask: object): Promise<string> {
+  const body = encodeQuestion({ name, hops: 0, ask } as Parameters<typeof encodeQuestion>[0])
+  const result = await member.call('prewarm', { body }, soon())
+  if (result.kind === 'refused') return result.reason
+  try {
+    decodeAnswer(name, result.body)
+    return 'done'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
+
+async function jobs(host: TestNode): Promise<string[]> {
+  const { jobs: all } = await askPrewarm<{ jobs: { id: string; state: string }[] }>(host, '')
+  return all.map(({ id, state }) => `${id} ${state}`)
+}
+
+test('a member starts no job without an operator, whatever it signs and sends', async (t) => {
+  const { key, cache, member } = await keyedFleet(t)
+  const id = 'members-job-1'
+  const spec = specOf({ images: [IMAGE], load: 'docker', join: '1h' })
+  const by = (signer: FleetKey, at: number, content: unknown = spec, subject = id): Order | undefined =>
+    giveOrder(new FleetTrust(signer), { verb: 'prewarm', subject, content, issuedEpochMs: at })
+  const now = Date.now()
+  const cases: readonly [name: string, order: Order | undefined, answer: string][] = [
+    ['no order', undefined, 'ORDER_REQUIRED'],
+    ['an order of another fleet', by(generateFleetKey(), now), 'ORDER_REQUIRED'],
+    ['an order of yesterday', by(key, now - 24 * HOUR_MS), 'ORDER_REQUIRED'],
+    ['an order for another job', by(key, now, spec, 'another-job-1'), 'PREWARM_INVALID'],
+    ['an order to pin for 1e300 ms', by(key, now, { ...spec, pinMs: 1e300 }), 'PREWARM_INVALID'],
+    ['an order to join for 1e300 ms', by(key, now, { ...spec, joinMs: 1e300 }), 'PREWARM_INVALID'],
+  ]
+  for (const [name, order, answer] of cases) {
+    assert.equal(await asked(member, 'submit', { id, spec, order }), answer, name)
+  }
+  assert.deepEqual(await jobs(cache), [])
+  // a specification beside an order is not what is done
+  const other = specOf({ images: [`${UP}/team/other:v1`] })
+  assert.equal(await asked(member, 'submit', { id, spec: other, order: by(key, Date.now()) }), 'done')
+  const { spec: run } = await askPrewarm<{ spec: { images: string[] } }>(cache, `/${id}`)
+  assert.deepEqual(run.images, [IMAGE])
+})
+
+test("a member neither changes nor ends an operator's job, nor brings back an older change of it", async (t) => {
+  const { key, cache, member } = await keyedFleet(t)
+  const id = 'operators-job-1'
+  const operator = new FleetTrust(key)
+  const order = orderJob(operator, id, specOf({ images: [IMAGE], join: '1h' }), Date.now())
+  assert.equal(await asked(member, 'submit', { id, spec: specOf({ images: [IMAGE] }), order }), 'done')
+  const { orderedEpochMs } = await askPrewarm<{ orderedEpochMs: number }>(cache, `/${id}`)
+  const change = (patch: PrewarmPatch, at: number, signer = operator): Order | undefined =>
+    orderChange(signer, id, patch, { now: at, afterEpochMs: orderedEpochMs })
+  const edit = async (patch: PrewarmPatch, by: Order | undefined): Promise<string> =>
+    asked(member, 'edit', { id, patch, order: by })
+  const cancel = { state: 'cancelled' } as const
+  const older = change({ pinMs: 1_000 }, orderedEpochMs + 10)
+  assert.equal(await edit(cancel, undefined), 'ORDER_REQUIRED')
+  assert.equal(await edit(cancel, change(cancel, Date.now(), new FleetTrust(generateFleetKey()))), 'ORDER_REQUIRED')
+  // what is signed counts, not what is asked beside it
+  assert.equal(await edit(cancel, older), 'done')
+  assert.equal(await edit({}, change({ pinMs: 2_000 }, orderedEpochMs + 20)), 'done')
+  assert.equal(await edit({}, older), 'PREWARM_IMPOSSIBLE', 'an older order would undo a newer one')
+  const { state, spec } = await askPrewarm<{ state: string; spec: { pinMs: number } }>(cache, `/${id}`)
+  assert.deepEqual([state === 'cancelled', spec.pinMs], [false, 2_000])
+  assert.equal(await asked(member, 'list', {}), 'done', 'looking is for members')
+  assert.equal(await asked(member, 'show', { id }), 'done', 'looking is for members')
+})
+
+test('a member has no tag forgotten at the caches; an operator has, once for each order', async (t) => {
+  const { key, cache, agent, member } = await keyedFleet(t)
+  const ref = { upstream: UP, repository: 'team/app', tag: 'v1' }
+  const asks = async (): Promise<number> => {
+    await agent.admin('invalidate', { reference: IMAGE }) // its own memory of it
+    assert.equal((await agent.manifest(UP, 'team/app', 'v1')).status, 200)
+    return cache.originRequests('tag')
+  }
+  assert.equal(await asks(), 1)
+  const now = Date.now()
+  const replayed = orderInvalidate(new FleetTrust(key), IMAGE, now)
+  const cases: readonly [name: string, order: Order | undefined, answer: string, originAsked: number][] = [
+    ['no order', undefined, 'refused', 1],
+    ['an order of another fleet', orderInvalidate(new FleetTrust(generateFleetKey()), IMAGE, now), 'refused', 1],
+    ['an order for another tag', orderInvalidate(new FleetTrust(key), `${UP}/team/app:v2`, now), 'refused', 1],
+    ['an old order', orderInvalidate(new FleetTrust(key), IMAGE, now - HOUR_MS), 'refused', 1],
+    ["an operator's order", replayed, 'done', 2],
+    ['the same again', replayed, 'done', 2],
+  ]
+  for (const [name, order, answer, originAsked] of cases) {
+    const { kind } = await member.call('invalidate', { ...ref, order }, soon())
+    assert.deepEqual([kind, await asks()], [answer, originAsked], name)
+  }
+})
+
+test('on an agent prewarm wants a credential and says which; looking does not', async (t) => {
+  const { cache, agent, files } = await keyedFleet(t)
+  const run = (host: TestNode, ...args: string[]) => runCommand([...args, '--admin', host.adminUrl])
+  const without = await run(agent, 'prewarm', IMAGE, '--json')
+  assert.equal(without.code, 2)
+  assert.match(without.stderr, /^shoal: .*--credential FILE.*cache key.*shoal fleet certify operator.*\n$/)
+  const wrong = await run(agent, 'prewarm', IMAGE, '--credential', files.agentKey)
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /agent\.key/)
+  assert.deepEqual(await jobs(cache), [], 'nothing has begun')
+  assert.equal((await run(agent, 'prewarm', IMAGE, '--dry-run')).code, 0)
+  assert.equal((await run(agent, 'prewarm', 'list')).code, 0)
+  // a name without a registry is completed before it is signed
+  const done = await run(agent, 'prewarm', 'team/app:v1', '--join', '1h', '--credential', files.cacheKey, '--json')
+  assert.equal(done.code, 0, done.stderr)
+  const { id } = JSON.parse(done.stdout) as { id: string } // the command's own JSON
+  assert.equal((await run(agent, 'prewarm', 'pause', id)).code, 2)
+  assert.equal((await run(agent, 'prewarm', 'cancel', id, '--credential', files.cacheKey)).code, 0)
+  const begun = await run(cache, 'prewarm', IMAGE, '--json')
+  assert.equal(begun.code, 0, 'a cache orders by itself')
+  const direct = await tryPrewarm(agent, '', { method: 'POST', body: { images: [IMAGE] } })
+  assert.equal(direct.status, 403)
+  const forgotten = await run(agent, 'invalidate', IMAGE)
+  assert.deepEqual([forgotten.code, /on this host alone/.test(forgotten.stderr)], [0, true])
+  assert.equal((await run(agent, 'invalidate', 'team/app:v1', '--credential', files.cacheKey)).stderr, '')
+})
