@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { BlobStore } from '../store/index.ts'
@@ -17,6 +16,7 @@ import type {
   RegionSurvey,
 } from './interface.ts'
 import { createJob, homeKeyOf, isFinal, patchJob } from './job.ts'
+import { impossible, refuseOther, refuseTooFew, sameJob, unanswered } from './job-refusals.ts'
 import type { JobOrderOf, Orders } from './orders.ts'
 import { withOrder } from './orders.ts'
 import type { Planner } from './planner.ts'
@@ -371,34 +371,4 @@ export class Coordinator implements PrewarmService {
 /** What a region's caches are ranked by for a plan, which has no id. */
 function imagesKey({ images }: PrewarmSpec): string {
   return images.join(' ')
-}
-
-/** What asking again with a job's id is for: the same job. What may be edited may have been. */
-function sameJob(row: JobRow, { images, regions, select, hosts, platforms, load }: PrewarmSpec): JobRow {
-  const { spec } = row
-  const known = [spec.images, spec.regions, spec.select, spec.hosts, spec.platforms, spec.load]
-  if (isDeepStrictEqual(known, [images, regions, select, hosts, platforms, load])) return row
-  throw impossible(`there is a job ${row.id} already, and it is another one: leave its id away, or choose one`)
-}
-
-function refuseOther(id: string, ordered: { readonly id: string }): void {
-  if (ordered.id !== id) throw new ShoalError('PREWARM_INVALID', `the order is about job ${ordered.id}, not ${id}`)
-}
-
-/** Each region works on one host at least. */
-function refuseTooFew(maxHosts: number, regions: number): void {
-  if (maxHosts === 0 || maxHosts >= regions) return
-  const message = `max-hosts ${maxHosts} is fewer than the ${regions} regions that take part`
-  throw impossible(`${message}, and each works on one host at least; take one region at a time, with --region`)
-}
-
-function unanswered(regions: readonly string[], cause?: unknown, more = ''): ShoalError {
-  const why = cause === undefined ? '' : ` (${errorText(cause)})`
-  return new ShoalError('UNAVAILABLE', `no cache of region ${regions.join(', ')} answers${why}${more}; try again`, {
-    cause,
-  })
-}
-
-function impossible(message: string): ShoalError {
-  return new ShoalError('PREWARM_IMPOSSIBLE', message)
 }

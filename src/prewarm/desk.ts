@@ -26,8 +26,6 @@ const SOON_MS = 50
 /** A restarted cache waits so long for its hosts to link before it says which there are. */
 const SETTLE_MS = 5_000
 const SWEEP_MS = 10 * 60_000
-/** Hosts in one letter: it must fit whatever their names are. */
-const ROSTER_PART = 1_000
 
 export interface DeskDeps {
   readonly clock: Clock
@@ -270,14 +268,8 @@ export class Desk implements AsyncDisposable {
   #tellRow(peer: PeerInfo, row: JobRow): void {
     this.#deps.post.send(peer.key, { kind: 'row', row })
     const job = this.#jobs.get(row.id)?.region
-    if (this.#isNear(peer) && job?.hasRoster === true) this.#tellRoster(row.id, 0, job.roster, [peer])
-  }
-
-  #tellRoster(job: string, first: number, hosts: readonly RosterEntry[], peers: readonly PeerInfo[]): void {
-    for (let at = 0; at === 0 || at < hosts.length; at += ROSTER_PART) {
-      const part = hosts.slice(at, at + ROSTER_PART)
-      for (const { key } of peers) this.#deps.post.send(key, { kind: 'roster', job, first: first + at, hosts: part })
-    }
+    if (this.#isNear(peer) && job?.hasRoster === true)
+      this.#deps.post.sendRoster([peer], { job: row.id, first: 0, hosts: job.roster })
   }
 
   #soon(): void {
@@ -347,7 +339,7 @@ export class Desk implements AsyncDisposable {
     const added = job.step(shares[this.#self.region]!)
     if (added === undefined) return
     void this.#safely(this.book.saveRoster(id, added.first, added.hosts), 'the hosts of a job cannot be written')
-    this.#tellRoster(id, added.first, added.hosts, this.#others)
+    this.#deps.post.sendRoster(this.#others, { job: id, ...added })
   }
 
   /**

@@ -5,6 +5,11 @@ import { encodeLetter, MAX_LETTER_BYTES } from './letters.ts'
 import type { Answer, QuestionName, QuestionOf } from './questions.ts'
 import { decodeAnswer, encodeQuestion } from './questions.ts'
 
+/** Hosts in one letter: it must fit whatever their names are. */
+const ROSTER_PART = 1_000
+
+type LetterOf<K extends Letter['kind']> = Extract<Letter, { kind: K }>
+
 export interface PostDeps {
   readonly swarm: Pick<Swarm, 'self' | 'links' | 'caches'>
   /** Receives what this host sends to itself, as it receives what others send. */
@@ -44,6 +49,14 @@ export class Post {
     if (link === undefined || bytes.length > MAX_LETTER_BYTES) return false
     link.send({ type: 'letter', body: bytes })
     return true
+  }
+
+  /** Hosts of a job in their order, from place `first` on, in as many letters as it takes; one also for none. */
+  sendRoster(peers: readonly PeerInfo[], { job, first, hosts }: Omit<LetterOf<'roster'>, 'kind'>): void {
+    for (let at = 0; at === 0 || at < hosts.length; at += ROSTER_PART) {
+      const part = hosts.slice(at, at + ROSTER_PART)
+      for (const { key } of peers) this.send(key, { kind: 'roster', job, first: first + at, hosts: part })
+    }
   }
 
   /** Linked caches that `fits`. */
