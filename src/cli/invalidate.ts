@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { invalidatedSchema } from '../admin/index.ts'
 import { parseReference } from '../oci/reference.ts'
-import type { SignsOrders } from '../trust/index.ts'
+import type { OrderSigner } from '../trust/index.ts'
 import { orderInvalidate, orderJson } from '../trust/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
@@ -48,7 +48,7 @@ const HERE_ALONE = 'forgotten on this host alone; for the caches to forget it, g
 
 async function ordered(
   client: AdminClient,
-  signer: SignsOrders,
+  signer: OrderSigner,
   text: string,
   signal: AbortSignal,
 ): Promise<{ readonly reference: string; readonly order: object }> {

@@ -13,7 +13,7 @@ import {
   prewarmPlanViewSchema,
   prewarmViewSchema,
 } from '../prewarm/index.ts'
-import type { SignsOrders } from '../trust/index.ts'
+import type { OrderSigner } from '../trust/index.ts'
 import { orderJson } from '../trust/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
@@ -106,7 +106,7 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
 /** The job as its user signs it: complete, because nobody may complete it later. */
 async function orderedStart(
   client: AdminClient,
-  signer: SignsOrders,
+  signer: OrderSigner,
   { id, request }: { readonly id: string; readonly request: Record<string, unknown> },
   { signal }: CommandIo,
 ): Promise<object> {
@@ -193,7 +193,7 @@ async function patch(io: CommandIo, id: string, changes: object, raw: unknown): 
 /** A change as its user signs it: later than the job's last one, however clocks go. */
 async function orderedChange(
   client: AdminClient,
-  signer: SignsOrders,
+  signer: OrderSigner,
   { id, patch }: { readonly id: string; readonly patch: PrewarmPatch },
   { signal }: CommandIo,
 ): Promise<object> {

@@ -150,18 +150,7 @@ export class NodeFleet implements AsyncDisposable {
 
   async start(spec: HostSpec): Promise<TestNode> {
     const defaults = defaultConfig(this.directory)
-    const {
-      role = 'agent',
-      region = 'default',
-      caches = [],
-      parent,
-      upstreams,
-      tags,
-      store,
-      limits,
-      prewarm,
-      fleet,
-    } = spec
+    const { role = 'agent', region = 'default', caches = [], parent, upstreams, tags, store, limits, prewarm } = spec
     const addresses = (nodes: readonly TestNode[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
     const above: readonly ParentSpec[] = parent === undefined ? [] : [parent].flat()
     const parents = above.map(({ region: name, caches: some }) => ({ region: name, caches: addresses(some) }))
