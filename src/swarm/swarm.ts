@@ -7,7 +7,7 @@ import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
-import { canonicalBytes, FleetTrust, isLoopbackKey } from '../trust/index.ts'
+import { canonicalBytes, FleetTrust, isLoopbackKey, TrueSignatures } from '../trust/index.ts'
 import type { HostPort } from './address.ts'
 import {
   hostPortMultiaddr,
@@ -69,6 +69,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #bans: ExpiringMap<true>
   readonly #droppedSaid: ExpiringMap<true>
   readonly #metrics: SwarmMetrics
+  readonly #signatures: TrueSignatures
   readonly #stopping = new AbortController()
   readonly #flights = new SingleFlight<Link>()
   #self: PeerInfo
@@ -89,6 +90,7 @@ export class Libp2pSwarm implements Swarm {
     this.#limits = limits
     this.#loopbackOnly = isLoopbackKey(options.fleetKey)
     this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
+    this.#signatures = new TrueSignatures(trust, deps.clock)
     this.#droppedSaid = new ExpiringMap(deps.clock, MAX_DROPPED_SAID)
     this.#metrics = swarmMetrics(deps.metrics, () => ({
       links: this.#table.links.values(),
@@ -192,7 +194,7 @@ export class Libp2pSwarm implements Swarm {
   vouched(blob: Digest, size: number, run: HashRun, region = this.#self.region): boolean {
     const { first, hashes, signature } = run
     if (signature === undefined) return false
-    return this.trust.vouched(hashesStatement(blob, size, first, hashes), signature, region)
+    return this.#signatures.vouched(hashesStatement(blob, size, first, hashes), signature, region)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

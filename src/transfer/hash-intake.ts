@@ -23,7 +23,7 @@ interface Waiting {
 /**
  * Decides which piece hashes are believed: signed ones from anybody, a peer's word only from the transfer's home. A
  * message may hold thousands of signatures, and each costs more to check than all the rest of it: so many are checked
- * a turn, the links that wait for more take turns, and the first false one ends its link.
+ * a turn, the links that wait for more take turns, and the first false one ends the link of a member.
  */
 export class HashIntake {
   readonly #deps: HashIntakeDeps
@@ -78,8 +78,14 @@ export class HashIntake {
       return true
     }
     this.#checksLeft--
-    if (!this.#deps.vouched(active, link, run)) return false
-    this.#deps.accept(active, run, true)
+    if (this.#deps.vouched(active, link, run)) {
+      this.#deps.accept(active, run, true)
+      return true
+    }
+    // A cache has proven on its link that it is one, which is worth as much as the signature: that may be by a credential
+    // this host does not know yet. It is not passed on.
+    if (link.peer.role !== 'cache') return false
+    this.#deps.accept(active, { first: run.first, hashes: run.hashes }, true)
     return true
   }
 

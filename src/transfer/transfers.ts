@@ -6,7 +6,7 @@ import { digestOf } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
 import { BACKGROUND_ORDER, isBackground } from '../scheduler/index.ts'
-import type { CallArguments, CallRefusal, CallResults, ControlMessage, PeerLink } from '../swarm/index.ts'
+import type { CallArguments, CallRefusal, CallResults, ControlMessage, HashRun, PeerLink } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
@@ -347,7 +347,22 @@ export class Transfers {
     }
     const runs = await this.#engine.archive.load(layout, this.#engine.signer(digest, size))
     if (runs === undefined) return gone
-    return { kind: 'swarm', size, runs, ...this.#engine.desk.join(digest, link) }
+    return {
+      kind: 'swarm',
+      size,
+      runs: runs.map((run) => this.#passable(layout, run)),
+      ...this.#engine.desk.join(digest, link),
+    }
+  }
+
+  /** A signature kept from long ago may not hold any more: who passed it on would break the protocol. */
+  #passable({ digest, size }: PieceLayout, run: HashRun): HashRun {
+    const { swarm, tier } = this.#deps
+    if (run.signature === undefined || this.#engine.signer(digest, size) !== undefined) return run
+    const regions = [swarm.self.region, ...tier.parentRegions]
+    return regions.some((region) => swarm.vouched(digest, size, run, region))
+      ? run
+      : { first: run.first, hashes: run.hashes }
   }
 
   #joinTransfer(link: PeerLink, transfer: Transfer, have: Uint8Array): CallResults['join'] {

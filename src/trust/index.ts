@@ -6,7 +6,7 @@
 //   certificate       what is read of one: certified-role  authorities  whom the fleet believes, and what they certified
 //   credential        a certificate with its key           envelope     signatures that carry their certificate
 //   revocations       what was taken back: revocation-list trust-files  reads all of it
-//   canonical         what proofs and signatures are made over; signature, ed25519: how;
+//   canonical         what proofs and signatures are made over; signature, ed25519: how; true-signatures: checked once
 //   issue             makes certificates and revocation lists; x509-library: loaded late
 
 export type { Authority, Checked } from './authorities.ts'
@@ -55,3 +55,4 @@ export {
 export type { OrderSigner } from './order-signer.ts'
 export { loadOrderSigner } from './order-signer.ts'
 export { Revocations } from './revocations.ts'
+export { TrueSignatures } from './true-signatures.ts'

@@ -13,8 +13,8 @@ export class SilentLink implements PeerLink {
   readonly sent: ControlMessage[] = []
   readonly breaches: string[] = []
 
-  constructor(key: string, zone: string | null = null) {
-    this.peer = { key, addresses: [`${key}:7071`], role: 'agent', region: 'test', zone }
+  constructor(key: string, zone: string | null = null, role: PeerInfo['role'] = 'agent') {
+    this.peer = { key, addresses: [`${key}:7071`], role, region: 'test', zone }
   }
 
   speaks(): boolean {

@@ -70,6 +70,15 @@ test('the first false signature ends the link, and nothing more of it is looked 
   assert.deepEqual([checked.count, believed.length, liar.breaches.length], [4, 3, 1])
 })
 
+test('what a cache signs with a credential that is not known here counts on its own link, and is not passed on', () => {
+  const { hashes, active, believed } = intake()
+  const cache = new SilentLink('cache', null, 'cache')
+  hashes.take(active, cache, runs(4, new Uint8Array([0])))
+  assert.deepEqual([believed.length, cache.breaches.length], [4, 0])
+  assert.ok(active.transfer.book.trusted(0))
+  assert.ok(active.transfer.book.runs(undefined, undefined).every(({ signature }) => signature === undefined))
+})
+
 test('what waits of one link has a bound in bytes', () => {
   const { hashes, active } = intake()
   const flood = new SilentLink('flood')
