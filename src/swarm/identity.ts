@@ -3,33 +3,74 @@ import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { errorText, ShoalError } from '../base/errors.ts'
+import type { Clock } from '../base/clock.ts'
+import { errnoCode, isDiskFault } from '../base/errno.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { setAside } from '../base/set-aside.ts'
 import { ED25519_BYTES } from '../trust/index.ts'
 
 const PREFIX = 'shoal-identity-v1:'
 
+export interface IdentityDeps {
+  readonly clock: Pick<Clock, 'wall'>
+  readonly logger: Logger
+}
+
 /**
  * This host's own key, from `path`. On the first start the file is made, readable by its owner only; it appears whole
- * or not at all, and of two processes that start at once both use the one that came first. Throws `CONFIG_INVALID`.
+ * or not at all, and of two processes that start at once both use the one that came first. A damaged file is set aside
+ * and a new identity made. On a disk that takes no file the identity is this process's alone. Throws `CONFIG_INVALID`
+ * when the path itself is wrong.
  */
-export async function loadIdentity(path: string): Promise<PrivateKey> {
-  const text = (await readIfPresent(path)) ?? (await create(path))
+export async function loadIdentity(path: string, deps: IdentityDeps): Promise<PrivateKey> {
+  try {
+    const text = await readIfPresent(path)
+    const seed = text === undefined ? undefined : parseSeed(text)
+    if (text !== undefined && seed === undefined) {
+      const aside = await setAside(path, deps.clock.wall())
+      deps.logger.warn({ path, aside }, 'the identity file was damaged: set aside, this host has a new identity')
+    }
+    return keyOf(seed ?? requireSeed(path, await create(path)))
+  } catch (error) {
+    if (!isDiskFault(error)) throw unusable(path, error)
+    deps.logger.error(
+      { path, err: error },
+      'the identity file cannot be kept: this host has another one until its next start',
+    )
+    return keyOf(randomBytes(ED25519_BYTES))
+  }
+}
+
+function parseSeed(text: string): Uint8Array | undefined {
   const encoded = text.trim()
   const seed = new Uint8Array(Buffer.from(encoded.slice(PREFIX.length), 'base64url'))
-  if (!encoded.startsWith(PREFIX) || seed.length !== ED25519_BYTES) {
-    throw new ShoalError('CONFIG_INVALID', `${path} is no identity file of this program: move it away to get a new one`)
-  }
+  return encoded.startsWith(PREFIX) && seed.length === ED25519_BYTES ? seed : undefined
+}
+
+function requireSeed(path: string, text: string): Uint8Array {
+  const seed = parseSeed(text)
+  if (seed === undefined) throw new ShoalError('CONFIG_INVALID', `${path} is written by somebody else just now`)
+  return seed
+}
+
+function keyOf(seed: Uint8Array): Promise<PrivateKey> {
   return generateKeyPairFromSeed('Ed25519', seed)
+}
+
+function unusable(path: string, error: unknown): ShoalError {
+  if (isShoalError(error)) return error
+  return new ShoalError('CONFIG_INVALID', `the identity file ${path} cannot be used: ${errorText(error)}`, {
+    cause: error,
+  })
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw new ShoalError('CONFIG_INVALID', `cannot read the identity file ${path}: ${errorText(error)}`, {
-      cause: error,
-    })
+    if (errnoCode(error) === 'ENOENT') return undefined
+    throw error
   }
 }
 
@@ -43,13 +84,11 @@ async function create(path: string): Promise<string> {
     await link(temporary, path)
     return text
   } catch (error) {
-    const winner = hasCode(error, 'EEXIST') ? await readIfPresent(path) : undefined
+    const winner = errnoCode(error) === 'EEXIST' ? await readIfPresent(path) : undefined
     if (winner !== undefined) return winner
-    throw new ShoalError('CONFIG_INVALID', `cannot create the identity file ${path}: ${errorText(error)}`, {
-      cause: error,
-    })
+    throw error
   } finally {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => {})
   }
 }
 
@@ -61,8 +100,4 @@ async function writeDurably(path: string, text: string): Promise<void> {
   } finally {
     await file.close()
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

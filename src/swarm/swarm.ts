@@ -124,7 +124,7 @@ export class Libp2pSwarm implements Swarm {
     checkKey(options, listen)
     const limits = { ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }
     const trust = new FleetTrust(options.fleetKey)
-    const privateKey = await loadIdentity(options.identityPath)
+    const privateKey = await loadIdentity(options.identityPath, deps)
     const swarm = new Libp2pSwarm({ options, deps, limits, trust })
     const host = await Libp2pHost.start(
       { privateKey, listen, limits, port: swarm.#port },

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { systemClock } from '../../../src/base/clock.ts'
+import { silentLogger } from '../../../src/base/log.ts'
 import { loadIdentity } from '../../../src/swarm/identity.ts'
+import { RecordedLogger } from '../../integration/swarm-support.ts'
+import { NO_MOUNTS, SmallDisk } from '../../support/small-disk.ts'
 
+const deps = { clock: systemClock, logger: silentLogger }
 let directory = ''
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'shoal-identity-'))
@@ -15,23 +20,55 @@ after(async () => {
 
 test('an identity is made once, for its owner only, and kept', async () => {
   const path = join(directory, 'new', 'identity')
-  const first = await loadIdentity(path)
+  const first = await loadIdentity(path, deps)
   assert.equal((await stat(path)).mode & 0o777, 0o600)
-  const second = await loadIdentity(path)
+  const second = await loadIdentity(path, deps)
   assert.ok(first.equals(second))
   assert.deepEqual(await readdir(join(directory, 'new')), ['identity'], 'no temporary file is left')
 })
 
 test('of several processes that start at once all get the same identity', async () => {
   const path = join(directory, 'raced')
-  const keys = await Promise.all(Array.from({ length: 8 }, () => loadIdentity(path)))
+  const keys = await Promise.all(Array.from({ length: 8 }, () => loadIdentity(path, deps)))
   for (const key of keys) assert.ok(keys[0]?.equals(key))
   assert.ok((await readdir(directory)).filter((name) => name.startsWith('raced')).length === 1)
 })
 
-test('a file that is something else is refused by name and left alone', async () => {
-  const path = join(directory, 'other')
+test('a damaged file is set aside, and the host has a new identity that it keeps', async () => {
+  for (const [name, content] of [
+    ['empty', ''],
+    ['zeros', '\0'.repeat(62)],
+    ['cut', 'shoal-identity-v1:AAAA'],
+    ['other', 'precious'],
+  ] as const) {
+    const path = join(directory, name)
+    await writeFile(path, content)
+    const log = new RecordedLogger()
+    const made = await loadIdentity(path, { ...deps, logger: log })
+    assert.ok(made.equals(await loadIdentity(path, deps)), name)
+    const [aside] = (await readdir(directory)).filter((file) => file.startsWith(`${name}.broken-`))
+    assert.equal(await readFile(join(directory, aside!), 'utf8'), content)
+    assert.equal(log.warnings.length, 1)
+  }
+})
+
+test('a path that cannot be one is refused by name', async () => {
+  const path = join(directory, 'file')
   await writeFile(path, 'precious')
-  await assert.rejects(loadIdentity(path), { code: 'CONFIG_INVALID', message: /other/ })
-  await assert.rejects(loadIdentity(join(path, 'identity')), { code: 'CONFIG_INVALID' })
+  await assert.rejects(loadIdentity(join(path, 'identity'), deps), { code: 'CONFIG_INVALID', message: /identity/ })
+})
+
+test('on a disk that takes no file the host has an identity all the same', { skip: NO_MOUNTS }, async (t) => {
+  const disk = await SmallDisk.inMemory(t, 'size=64k')
+  disk.setReadOnly(true)
+  const log = new RecordedLogger()
+  const path = join(disk.path, 'identity')
+  assert.equal((await loadIdentity(path, { ...deps, logger: log })).type, 'Ed25519')
+  assert.match(log.warnings.join('\n'), /cannot be kept/)
+  disk.setReadOnly(false)
+  disk.fill()
+  assert.equal((await loadIdentity(path, deps)).type, 'Ed25519')
+  disk.unfill()
+  const kept = await loadIdentity(path, deps)
+  assert.ok(kept.equals(await loadIdentity(path, deps)))
 })
