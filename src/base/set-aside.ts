@@ -14,8 +14,9 @@ export async function setAside(path: string, wallMs: number): Promise<string> {
   const earlier = (await readdir(dirname(path))).filter((name) => name.startsWith(prefix)).sort()
   const time = new Date(wallMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
   // two in one second must not overwrite each other, and sort in their order
-  const again = earlier.filter((name) => name.startsWith(prefix + time)).length
-  const target = join(dirname(path), prefix + time + (again === 0 ? '' : `-${again}`))
+  const last = earlier.findLast((name) => name.startsWith(prefix + time))
+  const suffix = last === undefined ? '' : `-${Number(last.slice(prefix.length + time.length + 1)) + 1}`
+  const target = join(dirname(path), prefix + time + suffix)
   await rename(path, target)
   for (const name of earlier.slice(0, Math.max(0, earlier.length + 1 - KEPT))) {
     await rm(join(dirname(path), name), { recursive: true, force: true })

@@ -5,23 +5,22 @@ import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { BlobEntry } from './blob-entries.ts'
-import { Catalogue, isPartialEntry } from './catalogue.ts'
+import { isPartialEntry } from './catalogue.ts'
 import { removeFile, storeError, writeFully } from './files.ts'
 import { prepareDirectory } from './format-file.ts'
 import { Gate } from './gate.ts'
 import type { BlobStore, PartialBlob, StoredBlob, StoreEntry, StoreTable, StoreUsage, TableCodec } from './interface.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { LevelTable } from './level-table.ts'
-import { storeMetrics } from './metrics.ts'
+import { countRepairs, storeMetrics } from './metrics.ts'
+import { openIndex } from './open-index.ts'
 import type { PartialDeps } from './open-partial.ts'
 import { openPartial } from './open-partial.ts'
 import type { StoreDeps, StoreOptions } from './options.ts'
 import { StorePaths } from './paths.ts'
-import { recover } from './recovery.ts'
 import { encodePinRow, pinKey } from './rows.ts'
 import { Shelf } from './shelf.ts'
 import { Space } from './space.ts'
-import { StoreIndex } from './store-index.ts'
 import { DiskStoredBlob } from './stored-blob.ts'
 
 /**
@@ -44,21 +43,18 @@ export class DiskStore implements BlobStore {
    */
   static async open(options: StoreOptions, deps: StoreDeps): Promise<DiskStore> {
     const logger = deps.logger.child({ room: 'store' })
-    const now = options.now ?? Date.now
+    const clock = deps.clock ?? systemClock
+    const now = options.now ?? (() => clock.wall())
     const paths = new StorePaths(options.path)
-    await prepareDirectory(paths)
-    const index = await StoreIndex.open(paths.level, logger)
+    const formatLost = await prepareDirectory(paths, { clock, logger })
+    const { index, catalogue, way, recovered } = await openIndex({ paths, logger, clock, now })
     try {
-      const catalogue = new Catalogue(now)
-      await recover({ paths, index, catalogue, logger, now }).catch((error) => {
-        throw storeError(error, `the store at ${paths.root} cannot be read`)
-      })
       const locks = new KeyedLock()
       const shelf = new Shelf({ paths, index, catalogue, logger })
       const space: Space = new Space(
         {
           catalogue,
-          clock: deps.clock ?? systemClock,
+          clock,
           logger,
           isBusy: (digest) => locks.busy(digest),
           evict: (entry) =>
@@ -69,6 +65,7 @@ export class DiskStore implements BlobStore {
       )
       const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now })
       const metrics = storeMetrics(deps.metrics, () => store.usage())
+      countRepairs(metrics, { formatLost, way, recovered })
       await space.trim()
       return store
     } catch (error) {

@@ -1,28 +1,46 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { setAside } from '../base/set-aside.ts'
 import { isMissing, makeDirectory, storeError, syncDirectory, writeFully } from './files.ts'
 import type { StorePaths } from './paths.ts'
 import { ALGORITHMS } from './paths.ts'
 
 /** What the file `format` holds. A change of FORMAT.md that older programs would misread needs another number. */
 export const FORMAT_TEXT = 'shoal-store 1\n'
+const OTHER_FORMAT = /^shoal-store ([0-9]{1,9})\n$/
+
+export interface FormatDeps {
+  readonly clock: Pick<Clock, 'wall'>
+  readonly logger: Logger
+}
 
 /**
- * Makes the store's directories, or checks that those there are a store of this format. Throws `STORE_FAILED` for a
- * store of another format and for a directory that holds something else: recovery deletes files it does not know.
+ * Makes the store's directories, or checks that those there are a store of this format; a format file that was lost or
+ * damaged is written again, which the answer tells. Throws `STORE_FAILED` for a store of another format and for a directory
+ * that holds something else: recovery deletes files it does not know.
  */
-export async function prepareDirectory(paths: StorePaths): Promise<void> {
+export async function prepareDirectory(paths: StorePaths, deps: FormatDeps): Promise<boolean> {
   try {
     // Blobs of private repositories lie here.
     await mkdir(paths.root, { recursive: true, mode: 0o700 })
     const found = await readFormat(paths)
-    if (found === undefined) await claim(paths)
-    else if (found !== FORMAT_TEXT) throw otherFormat(paths, found)
+    const isDamaged = found !== FORMAT_TEXT && (await isOurs(paths))
+    if (found !== undefined && found !== FORMAT_TEXT && (!isDamaged || OTHER_FORMAT.test(found))) {
+      throw otherFormat(paths, found)
+    }
+    if (isDamaged) {
+      if (found !== undefined) await setAside(paths.format, deps.clock.wall())
+      deps.logger.warn({ path: paths.format }, 'the format file of the store was lost or damaged: written again')
+    }
+    if (found !== FORMAT_TEXT) await claim(paths, isDamaged)
     for (const part of ['blobs', 'partial']) await makeDirectory(`${paths.root}/${part}`)
     for (const algorithm of ALGORITHMS) {
       await makeDirectory(paths.blobDirectory(algorithm))
       await makeDirectory(paths.partialDirectory(algorithm))
     }
+    return isDamaged
   } catch (error) {
     throw storeError(error, `the store at ${paths.root} cannot be opened`)
   }
@@ -37,10 +55,29 @@ async function readFormat(paths: StorePaths): Promise<string | undefined> {
   }
 }
 
-async function claim(paths: StorePaths): Promise<void> {
+/** Whether the directory is laid out as only a store is: what else is in it was put there by others. */
+async function isOurs(paths: StorePaths): Promise<boolean> {
+  for (const algorithm of ALGORITHMS) {
+    for (const path of [paths.blobDirectory(algorithm), paths.partialDirectory(algorithm)]) {
+      if (!(await isDirectory(path))) return false
+    }
+  }
+  return true
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory()
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+async function claim(paths: StorePaths, isOurs: boolean): Promise<void> {
   const temporary = `${paths.format}.new`
   const strangers = (await readdir(paths.root)).filter((name) => name !== 'format.new' && name !== 'lost+found')
-  if (strangers.length > 0) {
+  if (strangers.length > 0 && !isOurs) {
     throw new ShoalError(
       'STORE_FAILED',
       `${paths.root} is not empty and is no store; set store.path to an empty or a new directory`,
@@ -59,7 +96,7 @@ async function claim(paths: StorePaths): Promise<void> {
 }
 
 function otherFormat(paths: StorePaths, found: string): ShoalError {
-  const version = /^shoal-store ([0-9]{1,9})\n$/.exec(found)?.[1] ?? 'unknown'
+  const version = OTHER_FORMAT.exec(found)?.[1] ?? 'unknown'
   return new ShoalError(
     'STORE_FAILED',
     `the store at ${paths.root} has format ${version}, this program reads ${FORMAT_TEXT.trim()}: ` +

@@ -1,8 +1,13 @@
 import type { Counter, MetricRegistry } from '../base/metrics.ts'
+import type { IndexWay } from './index-files.ts'
 import type { StoreUsage } from './interface.ts'
+import type { Recovered } from './recovery.ts'
+
+const REPAIRS = ['format', 'index_repaired', 'index_anew', 'blob_adopted', 'blob_lost', 'partial_lost'] as const
 
 export interface StoreMetrics {
   readonly evictedBytes: Counter<never>
+  readonly repairs: Counter<'what'>
 }
 
 /** Declares the store's metrics; gauges read `usage` at scrape time. */
@@ -19,7 +24,31 @@ export function storeMetrics(registry: MetricRegistry, usage: () => StoreUsage):
   registry.gauge('shoal_store_disk_full', '1 while writes are refused for want of space.', [], (gauge) =>
     gauge.set({}, usage().diskFull ? 1 : 0),
   )
+  const repairs = registry.counter(
+    'shoal_store_repairs_total',
+    'Damage found and mended: files made anew (format, index_repaired, index_anew), blobs adopted or lost, partials lost.',
+    ['what'],
+  )
+  for (const what of REPAIRS) repairs.inc({ what }, 0)
   return {
+    repairs,
     evictedBytes: registry.counter('shoal_store_evicted_bytes_total', 'Bytes evicted to make room.', []),
   }
+}
+
+/** Counts what a start had to mend. */
+export function countRepairs(
+  { repairs }: StoreMetrics,
+  found: { readonly formatLost: boolean; readonly way: IndexWay; readonly recovered: Recovered },
+): void {
+  const { formatLost, way, recovered } = found
+  const counts: Readonly<Record<(typeof REPAIRS)[number], number>> = {
+    format: formatLost ? 1 : 0,
+    index_repaired: way === 'repaired' ? 1 : 0,
+    index_anew: way === 'anew' ? 1 : 0,
+    blob_adopted: recovered.adopted,
+    blob_lost: recovered.lostBlobs,
+    partial_lost: recovered.lostPartials,
+  }
+  for (const what of REPAIRS) repairs.inc({ what }, counts[what])
 }

@@ -36,7 +36,20 @@ export interface RecoveryDeps {
   readonly now: () => number
 }
 
+/** What a start found missing or wrong. */
+export interface Recovered {
+  /** Files without a row that are blobs all the same. */
+  readonly adopted: number
+  /** Blobs and partials that were dropped: without their file, or not what they should be. */
+  readonly lostBlobs: number
+  readonly lostPartials: number
+}
+
 interface Found {
+  adopted: number
+  lostBlobs: number
+  lostPartials: number
+
   readonly blobs: Map<Digest, BlobRow>
   readonly partials: Map<Digest, PartialRow>
   /** Bytes that piece rows claim, by digest. */
@@ -49,8 +62,9 @@ interface Found {
  * Reads the index, compares it with the files and fills the catalogue. Whatever step of a commit, an eviction or a
  * removal a crash cut short is finished or undone (FORMAT.md, "After a crash").
  */
-export async function recover(deps: RecoveryDeps): Promise<void> {
-  const found: Found = { blobs: new Map(), partials: new Map(), claimed: new Map(), repairs: [] }
+export async function recover(deps: RecoveryDeps): Promise<Recovered> {
+  const none = { adopted: 0, lostBlobs: 0, lostPartials: 0 }
+  const found: Found = { ...none, blobs: new Map(), partials: new Map(), claimed: new Map(), repairs: [] }
   await readRows(deps, found)
   for (const algorithm of ALGORITHMS) await scanBlobs(deps, found, algorithm)
   for (const algorithm of ALGORITHMS) await scanPartials(deps, found, algorithm)
@@ -60,6 +74,8 @@ export async function recover(deps: RecoveryDeps): Promise<void> {
     await deps.index.write(found.repairs, { sync: true })
   }
   fill(deps.catalogue, found)
+  const { adopted, lostBlobs, lostPartials } = found
+  return { adopted, lostBlobs, lostPartials }
 }
 
 async function readRows(deps: RecoveryDeps, found: Found): Promise<void> {
@@ -106,6 +122,7 @@ async function scanBlobs(deps: RecoveryDeps, found: Found, algorithm: string): P
   for (const digest of found.blobs.keys()) {
     if (digestAlgorithm(digest) !== algorithm || present.has(digest)) continue
     found.blobs.delete(digest)
+    found.lostBlobs++
     found.repairs.push([blobKey(digest), undefined])
     deps.logger.warn({ digest }, 'stored blob lost its file, or the file its size')
   }
@@ -117,6 +134,7 @@ async function keepBlob(deps: RecoveryDeps, found: Found, digest: Digest, size: 
   const path = deps.paths.blob(digest)
   if (row !== undefined || !(await contentMatches(path, digest, size))) {
     deps.logger.warn({ digest, bytes: size }, 'file in the store is not what its name says: deleted')
+    found.lostBlobs++
     await removeFile(path)
     return false
   }
@@ -124,6 +142,7 @@ async function keepBlob(deps: RecoveryDeps, found: Found, digest: Digest, size: 
   await syncDirectory(deps.paths.shard(digest))
   const adopted = { size, lastUsedEpochMs: deps.now() }
   found.blobs.set(digest, adopted)
+  found.adopted++
   found.repairs.push([blobKey(digest), encodeBlobRow(adopted)])
   deps.logger.info({ digest, bytes: size }, 'stored blob without a row adopted')
   return true
@@ -136,8 +155,12 @@ async function scanPartials(deps: RecoveryDeps, found: Found, algorithm: string)
   for (const file of await list(directory)) {
     if (!file.isFile()) continue
     const digest = parseDigest(`${algorithm}:${file.name}`)
-    if (digest !== undefined && found.partials.has(digest) && !found.blobs.has(digest)) present.add(digest)
-    else await removeFile(join(directory, file.name))
+    if (digest !== undefined && found.partials.has(digest) && !found.blobs.has(digest)) {
+      present.add(digest)
+      continue
+    }
+    if (digest !== undefined && !found.blobs.has(digest)) found.lostPartials++
+    await removeFile(join(directory, file.name))
   }
   for (const digest of found.partials.keys()) {
     if (digestAlgorithm(digest) !== algorithm || present.has(digest)) continue

@@ -1,6 +1,8 @@
 import { Level } from 'level'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import type { IndexWay } from './index-files.ts'
+import { isIndexDamage, lacksEntrance, markDamaged, prepareIndexFiles } from './index-files.ts'
 
 /** A row to write, or with an undefined value to delete. */
 export type IndexWrite = readonly [key: string, value: Uint8Array | undefined]
@@ -13,6 +15,9 @@ interface Waiter {
 /** How long rows nobody waits for gather: a piece alone would cost as much to write as fifty. */
 const GATHER_MS = 50
 
+/** Sorts behind every other. */
+const LAST_CHARACTER = '\u{10ffff}'
+
 const ENCODINGS = { keyEncoding: 'utf8', valueEncoding: 'view' } as const
 
 /**
@@ -22,7 +27,9 @@ const ENCODINGS = { keyEncoding: 'utf8', valueEncoding: 'view' } as const
  */
 export class StoreIndex implements AsyncDisposable {
   readonly #level: Level<string, Uint8Array>
+  readonly #directory: string
   readonly #logger: Logger
+  #isDamaged = false
   #pending = new Map<string, Uint8Array | undefined>()
   #waiters: Waiter[] = []
   #sync = false
@@ -31,20 +38,24 @@ export class StoreIndex implements AsyncDisposable {
   #draining: Promise<void> | undefined
   #disposal: Promise<void> | undefined
 
-  private constructor(level: Level<string, Uint8Array>, logger: Logger) {
+  private constructor(level: Level<string, Uint8Array>, directory: string, logger: Logger) {
     this.#level = level
+    this.#directory = directory
     this.#logger = logger
   }
 
-  /** Throws `STORE_FAILED`, also when another live process has it open. */
-  static async open(directory: string, logger: Logger): Promise<StoreIndex> {
-    const level = new Level<string, Uint8Array>(directory, ENCODINGS)
+  /** Throws `STORE_FAILED`, also when another live process has it open, and when it is damaged (`isIndexDamage`). */
+  static async open(directory: string, logger: Logger, way: IndexWay = 'as it is', wallMs = 0): Promise<StoreIndex> {
     try {
+      if (way === 'as it is' && (await lacksEntrance(directory))) throw new DamagedIndex()
+      await prepareIndexFiles(directory, way, wallMs)
+      // opens itself soon, so not before the files are ready
+      const level = new Level<string, Uint8Array>(directory, ENCODINGS)
       await level.open()
+      return new StoreIndex(level, directory, logger)
     } catch (error) {
       throw openError(error, directory)
     }
-    return new StoreIndex(level, logger)
   }
 
   /** Writes soon, without waiting. What is lost to a crash or a failed batch must be safe to lose. */
@@ -66,12 +77,15 @@ export class StoreIndex implements AsyncDisposable {
     await promise
   }
 
+  /** Undefined also for a row that is damaged. Throws `STORE_FAILED`. */
   async get(key: string): Promise<Uint8Array | undefined> {
     this.#checkOpen()
     try {
       return await this.#level.get(key)
     } catch (error) {
-      throw indexError(error)
+      if (!isIndexDamage(error)) throw indexError(error)
+      await this.#damaged(error)
+      return undefined
     }
   }
 
@@ -79,10 +93,8 @@ export class StoreIndex implements AsyncDisposable {
   async *entries(prefix: string, from = prefix): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
     this.#checkOpen()
     try {
-      for await (const [key, value] of this.#level.iterator({ gte: from })) {
-        if (!key.startsWith(prefix)) return
-        yield [key, value]
-      }
+      // up to a bound of the database's own: only at its end does it say what it could not read
+      yield* this.#level.iterator({ gte: from, lt: `${prefix}${LAST_CHARACTER}` })
     } catch (error) {
       throw indexError(error)
     }
@@ -100,6 +112,17 @@ export class StoreIndex implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposal ??= this.flush().then(() => this.#level.close())
     return this.#disposal
+  }
+
+  /** Damage met while the database is open: what cannot be read counts as absent until the next start mends it. */
+  async #damaged(error: unknown): Promise<void> {
+    if (this.#isDamaged) return
+    this.#isDamaged = true
+    this.#logger.error(
+      { err: error, path: this.#directory },
+      'the index of the store is damaged: the next start mends it',
+    )
+    await markDamaged(this.#directory)
   }
 
   #drainSoon(): void {
@@ -160,6 +183,15 @@ export class StoreIndex implements AsyncDisposable {
   }
 }
 
+/** Told apart as LevelDB's own errors are. */
+class DamagedIndex extends Error {
+  readonly code = 'LEVEL_CORRUPTION'
+
+  constructor() {
+    super('its file CURRENT is missing')
+  }
+}
+
 function openError(error: unknown, directory: string): ShoalError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
@@ -169,12 +201,9 @@ function openError(error: unknown, directory: string): ShoalError {
       { cause },
     )
   }
-  return new ShoalError(
-    'STORE_FAILED',
-    `the store's index in ${directory} cannot be opened (${errorText(cause)}); with that directory deleted, complete ` +
-      'blobs are found again by hashing them, and all else starts afresh',
-    { cause },
-  )
+  return new ShoalError('STORE_FAILED', `the store's index in ${directory} cannot be opened (${errorText(cause)})`, {
+    cause,
+  })
 }
 
 /** LevelDB names a full disk in its message only. */
