@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from './digest.ts'
-import { requireDigest } from './digest.ts'
+import { parseDigest } from './digest.ts'
 
 export const MEDIA_TYPE = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
@@ -18,6 +18,8 @@ export const MANIFEST_ACCEPT: readonly string[] = [
   MEDIA_TYPE.dockerList,
   MEDIA_TYPE.dockerManifest,
 ]
+
+const INDEX_TYPES: readonly string[] = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerList]
 
 /** The largest manifest accepted from anywhere: what distribution and containers/image allow. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -36,7 +38,10 @@ export interface Platform {
   readonly variant?: string | undefined
 }
 
-/** A parsed manifest: an index of manifests, or an image's config and layers. The bytes stay authoritative. */
+/**
+ * A parsed manifest: an index of manifests, an image's config and layers, or the blobs of an artifact manifest (OCI
+ * 1.1-rc, ORAS), which were never images. The bytes stay authoritative.
+ */
 export type Manifest =
   | { readonly kind: 'index'; readonly mediaType: string; readonly manifests: readonly Descriptor[] }
   | {
@@ -45,27 +50,47 @@ export type Manifest =
       readonly config: Descriptor
       readonly layers: readonly Descriptor[]
     }
+  | { readonly kind: 'artifact'; readonly mediaType: string; readonly blobs: readonly Descriptor[] }
 
-const descriptorSchema = z.object({
-  digest: z.string().transform((text, context): Digest => {
-    try {
-      return requireDigest(text)
-    } catch {
-      context.addIssue({ code: 'custom', message: 'not a sha256 or sha512 digest' })
-      return z.NEVER
-    }
-  }),
-  size: z.int().nonnegative(),
-  mediaType: z.string().default(MEDIA_TYPE.octetStream),
-  platform: z.object({ os: z.string(), architecture: z.string(), variant: z.string().optional() }).optional(),
+/** Tools write `null` for what they leave out, and platforms of which half is missing: as good as absent. */
+const platformSchema = z.object({
+  os: z.string().nullish(),
+  architecture: z.string().nullish(),
+  variant: z.string().nullish(),
 })
 
+const descriptorSchema = z
+  .object({
+    digest: z.string(),
+    size: z.int().nonnegative().nullish(),
+    mediaType: z.string().nullish(),
+    platform: platformSchema.nullish(),
+  })
+  .transform(({ digest: text, size, mediaType, platform }): Descriptor | undefined => {
+    const digest = parseDigest(text)
+    // What cannot be proven here (another algorithm) or planned (no size) is left to whoever asks for it by itself.
+    if (digest === undefined || size == null) return undefined
+    return { digest, size, mediaType: mediaType ?? MEDIA_TYPE.octetStream, platform: platformOf(platform) }
+  })
+
+function platformOf(written: z.output<typeof platformSchema> | null | undefined): Platform | undefined {
+  if (!written?.os || !written.architecture) return undefined
+  const { os, architecture, variant } = written
+  return variant ? { os, architecture, variant } : { os, architecture }
+}
+
+const descriptors = z
+  .array(descriptorSchema)
+  .transform((list) => list.filter((descriptor) => descriptor !== undefined))
+  .nullish()
+
 const documentSchema = z.object({
-  schemaVersion: z.number().optional(),
-  mediaType: z.string().optional(),
-  manifests: z.array(descriptorSchema).optional(),
-  config: descriptorSchema.optional(),
-  layers: z.array(descriptorSchema).optional(),
+  schemaVersion: z.number().nullish(),
+  mediaType: z.string().nullish(),
+  manifests: descriptors,
+  config: descriptorSchema.nullish(),
+  layers: descriptors,
+  blobs: descriptors,
 })
 
 /**
@@ -84,18 +109,29 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     const issue = parsed.error.issues[0]
     throw new ShoalError('MANIFEST_INVALID', `the manifest's ${issue?.path.join('.')} is wrong: ${issue?.message}`)
   }
-  const { schemaVersion, mediaType, manifests, config, layers } = parsed.data
+  const { schemaVersion, mediaType, manifests, config, layers, blobs } = parsed.data
   if (schemaVersion === 1) throw new ShoalError('MANIFEST_INVALID', 'schema 1 manifests are not supported')
-  if (manifests !== undefined) return { kind: 'index', mediaType: mediaType ?? MEDIA_TYPE.ociIndex, manifests }
-  if (config !== undefined) {
+  if (manifests != null) return { kind: 'index', mediaType: mediaType ?? MEDIA_TYPE.ociIndex, manifests }
+  if (config != null) {
     return { kind: 'image', mediaType: mediaType ?? MEDIA_TYPE.ociManifest, config, layers: layers ?? [] }
   }
-  throw new ShoalError('MANIFEST_INVALID', 'the manifest has neither "manifests" nor "config"')
+  if (blobs != null) return { kind: 'artifact', mediaType: mediaType ?? MEDIA_TYPE.octetStream, blobs }
+  if (manifests === null || INDEX_TYPES.includes(mediaType ?? '')) {
+    return { kind: 'index', mediaType: mediaType ?? MEDIA_TYPE.ociIndex, manifests: [] }
+  }
+  throw new ShoalError('MANIFEST_INVALID', 'the manifest has neither "manifests", "config" nor "blobs"')
 }
 
 /** Every descriptor a manifest refers to. */
 export function manifestChildren(manifest: Manifest): readonly Descriptor[] {
-  return manifest.kind === 'index' ? manifest.manifests : [manifest.config, ...manifest.layers]
+  switch (manifest.kind) {
+    case 'index':
+      return manifest.manifests
+    case 'image':
+      return [manifest.config, ...manifest.layers]
+    case 'artifact':
+      return manifest.blobs
+  }
 }
 
 /** Tags that stand for signatures, attestations and referrers of another digest (cosign, referrers tag schema). */

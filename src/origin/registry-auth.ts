@@ -1,5 +1,7 @@
 import type { Clock } from '../base/clock.ts'
+import { isShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import { SingleFlight } from '../base/single-flight.ts'
 import type { AccessMode, RegistryCredentials } from './config.ts'
 import type { BasicCredentials } from './docker-config.ts'
 import { readDockerCredentials } from './docker-config.ts'
@@ -20,6 +22,12 @@ export interface RegistryAuthSettings {
   readonly credentials: RegistryCredentials | null | undefined
 }
 
+export interface RegistryAuthDeps {
+  readonly clock: Clock
+  /** What the registry asks of everybody, at `/v2/`; undefined for nothing. */
+  readonly challenge: (signal: AbortSignal) => Promise<string | undefined>
+}
+
 /** Which Authorization header goes to one registry: nobody's, the fleet's, or each client's own. */
 export class RegistryAuth {
   readonly #settings: RegistryAuthSettings
@@ -27,18 +35,25 @@ export class RegistryAuth {
   /** What each repository was challenged with, so that later requests bring their proof at once. */
   readonly #schemes: ExpiringMap<Scheme>
   readonly #file: ExpiringMap<BasicCredentials>
+  readonly #deps: RegistryAuthDeps
+  /** What the registry asks of everybody, once it has said so; empty for nothing. */
+  readonly #general: ExpiringMap<string>
+  readonly #pings = new SingleFlight<string>()
 
-  constructor(settings: RegistryAuthSettings, tokens: TokenSource, clock: Clock) {
+  constructor(settings: RegistryAuthSettings, tokens: TokenSource, deps: RegistryAuthDeps) {
+    const { clock } = deps
     this.#settings = settings
     this.#tokens = tokens
     this.#schemes = new ExpiringMap(clock, MAX_CHALLENGES)
     this.#file = new ExpiringMap(clock, 1)
+    this.#general = new ExpiringMap(clock, 1)
+    this.#deps = deps
   }
 
   /** The header to send with a first try. `given` is the client's own, which counts only with `access: passthrough`. */
   async first(repository: string, given: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     if (this.#settings.access === 'passthrough') return given === '' ? undefined : given
-    const scheme = this.#schemes.get(repository)
+    const scheme = this.#schemes.get(repository) ?? (await this.#generalScheme(repository, signal))
     return scheme === undefined ? undefined : this.#prove(scheme, undefined, signal)
   }
 
@@ -48,11 +63,41 @@ export class RegistryAuth {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     if (this.#settings.access === 'passthrough') return undefined
-    const scheme = chooseScheme(refusal.challenge, refusal.repository)
+    // Some do not say again what they want when a token has been taken back.
+    const scheme = chooseScheme(refusal.challenge, refusal.repository) ?? this.#schemes.get(refusal.repository)
     if (scheme === undefined) return undefined
     this.#schemes.set(refusal.repository, scheme, CHALLENGE_MEMORY_MS)
     const proof = await this.#prove(scheme, refusal.used, signal)
     return proof === refusal.used ? undefined : proof
+  }
+
+  /**
+   * What `/v2/` asks for, as clients of registries do: one that lets strangers in says "unknown" or "forbidden" to them
+   * for a private repository, and never asks for the proof that would open it.
+   */
+  async #generalScheme(repository: string, signal: AbortSignal): Promise<Scheme | undefined> {
+    const { access, credentials } = this.#settings
+    if (access !== 'node' || credentials == null) return undefined
+    const header = this.#general.get('') ?? (await this.#pings.run('', (shared) => this.#ping(shared), signal))
+    const asked = chooseScheme(header, repository)
+    // What it says of everybody names no repository, or another one.
+    const scope = `repository:${repository}:pull`
+    const scheme = asked?.kind === 'bearer' ? { ...asked, query: { ...asked.query, scope } } : asked
+    if (scheme !== undefined) this.#schemes.set(repository, scheme, CHALLENGE_MEMORY_MS)
+    return scheme
+  }
+
+  async #ping(signal: AbortSignal): Promise<string> {
+    try {
+      const header = (await this.#deps.challenge(signal)) ?? ''
+      this.#general.set('', header, CHALLENGE_MEMORY_MS)
+      return header
+    } catch (error) {
+      signal.throwIfAborted()
+      // Without the page, the repository itself says what it wants.
+      if (isShoalError(error)) return ''
+      throw error
+    }
   }
 
   async #prove(scheme: Scheme, used: string | undefined, signal: AbortSignal): Promise<string | undefined> {

@@ -7,6 +7,7 @@ import { discardBody, HttpExchange } from './http-exchange.ts'
 import { challengeOf, statusError } from './http-status.ts'
 import type { OriginQuery } from './interface.ts'
 import type { OriginDeps, OriginOptions } from './options.ts'
+import { refusedAnswer } from './refused-answer.ts'
 import { RegistryAuth } from './registry-auth.ts'
 import { TokenSource } from './token-source.ts'
 import { Transport } from './transport.ts'
@@ -19,6 +20,9 @@ export interface RegistryQuestion extends OriginQuery {
   /** Default true. */
   readonly followRedirects?: boolean | undefined
 }
+
+/** More than any error document has. */
+const MAX_ERROR_BYTES = 64 * 1024
 
 /** One registry's pull API with authentication. Answers are those of the last hop; 401 means the proof was refused. */
 export class RegistryClient implements AsyncDisposable {
@@ -42,7 +46,10 @@ export class RegistryClient implements AsyncDisposable {
       { exchange: this.#exchange, clock, logger },
       { registry: this.url, trustedRealms, stallMs },
     )
-    this.#auth = new RegistryAuth({ registry: this.url, access, credentials }, tokens, clock)
+    this.#auth = new RegistryAuth({ registry: this.url, access, credentials }, tokens, {
+      clock,
+      challenge: (signal) => this.challenge(signal),
+    })
   }
 
   /** Throws `ORIGIN_*`, `NAME_INVALID`. */
@@ -82,6 +89,13 @@ export class RegistryClient implements AsyncDisposable {
   /** A whole body of at most `maxBytes`. */
   async whole(answer: HttpAnswer, maxBytes: number, signal: AbortSignal): Promise<Uint8Array | 'too large'> {
     return collect(this.chunks(answer, signal), maxBytes)
+  }
+
+  /** What an answer that is no success means: the registry's own "unknown", or an error. Reads the body. */
+  async refusal(answer: HttpAnswer, { authorization, signal }: OriginQuery): Promise<'unknown' | ShoalError> {
+    const bytes = await this.whole(answer, MAX_ERROR_BYTES, signal)
+    const text = bytes === 'too large' ? '' : Buffer.from(bytes).toString('utf8')
+    return refusedAnswer(answer, text, authorization !== undefined && authorization !== '')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

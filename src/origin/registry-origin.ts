@@ -20,6 +20,7 @@ import type {
 } from './interface.ts'
 import type { OriginDeps, OriginOptions } from './options.ts'
 import { bytesToSkip, parseContentRange } from './range-answer.ts'
+import { isOwnUnknown } from './refused-answer.ts'
 import { RegistryClient } from './registry-client.ts'
 import { listRegistryTags } from './registry-tags.ts'
 
@@ -43,9 +44,10 @@ export class RegistryOrigin implements Origin {
     const path = `manifests/${query.tag}`
     const head = await this.#client.ask({ ...query, method: 'HEAD', path, headers: ACCEPT_MANIFESTS })
     await discardBody(head.body)
-    if (head.status === 404) return { kind: 'unknown' }
-    if (head.status !== 200 && head.status !== 405) throw statusError(head)
-    const digest = digestHeader(head) ?? (await this.#digestByGet(query, path))
+    if (isOwnUnknown(head)) return { kind: 'unknown' }
+    if (isFinal(head)) throw statusError(head)
+    const told = head.status === 200 ? digestHeader(head) : undefined
+    const digest = told ?? (await this.#digestByGet(query, path))
     if (digest === undefined) return { kind: 'unknown' }
     return digest === query.known?.digest ? { kind: 'unchanged' } : { kind: 'found', state: { digest } }
   }
@@ -58,11 +60,10 @@ export class RegistryOrigin implements Origin {
     const path = `blobs/${requireDigest(query.digest)}`
     const head = await this.#client.ask({ ...query, method: 'HEAD', path, followRedirects: false })
     await discardBody(head.body)
-    if (head.status === 404) return undefined
+    if (isOwnUnknown(head)) return undefined
     const size = head.status === 200 ? contentLength(head) : undefined
     if (size !== undefined) return { size }
-    const redirected = head.status >= 300 && head.status < 400
-    if (head.status !== 200 && head.status !== 405 && !redirected) throw statusError(head)
+    if (isFinal(head)) throw statusError(head)
     return this.#statByGet(query, path)
   }
 
@@ -77,7 +78,7 @@ export class RegistryOrigin implements Origin {
       headers: whole ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
     })
     const { status, headers, place } = answer
-    if (status !== 200 && status !== 206) return this.#notFound(answer)
+    if (status !== 200 && status !== 206) return this.#refused(answer, query)
     try {
       const sent = { status, contentRange: headers['content-range'], contentLength: contentLength(answer) }
       const skip = bytesToSkip(sent, { range, size, maxSkipBytes: this.#maxSkipBytes, place })
@@ -121,7 +122,7 @@ export class RegistryOrigin implements Origin {
     await this.#client[Symbol.asyncDispose]()
   }
 
-  /** For registries that answer a HEAD without saying the digest. */
+  /** For registries that refuse a HEAD, or answer it without saying the digest. */
   async #digestByGet(query: OriginQuery, path: string): Promise<Digest | undefined> {
     const found = await this.#getManifest(query, path)
     return found === undefined ? undefined : (digestHeader(found.answer) ?? digestOf(found.manifest.bytes))
@@ -129,21 +130,24 @@ export class RegistryOrigin implements Origin {
 
   async #getManifest(query: OriginQuery, path: string) {
     const answer = await this.#client.ask({ ...query, method: 'GET', path, headers: ACCEPT_MANIFESTS })
-    if (answer.status !== 200) return this.#notFound(answer)
+    if (answer.status !== 200) return this.#refused(answer, query)
     return { answer, manifest: await this.#readManifest(answer, query.signal) }
   }
 
   async #readManifest(answer: HttpAnswer, signal: AbortSignal): Promise<OriginManifest> {
     const bytes = await this.#client.whole(answer, MAX_MANIFEST_BYTES, signal)
-    if (bytes !== 'too large') return { bytes, mediaType: mediaTypeOf(answer) }
+    if (bytes !== 'too large') {
+      if (isJson(bytes)) return { bytes, mediaType: mediaTypeOf(answer) }
+      throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} sends a page where a manifest should be`)
+    }
     throw new ShoalError('MANIFEST_INVALID', `${answer.place} sent a manifest above ${MAX_MANIFEST_BYTES} bytes`)
   }
 
-  /** A redirect to storage is signed for GET only, so a HEAD there would be refused: ask for one byte instead. */
+  /** For HEADs that are refused, and for redirects to storage, which are signed for GET only: asks for one byte. */
   async #statByGet(query: OriginQuery, path: string): Promise<{ readonly size: number } | undefined> {
     const answer = await this.#client.ask({ ...query, method: 'GET', path, headers: { range: 'bytes=0-0' } })
     const size = sizeFrom(answer)
-    if (size === undefined && answer.status !== 200 && answer.status !== 206) return this.#notFound(answer)
+    if (size === undefined && answer.status !== 200 && answer.status !== 206) return this.#refused(answer, query)
     answer.body.destroy()
     if (size !== undefined) return { size }
     throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} does not say how large a blob is`)
@@ -156,13 +160,28 @@ export class RegistryOrigin implements Origin {
     throw new ShoalError('ORIGIN_CHANGED', `${this.label} has ${stat.size} bytes where ${query.size} were expected`)
   }
 
-  /** Undefined for 404; throws for what else is no success. */
-  async #notFound(answer: HttpAnswer): Promise<undefined> {
-    await discardBody(answer.body)
+  /** Undefined when the registry does not have it; throws for what else is no success. */
+  async #refused(answer: HttpAnswer, query: OriginQuery): Promise<undefined> {
     if (answer.status === 416) {
+      await discardBody(answer.body)
       throw new ShoalError('ORIGIN_CHANGED', `${answer.place} has a shorter blob than expected`)
     }
-    if (answer.status !== 404) throw statusError(answer)
+    const refusal = await this.#client.refusal(answer, query)
+    if (refusal !== 'unknown') throw refusal
+  }
+}
+
+/** Whether a HEAD's answer would be a GET's, too: whoever refuses HEAD alone does so by other statuses. */
+function isFinal({ status }: HttpAnswer): boolean {
+  return status === 401 || status === 429 || status === 503
+}
+
+function isJson(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(Buffer.from(bytes).toString('utf8'))
+    return true
+  } catch {
+    return false
   }
 }
 

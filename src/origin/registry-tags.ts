@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import { isTag } from '../oci/reference.ts'
-import { discardBody } from './http-exchange.ts'
-import { statusError } from './http-status.ts'
 import type { OriginQuery, TagPage } from './interface.ts'
 import type { RegistryClient } from './registry-client.ts'
 
@@ -40,9 +38,12 @@ export async function listRegistryTags(
   return finish(tags, limit, next !== undefined)
 }
 
+/**
+ * In the registry's own order, which is not always the lexical one that the specification asks for: its `last` goes by
+ * that order, so that another one here would lose tags between two pages.
+ */
 function finish(tags: ReadonlySet<string>, limit: number, more: boolean): TagPage {
-  const sorted = [...tags].sort((a, b) => (a < b ? -1 : 1))
-  return { tags: sorted.slice(0, limit), more: limit > 0 && (more || sorted.length > limit) }
+  return { tags: [...tags].slice(0, limit), more: limit > 0 && (more || tags.size > limit) }
 }
 
 async function getPage(
@@ -52,9 +53,9 @@ async function getPage(
 ): Promise<RegistryTagPage | undefined> {
   const answer = await client.ask({ ...query, method: 'GET', path: `tags/list?${search}` })
   if (answer.status !== 200) {
-    await discardBody(answer.body)
-    if (answer.status === 404) return undefined
-    throw statusError(answer)
+    const refusal = await client.refusal(answer, query)
+    if (refusal === 'unknown') return undefined
+    throw refusal
   }
   const bytes = await client.whole(answer, MAX_PAGE_BYTES, query.signal)
   const parsed = pageSchema.safeParse(bytes === 'too large' ? undefined : parseJson(bytes))

@@ -1,7 +1,7 @@
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor, Manifest } from '../oci/manifest.ts'
-import { parseManifest } from '../oci/manifest.ts'
+import { manifestChildren, parseManifest } from '../oci/manifest.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { ImageSource } from './interface.ts'
 
@@ -76,10 +76,10 @@ function fits(name: string | undefined, platforms: readonly string[]): boolean {
   return platforms.some((wanted) => wanted === 'all' || name === wanted || name?.startsWith(`${wanted}/`) === true)
 }
 
-/** Config and layers; layers that their own registry does not serve are fetched by the runtime from where they say. */
+/** What a manifest's blobs are; layers that their own registry does not serve are fetched by the runtime from where they say. */
 function partsOf(manifest: Manifest): Descriptor[] {
   if (manifest.kind === 'index') return []
-  return [manifest.config, ...manifest.layers].filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType))
+  return manifestChildren(manifest).filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType))
 }
 
 /** The images of an index for `os/arch[/variant]`, or for `all`. */

@@ -124,6 +124,8 @@ async function findImage(
   for (let current = top; manifests.length <= MAX_INDEX_DEPTH; manifests.push(current)) {
     const parsed = parseManifest(current.bytes)
     if (parsed.kind === 'image') return { top, image: { ...current, parsed }, manifests }
+    if (parsed.kind === 'artifact')
+      throw new ShoalError('MANIFEST_INVALID', `${current.digest} is an artifact, no image`)
     const { digest } = choosePlatform(parsed.manifests, wanted)
     current = await withRetries(() => client.manifest(digest, signal), signal, attempts)
   }

@@ -57,7 +57,7 @@ async function answer(
   const files: readonly BlobFile[] = kind === 'manifests' ? [image.manifest] : [image.config, ...image.layers]
   const file = name === 'v1' ? image.manifest : files.find(({ digest }) => digest === name)
   if (file === undefined) {
-    response.writeHead(404).end()
+    response.writeHead(404, { 'docker-distribution-api-version': 'registry/2.0' }).end()
     return
   }
   const whole = await readFile(file.path)

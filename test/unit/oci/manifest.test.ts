@@ -44,6 +44,37 @@ describe('manifests', () => {
     assert.equal(parseManifest(bytesOf({ config })).mediaType, MEDIA_TYPE.ociManifest)
   })
 
+  const child = { ...config, mediaType: MEDIA_TYPE.ociManifest }
+  for (const [what, document, kind, children] of [
+    ['layers that are null', { config, layers: null }, 'image', 1],
+    ['manifests that are null', { schemaVersion: 2, manifests: null }, 'index', 0],
+    ['a platform that is null', { manifests: [{ ...child, platform: null }] }, 'index', 1],
+    ['an empty platform', { manifests: [{ ...child, platform: {} }] }, 'index', 1],
+    ['half a platform', { manifests: [{ ...child, platform: { architecture: 'amd64' } }] }, 'index', 1],
+    [
+      'a variant that is null',
+      { manifests: [{ ...child, platform: { os: 'a', architecture: 'b', variant: null } }] },
+      'index',
+      1,
+    ],
+    ['media types that are null', { mediaType: null, config, layers: [{ ...layer, mediaType: null }] }, 'image', 2],
+    ['a config that is null beside manifests', { config: null, manifests: [child] }, 'index', 1],
+    ['a layer without a size', { config, layers: [{ digest: layer.digest }] }, 'image', 1],
+    [
+      'a layer of another algorithm',
+      { config, layers: [{ ...layer, digest: `sha384:${'a'.repeat(96)}` }] },
+      'image',
+      1,
+    ],
+    ['blobs alone, as artifacts had', { artifactType: 'application/x', blobs: [layer], subject: child }, 'artifact', 1],
+  ] as const) {
+    it(`may have ${what}`, () => {
+      const manifest = parseManifest(bytesOf(document))
+      assert.equal(manifest.kind, kind)
+      assert.equal(manifestChildren(manifest).length, children)
+    })
+  }
+
   for (const [what, document] of [
     ['no JSON', '{'],
     ['no UTF-8', Buffer.from([0x22, 0xff, 0x22])],

@@ -88,6 +88,9 @@ export async function startServer(
   return { url: `http://127.0.0.1:${port}`, requests, paths }
 }
 
+/** What every registry of the Distribution family says of itself, by which its refusals are told from an outage's. */
+export const REGISTRY_HEADERS = { 'docker-distribution-api-version': 'registry/2.0' } as const
+
 /** Answers a GET or HEAD of `bytes` like a good server, with single ranges. */
 export function serveBytes(request: IncomingMessage, response: ServerResponse, bytes: Uint8Array): void {
   const match = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')

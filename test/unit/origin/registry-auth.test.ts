@@ -78,7 +78,7 @@ test('a Bearer challenge is answered with a token for its service and scope, got
   const request = world.tokens.requests[0]
   const search = new URL(request?.url ?? '', 'http://x').searchParams
   assert.equal(search.get('service'), 'the, registry')
-  assert.deepEqual(search.getAll('scope'), ['repository:team/app:pull,push'])
+  assert.deepEqual(search.getAll('scope'), ['repository:team/app:pull'])
   assert.equal(request?.headers.authorization, basic)
 })
 
@@ -182,6 +182,8 @@ test('public access never uses credentials, nor what a client sent', async (t) =
   const origin = open(t, world.registry.url, { access: 'public' })
   await origin.statBlob({ ...stat, authorization: 'Bearer of-a-client' })
   assert.equal(world.tokens.requests[0]?.headers.authorization, undefined)
+  const scope = new URL(world.tokens.requests[0]?.url ?? '', 'http://x').searchParams.getAll('scope')
+  assert.deepEqual(scope, ['repository:team/app:pull,push'], 'what the repository asked for')
   assert.equal(world.registry.requests[0]?.headers.authorization, undefined)
 })
 
@@ -190,7 +192,12 @@ test('a token that is not enough is a denial after one try', async (t) => {
   const origin = open(t, world.registry.url)
   world.issuesGoodTokens = false
   await assert.rejects(origin.statBlob(stat), (error) => isShoalError(error, 'ORIGIN_DENIED'))
-  assert.equal(world.registry.requests.length, 2)
+  const asked = world.registry.requests.map(({ method, headers }) => [method, headers.authorization === undefined])
+  assert.deepEqual(asked, [
+    ['GET', true],
+    ['HEAD', false],
+    ['HEAD', false],
+  ])
 })
 
 test('what a token server refuses, throttles or breaks is told apart', async (t) => {
@@ -277,4 +284,35 @@ test('the challenge of /v2/ is given verbatim, and none where everybody is let i
   assert.deepEqual(locked.paths(), ['GET /v2/'])
   const unlocked = await startServer(t, (_request, response) => void response.end('{}'))
   assert.equal(await open(t, unlocked.url).challenge(never), undefined)
+})
+
+for (const hidden of [403, 404]) {
+  test(`a private repository that is ${hidden} to strangers opens to the credentials, which /v2/ asks for`, async (t) => {
+    const registry = await startServer(t, (request, response) => {
+      if (request.headers.authorization === basic) serveBytes(request, response, sample.blob)
+      else if (request.url === '/v2/') response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end()
+      else
+        response.writeHead(hidden, { 'content-type': 'application/json' }).end('{"errors":[{"code":"NAME_UNKNOWN"}]}')
+    })
+    const origin = open(t, registry.url)
+    assert.deepEqual(await origin.statBlob(stat), { size })
+    await origin.statBlob(stat)
+    assert.deepEqual(registry.paths().filter((path) => path === 'GET /v2/').length, 1, 'asked once')
+  })
+}
+
+test('a token that is taken back without a new challenge is replaced', async (t) => {
+  const world = await TokenWorld.start(t)
+  let isSilent = false
+  const registry = await startServer(t, (request, response) => {
+    const token = (request.headers.authorization ?? '').replace('Bearer ', '')
+    if (world.accepted.has(token)) serveBytes(request, response, sample.blob)
+    else if (isSilent) response.writeHead(401).end()
+    else response.writeHead(401, { 'www-authenticate': `Bearer realm="${world.tokens.url}/token",service="s"` }).end()
+  })
+  const origin = open(t, registry.url)
+  assert.deepEqual(await origin.statBlob(stat), { size })
+  isSilent = true
+  world.accepted.clear()
+  assert.deepEqual(await origin.statBlob(stat), { size })
 })

@@ -6,7 +6,7 @@ import { isShoalError } from '../../../src/base/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { OriginOptions } from '../../../src/origin/index.ts'
 import { openOrigin } from '../../../src/origin/index.ts'
-import { deps, never, readAll, sampleRepository, serveBytes, startServer } from './fixtures.ts'
+import { deps, never, REGISTRY_HEADERS, readAll, sampleRepository, serveBytes, startServer } from './fixtures.ts'
 
 const sample = sampleRepository()
 const query = { repository: sample.repository, signal: never }
@@ -22,7 +22,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void | Pr
 async function openRegistry(t: TestContext, routes: Record<string, Handler>, options: Partial<OriginOptions> = {}) {
   const server = await startServer(t, (request, response) => {
     const route = routes[(request.url ?? '').split('?', 1)[0] ?? '']
-    return route === undefined ? void response.writeHead(404).end() : route(request, response)
+    return route === undefined ? void response.writeHead(404, REGISTRY_HEADERS).end() : route(request, response)
   })
   const origin = openOrigin({ kind: 'registry', url: server.url, access: 'public' }, deps, options)
   t.after(() => origin[Symbol.asyncDispose]())
@@ -135,7 +135,8 @@ test('content-encoding refused, for blobs and manifests', async (t) => {
 
 test('an error page may be encoded: it is not passed on', async (t) => {
   const { origin } = await openRegistry(t, {
-    [blobPath]: (_request, response) => void response.writeHead(404, { 'content-encoding': 'gzip' }).end('abc'),
+    [blobPath]: (_request, response) =>
+      void response.writeHead(404, { ...REGISTRY_HEADERS, 'content-encoding': 'gzip' }).end('abc'),
   })
   assert.equal(await origin.readBlob(read), undefined)
 })
@@ -273,6 +274,26 @@ test('tags are listed over pages, with limit and last, also from a registry that
   }
 })
 
+test('tags of a registry that lists them by age come all and once, page by page, in its order', async (t) => {
+  const tags = ['v2', 'v10', 'latest', 'a', 'v1', 'b', 'z']
+  const { origin } = await openRegistry(t, {
+    '/v2/team/app/tags/list': (request, response) => {
+      const search = new URL(request.url ?? '', 'http://x').searchParams
+      const rest = tags.slice(tags.indexOf(search.get('last') ?? '') + 1)
+      const page = rest.slice(0, Number(search.get('n')))
+      const link = `</v2/team/app/tags/list?n=${search.get('n')}&last=${page.at(-1)}>; rel="next"`
+      response.writeHead(200, rest.length > page.length ? { link } : {}).end(JSON.stringify({ tags: page }))
+    },
+  })
+  const seen: string[] = []
+  for (let more = true; more; ) {
+    const page = await origin.listTags({ ...query, limit: 2, after: seen.at(-1) })
+    seen.push(...(page?.tags ?? []))
+    more = page?.more ?? false
+  }
+  assert.deepEqual(seen, tags)
+})
+
 test('pages that a registry keeps smaller than asked for are followed to the end', async (t) => {
   const tags = ['a', 'b', 'c', 'd', 'e']
   const { origin, server } = await openRegistry(t, {
@@ -315,3 +336,40 @@ test('path traversal refused: a name outside its grammar is never sent', async (
   )
   assert.equal(server.requests.length, 0)
 })
+
+const errorDocument = JSON.stringify({ errors: [{ code: 'MANIFEST_UNKNOWN' }] })
+
+for (const [what, status, headers, body, expected] of [
+  ['a registry’s own 404, by its document', 404, {}, errorDocument, 'unknown'],
+  ['a registry’s own 404, by its header', 404, REGISTRY_HEADERS, '', 'unknown'],
+  ['a 404 of an ingress without its backend', 404, {}, 'default backend - 404', 'ORIGIN_UNREACHABLE'],
+  ['a page for people', 200, { 'content-type': 'text/html' }, '<html>please log in</html>', 'ORIGIN_UNREACHABLE'],
+  ['a registry’s own 403', 403, {}, errorDocument, 'ORIGIN_DENIED'],
+  ['a firewall’s 403', 403, { 'content-type': 'text/html' }, '<html>blocked</html>', 'ORIGIN_UNREACHABLE'],
+] as const) {
+  test(`${what} is ${expected === 'unknown' ? expected : `an error, ${expected}`}`, async (t) => {
+    const { origin } = await openRegistry(t, {
+      '/v2/team/app/manifests/v1': (request, response) => {
+        response.writeHead(status, headers).end(request.method === 'HEAD' ? undefined : body)
+      },
+    })
+    const asked = origin.resolveTag({ repository: 'team/app', signal: never, tag: 'v1' })
+    if (expected === 'unknown') assert.deepEqual(await asked, { kind: 'unknown' })
+    else await assert.rejects(asked, (error) => isShoalError(error, expected))
+  })
+}
+
+for (const status of [400, 403, 404, 405, 500, 501]) {
+  test(`a HEAD that is refused with ${status} is asked as a GET`, async (t) => {
+    const { origin } = await openRegistry(t, {
+      '/v2/team/app/manifests/v1': (request, response) => {
+        if (request.method === 'HEAD') response.writeHead(status).end()
+        else serveBytes(request, response, sample.manifest)
+      },
+    })
+    assert.deepEqual(await origin.resolveTag({ repository: 'team/app', signal: never, tag: 'v1' }), {
+      kind: 'found',
+      state: { digest: sample.manifestDigest },
+    })
+  })
+}
