@@ -108,6 +108,12 @@ export class LightStore implements BlobStore {
 
   async open(): Promise<undefined> {}
 
+  async proofs(): Promise<undefined> {}
+
+  onDamage(): Disposable {
+    return { [Symbol.dispose]() {} }
+  }
+
   async readSmall(): Promise<undefined> {}
 
   async remove(): Promise<void> {}

@@ -10,6 +10,7 @@
  * - `ORIGIN_CHANGED`: the bytes or size are not what was announced.
  * - `CONTENT_CORRUPT`: bytes that do not match their digest or piece hash.
  * - `STORE_DISK_FULL`, `STORE_FAILED`: the local disk.
+ * - `STORE_CORRUPT`: the local disk changed bytes it was given. They are dropped and can be had again elsewhere.
  * - `PEER_GONE`, `PEER_PROTOCOL`, `PEER_REFUSED`: a link ended, a peer broke the protocol, membership was not proven.
  * - `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN`: a job asked for wrongly (exit 2), one that could not do what
  *   is asked (no such image, no host), no such job.
@@ -30,6 +31,7 @@ export type ErrorCode =
   | 'CONTENT_CORRUPT'
   | 'STORE_DISK_FULL'
   | 'STORE_FAILED'
+  | 'STORE_CORRUPT'
   | 'PEER_GONE'
   | 'PEER_PROTOCOL'
   | 'PEER_REFUSED'

@@ -25,7 +25,9 @@ export class Bitfield implements ReadonlyBitfield {
   /** All of [0, length). */
   static full(length: number): Bitfield {
     const field = new Bitfield(length)
-    for (let i = 0; i < length; i++) field.set(i)
+    field.#words.fill(-1)
+    if ((length & 31) !== 0) field.#words[field.#words.length - 1] = (1 << (length & 31)) - 1
+    field.#count = length
     return field
   }
 
@@ -104,6 +106,17 @@ export class Bitfield implements ReadonlyBitfield {
     const bytes = new Uint8Array(Math.ceil(this.length / 8))
     for (let i = 0; i < bytes.length; i++) bytes[i] = this.#words[i >> 2]! >>> ((i & 3) * 8)
     return bytes
+  }
+}
+
+/** The indexes in `field`, ascending; changes made meanwhile may or may not be seen. */
+export function* setBits(field: ReadonlyBitfield): Generator<number> {
+  for (let word = 0; word < field.words; word++) {
+    let bits = field.word(word)
+    while (bits !== 0) {
+      yield word * 32 + 31 - Math.clz32(bits & -bits)
+      bits &= bits - 1
+    }
   }
 }
 

@@ -1,15 +1,29 @@
+import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
-import type { PieceLayout } from '../piece/piece-layout.ts'
+import { PieceLayout } from '../piece/piece-layout.ts'
+import type { PieceProofs } from '../piece/piece-proof.ts'
+import { packedProofs } from '../piece/piece-proof.ts'
 import type { BlobEntry } from './blob-entries.ts'
+import { BlobProofs, proofsOfBytes, proofsRow } from './blob-proofs.ts'
 import { isPartialEntry } from './catalogue.ts'
-import { removeFile, storeError, writeFully } from './files.ts'
+import { Damage } from './damage.ts'
+import { readIfThere, removeFile, storeError, writeFully } from './files.ts'
 import { prepareDirectory } from './format-file.ts'
 import { Gate } from './gate.ts'
-import type { BlobStore, PartialBlob, StoredBlob, StoreEntry, StoreTable, StoreUsage, TableCodec } from './interface.ts'
+import type {
+  BlobStore,
+  PartialBlob,
+  StoreDamage,
+  StoredBlob,
+  StoreEntry,
+  StoreTable,
+  StoreUsage,
+  TableCodec,
+} from './interface.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { LevelTable } from './level-table.ts'
 import { countRepairs, storeMetrics } from './metrics.ts'
@@ -18,22 +32,29 @@ import type { PartialDeps } from './open-partial.ts'
 import { openPartial } from './open-partial.ts'
 import type { StoreDeps, StoreOptions } from './options.ts'
 import { StorePaths } from './paths.ts'
+import { RecentPieces } from './recent-pieces.ts'
 import { encodePinRow, pinKey } from './rows.ts'
 import { Shelf } from './shelf.ts'
 import { Space } from './space.ts'
+import type { BlobKeeper } from './stored-blob.ts'
 import { DiskStoredBlob } from './stored-blob.ts'
+
+interface StoreParts extends PartialDeps {
+  readonly proofs: BlobProofs
+}
 
 /**
  * The blob store on a local disk: one file per blob, an index beside them (FORMAT.md). Operations on one digest run
  * one at a time; room is made before bytes are promised; sums and lists come from memory.
  */
 export class DiskStore implements BlobStore {
-  readonly #parts: PartialDeps
+  readonly #parts: StoreParts
+  readonly #recent = new RecentPieces()
   readonly #gate = new Gate('the store')
   readonly #handles = new Set<AsyncDisposable>()
   #disposal: Promise<void> | undefined
 
-  private constructor(parts: PartialDeps) {
+  private constructor(parts: StoreParts) {
     this.#parts = parts
   }
 
@@ -63,9 +84,12 @@ export class DiskStore implements BlobStore {
         },
         { path: paths.root, capacityBytes: options.capacityBytes, minFreeBytes: options.minFreeBytes },
       )
-      const store = new DiskStore({ paths, index, catalogue, shelf, space, locks, now })
       const metrics = storeMetrics(deps.metrics, () => store.usage())
       countRepairs(metrics, { formatLost, way, recovered })
+      const damage = new Damage({ catalogue, shelf, locks, logger, corrupt: metrics.corrupt })
+      const proofs = new BlobProofs(index)
+      const parts = { paths, index, catalogue, shelf, space, locks, now, damage, proofs }
+      const store: DiskStore = new DiskStore(parts)
       await space.trim()
       return store
     } catch (error) {
@@ -86,12 +110,40 @@ export class DiskStore implements BlobStore {
     return this.#gate.run(async () => {
       const size = this.size(digest)
       if (size === undefined || size > maxBytes) return undefined
-      await using blob = await this.#open(digest)
-      if (blob === undefined) return undefined
-      const bytes = new Uint8Array(size)
-      await blob.readInto(bytes, 0)
-      return bytes
+      const opened = await this.#openFile(digest)
+      if (opened === undefined) return undefined
+      const { entry, file } = opened
+      try {
+        const bytes = new Uint8Array(size)
+        if ((await readIfThere(file, bytes, 0)) && digestOf(bytes, digest) === digest) return bytes
+        await this.#parts.damage.ofBlob(entry, new PieceLayout(digest, size), 0)
+        return undefined
+      } finally {
+        entry.users--
+        await file.close()
+      }
     })
+  }
+
+  proofs(digest: Digest): Promise<Uint8Array | undefined> {
+    return this.#gate.run(async () => {
+      const size = this.size(digest)
+      const known = size === undefined ? undefined : await this.#parts.proofs.find(new PieceLayout(digest, size))
+      if (size === undefined || known !== undefined) return known
+      const opened = await this.#openFile(digest)
+      if (opened === undefined) return undefined
+      const { entry, file } = opened
+      try {
+        return await this.#proofs(entry, file)
+      } finally {
+        entry.users--
+        await file.close()
+      }
+    })
+  }
+
+  onDamage(listener: (damage: StoreDamage) => void): Disposable {
+    return this.#parts.damage.listen(listener)
   }
 
   putSmall(digest: Digest, bytes: Uint8Array): Promise<void> {
@@ -189,6 +241,40 @@ export class DiskStore implements BlobStore {
   }
 
   async #open(digest: Digest): Promise<StoredBlob | undefined> {
+    const opened = await this.#openFile(digest)
+    if (opened === undefined) return undefined
+    const { entry, file } = opened
+    let kept = false
+    try {
+      const packed = await this.#proofs(entry, file)
+      if (packed === undefined) return undefined
+      kept = true
+      return this.#handle(entry, file, packedProofs(packed))
+    } finally {
+      if (!kept) {
+        entry.users--
+        await file.close()
+      }
+    }
+  }
+
+  /** The proofs of a blob that is open; damaged content, found while they are made anew, is dropped. */
+  async #proofs({ digest }: BlobEntry, file: FileHandle): Promise<Uint8Array | undefined> {
+    const { proofs, locks, damage, catalogue } = this.#parts
+    const entry = catalogue.blobs.get(digest)
+    if (entry === undefined) return undefined
+    const layout = new PieceLayout(digest, entry.size)
+    const known = await proofs.find(layout)
+    if (known !== undefined) return known
+    return locks.run(digest, async () => {
+      const made = (await proofs.find(layout)) ?? (await proofs.make(layout, file))
+      if (made === undefined) await damage.ofLocked(entry, layout)
+      return made
+    })
+  }
+
+  /** Opens a blob's file and counts as its user. */
+  async #openFile(digest: Digest): Promise<{ readonly entry: BlobEntry; readonly file: FileHandle } | undefined> {
     const { catalogue, shelf, locks } = this.#parts
     const entry = catalogue.blobs.get(digest)
     if (entry === undefined) return undefined
@@ -199,7 +285,7 @@ export class DiskStore implements BlobStore {
       const file = await shelf.openBlob(entry)
       if (file !== undefined) {
         opened = true
-        return this.#handle(entry, file)
+        return { entry, file }
       }
     } finally {
       if (!opened) entry.users--
@@ -208,11 +294,16 @@ export class DiskStore implements BlobStore {
     return undefined
   }
 
-  #handle(entry: BlobEntry, file: ConstructorParameters<typeof DiskStoredBlob>[1]): StoredBlob {
-    const blob: StoredBlob = new DiskStoredBlob(entry, file, () => {
-      entry.users--
-      this.#handles.delete(blob)
-    })
+  #handle(entry: BlobEntry, file: FileHandle, proofs: PieceProofs): StoredBlob {
+    const layout = new PieceLayout(entry.digest, entry.size)
+    const keeper: BlobKeeper = {
+      damaged: (piece) => this.#parts.damage.ofBlob(entry, layout, piece, proofs),
+      closed: () => {
+        entry.users--
+        this.#handles.delete(blob)
+      },
+    }
+    const blob: StoredBlob = new DiskStoredBlob(layout, { file, proofs, recent: this.#recent }, keeper)
     this.#handles.add(blob)
     return blob
   }
@@ -232,7 +323,8 @@ export class DiskStore implements BlobStore {
       try {
         await space.write(bytes.length, () => writeFully(file, bytes, 0))
         const blob = { digest, size: bytes.length, lastUsedEpochMs: now() }
-        await shelf.place(blob, { file, path })
+        const layout = new PieceLayout(digest, bytes.length)
+        await shelf.place(blob, { file, path }, proofsRow(layout, proofsOfBytes(layout, bytes)))
         catalogue.blobs.add(digest, blob.size, blob.lastUsedEpochMs)
         const partial = catalogue.partials.get(digest)
         if (partial?.isOpen === false) await shelf.erasePartial(partial)

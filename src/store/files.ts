@@ -15,6 +15,17 @@ export async function readFully(file: FileHandle, target: Uint8Array, position: 
   }
 }
 
+/** The same, but false where the disk cannot give the bytes any more: a sector it cannot read, a file that was cut. */
+export async function readIfThere(file: FileHandle, target: Uint8Array, position: number): Promise<boolean> {
+  try {
+    await readFully(file, target, position)
+    return true
+  } catch (error) {
+    if (isShoalError(error) || errnoCode(error) === 'EIO') return false
+    throw error
+  }
+}
+
 /** Writes all of `bytes` at `position`. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0

@@ -6,6 +6,8 @@
 //   shelf           file, row and entry of a blob changed together, crash-safe
 //   open-partial    a blob being assembled: admission, resume (resume), pieces (partial-blob)
 //   stored-blob     reading a complete blob
+//   checked-file    the one way from a file to a reader: pieces compared with their proofs (piece-check, blob-proofs, recent-pieces)
+//   damage          what becomes of content that the disk has changed
 //   store-index     rows in level, written in batches; rows: their codecs; level-table: small tables
 //   recovery        comparing index and files at start
 //   format-file, paths, files, gate, keyed-lock: what these stand on
@@ -13,6 +15,7 @@ export { DiskStore } from './disk-store.ts'
 export type {
   BlobStore,
   PartialBlob,
+  StoreDamage,
   StoredBlob,
   StoreEntry,
   StoreTable,

@@ -11,7 +11,10 @@ export interface BlobStore extends AsyncDisposable {
   size(digest: Digest): number | undefined
   /** Opens a complete blob for reading; it is not evicted until disposed. Marks it used. */
   open(digest: Digest): Promise<StoredBlob | undefined>
-  /** The whole of a small complete blob (a manifest, a config). Undefined if absent or above `maxBytes`. */
+  /**
+   * The whole of a small complete blob (a manifest, a config), compared with its digest. Undefined if absent, above
+   * `maxBytes`, or damaged: then it has been dropped.
+   */
   readSmall(digest: Digest, maxBytes: number): Promise<Uint8Array | undefined>
   /** Stores bytes the caller holds whole. Throws `CONTENT_CORRUPT` when they do not match `digest`, `STORE_DISK_FULL`. */
   putSmall(digest: Digest, bytes: Uint8Array): Promise<void>
@@ -21,6 +24,13 @@ export interface BlobStore extends AsyncDisposable {
    * `STORE_FAILED` when the blob is complete or its partial open already.
    */
   openPartial(layout: PieceLayout): Promise<PartialBlob>
+  /** The proofs of a complete blob's pieces, one after another: what its digest has proven. Undefined without the blob. */
+  proofs(digest: Digest): Promise<Uint8Array | undefined>
+  /**
+   * Has `listener` called for each complete blob of which the disk has changed something, once it is dropped: all of it, or
+   * only the damaged pieces, so that its partial can be resumed.
+   */
+  onDamage(listener: (damage: StoreDamage) => void): Disposable
   /**
    * Deletes a complete blob, or a partial nobody has open (else `STORE_FAILED`). Whoever has the blob open reads on;
    * for all others it is gone at once.
@@ -41,7 +51,12 @@ export interface BlobStore extends AsyncDisposable {
 export interface StoredBlob extends AsyncDisposable {
   readonly digest: Digest
   readonly size: number
-  /** Fills `target` from byte `offset` on; both must lie within the blob. Throws `STORE_FAILED`. */
+  readonly layout: PieceLayout
+  /**
+   * Fills `target` from byte `offset` on; both must lie within the blob. Every byte has been compared with its piece's proof
+   * since it was read from disk; until this resolves, what is in `target` is arbitrary. Whole pieces cost the least. Throws
+   * `STORE_CORRUPT` when a piece has changed on disk (the blob is dropped then, see `onDamage`), `STORE_FAILED`.
+   */
   readInto(target: Uint8Array, offset: number): Promise<void>
 }
 
@@ -50,12 +65,19 @@ export interface PartialBlob extends AsyncDisposable {
   readonly layout: PieceLayout
   /** The pieces on disk: live, changes as writes finish. */
   readonly have: ReadonlyBitfield
-  /** SHA-256 of a piece in `have`; survives restarts with it. */
+  /** The proof of a piece in `have`; survives restarts with it. */
   hash(piece: number): Uint8Array | undefined
-  /** Writes one whole piece with its SHA-256. The caller may reuse `bytes` once it resolves. Throws `STORE_DISK_FULL`. */
-  write(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void>
-  /** Fills `target` from byte `offset` on. Every byte must lie in pieces of `have`. */
+  /** Writes one whole piece with its proof. The caller may reuse `bytes` once it resolves. Throws `STORE_DISK_FULL`. */
+  write(piece: number, bytes: Uint8Array, proof: Uint8Array): Promise<void>
+  /**
+   * Fills `target` from byte `offset` on. Every byte must lie in pieces of `have`, and has been compared with its piece's
+   * proof since it was read. Throws `STORE_CORRUPT` for a piece that has changed on disk: it is in `have` no more.
+   */
   readInto(target: Uint8Array, offset: number): Promise<void>
+  /** The same without comparing, for the digest of the whole and nothing else: that is a comparison of its own. */
+  readUnchecked(target: Uint8Array, offset: number): Promise<void>
+  /** Compares pieces of `have` with their proofs and drops those that have changed on disk; answers which they were. */
+  recheck(): Promise<number[]>
   /** Forgets pieces that turned out wrong. */
   drop(pieces: Iterable<number>): Promise<void>
   /**
@@ -65,6 +87,14 @@ export interface PartialBlob extends AsyncDisposable {
   commit(): Promise<void>
   /** Deletes file and state. Dispose without commit or discard keeps the partial for a later resume. */
   discard(): Promise<void>
+}
+
+/** A complete blob that the disk has changed. */
+export interface StoreDamage {
+  readonly digest: Digest
+  readonly size: number
+  /** The piece in which it was found; there may be others. */
+  readonly piece: number
 }
 
 export interface StoreUsage {

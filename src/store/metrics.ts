@@ -8,6 +8,7 @@ const REPAIRS = ['format', 'index_repaired', 'index_anew', 'blob_adopted', 'blob
 export interface StoreMetrics {
   readonly evictedBytes: Counter<never>
   readonly repairs: Counter<'what'>
+  readonly corrupt: Counter<never>
 }
 
 /** Declares the store's metrics; gauges read `usage` at scrape time. */
@@ -32,6 +33,11 @@ export function storeMetrics(registry: MetricRegistry, usage: () => StoreUsage):
   for (const what of REPAIRS) repairs.inc({ what }, 0)
   return {
     repairs,
+    corrupt: registry.counter(
+      'shoal_store_corrupt_total',
+      'Stored blobs, and pieces of arriving ones, that the disk had changed: found and dropped.',
+      [],
+    ),
     evictedBytes: registry.counter('shoal_store_evicted_bytes_total', 'Bytes evicted to make room.', []),
   }
 }

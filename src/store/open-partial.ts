@@ -3,8 +3,12 @@ import { constants, open } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { PieceProofs } from '../piece/piece-proof.ts'
+import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
 import type { BlobEntry } from './blob-entries.ts'
+import { proofsRow } from './blob-proofs.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Damage } from './damage.ts'
 import { storeError } from './files.ts'
 import type { KeyedLock } from './keyed-lock.ts'
 import type { PartialKeeper } from './partial-blob.ts'
@@ -13,11 +17,10 @@ import type { PartialEntry } from './partial-entries.ts'
 import type { StorePaths } from './paths.ts'
 import type { Resumed } from './resume.ts'
 import { resumePieces } from './resume.ts'
-import { encodePieceRow, HASH_BYTES, pieceKey } from './rows.ts'
+import { encodePieceRow, partialKey, pieceKey, piecePrefix } from './rows.ts'
 import type { Shelf } from './shelf.ts'
-import { partialRowDeletes } from './shelf.ts'
 import type { Space } from './space.ts'
-import type { StoreIndex } from './store-index.ts'
+import type { IndexWrite, StoreIndex } from './store-index.ts'
 
 export interface PartialDeps {
   readonly paths: StorePaths
@@ -25,6 +28,7 @@ export interface PartialDeps {
   readonly catalogue: Catalogue
   readonly shelf: Shelf
   readonly space: Space
+  readonly damage: Damage
   readonly locks: KeyedLock
   readonly now: () => number
 }
@@ -48,7 +52,7 @@ export async function openPartial(
     deps.catalogue.partials.addStored(entry, resumed.storedBytes - entry.storedBytes)
     deps.shelf.savePartial(entry)
     deps.index.queue(resumed.brokenKeys.map((key) => [key, undefined]))
-    return new DiskPartialBlob(resumed.content, file, keeper(deps, entry, onClose))
+    return new DiskPartialBlob(resumed.content, file, keeper(deps, layout, entry, onClose))
   } catch (error) {
     deps.catalogue.partials.close(entry)
     await file?.close()
@@ -86,23 +90,28 @@ async function resume(deps: PartialDeps, layout: PieceLayout, entry: PartialEntr
     await deps.index.flush()
     return await resumePieces(deps.index, layout, file)
   }
-  const content = { layout, have: new Bitfield(layout.count), hashes: new Uint8Array(layout.count * HASH_BYTES) }
+  const content = { layout, have: new Bitfield(layout.count), proofs: new Uint8Array(layout.count * PROOF_BYTES) }
   return { content, storedBytes: 0, brokenKeys: [] }
 }
 
 /** What the partial asks of the store, bound to its entry. */
-function keeper(deps: PartialDeps, entry: PartialEntry, onClose: () => void): PartialKeeper {
+function keeper(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, onClose: () => void): PartialKeeper {
   const { catalogue, index, shelf } = deps
   const { digest, size } = entry
   let committed: BlobEntry | undefined
+  let proofs: PieceProofs | undefined
   return {
     exclusively: (work) => deps.locks.run(digest, work),
     write: (bytes, attempt) => deps.space.write(bytes, attempt),
-    record(piece, bytes, sha256) {
-      catalogue.partials.addStored(entry, sha256 === undefined ? -bytes : bytes)
-      index.queue([[pieceKey(digest, piece), sha256 === undefined ? undefined : encodePieceRow(sha256)]])
+    record(piece, bytes, proof) {
+      catalogue.partials.addStored(entry, proof === undefined ? -bytes : bytes)
+      index.queue([[pieceKey(digest, piece), proof === undefined ? undefined : encodePieceRow(proof)]])
     },
-    async promote(file) {
+    async damaged(piece) {
+      if (committed === undefined) deps.damage.ofPartial(layout, piece)
+      else await deps.damage.ofBlob(committed, layout, piece, proofs)
+    },
+    async promote(file, packed) {
       committed = catalogue.blobs.get(digest)
       if (committed !== undefined) {
         // Somebody put the same content whole meanwhile.
@@ -110,10 +119,13 @@ function keeper(deps: PartialDeps, entry: PartialEntry, onClose: () => void): Pa
       } else {
         const lastUsedEpochMs = deps.now()
         const from = { file, path: deps.paths.partial(digest) }
-        await shelf.place({ digest, size, lastUsedEpochMs }, from, partialRowDeletes(entry))
+        const rows: IndexWrite[] = [[partialKey(digest), undefined], ...proofsRow(layout, packed)]
+        await shelf.place({ digest, size, lastUsedEpochMs }, from, rows)
+        index.clear(piecePrefix(digest))
         catalogue.partials.remove(entry)
         committed = catalogue.blobs.add(digest, size, lastUsedEpochMs)
       }
+      proofs = packedProofs(packed)
       committed.users++
     },
     erase: () => shelf.erasePartial(entry),

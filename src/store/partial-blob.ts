@@ -2,18 +2,19 @@ import type { FileHandle } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
 import type { Bitfield, ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
+import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
+import { CheckedFile, damagedError } from './checked-file.ts'
 import { readFully, storeError, writeFully } from './files.ts'
 import { Gate } from './gate.ts'
 import type { PartialBlob } from './interface.ts'
-import { HASH_BYTES } from './rows.ts'
 import { requireWithin } from './stored-blob.ts'
 
-/** What an open partial holds: which pieces are in the file, with their hashes in one array. */
+/** What an open partial holds: which pieces are in the file, with their proofs in one array. */
 export interface PartialContent {
   readonly layout: PieceLayout
   readonly have: Bitfield
-  /** 32 bytes a piece; meaningful for pieces in `have`. */
-  readonly hashes: Uint8Array
+  /** `PROOF_BYTES` a piece; meaningful for pieces in `have`. */
+  readonly proofs: Uint8Array
 }
 
 /** What a partial asks of the store that opened it. */
@@ -22,10 +23,12 @@ export interface PartialKeeper {
   exclusively(work: () => Promise<void>): Promise<void>
   /** Runs a write with one more try after eviction. */
   write(bytes: number, attempt: () => Promise<void>): Promise<void>
-  /** Piece `piece` of `bytes` is in the file now; with an undefined hash, it no longer counts. */
-  record(piece: number, bytes: number, sha256: Uint8Array | undefined): void
-  /** Makes the file a stored blob, durably. */
-  promote(file: FileHandle): Promise<void>
+  /** Piece `piece` of `bytes` is in the file now; with an undefined proof, it no longer counts. */
+  record(piece: number, bytes: number, proof: Uint8Array | undefined): void
+  /** The disk has changed a piece: of this partial, or of the stored blob that it has become. */
+  damaged(piece: number): Promise<void>
+  /** Makes the file a stored blob with these proofs, durably. */
+  promote(file: FileHandle, proofs: Uint8Array): Promise<void>
   /** Deletes file and rows. */
   erase(): Promise<void>
   /** The partial is closed, whatever became of it. */
@@ -35,12 +38,13 @@ export interface PartialKeeper {
 /** `committing` goes back to `open` when the commit fails. */
 type State = 'open' | 'committing' | 'committed' | 'discarded' | 'disposed'
 
-/** A partial and its open file. A write neither copies nor hashes: the caller passes verified bytes and their hash. */
+/** A partial and its open file. A write neither copies nor hashes: the caller passes verified bytes and their proof. */
 export class DiskPartialBlob implements PartialBlob {
   readonly layout: PieceLayout
   readonly #have: Bitfield
-  readonly #hashes: Uint8Array
+  readonly #proofs: Uint8Array
   readonly #file: FileHandle
+  readonly #checked: CheckedFile
   readonly #keeper: PartialKeeper
   readonly #writes: Gate
   readonly #reads: Gate
@@ -50,8 +54,9 @@ export class DiskPartialBlob implements PartialBlob {
   constructor(content: PartialContent, file: FileHandle, keeper: PartialKeeper) {
     this.layout = content.layout
     this.#have = content.have
-    this.#hashes = content.hashes
+    this.#proofs = content.proofs
     this.#file = file
+    this.#checked = new CheckedFile({ layout: content.layout, file, proofs: packedProofs(content.proofs) })
     this.#keeper = keeper
     this.#writes = new Gate(`the partial of ${content.layout.digest}`)
     this.#reads = new Gate(`the partial of ${content.layout.digest}`)
@@ -62,42 +67,61 @@ export class DiskPartialBlob implements PartialBlob {
   }
 
   hash(piece: number): Uint8Array | undefined {
-    return this.#have.has(piece) ? this.#hashes.slice(piece * HASH_BYTES, (piece + 1) * HASH_BYTES) : undefined
+    return this.#have.has(piece) ? this.#proofs.slice(piece * PROOF_BYTES, (piece + 1) * PROOF_BYTES) : undefined
   }
 
-  write(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
+  write(piece: number, bytes: Uint8Array, proof: Uint8Array): Promise<void> {
     return this.#writes.run(async () => {
-      this.#requirePiece(piece, bytes, sha256)
+      this.#requirePiece(piece, bytes, proof)
       // The same piece may come twice near the end of a transfer; it is there, also once committed.
       if (this.#have.has(piece)) return
       this.#requireOpen()
       const { start } = this.layout.range(piece)
       await this.#keeper.write(bytes.length, () => writeFully(this.#file, bytes, start))
       if (!this.#have.set(piece)) return
-      this.#hashes.set(sha256, piece * HASH_BYTES)
-      this.#keeper.record(piece, bytes.length, sha256)
+      this.#proofs.set(proof, piece * PROOF_BYTES)
+      this.#keeper.record(piece, bytes.length, proof)
     })
   }
 
   readInto(target: Uint8Array, offset: number): Promise<void> {
     return this.#reads.run(async () => {
-      requireWithin(this.layout.size, offset, target.length)
-      if (target.length === 0) return
-      const last = this.layout.pieceAt(offset + target.length - 1)
-      for (let piece = this.layout.pieceAt(offset); piece <= last; piece++) {
-        if (!this.#have.has(piece)) throw this.#failure(`piece ${piece} is not there yet`)
-      }
+      this.#requirePresent(offset, target.length)
+      const damaged = await this.#checked.readInto(target, offset)
+      if (damaged === undefined) return
+      await this.#damaged(damaged)
+      throw damagedError(this.layout, damaged)
+    })
+  }
+
+  readUnchecked(target: Uint8Array, offset: number): Promise<void> {
+    return this.#reads.run(async () => {
+      this.#requirePresent(offset, target.length)
       await readFully(this.#file, target, offset).catch((error) => {
         throw storeError(error, `the partial of ${this.layout.digest} cannot be read`)
       })
     })
   }
 
+  recheck(): Promise<number[]> {
+    return this.#reads.run(async () => {
+      const wrong: number[] = []
+      const buffer = Buffer.allocUnsafeSlow(Math.min(this.layout.pieceSize, this.layout.size))
+      for (let piece = 0; piece < this.layout.count; piece++) {
+        if (!this.#have.has(piece)) continue
+        const bytes = buffer.subarray(0, this.layout.length(piece))
+        const damaged = await this.#checked.readInto(bytes, this.layout.range(piece).start)
+        if (damaged === undefined) continue
+        await this.#damaged(piece)
+        wrong.push(piece)
+      }
+      return wrong
+    })
+  }
+
   async drop(pieces: Iterable<number>): Promise<void> {
     this.#requireOpen()
-    for (const piece of pieces) {
-      if (this.#have.clear(piece)) this.#keeper.record(piece, this.layout.length(piece), undefined)
-    }
+    for (const piece of pieces) this.#drop(piece)
   }
 
   commit(): Promise<void> {
@@ -108,7 +132,7 @@ export class DiskPartialBlob implements PartialBlob {
       try {
         // A second write of a piece may still be under way.
         await this.#writes.idle()
-        await this.#keeper.promote(this.#file)
+        await this.#keeper.promote(this.#file, this.#proofs)
         this.#state = 'committed'
       } catch (error) {
         this.#state = 'open'
@@ -141,12 +165,32 @@ export class DiskPartialBlob implements PartialBlob {
     await this.#file.close()
   }
 
-  #requirePiece(piece: number, bytes: Uint8Array, sha256: Uint8Array): void {
+  #drop(piece: number): boolean {
+    if (!this.#have.clear(piece)) return false
+    this.#keeper.record(piece, this.layout.length(piece), undefined)
+    return true
+  }
+
+  /** What was dropped meanwhile, or is being closed, has been dealt with by whoever did it. */
+  async #damaged(piece: number): Promise<void> {
+    if (this.#state === 'open' ? this.#drop(piece) : this.#state === 'committed') await this.#keeper.damaged(piece)
+  }
+
+  #requirePresent(offset: number, length: number): void {
+    requireWithin(this.layout.size, offset, length)
+    if (length === 0) return
+    const last = this.layout.pieceAt(offset + length - 1)
+    for (let piece = this.layout.pieceAt(offset); piece <= last; piece++) {
+      if (!this.#have.has(piece)) throw this.#failure(`piece ${piece} is not there yet`)
+    }
+  }
+
+  #requirePiece(piece: number, bytes: Uint8Array, proof: Uint8Array): void {
     if (!Number.isInteger(piece) || piece < 0 || piece >= this.layout.count) throw this.#failure(`no piece ${piece}`)
     if (bytes.length !== this.layout.length(piece)) {
       throw this.#failure(`piece ${piece} has ${this.layout.length(piece)} bytes, not ${bytes.length}`)
     }
-    if (sha256.length !== HASH_BYTES) throw this.#failure('a piece hash is not a SHA-256')
+    if (proof.length !== PROOF_BYTES) throw this.#failure(`a piece's proof has ${PROOF_BYTES} bytes`)
   }
 
   #requireOpen(): void {

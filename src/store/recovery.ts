@@ -22,6 +22,7 @@ import {
   parsePieceKey,
   partialKey,
 } from './rows.ts'
+import { blobRowDeletes } from './shelf.ts'
 import type { IndexWrite, StoreIndex } from './store-index.ts'
 
 const HASH_BUFFER_BYTES = 1024 * 1024
@@ -123,7 +124,7 @@ async function scanBlobs(deps: RecoveryDeps, found: Found, algorithm: string): P
     if (digestAlgorithm(digest) !== algorithm || present.has(digest)) continue
     found.blobs.delete(digest)
     found.lostBlobs++
-    found.repairs.push([blobKey(digest), undefined])
+    found.repairs.push(...blobRowDeletes(digest))
     deps.logger.warn({ digest }, 'stored blob lost its file, or the file its size')
   }
 }

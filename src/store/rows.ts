@@ -1,10 +1,10 @@
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
+import { PROOF_BYTES } from '../piece/piece-proof.ts'
 
 // The rows of the index, described in FORMAT.md: keys are text, values fixed-width and big-endian. A value of another
 // length, or with a number no store writes, decodes to undefined.
 
-export const HASH_BYTES = 32
 /** The longest key of a table in UTF-8: far above any reference, low enough that no input fills the index by its key. */
 export const MAX_TABLE_KEY_BYTES = 1024
 const TABLE_NAME = /^[a-z][a-z0-9-]{0,63}$/
@@ -21,10 +21,14 @@ export interface PartialRow {
 }
 
 /** Row families; no first letter is used twice. */
-export const FAMILY = { blob: 'b!', partial: 'p!', piece: 'h!', pin: 'n!', table: 't!' } as const
+export const FAMILY = { blob: 'b!', partial: 'p!', piece: 'h!', proofs: 'v!', pin: 'n!', table: 't!' } as const
 
 export function blobKey(digest: Digest): string {
   return FAMILY.blob + digest
+}
+
+export function proofsKey(digest: Digest): string {
+  return FAMILY.proofs + digest
 }
 
 export function partialKey(digest: Digest): string {
@@ -99,13 +103,19 @@ export function decodePartialRow(bytes: Uint8Array): PartialRow | undefined {
   return { size, pieceSize, lastUsedEpochMs }
 }
 
-/** A piece's row is its SHA-256 and nothing else. Copies, because the caller may reuse its buffer. */
-export function encodePieceRow(sha256: Uint8Array): Uint8Array {
-  return sha256.slice()
+/** A piece's row is its proof and nothing else. Copies, because the caller may reuse its buffer. */
+export function encodePieceRow(proof: Uint8Array): Uint8Array {
+  return proof.slice()
 }
 
 export function decodePieceRow(bytes: Uint8Array): Uint8Array | undefined {
-  return bytes.length === HASH_BYTES ? bytes : undefined
+  return bytes.length === PROOF_BYTES ? bytes : undefined
+}
+
+/** The proofs of a complete blob's `count` pieces, one after another. */
+export function decodeProofsRow(bytes: Uint8Array | undefined, count: number): Uint8Array | undefined {
+  if (bytes?.length !== count * PROOF_BYTES) return undefined
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** IEEE 754, because a pin may last for ever (Infinity). */

@@ -2,14 +2,28 @@ import type { FileHandle } from 'node:fs/promises'
 import { open, rename } from 'node:fs/promises'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { PieceProofs } from '../piece/piece-proof.ts'
 import type { BlobEntry } from './blob-entries.ts'
 import type { Catalogue } from './catalogue.ts'
 import { isMissing, makeDirectory, removeFile, storeError, syncDirectory } from './files.ts'
 import { LAST_USE_GRANULARITY_MS } from './options.ts'
 import type { PartialEntry } from './partial-entries.ts'
 import type { StorePaths } from './paths.ts'
-import { blobKey, encodeBlobRow, encodePartialRow, partialKey, pieceKey } from './rows.ts'
+import {
+  blobKey,
+  encodeBlobRow,
+  encodePartialRow,
+  encodePieceRow,
+  partialKey,
+  pieceKey,
+  piecePrefix,
+  proofsKey,
+} from './rows.ts'
 import type { IndexWrite, StoreIndex } from './store-index.ts'
+
+/** Rows written in one turn of the event loop. */
+const ROWS_AT_ONCE = 4_096
 
 export interface ShelfDeps {
   readonly paths: StorePaths
@@ -82,7 +96,7 @@ export class Shelf {
     await removeFile(paths.blob(entry.digest)).catch((error) => {
       throw storeError(error, `blob ${entry.digest} cannot be deleted`)
     })
-    index.queue([[blobKey(entry.digest), undefined]])
+    index.queue(blobRowDeletes(entry.digest))
   }
 
   /** Deletes a partial's file and rows. Its open file, if any, stays readable. */
@@ -90,10 +104,28 @@ export class Shelf {
     const { catalogue, paths, index } = this.#deps
     if (catalogue.partials.get(entry.digest) !== entry) return
     catalogue.partials.remove(entry)
-    index.queue(partialRowDeletes(entry))
+    index.queue([[partialKey(entry.digest), undefined]])
+    index.clear(piecePrefix(entry.digest))
     await removeFile(paths.partial(entry.digest)).catch((error) => {
       throw storeError(error, `the partial of ${entry.digest} cannot be deleted`)
     })
+  }
+
+  /**
+   * Makes a blob a partial again, of which every piece is claimed: what of it is wrong shows when it is opened. A crash in
+   * between leaves a file without a row, or rows without a file; recovery deletes both.
+   */
+  async demote(entry: BlobEntry, layout: PieceLayout, proofs: PieceProofs): Promise<void> {
+    const { catalogue, paths, index } = this.#deps
+    const { digest, size, lastUsedEpochMs } = entry
+    catalogue.blobs.remove(entry)
+    await rename(paths.blob(digest), paths.partial(digest))
+    index.queue(blobRowDeletes(digest))
+    for (let first = 0; first < layout.count; first += ROWS_AT_ONCE) {
+      await index.write(pieceRows(layout, proofs, first), { sync: false })
+    }
+    const fields = { digest, size, pieceSize: layout.pieceSize, storedBytes: size, lastUsedEpochMs }
+    this.savePartial(catalogue.partials.add(fields))
   }
 
   savePartial(entry: PartialEntry): void {
@@ -126,9 +158,18 @@ export class Shelf {
   }
 }
 
-/** Deletes all rows a partial can have. */
-export function* partialRowDeletes(entry: PartialEntry): Generator<IndexWrite> {
-  yield [partialKey(entry.digest), undefined]
-  const count = Math.ceil(entry.size / entry.pieceSize)
-  for (let piece = 0; piece < count; piece++) yield [pieceKey(entry.digest, piece), undefined]
+/** Deletes all rows a complete blob has. */
+export function blobRowDeletes(digest: Digest): IndexWrite[] {
+  return [
+    [blobKey(digest), undefined],
+    [proofsKey(digest), undefined],
+  ]
+}
+
+/** Rows of up to `ROWS_AT_ONCE` pieces. */
+function* pieceRows({ digest, count }: PieceLayout, proofs: PieceProofs, first: number): Generator<IndexWrite> {
+  for (let piece = first; piece < Math.min(count, first + ROWS_AT_ONCE); piece++) {
+    const proof = proofs(piece)
+    if (proof !== undefined) yield [pieceKey(digest, piece), encodePieceRow(proof)]
+  }
 }

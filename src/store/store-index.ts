@@ -32,6 +32,8 @@ export class StoreIndex implements AsyncDisposable {
   #isDamaged = false
   #pending = new Map<string, Uint8Array | undefined>()
   #waiters: Waiter[] = []
+  /** Prefixes to clear before what is pending is written. */
+  #clears = new Set<string>()
   #sync = false
   /** Ends the gathering of rows nobody waits for. */
   #hurry: (() => void) | undefined
@@ -75,6 +77,14 @@ export class StoreIndex implements AsyncDisposable {
     this.#drainSoon()
     this.#hurry?.()
     await promise
+  }
+
+  /** Deletes all rows whose key starts with `prefix`, those on their way included, without waiting: see `queue`. */
+  clear(prefix: string): void {
+    if (this.#disposal !== undefined) return
+    for (const key of this.#pending.keys()) if (key.startsWith(prefix)) this.#pending.delete(key)
+    this.#clears.add(prefix)
+    this.#drainSoon()
   }
 
   /** Undefined also for a row that is damaged. Throws `STORE_FAILED`. */
@@ -132,14 +142,17 @@ export class StoreIndex implements AsyncDisposable {
   async #drain(): Promise<void> {
     // Whatever is written in the same turn of the event loop belongs to one batch.
     await Promise.resolve()
-    while (this.#pending.size > 0 || this.#waiters.length > 0) {
+    while (this.#pending.size > 0 || this.#waiters.length > 0 || this.#clears.size > 0) {
       if (this.#waiters.length === 0) await this.#gather()
       const batch = this.#pending
       const waiters = this.#waiters
+      const clears = this.#clears
       const sync = this.#sync
       this.#pending = new Map()
       this.#waiters = []
+      this.#clears = new Set()
       this.#sync = false
+      await this.#clear(clears)
       try {
         await this.#put(batch, sync)
         for (const waiter of waiters) waiter.resolve()
@@ -162,6 +175,17 @@ export class StoreIndex implements AsyncDisposable {
         resolve()
       }
     })
+  }
+
+  /** Never rejects: rows that stay are deleted by the next start. */
+  async #clear(prefixes: Iterable<string>): Promise<void> {
+    for (const prefix of prefixes) {
+      try {
+        await this.#level.clear({ gte: prefix, lt: `${prefix}${LAST_CHARACTER}` })
+      } catch (error) {
+        this.#logger.warn({ err: error, prefix }, 'rows of the store index cannot be deleted')
+      }
+    }
   }
 
   /** LevelDB refuses every write after a failed one until it is opened again, so a full disk would stay full for it. */

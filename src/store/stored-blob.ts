@@ -1,34 +1,58 @@
 import type { FileHandle } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { readFully, storeError } from './files.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+import type { PieceProofs } from '../piece/piece-proof.ts'
+import { CheckedFile, damagedError } from './checked-file.ts'
 import { Gate } from './gate.ts'
 import type { StoredBlob } from './interface.ts'
+import type { RecentPieces } from './recent-pieces.ts'
+
+/** What an open blob asks of the store that opened it. */
+export interface BlobKeeper {
+  /** A piece is not what it was. Resolves when the blob has been dropped. */
+  damaged(piece: number): Promise<void>
+  /** Runs once, after the file is closed. */
+  closed(): void
+}
 
 /** An open complete blob. Its descriptor keeps the bytes readable whatever happens to the name. */
 export class DiskStoredBlob implements StoredBlob {
-  readonly digest: Digest
-  readonly size: number
+  readonly layout: PieceLayout
   readonly #file: FileHandle
+  readonly #checked: CheckedFile
+  readonly #keeper: BlobKeeper
   readonly #reads: Gate
-  readonly #onClose: () => void
   #disposal: Promise<void> | undefined
 
-  /** `onClose` runs once, after the file is closed. */
-  constructor(blob: { readonly digest: Digest; readonly size: number }, file: FileHandle, onClose: () => void) {
-    this.digest = blob.digest
-    this.size = blob.size
+  constructor(
+    layout: PieceLayout,
+    content: { readonly file: FileHandle; readonly proofs: PieceProofs; readonly recent: RecentPieces },
+    keeper: BlobKeeper,
+  ) {
+    const { file, proofs, recent } = content
+    this.layout = layout
     this.#file = file
-    this.#reads = new Gate(`blob ${blob.digest}`)
-    this.#onClose = onClose
+    this.#checked = new CheckedFile({ layout, file, proofs, recent })
+    this.#keeper = keeper
+    this.#reads = new Gate(`blob ${layout.digest}`)
+  }
+
+  get digest(): Digest {
+    return this.layout.digest
+  }
+
+  get size(): number {
+    return this.layout.size
   }
 
   readInto(target: Uint8Array, offset: number): Promise<void> {
     return this.#reads.run(async () => {
       requireWithin(this.size, offset, target.length)
-      await readFully(this.#file, target, offset).catch((error) => {
-        throw storeError(error, `blob ${this.digest} cannot be read`)
-      })
+      const damaged = await this.#checked.readInto(target, offset)
+      if (damaged === undefined) return
+      await this.#keeper.damaged(damaged)
+      throw damagedError(this.layout, damaged)
     })
   }
 
@@ -39,7 +63,7 @@ export class DiskStoredBlob implements StoredBlob {
 
   async #dispose(): Promise<void> {
     await this.#reads.close()
-    await this.#file.close().finally(this.#onClose)
+    await this.#file.close().finally(() => this.#keeper.closed())
   }
 }
 

@@ -43,6 +43,15 @@ export class MemoryPartial implements PartialBlob {
     }
   }
 
+  readUnchecked(target: Uint8Array, offset: number): Promise<void> {
+    return this.readInto(target, offset)
+  }
+
+  /** Memory is taken at its word. */
+  async recheck(): Promise<number[]> {
+    return []
+  }
+
   async drop(pieces: Iterable<number>): Promise<void> {
     for (const piece of pieces) {
       this.#pieces.delete(piece)

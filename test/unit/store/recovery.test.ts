@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
-import { blobKey, encodePartialRow, encodePieceRow, partialKey, pieceKey } from '../../../src/store/rows.ts'
+import { blobKey, encodePartialRow, encodePieceRow, partialKey, pieceKey, proofsKey } from '../../../src/store/rows.ts'
 import { StoreIndex } from '../../../src/store/store-index.ts'
 import {
   allPieces,
@@ -50,7 +50,7 @@ test('a crash between rename and row: the blob is adopted, and its partial is go
     assertBytes(await contentOf(store, blob.digest), blob.bytes)
     assert.equal(store.usage().partialBytes, 0)
   }
-  assert.deepEqual(await keys(directory.path), [blobKey(blob.digest)])
+  assert.deepEqual(await keys(directory.path), [blobKey(blob.digest), proofsKey(blob.digest)])
 })
 
 test('a file that is not what its name says is deleted, with or without a row', async () => {
@@ -70,7 +70,7 @@ test('a file that is not what its name says is deleted, with or without a row', 
     for (const blob of [cut, foreign]) await assert.rejects(readFile(paths.blob(blob.digest)))
     await storeBlob(store, cut)
   }
-  assert.deepEqual(await keys(directory.path), [blobKey(cut.digest)])
+  assert.deepEqual(await keys(directory.path), [blobKey(cut.digest), proofsKey(cut.digest)])
 })
 
 test('rows without files and files without rows are dropped', async () => {
@@ -118,7 +118,7 @@ test('a partial beside its complete blob is deleted', async () => {
       ['complete'],
     )
   }
-  assert.deepEqual(await keys(directory.path), [blobKey(blob.digest)])
+  assert.deepEqual(await keys(directory.path), [blobKey(blob.digest), proofsKey(blob.digest)])
 })
 
 test('rows that do not decode are dropped, and strange names in blobs/ are left alone', async () => {
@@ -140,7 +140,7 @@ test('rows that do not decode are dropped, and strange names in blobs/ are left 
     await using store = await openStore(directory.path)
     assert.equal(store.list().length, 1)
   }
-  assert.deepEqual(await keys(directory.path), [blobKey(blob.digest)])
+  assert.deepEqual(await keys(directory.path), [blobKey(blob.digest), proofsKey(blob.digest)])
   assert.equal(await readFile(join(paths.shard(blob.digest), 'README'), 'utf8'), 'mine')
 })
 

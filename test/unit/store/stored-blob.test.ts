@@ -132,7 +132,7 @@ test('a blob whose file was deleted or cut behind our back is no longer one', as
   await truncate(paths.blob(short.digest), 5)
   await assert.rejects(
     async () => handle?.readInto(new Uint8Array(MIB), 0),
-    (error) => isShoalError(error, 'STORE_FAILED'),
+    (error) => isShoalError(error, 'STORE_CORRUPT'),
   )
   await storeBlob(store, gone)
   assertBytes(await contentOf(store, gone.digest), gone.bytes)
