@@ -23,6 +23,8 @@ import type {
 } from './interface.ts'
 import type { Listings } from './listings.ts'
 import type { Manifests } from './manifests.ts'
+import type { Reopen } from './mending-reader.ts'
+import { MendingReader } from './mending-reader.ts'
 import { failure, found, refusalOf, unavailable } from './outcome.ts'
 import { BytesReader, PendingReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
 import { Siblings } from './siblings.ts'
@@ -46,6 +48,8 @@ export interface ContentDeps {
   readonly listings: Listings
   readonly upstreams: ReadonlyMap<string, UpstreamAccess>
 }
+
+const GONE = unavailable('evicted just now')
 
 type BlobRequest = RepositoryRef & { readonly digest: Digest }
 
@@ -94,11 +98,9 @@ export class Content implements ContentService {
     const checked = await this.#check(ref, signal)
     if (!checked.ok) return checked
     const { size } = checked.value
-    const stored = await this.#deps.store.open(ref.digest)
-    if (stored !== undefined) return found(new StoredReader(stored, 'local'))
-    const order = this.#startSiblings(ref)
+    const order = this.#deps.store.size(ref.digest) === undefined ? this.#startSiblings(ref) : undefined
     const request = { ...this.#request(ref), size, order }
-    return this.#soon(ref.digest, size, this.#open(request, signal))
+    return this.#soon(ref.digest, size, this.#openMending(request, signal))
   }
 
   async listTags(
@@ -151,19 +153,37 @@ export class Content implements ContentService {
     }
   }
 
+  /** A reader that finds the blob again when the disk fails it on the way. */
+  async #openMending(request: OpenRequest & { size: number }, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+    const opened = await this.#open(request, signal)
+    if (!opened.ok) return opened
+    const reopen: Reopen = async (cause, reading) =>
+      isShoalError(cause, 'STORE_DISK_FULL') ? found(this.#window(request)) : this.#open(request, reading)
+    return found(new MendingReader(opened.value, reopen))
+  }
+
   /** Through the store, or past it when the blob cannot be stored. */
   async #open(request: OpenRequest & { size: number }, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     try {
-      return await this.#read(await this.#deps.transfers.open(request, signal))
+      const first = await this.#read(await this.#deps.transfers.open(request, signal))
+      // evicted, or found damaged, just now
+      return first ?? (await this.#read(await this.#deps.transfers.open(request, signal))) ?? GONE
     } catch (error) {
       if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return failure(error, signal)
-      const { digest, size } = request
-      this.#deps.logger.warn({ digest, err: error.message }, 'the blob cannot be stored: passing it through')
-      return found(new WindowReader(size, 'peer', (start, reading) => this.#openWindow(request, start, reading)))
+      this.#deps.logger.warn(
+        { digest: request.digest, err: error.message },
+        'the blob cannot be stored: passing it through',
+      )
+      return found(this.#window(request))
     }
   }
 
-  async #read(opened: Opened): Promise<Outcome<BlobReader>> {
+  #window(request: OpenRequest & { size: number }): BlobReader {
+    return new WindowReader(request.size, 'peer', (start, reading) => this.#openWindow(request, start, reading))
+  }
+
+  /** Undefined when the store said that it has the blob, and has it no more. */
+  async #read(opened: Opened): Promise<Outcome<BlobReader> | undefined> {
     switch (opened.kind) {
       case 'refused':
         return refusalOf(opened)
@@ -173,13 +193,13 @@ export class Content implements ContentService {
         return found(new TransferReader(this.#deps.transfers, opened.transfer, opened.from))
       case 'stored': {
         const stored = await this.#deps.store.open(opened.digest)
-        return stored === undefined ? unavailable('evicted just now') : found(new StoredReader(stored, opened.from))
+        return stored === undefined ? undefined : found(new StoredReader(stored, opened.from))
       }
     }
   }
 
   async #openWindow(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<BlobReader> {
-    const outcome = await this.#read(await this.#deps.transfers.openWindow(request, start, signal))
+    const outcome = (await this.#read(await this.#deps.transfers.openWindow(request, start, signal))) ?? GONE
     if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
     return outcome.value
   }

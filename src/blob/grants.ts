@@ -17,8 +17,17 @@ const grantSchema = z.object({
 
 /** Grants kept in memory, some 300 bytes each: the blobs of the images that a region pulls at the time. */
 const MAX_RECENT = 16_384
+/** Repositories that one digest is looked for in. */
+const MAX_HOLDERS = 16
 /** After so long one is read again. */
 const RECENT_MS = 60_000
+
+/** A repository that may read a digest. */
+export interface GrantedTo {
+  readonly kind: 'manifest' | 'blob'
+  readonly upstream: string
+  readonly repository: string
+}
 
 /** That a repository may read a digest, and what is known of it. */
 export type Grant = z.infer<typeof grantSchema>
@@ -52,6 +61,18 @@ export class Grants {
 
   async blob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
     await this.#put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#clock.wall() })
+  }
+
+  /** Who may read a digest. Reads the whole table: for what is rare. */
+  async holders(digest: Digest): Promise<GrantedTo[]> {
+    const found: GrantedTo[] = []
+    for await (const [row, { kind }] of this.#table.entries('')) {
+      const at = row.lastIndexOf('@')
+      const slash = row.indexOf('/')
+      if (row.slice(at + 1) !== digest || found.length >= MAX_HOLDERS) continue
+      found.push({ kind, upstream: row.slice(0, slash), repository: row.slice(slash + 1, at) })
+    }
+    return found
   }
 
   /** Drops rights to blobs that are not here and that nobody has asked for since `beforeEpochMs`. */

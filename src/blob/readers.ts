@@ -1,12 +1,9 @@
 import { raceAbort } from '../base/abort.ts'
-import { ShoalError } from '../base/errors.ts'
+import { isShoalError, ShoalError } from '../base/errors.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import type { StoredBlob } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
 import type { BlobReader, ContentSource, Outcome } from './interface.ts'
-
-/** One read from disk and one write to a runtime: smaller costs calls, larger costs memory per reader. */
-const CHUNK_BYTES = 512 * 1024
 
 /** A complete blob, from the store. */
 export class StoredReader implements BlobReader {
@@ -23,10 +20,13 @@ export class StoredReader implements BlobReader {
   }
 
   async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(0, end - start)))
+    const { layout } = this.#stored
+    const buffer = Buffer.allocUnsafe(Math.min(layout.pieceSize, Math.max(0, end - start)))
     for (let offset = start; offset < end; ) {
       signal.throwIfAborted()
-      const chunk = buffer.subarray(0, Math.min(buffer.length, end - offset))
+      // piece by piece: each is read and compared once
+      const until = Math.min(end, layout.range(layout.pieceAt(offset)).end)
+      const chunk = buffer.subarray(0, until - offset)
       await this.#stored.readInto(chunk, offset)
       yield chunk
       offset += chunk.length
@@ -105,7 +105,7 @@ export class TransferReader implements BlobReader {
         // a whole piece: by smaller parts a reader stays behind what arrives, and all it gets is from disk
         buffer ??= Buffer.allocUnsafe(layout.pieceSize)
         const chunk = buffer.subarray(0, length)
-        await this.#transfer.partial.readInto(chunk, offset)
+        if (!(await this.#readFromDisk(chunk, offset))) continue
         yield chunk
       }
       offset += length
@@ -118,6 +118,17 @@ export class TransferReader implements BlobReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hold[Symbol.dispose]()
+  }
+
+  /** False when the disk has changed the piece: it comes again. */
+  async #readFromDisk(chunk: Uint8Array, offset: number): Promise<boolean> {
+    try {
+      await this.#transfer.readInto(chunk, offset)
+      return true
+    } catch (error) {
+      if (isShoalError(error, 'STORE_CORRUPT') && !this.#transfer.proven) return false
+      throw error
+    }
   }
 
   /** The content was wrong and came anew: goes on only if what this reader gave away was right all the same. */

@@ -12,7 +12,17 @@ import { RateLimiter } from '../base/rate-limiter.ts'
 import { seededRng } from '../base/rng.ts'
 import { productVersion } from '../base/version.ts'
 import type { UpstreamAccess } from '../blob/index.ts'
-import { BlobAccess, Content, Grants, HomeService, Listings, Manifests, TagCache, TagOrders } from '../blob/index.ts'
+import {
+  BlobAccess,
+  Content,
+  Grants,
+  HomeService,
+  Listings,
+  Manifests,
+  Mender,
+  TagCache,
+  TagOrders,
+} from '../blob/index.ts'
 import type { Config } from '../config/index.ts'
 import { addressText } from '../config/index.ts'
 import type { OriginChain } from '../origin/index.ts'
@@ -293,6 +303,7 @@ function buildServices(
     const known = upstreams.get(upstream)
     return known !== undefined && known.access !== 'passthrough'
   }
+  stack.use(new Mender({ clock, logger: log, store, transfers, manifests, grants, fetchable: shareable }))
   const home = new HomeService({
     self: swarm.self,
     logger: log,

@@ -5,13 +5,13 @@ import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
+import { transferEnded } from '../transfer/index.ts'
 import type { HostReport, HostState, ImageSource, LoadRuntime, MovedBytes, PlannedBlob } from './interface.ts'
 import type { Task } from './letters.ts'
 import type { ImageLoader } from './loader.ts'
 import { needOf } from './need.ts'
 import { Pacer } from './pacer.ts'
 import type { Pins } from './pins.ts'
-import { transferEnded } from './transfer-ended.ts'
 
 /** Blobs on the way at the same time: enough to keep a link busy, few enough that the first ones are done soon. */
 const BLOBS_AT_ONCE = 8

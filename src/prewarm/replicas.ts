@@ -6,8 +6,8 @@ import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
+import { transferEnded } from '../transfer/index.ts'
 import type { ImageSource, JobRow, PlannedBlob } from './interface.ts'
-import { transferEnded } from './transfer-ended.ts'
 
 const BLOBS_AT_ONCE = 4
 /** The ranking changes with the caches: what this one stands in for is looked at again so often. */

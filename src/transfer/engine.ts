@@ -75,7 +75,7 @@ export class Engine {
     this.desk = new HomeDesk(clock)
     this.failures = new ExpiringMap(clock, MAX_REMEMBERED)
     this.#tainted = new ExpiringMap(clock, MAX_REMEMBERED)
-    this.archive = new HashArchive(store, buffers)
+    this.archive = new HashArchive(store)
     this.router = new Router({ tier: deps.tier, origins: deps.origins })
     const stored = (transfer: Transfer, piece: number): void => this.#stored(transfer, piece)
     const broken = (transfer: Transfer, error: unknown): void => this.#broken(transfer, error)
@@ -153,6 +153,7 @@ export class Engine {
       idleSince: this.#deps.clock.now(),
       lingerMs: LINGER_UNREAD_MS,
     }
+    transfer.onLost = (pieces) => this.leecher.drive({ type: 'dropped', blob, pieces })
     transfer.onIdle = () => {
       active.idleSince = this.#deps.clock.now()
       // a window serves one reader: without it, it is only memory
@@ -302,9 +303,8 @@ export class Engine {
     this.#deps.logger.info({ digest, bytes: layout.size, received: transfer.received }, 'blob complete')
     this.#forget(active)
     transfer.close(new DOMException('the blob is complete', 'AbortError'))
-    const close = (): void => this.#close(transfer)
-    if (transfer.held) transfer.onIdle = close
-    else close()
+    if (transfer.held) transfer.onIdle = () => this.#close(transfer)
+    else this.#close(transfer)
   }
 
   async #startOver(active: Active): Promise<void> {

@@ -1,4 +1,5 @@
 import { decode, encode } from 'cborg'
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Digest } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
@@ -6,9 +7,11 @@ import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { BlobStore, StoreTable, TableCodec } from '../store/index.ts'
 import type { HashRun } from '../swarm/index.ts'
 import type { Signer } from './hash-book.ts'
-import { HASH_BYTES } from './hash-book.ts'
-import type { PieceBuffers } from './piece-buffers.ts'
-import { sha256Of } from './transfer.ts'
+import { HASH_BYTES, sameBytes } from './hash-book.ts'
+
+const SIGNED_BYTES = 4 * 1024 * 1024
+/** Short, so that what is signed is signed with today's credentials. */
+const SIGNED_MS = 60_000
 
 const runsSchema = z.array(
   z.object({
@@ -29,16 +32,16 @@ const codec: TableCodec<HashRun[]> = {
   },
 }
 
-/** The piece hashes of complete blobs, kept beside them so that a home can introduce a new leecher at once. */
+/** The signed piece hashes of complete blobs, as caches gave them, and which blobs peers may have. */
 export class HashArchive {
   readonly #store: BlobStore
   readonly #table: StoreTable<HashRun[]>
-  readonly #buffers: PieceBuffers
+  /** In a burst all hosts of a region ask for the same few. */
+  readonly #signed = new LRUCache<Digest, HashRun[]>({ max: 64, maxSize: SIGNED_BYTES, ttl: SIGNED_MS })
 
-  constructor(store: BlobStore, buffers: PieceBuffers) {
+  constructor(store: BlobStore) {
     this.#store = store
     this.#table = store.table('hashes', codec)
-    this.#buffers = buffers
   }
 
   async save(layout: PieceLayout, runs: HashRun[]): Promise<void> {
@@ -60,39 +63,33 @@ export class HashArchive {
     }
   }
 
-  /** The runs of a complete blob; read from the content itself when they were never saved. Undefined without the blob. */
+  /**
+   * What to tell others of a complete blob's hashes: signed now by who may, over what the store keeps as proven by the
+   * digest; else what a cache has signed of that; else this host's own word. Undefined without the blob.
+   */
   async load(layout: PieceLayout, sign: Signer | undefined): Promise<HashRun[] | undefined> {
-    const saved = await this.#table.get(layout.digest)
-    if (saved !== undefined && covers(saved, layout.count)) return saved
-    const hashes = await this.#hash(layout)
+    const { digest, count } = layout
+    const signed = sign === undefined || this.#store.size(digest) === undefined ? undefined : this.#signed.get(digest)
+    if (signed !== undefined) return signed
+    const hashes = await this.#store.proofs(digest)
     if (hashes === undefined) return undefined
+    const saved = await this.#table.get(digest)
+    if (sign === undefined && saved !== undefined && covers(saved, count, hashes)) return saved
     const runs = [sign === undefined ? { first: 0, hashes } : { first: 0, hashes, signature: sign(0, hashes) }]
-    await this.save(layout, runs)
+    if (sign !== undefined) this.#signed.set(digest, runs, { size: hashes.length + 1 })
+    // the row says that peers may have the blob
+    if (saved === undefined) await this.save(layout, runs)
     return runs
-  }
-
-  async #hash(layout: PieceLayout): Promise<Uint8Array | undefined> {
-    const stored = await this.#store.open(layout.digest)
-    if (stored === undefined) return undefined
-    const buffer = this.#buffers.take(layout.pieceSize, layout.pieceSize)
-    try {
-      const hashes = new Uint8Array(layout.count * HASH_BYTES)
-      for (let piece = 0; piece < layout.count; piece++) {
-        const bytes = buffer.subarray(0, layout.length(piece))
-        await stored.readInto(bytes, layout.range(piece).start)
-        hashes.set(sha256Of(bytes), piece * HASH_BYTES)
-      }
-      return hashes
-    } finally {
-      this.#buffers.give(buffer)
-      await stored[Symbol.asyncDispose]()
-    }
   }
 }
 
-/** Runs that a peer handed on may overlap and leave gaps. */
-function covers(runs: readonly HashRun[], count: number): boolean {
+/** Whether the runs, which may overlap and leave gaps, say of every piece what is proven, and nothing else. */
+function covers(runs: readonly HashRun[], count: number, proven: Uint8Array): boolean {
   const known = new Bitfield(count)
-  for (const { first, hashes } of runs) for (let i = 0; i < hashes.length / HASH_BYTES; i++) known.set(first + i)
+  for (const { first, hashes } of runs) {
+    const start = first * HASH_BYTES
+    if (!sameBytes(hashes, proven.subarray(start, start + hashes.length))) return false
+    for (let i = 0; i < hashes.length / HASH_BYTES; i++) known.set(first + i)
+  }
   return known.complete
 }

@@ -1,8 +1,9 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
+import { PROOF_BYTES } from '../piece/piece-proof.ts'
 import type { HashRun } from '../swarm/index.ts'
 
-export const HASH_BYTES = 32
+export const HASH_BYTES = PROOF_BYTES
 
 /**
  * Why a piece's hash is believed. A peer's word is enough to keep a piece, never to show it to a

@@ -7,12 +7,13 @@
  *   router.ts         homes, tiers above, origin: whom to ask
  *   leecher-port.ts, seeder-port.ts, origin-port.ts   drive the schedulers with links and origins
  *   neighbourhood.ts  what neighbours tell each other (hash-intake.ts: which hashes are believed); home-desk.ts: what a home tells its members
- *   memory-partial.ts a blob that cannot be stored; small-blob.ts: one that needs no swarm; small-blobs.ts: many
- *   hosts ask for it at once
+ *   memory-partial.ts a blob that cannot be stored; small-content.ts: one that needs no swarm (small-blob.ts: from the
+ *   origin; small-blobs.ts: for many hosts that ask at once)
  */
 
 export type { TransferDeps } from './deps.ts'
 export type { ReceivedListener } from './metrics.ts'
 export type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
+export { transferEnded } from './transfer-ended.ts'
 export type { Opened, OpenRequest, TransferView } from './transfers.ts'
 export { Transfers } from './transfers.ts'

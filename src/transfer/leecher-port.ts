@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
+import { proofOf } from '../piece/piece-proof.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from '../scheduler/index.ts'
 import { Leecher } from '../scheduler/index.ts'
 import type { PeerLink, PieceSink } from '../swarm/index.ts'
@@ -11,7 +12,6 @@ import type { TransferMetrics } from './metrics.ts'
 import type { LinkNumbers } from './numbering.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import type { Transfer } from './transfer.ts'
-import { sha256Of } from './transfer.ts'
 
 /** How long a piece that came before its hash waits for it: both travel on streams of their own. */
 const HASH_WAIT_MS = 5_000
@@ -216,7 +216,7 @@ export class LeecherPort {
         return
       }
       await this.#hashKnown(transfer, piece)
-      const sha256 = sha256Of(buffer)
+      const sha256 = proofOf(buffer)
       const expected = transfer.book.hash(piece)
       if (expected === undefined || !sameBytes(sha256, expected)) {
         this.#deps.metrics.rejected(expected === undefined ? 'no_hash' : 'wrong_bytes')

@@ -4,11 +4,11 @@ import type { RateLimiter } from '../base/rate-limiter.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OriginChain } from '../origin/index.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
+import { proofOf } from '../piece/piece-proof.ts'
 import type { LeecherEffect, LeecherEvent } from '../scheduler/index.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import type { Transfer } from './transfer.ts'
-import { sha256Of } from './transfer.ts'
 
 /** Ranges of one blob read from the origin at the same time. */
 export const LANES_PER_BLOB = 4
@@ -153,7 +153,7 @@ export class OriginPort {
     try {
       // a neighbour may have brought the piece while this range was under way
       if (transfer.partial.have.has(piece)) return
-      const sha256 = sha256Of(buffer)
+      const sha256 = proofOf(buffer)
       transfer.book.setOwn(piece, sha256)
       kept = await transfer.store(piece, buffer, sha256)
     } finally {

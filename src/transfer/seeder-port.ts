@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { errorText } from '../base/errors.ts'
+import { errorText, isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -12,7 +12,7 @@ import type { BlobStore, StoredBlob } from '../store/index.ts'
 import type { MessageOf, PeerLink } from '../swarm/index.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { BlobNumbers, LinkNumbers } from './numbering.ts'
-import type { PieceBuffers } from './piece-buffers.ts'
+import type { LentPiece, PieceBuffers } from './piece-buffers.ts'
 import type { Transfer } from './transfer.ts'
 
 /** A complete blob nobody asked for during this time is closed, and may be evicted again. */
@@ -243,23 +243,48 @@ export class SeederPort {
       served.usedAt = this.#deps.clock.now()
       const abort = new AbortController()
       this.#sends.set(`${peer} ${id}`, abort)
-      const bytes = this.#deps.buffers.take(served.layout.pieceSize, served.layout.length(piece))
       try {
-        await served.readInto(bytes, served.layout.range(piece).start)
-        await this.#deps.upload.take(bytes.length, abort.signal)
-        const written = (): void => this.#drive({ type: 'written', peer, id })
-        ok = await link.sendPiece(id, piece, bytes, abort.signal, written)
-        if (ok) this.#deps.metrics.sent(link, bytes.length)
+        const lent = await this.#read(served, piece)
+        try {
+          await this.#deps.upload.take(lent.bytes.length, abort.signal)
+          const written = (): void => this.#drive({ type: 'written', peer, id })
+          ok = await link.sendPiece(id, piece, lent.bytes, abort.signal, written)
+          if (ok) this.#deps.metrics.sent(link, lent.bytes.length)
+        } finally {
+          lent.release()
+        }
       } catch (error) {
-        if (!abort.signal.aborted)
-          this.#deps.logger.warn({ digest, piece, err: errorText(error) }, 'cannot read a piece to send')
+        if (!abort.signal.aborted) this.#cannotRead(served, piece, error)
       } finally {
-        this.#deps.buffers.give(bytes)
         this.#sends.delete(`${peer} ${id}`)
       }
       if (!ok) link.send({ type: 'busy', id, queue: this.#seeder.queueLength })
     }
     this.#drive({ type: 'sent', peer, id, ok })
+  }
+
+  /** A piece where it lies in memory, or from disk: in a burst many peers want the same one at about the same time. */
+  async #read({ layout, readInto }: Served, piece: number): Promise<LentPiece> {
+    const { buffers } = this.#deps
+    const lent = buffers.lend(layout.digest, piece)
+    if (lent !== undefined) return lent
+    const bytes = buffers.take(layout.pieceSize, layout.length(piece))
+    let good = false
+    try {
+      await readInto(bytes, layout.range(piece).start)
+      good = true
+    } finally {
+      if (!good) buffers.give(bytes)
+    }
+    return { bytes, release: () => buffers.give(bytes, { blob: layout.digest, piece }) }
+  }
+
+  #cannotRead(served: Served, piece: number, error: unknown): void {
+    const { digest } = served.layout
+    this.#deps.logger.warn({ digest, piece, err: errorText(error) }, 'cannot read a piece to send')
+    // a complete blob that is damaged is none any more
+    const isGone = isShoalError(error, 'STORE_CORRUPT') && served.stored !== undefined
+    if (isGone && this.#served.get(digest) === served) this.withdraw(digest)
   }
 
   #own(task: Promise<void>): void {

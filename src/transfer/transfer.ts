@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
 import { raceAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
+import { setBits } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PartialBlob } from '../store/index.ts'
 import { HashBook, sameBytes } from './hash-book.ts'
@@ -58,6 +59,8 @@ export class Transfer {
   #holds = 0
   #catchingUp = false
   onIdle: (() => void) | undefined
+  /** Told of pieces that the disk has changed: they are missing again. */
+  onLost: ((pieces: readonly number[]) => void) | undefined
 
   /** `memory`: the partial itself, when the blob cannot be stored. */
   constructor(
@@ -119,7 +122,7 @@ export class Transfer {
 
   /** Pieces left by an earlier process match their own hashes; whether those are the right ones, a home must say. */
   recallHashes(): void {
-    for (let piece = 0; piece < this.layout.count; piece++) {
+    for (const piece of setBits(this.partial.have)) {
       const hashes = this.partial.hash(piece)
       if (hashes !== undefined) this.book.addRun({ first: piece, hashes }, false)
     }
@@ -140,13 +143,24 @@ export class Transfer {
     return kept
   }
 
-  /** Fills `target` from byte `offset` on, within one piece of `have`: from memory if it has just come, else from disk. */
+  /**
+   * Fills `target` from byte `offset` on, within one piece of `have`: from memory if it has just come, else from disk and
+   * compared with its proof. Throws `STORE_CORRUPT` for a piece that the disk has changed: it will be fetched again.
+   */
   async readInto(target: Uint8Array, offset: number): Promise<void> {
-    const { digest, layout, partial } = this
-    const piece = layout.pieceAt(offset)
-    const start = offset - layout.range(piece).start
-    if (partial.have.has(piece) && this.#buffers.recall(digest, piece, start, target)) return
-    await partial.readInto(target, offset)
+    if (this.#recall(target, offset)) return
+    try {
+      await this.partial.readInto(target, offset)
+    } catch (error) {
+      if (isShoalError(error, 'STORE_CORRUPT')) this.onLost?.([this.layout.pieceAt(offset)])
+      throw error
+    }
+  }
+
+  #recall(target: Uint8Array, offset: number): boolean {
+    const piece = this.layout.pieceAt(offset)
+    const start = offset - this.layout.range(piece).start
+    return this.partial.have.has(piece) && this.#buffers.recall(this.digest, piece, start, target)
   }
 
   /** A piece of `have` where it lies in memory, if it has just come. */
@@ -243,8 +257,9 @@ export class Transfer {
       const { have } = this.partial
       // again when a piece came in between the last look and here: its caller was told that somebody is at work
       do {
-        await this.#digest.catchUp(have, scratch, (target, offset) => this.readInto(target, offset))
+        await this.#digest.catchUp(have, scratch, (target, offset) => this.#readForProof(target, offset))
       } while (!this.#digest.done && have.has(this.#digest.next))
+      if (this.#digest.done && have.complete && !this.#digest.proven() && (await this.#blamesDisk())) return 'partial'
     } finally {
       this.#catchingUp = false
     }
@@ -254,6 +269,21 @@ export class Transfer {
     this.#proven = this.#digest.proven()
     this.changed()
     return this.#proven ? 'proven' : 'corrupt'
+  }
+
+  /** What the disk has changed makes the whole fail: not compared piece by piece, as nearly always nothing has. */
+  async #readForProof(target: Uint8Array, offset: number): Promise<void> {
+    if (!this.#recall(target, offset)) await this.partial.readUnchecked(target, offset)
+  }
+
+  /** After a failed digest: whether pieces have changed since they were checked. They go, and the proof begins again. */
+  async #blamesDisk(): Promise<boolean> {
+    const attempt = this.#proofs
+    const lost = await this.partial.recheck()
+    if (attempt !== this.#proofs || lost.length === 0) return attempt !== this.#proofs
+    this.#digest.restart()
+    this.onLost?.(lost)
+    return true
   }
 
   /** A window that began in the middle of a blob has no whole to prove: its pieces' trusted hashes must do. */
@@ -273,7 +303,7 @@ export class Transfer {
     this.#handedOut.clear()
     this.book.clear()
     this.#digest.restart()
-    await this.#drop([...allOf(this.layout.count)])
+    await this.#drop([...setBits(this.partial.have)])
   }
 
   fail(error: ShoalError): void {
@@ -295,12 +325,4 @@ export class Transfer {
     const suspect = this.#suspectPieces.get(piece)
     return suspect === undefined || this.prefixConfirmed(piece + 1) === true
   }
-}
-
-export function sha256Of(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
-}
-
-function* allOf(count: number): Iterable<number> {
-  for (let i = 0; i < count; i++) yield i
 }

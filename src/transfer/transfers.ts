@@ -1,8 +1,6 @@
-import { errorText, isShoalError } from '../base/errors.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
-import { digestOf } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
 import { BACKGROUND_ORDER, isBackground } from '../scheduler/index.ts'
@@ -12,9 +10,9 @@ import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import { MemoryPartial } from './memory-partial.ts'
 import type { ReceivedListener } from './metrics.ts'
-import type { Route } from './router.ts'
-import { fetchSmall } from './small-blob.ts'
+import type { RouteRequest } from './router.ts'
 import { SmallBlobs } from './small-blobs.ts'
+import { SmallContent } from './small-content.ts'
 import type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
 
 export interface OpenRequest extends TransferRef {
@@ -56,12 +54,14 @@ export class Transfers {
   readonly #deps: TransferDeps
   readonly #engine: Engine
   readonly #opening = new SingleFlight<Opened>()
+  readonly #small: SmallContent
   readonly #smallBlobs: SmallBlobs
   #nextOrder = 0
 
   constructor(deps: TransferDeps) {
     this.#deps = deps
     this.#engine = new Engine(deps)
+    this.#small = new SmallContent({ deps, router: this.#engine.router, metrics: this.#engine.metrics })
     this.#smallBlobs = new SmallBlobs(deps, SMALL_BLOBS_BYTES)
   }
 
@@ -116,10 +116,10 @@ export class Transfers {
    */
   async openWindow(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<Opened> {
     const layout = new PieceLayout(request.digest, request.size)
-    const route = await this.#engine.router.route(this.#routeRequest(request, layout, new Uint8Array()), signal)
+    const route = await this.#small.route(request, this.#routeRequest(request, layout, new Uint8Array()), signal)
+    if (route.kind === 'opened') return route.opened
     if (route.kind === 'refused') return route
-    if (route.kind === 'bytes') return this.#keepSmall(request, route)
-    if (layout.count <= 1) return this.#small(request, route, layout, signal)
+    if (layout.count <= 1) return this.#small.fetch(request, route, layout, signal)
     const partial = new MemoryPartial(layout)
     const window = Math.max(WINDOW_LEAST_PIECES, Math.floor(WINDOW_BYTES / layout.pieceSize))
     const { asHome = false } = request
@@ -152,14 +152,18 @@ export class Transfers {
   ): Promise<CallResults['join']> {
     const { have, ...wanted } = args
     const { digest } = wanted
-    const opened = await this.open({ ...wanted, asHome }, signal)
+    let opened = await this.open({ ...wanted, asHome }, signal)
+    const stored = opened.kind === 'stored' ? await this.#joinStored(link, digest) : undefined
+    if (stored !== undefined) return stored
+    // evicted, or found damaged, just now
+    if (opened.kind === 'stored') opened = await this.open({ ...wanted, asHome }, signal)
     switch (opened.kind) {
       case 'refused':
         return opened
       case 'bytes':
         return { kind: 'inline', bytes: opened.bytes }
       case 'stored':
-        return this.#joinStored(link, digest)
+        return (await this.#joinStored(link, digest)) ?? GONE
       case 'transfer':
         return this.#joinTransfer(link, opened.transfer, have)
     }
@@ -232,12 +236,12 @@ export class Transfers {
     let partial = wantsPartial ? await this.#deps.store.openPartial(announced) : undefined
     try {
       const have = partial?.have.toBytes() ?? new Uint8Array()
-      const route = await this.#engine.router.route(this.#routeRequest(request, announced, have), signal)
+      const route = await this.#small.route(request, this.#routeRequest(request, announced, have), signal)
+      if (route.kind === 'opened') return route.opened
       if (route.kind === 'refused') return route
-      if (route.kind === 'bytes') return await this.#keepSmall(request, route)
       const layout = new PieceLayout(request.digest, route.kind === 'origin' ? route.size : route.joined.size)
       if (announced !== undefined && announced.size !== layout.size) return otherSize(request, announced, layout)
-      if (layout.count <= 1) return await this.#small(request, route, layout, signal)
+      if (layout.count <= 1) return await this.#small.fetch(request, route, layout, signal)
       partial ??= await this.#deps.store.openPartial(layout)
       const shared = request.authorization === undefined
       const { asHome = false } = request
@@ -272,11 +276,7 @@ export class Transfers {
     this.#engine.leecher.drive({ type: 'steered', blob, order, limit })
   }
 
-  #routeRequest(
-    request: OpenRequest,
-    layout: PieceLayout | undefined,
-    have: Uint8Array,
-  ): Parameters<Engine['router']['route']>[0] {
+  #routeRequest(request: OpenRequest, layout: PieceLayout | undefined, have: Uint8Array): RouteRequest {
     const { asHome = false, background } = request
     return { ref: request, size: layout?.size, have, asHome, background }
   }
@@ -297,56 +297,17 @@ export class Transfers {
     return { kind: 'transfer', transfer, from }
   }
 
-  async #small(request: OpenRequest, route: Route, layout: PieceLayout, signal: AbortSignal): Promise<Opened> {
-    if (route.kind !== 'origin') {
-      return { kind: 'refused', reason: 'unavailable', message: 'the home announced a swarm for a blob of one piece' }
-    }
-    try {
-      const bytes = await fetchSmall(route.chain, request, layout.size, this.#deps.limits.origin, signal)
-      if (bytes === undefined) {
-        return { kind: 'refused', reason: 'unknown', message: `${request.upstream} has no ${request.digest}` }
-      }
-      this.#engine.metrics.received(request.digest, 'origin', bytes.length)
-      return await this.#put(request.digest, bytes, 'origin')
-    } catch (error) {
-      signal.throwIfAborted()
-      const reason = isShoalError(error, 'ORIGIN_DENIED') ? 'denied' : 'unavailable'
-      return { kind: 'refused', reason, message: errorText(error) }
-    }
-  }
-
-  async #keepSmall(request: OpenRequest, route: Extract<Route, { kind: 'bytes' }>): Promise<Opened> {
-    this.#engine.metrics.received(request.digest, route.from, route.bytes.length)
-    if (digestOf(route.bytes, request.digest) !== request.digest) {
-      this.#engine.metrics.rejected('failed_digest')
-      this.#deps.tier.suspect(route.link.peer.key)
-      return { kind: 'refused', reason: 'unavailable', message: 'the home sent wrong bytes' }
-    }
-    return this.#put(request.digest, route.bytes, route.from)
-  }
-
-  async #put(digest: Digest, bytes: Uint8Array, from: ReceivedFrom): Promise<Opened> {
-    try {
-      await this.#deps.store.putSmall(digest, bytes)
-      return { kind: 'stored', digest, from }
-    } catch (error) {
-      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) throw error
-      this.#deps.logger.warn({ digest, err: error.message }, 'a small blob cannot be stored')
-      return { kind: 'bytes', bytes, from }
-    }
-  }
-
-  async #joinStored(link: PeerLink, digest: Digest): Promise<CallResults['join']> {
+  /** Undefined when the blob is not here any more. */
+  async #joinStored(link: PeerLink, digest: Digest): Promise<CallResults['join'] | undefined> {
     const size = this.#deps.store.size(digest)
-    const gone = { kind: 'refused', reason: 'unavailable', message: 'evicted just now' } as const
-    if (size === undefined) return gone
+    if (size === undefined) return undefined
     const layout = new PieceLayout(digest, size)
     if (layout.count <= 1) {
       const bytes = await this.#smallBlobs.read(digest, size)
-      return bytes === undefined ? gone : { kind: 'inline', bytes }
+      return bytes === undefined ? undefined : { kind: 'inline', bytes }
     }
     const runs = await this.#engine.archive.load(layout, this.#engine.signer(digest, size))
-    if (runs === undefined) return gone
+    if (runs === undefined) return undefined
     return {
       kind: 'swarm',
       size,
@@ -390,6 +351,8 @@ export class Transfers {
     else this.#engine.leecher.leave(active.transfer, link)
   }
 }
+
+const GONE: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'evicted just now' }
 
 function otherSize(request: OpenRequest, announced: PieceLayout, found: PieceLayout): CallRefusal {
   const message = `${request.digest} has ${found.size} bytes at its source, ${announced.size} by its manifest`

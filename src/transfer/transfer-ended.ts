@@ -1,5 +1,5 @@
 import { raceAbort } from '../base/abort.ts'
-import type { Transfer } from '../transfer/index.ts'
+import type { Transfer } from './transfer.ts'
 
 /** Keeps a transfer going and resolves when it has ended, however. Rejects with the signal's reason; the transfer then lingers. */
 export async function transferEnded(transfer: Transfer, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,60 @@
+import { isShoalError } from '../base/errors.ts'
+import type { ByteRange } from '../piece/piece-layout.ts'
+import type { BlobReader, ContentSource, Outcome } from './interface.ts'
+
+/** A disk that changes what it is given again and again is given up. */
+const MOST_MENDS = 8
+
+/** Finds the blob again, other than where `cause` was met. */
+export type Reopen = (cause: unknown, signal: AbortSignal) => Promise<Outcome<BlobReader>>
+
+/**
+ * A reader that outlives the disk: when a piece turns out damaged, or there is no more room for what is still to come, it
+ * goes on at the same byte with the blob as it is to be had otherwise.
+ */
+export class MendingReader implements BlobReader {
+  readonly size: number
+  readonly source: ContentSource
+  readonly #reopen: Reopen
+  #current: BlobReader
+
+  constructor(first: BlobReader, reopen: Reopen) {
+    this.#current = first
+    this.#reopen = reopen
+    this.size = first.size
+    this.source = first.source
+  }
+
+  async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    let offset = start
+    for (let mends = 0; offset < end; mends++) {
+      try {
+        for await (const chunk of this.#current.read({ start: offset, end }, signal)) {
+          yield chunk
+          offset += chunk.length
+        }
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!isShoalError(error, 'STORE_CORRUPT', 'STORE_DISK_FULL') || mends === MOST_MENDS) throw error
+        await this.#replace(error, signal)
+      }
+    }
+  }
+
+  resumable(start: number): boolean {
+    return this.#current.resumable(start)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#current[Symbol.asyncDispose]()
+  }
+
+  async #replace(cause: unknown, signal: AbortSignal): Promise<void> {
+    const outcome = await this.#reopen(cause, signal)
+    if (!outcome.ok) throw cause
+    const before = this.#current
+    this.#current = outcome.value
+    await before[Symbol.asyncDispose]()
+  }
+}
