@@ -183,7 +183,8 @@ export class StoreIndex implements AsyncDisposable {
       try {
         await this.#level.clear({ gte: prefix, lt: `${prefix}${LAST_CHARACTER}` })
       } catch (error) {
-        this.#logger.warn({ err: error, prefix }, 'rows of the store index cannot be deleted')
+        if (isIndexDamage(error)) await this.#damaged(error)
+        else this.#logger.warn({ err: error, prefix }, 'rows of the store index cannot be deleted')
       }
     }
   }
