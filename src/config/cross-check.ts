@@ -1,4 +1,5 @@
 import { canonicalUpstream } from '../oci/reference.ts'
+import { accessOf, hasRegistryCredentials } from './access.ts'
 import type { Problem } from './problem.ts'
 import type { Settings } from './schema.ts'
 import { addressText, isLoopbackHost } from './value-types.ts'
@@ -43,13 +44,13 @@ function checkOpenMirror({ mirror, upstreams }: Partial<Settings>): Problem[] {
 type Upstream = Settings['upstreams'][number]
 
 /** By which rights of this host an upstream is read, other than anybody's or the client's own. */
-function lentRights({ access, origins }: Upstream): string | undefined {
+function lentRights(upstream: Upstream): string | undefined {
+  const access = accessOf(upstream)
   if (access === 'passthrough') return undefined
-  if (access === 'node') return 'access: node'
-  // a bucket is read with keys or with the machine's own role, never as anybody
-  if (origins.some(({ kind }) => kind === 's3')) return 'an s3 bucket'
-  const hasCredentials = origins.some((origin) => origin.kind === 'registry' && origin.credentials !== null)
-  return hasCredentials ? 'credentials' : undefined
+  if (access === 'node') return upstream.access === 'node' ? 'access: node' : 'credentials'
+  // a bucket is read with keys or with the machine's own role, hardly ever as anybody
+  const isPrivate = upstream.origins.some((origin) => origin.kind === 's3' && origin.credentials !== 'anonymous')
+  return isPrivate ? 'an s3 bucket' : undefined
 }
 
 function checkNames({ upstreams, search }: Partial<Settings>): Problem[] {
@@ -72,20 +73,27 @@ function checkNames({ upstreams, search }: Partial<Settings>): Problem[] {
   return problems
 }
 
-/** Only a registry can tell whether a client's token is good; bytes from elsewhere would need no proof. */
+/** Only a registry can tell whether a client's token is good; and credentials that would never be used are a mistake. */
 function checkAccess({ upstreams }: Partial<Settings>): Problem[] {
-  return (upstreams ?? []).flatMap(({ access, origins }, index) => {
-    if (access !== 'passthrough' || origins.every(({ kind }) => kind === 'registry')) return []
-    const message =
-      'passthrough needs origins of kind registry only: others cannot check a client; allowed: public, node'
-    return [{ path: ['upstreams', index, 'access'], message }]
+  return (upstreams ?? []).flatMap((upstream, index) => {
+    const problem = accessProblem(upstream)
+    return problem === undefined ? [] : [{ path: ['upstreams', index, 'access'], message: problem }]
   })
+}
+
+function accessProblem(upstream: Upstream): string | undefined {
+  const { access, origins } = upstream
+  if (access === 'passthrough' && origins.some(({ kind }) => kind !== 'registry')) {
+    return 'passthrough needs origins of kind registry only: others cannot check a client; allowed: public, node'
+  }
+  if (access === null || access === 'node' || !hasRegistryCredentials(upstream)) return undefined
+  return `${access} would never use the credentials of its registry; allowed: node, or no credentials`
 }
 
 /** A hook's upstream must be there, and be one whose content the fleet may fetch in its own name. */
 function checkHooks({ upstreams, prewarm }: Partial<Settings>): Problem[] {
   if (upstreams === undefined) return []
-  const access = new Map(upstreams.map((upstream) => [canonicalUpstream(upstream.name), upstream.access]))
+  const access = new Map(upstreams.map((upstream) => [canonicalUpstream(upstream.name), accessOf(upstream)]))
   return (prewarm?.hooks ?? []).flatMap(({ upstream }, index) => {
     if (upstream === null) return []
     const found = access.get(canonicalUpstream(upstream))

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { canonicalUpstream } from '../oci/reference.ts'
 import type { OriginSettings, OriginTransport } from '../origin/index.ts'
+import { accessOf } from './access.ts'
 import type { Config } from './config.ts'
 import type { Settings } from './schema.ts'
 import type { Address } from './value-types.ts'
@@ -28,10 +29,10 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
     prewarm: resolvePrewarm(settings.prewarm, absolute),
     tags: { ttlMs: tags.ttl, maxStaleMs: tags.maxStale },
     search: settings.search.map(canonicalUpstream),
-    upstreams: upstreams.map(({ name, access, origins }) => ({
-      name: canonicalUpstream(name),
-      access,
-      origins: origins.map((origin) => resolveOrigin(origin, absolute)),
+    upstreams: upstreams.map((upstream) => ({
+      name: canonicalUpstream(upstream.name),
+      access: accessOf(upstream),
+      origins: upstream.origins.map((origin) => resolveOrigin(origin, absolute)),
     })),
     log: settings.log,
   })

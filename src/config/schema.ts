@@ -170,9 +170,9 @@ const upstream = z.strictObject({
     doc: 'The registry as images name it (docker.io, registry.corp:5000), or a plain word.',
     allowed: 'host, host:port or a plain word',
   }),
-  access: setting(z.enum(['public', 'node', 'passthrough']), 'public', {
-    doc: "Whose rights count: anybody's, those of the origins' credentials, or the client's own token.",
-    allowed: 'public, node or passthrough',
+  access: setting(z.enum(['public', 'node', 'passthrough']).nullable(), null, {
+    doc: "Whose rights count: anybody's, those of the origins' credentials, or the client's own token. null: node where a registry has credentials, else public.",
+    allowed: 'public, node, passthrough or null',
   }),
   origins: required(z.array(originSchema, { error: 'is not a list' }).min(1, { error: 'is empty' }), {
     doc: 'Where its content comes from, tried in this order.',
@@ -207,10 +207,9 @@ export const settingsSchema = z.strictObject({
     [
       {
         name: 'docker.io',
-        access: 'public',
         origins: [{ kind: 'registry', url: 'https://registry-1.docker.io', credentials: null, trustedRealms: [] }],
       },
-      { name: 'local', access: 'public', origins: [{ kind: 'directory', path: './images' }] },
+      { name: 'local', origins: [{ kind: 'directory', path: './images' }] },
     ],
     {
       doc: 'The registries this host may pull from.',

@@ -1,11 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { errorText, ShoalError } from '../base/errors.ts'
+import type { HelperAnswer } from './credential-helper.ts'
+import { askCredentialHelper } from './credential-helper.ts'
 
 export interface BasicCredentials {
   readonly username: string
   readonly password: string
 }
+
+/** How this host logs in to a registry: by name and password, or by a token of the registry's own token server. */
+export type RegistryLogin =
+  | ({ readonly kind: 'basic' } & BasicCredentials)
+  | { readonly kind: 'identity'; readonly token: string }
 
 const entrySchema = z.object({
   auth: z.string().optional(),
@@ -20,32 +27,50 @@ const fileSchema = z.object({
   credsStore: z.string().optional(),
 })
 
+/** The user name that says that the secret is an identity token. */
+const TOKEN_USER = '<token>'
+/** What helpers know Docker Hub by. */
+const HUB_SERVER = 'https://index.docker.io/v1/'
 /** The names Docker Hub has in a config.json. */
 const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io']
 
 /**
- * The credentials for `host` (`name[:port]`) in a Docker client's config.json. Throws `CONFIG_INVALID`, naming the
- * file and what to do, when the file cannot be read, has none for this host, or keeps them where only a helper
- * program could get at them.
+ * The credentials for a repository of `host` (`name[:port]`) by a Docker client's config.json: the entry with the
+ * longest path that the repository lies below, or what a credential helper keeps. Throws `CONFIG_INVALID`, naming the
+ * file and what to do, when the file cannot be read, has none for this host, or its helper fails.
  */
-export async function readDockerCredentials(file: string, host: string): Promise<BasicCredentials> {
+export async function readDockerCredentials(
+  file: string,
+  host: string,
+  repository: string,
+  signal: AbortSignal,
+): Promise<RegistryLogin> {
   const config = await readConfig(file)
   const names = DOCKER_HUB.includes(host) ? DOCKER_HUB : [host]
-  const [, entry] = Object.entries(config.auths).find(([key]) => names.includes(hostOfKey(key))) ?? []
-  if (entry?.identitytoken) {
-    throw wrong(file, `has an identity token for ${host}, which is not supported; use a user name and access token`)
-  }
-  const inline = entry === undefined ? undefined : inlineCredentials(entry)
+  const entry = longest(config.auths, names, repository)?.value
+  const inline = entry === undefined ? undefined : inlineLogin(entry)
   if (inline !== undefined) return inline
-  const helper = names.map((name) => config.credHelpers[name]).find((name) => name !== undefined) ?? config.credsStore
-  if (helper !== undefined) {
-    throw wrong(
-      file,
-      `keeps the credentials for ${host} in the helper "${helper}", which is not supported; ` +
-        'write them into the file (auths) or set username and password',
-    )
-  }
-  throw wrong(file, `has no credentials for ${host}; log in to it, or remove the credentials setting`)
+  const special = longest(config.credHelpers, names, repository)
+  const helper = special?.value ?? config.credsStore
+  const server = special?.key ?? (names === DOCKER_HUB ? HUB_SERVER : host)
+  const kept = helper === undefined ? undefined : await askCredentialHelper(helper, server, signal)
+  if (kept !== undefined) return loginOf(kept)
+  const where = helper === undefined ? '' : ` and none in the helper "${helper}"`
+  throw wrong(file, `has no credentials for ${host}${where}; log in to it, or remove the credentials setting`)
+}
+
+/** Of the entries for one of `names`, the one with the longest path above the repository. */
+function longest<T>(entries: Readonly<Record<string, T>>, names: readonly string[], repository: string) {
+  const wanted = names.map((name) => `${name}/${repository}/`)
+  const fitting = Object.entries(entries).flatMap(([key, value]) => {
+    const place = placeOfKey(key)
+    return wanted.some((path) => path.startsWith(`${place}/`)) ? [{ key, place, value }] : []
+  })
+  return fitting.toSorted((a, b) => b.place.length - a.place.length)[0]
+}
+
+function loginOf({ username, secret }: HelperAnswer): RegistryLogin {
+  return username === TOKEN_USER ? { kind: 'identity', token: secret } : { kind: 'basic', username, password: secret }
 }
 
 async function readConfig(file: string) {
@@ -62,18 +87,21 @@ async function readConfig(file: string) {
   throw wrong(file, `is no Docker config.json: ${parsed.error.issues[0]?.path.join('.')} is wrong`)
 }
 
-function inlineCredentials(entry: z.infer<typeof entrySchema>): BasicCredentials | undefined {
-  if (entry.username && entry.password) return { username: entry.username, password: entry.password }
+function inlineLogin(entry: z.infer<typeof entrySchema>): RegistryLogin | undefined {
+  if (entry.identitytoken) return { kind: 'identity', token: entry.identitytoken }
+  if (entry.username && entry.password) return { kind: 'basic', username: entry.username, password: entry.password }
   const text = Buffer.from(entry.auth ?? '', 'base64').toString('utf8')
   const colon = text.indexOf(':')
-  return colon <= 0
-    ? undefined
-    : { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') }
+  if (colon <= 0) return undefined
+  return { kind: 'basic', username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') }
 }
 
-/** Keys are hosts, or URLs such as `https://index.docker.io/v1/`. */
-function hostOfKey(key: string): string {
-  return (key.replace(/^https?:\/\//, '').split('/', 1)[0] ?? '').toLowerCase()
+/** Keys are hosts, hosts with a path, or URLs such as `https://index.docker.io/v1/`, whose path means nothing. */
+function placeOfKey(key: string): string {
+  const text = key.replace(/^https?:\/\//, '').replace(/\/+$/, '')
+  const isUrl = text.length < key.replace(/\/+$/, '').length
+  const place = isUrl || /\/v[12]$/.test(text) ? (text.split('/', 1)[0] ?? '') : text
+  return place.toLowerCase()
 }
 
 function wrong(file: string, message: string): ShoalError {

@@ -15,8 +15,10 @@ const DISCARD_BYTES = 64 * 1024
 const CONNECTION_ERRORS = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']
 
 export interface HttpQuestion {
-  readonly method: 'GET' | 'HEAD'
+  readonly method: 'GET' | 'HEAD' | 'POST'
   readonly url: URL
+  /** What a POST sends, as a form. It goes to the first URL only: such a question follows no redirects. */
+  readonly form?: URLSearchParams | undefined
   /** Sent on every hop: Accept, Range. */
   readonly headers: Readonly<Record<string, string>>
   /** Sent only while the redirects stay on the first URL's scheme, host and port: Authorization and the like. */
@@ -92,20 +94,27 @@ export class HttpExchange implements AsyncDisposable {
   }
 
   async #askOnce(
-    { method, headers, signal }: HttpQuestion,
+    { method, headers, form, signal }: HttpQuestion,
     url: URL,
     ownHeaders: Readonly<Record<string, string>>,
     reach: Reach,
   ) {
     signal.throwIfAborted()
     const dispatcher = this.#dispatcher(reach)
-    const all = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...ownHeaders }
+    const all: Record<string, string> = {
+      'user-agent': this.#userAgent,
+      'accept-encoding': 'identity',
+      ...headers,
+      ...ownHeaders,
+    }
+    const body = form?.toString() ?? null
+    if (form !== undefined) all['content-type'] = 'application/x-www-form-urlencoded'
     try {
-      const attempt = () => send(url, { method, headers: all, dispatcher, signal })
+      const attempt = () => send(url, { method, headers: all, body, dispatcher, signal })
       const {
         statusCode: status,
         headers: received,
-        body,
+        body: content,
       } = await pRetry(attempt, {
         retries: 1,
         minTimeout: RETRY_WAIT_MS,
@@ -114,8 +123,8 @@ export class HttpExchange implements AsyncDisposable {
         shouldRetry: ({ error }) => CONNECTION_ERRORS.includes(codeOf(error)),
       })
       // Without a listener, an error of a body nobody reads any more would end the process.
-      body.on('error', () => {})
-      return { status, headers: received, body }
+      content.on('error', () => {})
+      return { status, headers: received, body: content }
     } catch (cause) {
       signal.throwIfAborted()
       if (isShoalError(cause)) throw cause

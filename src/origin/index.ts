@@ -23,6 +23,7 @@ export type {
   S3Credentials,
   S3OriginSettings,
 } from './config.ts'
+export type { RegistryLogin } from './docker-config.ts'
 export { readDockerCredentials } from './docker-config.ts'
 export type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
 export type { OriginMetrics } from './metrics.ts'

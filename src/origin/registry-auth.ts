@@ -3,7 +3,7 @@ import { isShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { AccessMode, RegistryCredentials } from './config.ts'
-import type { BasicCredentials } from './docker-config.ts'
+import type { RegistryLogin } from './docker-config.ts'
 import { readDockerCredentials } from './docker-config.ts'
 import type { TokenQuery, TokenSource } from './token-source.ts'
 import { basicAuthorization } from './token-source.ts'
@@ -34,7 +34,8 @@ export class RegistryAuth {
   readonly #tokens: TokenSource
   /** What each repository was challenged with, so that later requests bring their proof at once. */
   readonly #schemes: ExpiringMap<Scheme>
-  readonly #file: ExpiringMap<BasicCredentials>
+  readonly #logins: ExpiringMap<RegistryLogin>
+  readonly #reads = new SingleFlight<RegistryLogin>()
   readonly #deps: RegistryAuthDeps
   /** What the registry asks of everybody, once it has said so; empty for nothing. */
   readonly #general: ExpiringMap<string>
@@ -45,7 +46,7 @@ export class RegistryAuth {
     this.#settings = settings
     this.#tokens = tokens
     this.#schemes = new ExpiringMap(clock, MAX_CHALLENGES)
-    this.#file = new ExpiringMap(clock, 1)
+    this.#logins = new ExpiringMap(clock, MAX_CHALLENGES)
     this.#general = new ExpiringMap(clock, 1)
     this.#deps = deps
   }
@@ -54,7 +55,7 @@ export class RegistryAuth {
   async first(repository: string, given: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     if (this.#settings.access === 'passthrough') return given === '' ? undefined : given
     const scheme = this.#schemes.get(repository) ?? (await this.#generalScheme(repository, signal))
-    return scheme === undefined ? undefined : this.#prove(scheme, undefined, signal)
+    return scheme === undefined ? undefined : this.#prove(repository, scheme, undefined, signal)
   }
 
   /** The header to try after a 401 to `used`; undefined when there is nothing better to offer. */
@@ -67,7 +68,7 @@ export class RegistryAuth {
     const scheme = chooseScheme(refusal.challenge, refusal.repository) ?? this.#schemes.get(refusal.repository)
     if (scheme === undefined) return undefined
     this.#schemes.set(refusal.repository, scheme, CHALLENGE_MEMORY_MS)
-    const proof = await this.#prove(scheme, refusal.used, signal)
+    const proof = await this.#prove(refusal.repository, scheme, refusal.used, signal)
     return proof === refusal.used ? undefined : proof
   }
 
@@ -100,21 +101,25 @@ export class RegistryAuth {
     }
   }
 
-  async #prove(scheme: Scheme, used: string | undefined, signal: AbortSignal): Promise<string | undefined> {
-    const credentials = await this.#credentials(scheme.kind === 'basic' && used !== undefined)
-    if (scheme.kind === 'basic') return credentials === undefined ? undefined : basicAuthorization(credentials)
+  async #prove(repository: string, scheme: Scheme, used: string | undefined, signal: AbortSignal) {
+    const login = await this.#login(repository, scheme.kind === 'basic' && used !== undefined, signal)
+    // an identity token is good at a token server only
+    if (scheme.kind === 'basic') return login?.kind === 'basic' ? basicAuthorization(login) : undefined
     const refused = used?.replace(/^Bearer /, '')
-    return `Bearer ${await this.#tokens.token(scheme.query, credentials, { refused, signal })}`
+    return `Bearer ${await this.#tokens.token(scheme.query, login, { refused, signal })}`
   }
 
-  async #credentials(again: boolean): Promise<BasicCredentials | undefined> {
+  async #login(repository: string, again: boolean, signal: AbortSignal): Promise<RegistryLogin | undefined> {
     const { access, credentials, registry } = this.#settings
     if (access !== 'node' || credentials === null || credentials === undefined) return undefined
     const { file, username, password } = credentials
-    if (file === undefined) return username && password ? { username, password } : undefined
-    const known = again ? undefined : this.#file.get(file)
-    const found = known ?? (await readDockerCredentials(file, registry.host))
-    if (known === undefined) this.#file.set(file, found, FILE_MEMORY_MS)
+    if (file === undefined) return username && password ? { kind: 'basic', username, password } : undefined
+    const known = again ? undefined : this.#logins.get(repository)
+    if (known !== undefined) return known
+    // a helper's program answers all who wait for it
+    const read = (shared: AbortSignal) => readDockerCredentials(file, registry.host, repository, shared)
+    const found = await this.#reads.run(repository, read, signal)
+    this.#logins.set(repository, found, FILE_MEMORY_MS)
     return found
   }
 }

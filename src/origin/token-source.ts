@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
@@ -6,8 +7,8 @@ import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Reach } from './address-guard.ts'
 import { bodyChunks, collect } from './body-stream.ts'
-import type { BasicCredentials } from './docker-config.ts'
-import type { HttpAnswer, HttpExchange } from './http-exchange.ts'
+import type { BasicCredentials, RegistryLogin } from './docker-config.ts'
+import type { HttpAnswer, HttpExchange, HttpQuestion } from './http-exchange.ts'
 import { discardBody } from './http-exchange.ts'
 import { statusError } from './http-status.ts'
 import { mayReceiveCredentials, REACH_OF_REALM, realmTrust } from './realm-trust.ts'
@@ -63,24 +64,24 @@ export class TokenSource {
   }
 
   /**
-   * A token for `query`. `credentials` go along only to a realm that may have them; else the token is anonymous.
+   * A token for `query`. `login` goes along only to a realm that may have them; else the token is anonymous.
    * `refused`, a token the registry did not take, is not given again. Throws `ORIGIN_*`.
    */
   async token(
     query: TokenQuery,
-    credentials: BasicCredentials | undefined,
+    login: RegistryLogin | undefined,
     options: { readonly refused?: string | undefined; readonly signal: AbortSignal },
   ): Promise<string> {
-    const identity = this.#identityFor(query.realm, credentials)
-    const key = JSON.stringify([query.realm.href, query.service, query.scope, identity?.username])
+    const identity = this.#identityFor(query.realm, login)
+    const key = JSON.stringify([query.realm.href, query.service, query.scope, whoIs(identity)])
     const cached = this.#tokens.get(key)
     if (cached !== undefined && cached !== options.refused) return cached
     return this.#flights.run(key, (signal) => this.#fetch(key, query, identity, signal), options.signal)
   }
 
-  #identityFor(realm: URL, credentials: BasicCredentials | undefined): BasicCredentials | undefined {
+  #identityFor(realm: URL, login: RegistryLogin | undefined): RegistryLogin | undefined {
     const { registry, trustedRealms } = this.#settings
-    if (credentials === undefined || mayReceiveCredentials(realm, registry, trustedRealms)) return credentials
+    if (login === undefined || mayReceiveCredentials(realm, registry, trustedRealms)) return login
     if (!this.#warned) {
       this.#warned = true
       this.#deps.logger.warn(
@@ -97,20 +98,9 @@ export class TokenSource {
     return REACH_OF_REALM[realmTrust(url, registry, trustedRealms)]
   }
 
-  async #fetch(key: string, query: TokenQuery, identity: BasicCredentials | undefined, signal: AbortSignal) {
-    const url = new URL(query.realm)
-    if (query.service !== undefined) url.searchParams.set('service', query.service)
-    for (const scope of query.scope.split(' ')) url.searchParams.append('scope', scope)
-    if (identity !== undefined) url.searchParams.set('account', identity.username)
-    const answer = await this.#deps.exchange.ask({
-      method: 'GET',
-      url,
-      headers: { accept: 'application/json' },
-      ownHeaders: identity === undefined ? {} : { authorization: basicAuthorization(identity) },
-      followRedirects: true,
-      reach: (hop) => this.#reach(hop),
-      signal,
-    })
+  async #fetch(key: string, query: TokenQuery, login: RegistryLogin | undefined, signal: AbortSignal) {
+    const question = login?.kind === 'identity' ? exchangeQuestion(query, login.token) : plainQuestion(query, login)
+    const answer = await this.#deps.exchange.ask({ ...question, reach: (hop) => this.#reach(hop), signal })
     const { token, lifeS } = await this.#parse(answer, signal)
     const life = Math.min(Math.max(lifeS ?? DEFAULT_LIFE_S, DEFAULT_LIFE_S), MAX_LIFE_S)
     this.#tokens.set(key, token, life * USABLE_SHARE * 1000)
@@ -132,6 +122,31 @@ export class TokenSource {
     }
     return { token: parsed.data.token, lifeS: parsed.data.lifeS }
   }
+}
+
+/** Asks as docker does (distribution, "Token Authentication Specification"): the scopes one by one, name and password as Basic. */
+function plainQuestion(query: TokenQuery, login: BasicCredentials | undefined): Omit<HttpQuestion, 'signal'> {
+  const url = new URL(query.realm)
+  if (query.service !== undefined) url.searchParams.set('service', query.service)
+  for (const scope of query.scope.split(' ')) url.searchParams.append('scope', scope)
+  if (login !== undefined) url.searchParams.set('account', login.username)
+  const ownHeaders: Record<string, string> = login === undefined ? {} : { authorization: basicAuthorization(login) }
+  return { method: 'GET', url, headers: { accept: 'application/json' }, ownHeaders, followRedirects: true }
+}
+
+/** Gives an identity token for an access token (distribution, "Docker Registry v2 authentication using OAuth2"). */
+function exchangeQuestion(query: TokenQuery, token: string): Omit<HttpQuestion, 'signal'> {
+  const form = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'shoal', refresh_token: token })
+  if (query.service !== undefined) form.set('service', query.service)
+  form.set('scope', query.scope)
+  const headers = { accept: 'application/json' }
+  return { method: 'POST', url: query.realm, form, headers, ownHeaders: {}, followRedirects: false }
+}
+
+/** Tells logins apart in a cache's key, without keeping a secret in it. */
+function whoIs(login: RegistryLogin | undefined): string | undefined {
+  if (login?.kind !== 'identity') return login?.username
+  return createHash('sha256').update(login.token).digest('base64')
 }
 
 /** The value of an Authorization header for Basic (RFC 7617). */

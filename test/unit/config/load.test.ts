@@ -80,6 +80,13 @@ describe('loading a configuration', () => {
     assert.deepEqual(config.search, ['docker.io', 'docker.io'])
   })
 
+  it('reads with the credentials that are there, unless access says otherwise', async () => {
+    const url = 'upstreams.0.origins.0.url=https://r.test'
+    const credentials = 'upstreams.0.origins.0.credentials={ username: u, password: p }'
+    assert.equal((await loadConfig({ set: [url] })).config.upstreams[0]?.access, 'public')
+    assert.equal((await loadConfig({ set: [url, credentials] })).config.upstreams[0]?.access, 'node')
+  })
+
   it('freezes what it answers, to the bottom', async () => {
     const { config } = await loadConfig({})
     assert.ok(Object.isFrozen(config))
@@ -156,6 +163,11 @@ log: { level: loud }
       'an origin of unknown kind',
       'upstreams: [{ name: a, origins: [{ kind: ftp }] }]',
       /kind: .*s3, directory, layout or registry/,
+    ],
+    [
+      'credentials that nobody would use',
+      'upstreams: [{ name: a, access: public, origins: [{ kind: registry, url: "https://a", credentials: { username: u, password: p } }] }]\nsearch: []',
+      /upstreams\.0\.access: public would never use the credentials/,
     ],
     ['an upstream without origins', 'upstreams: [{ name: a }]\nsearch: []', /upstreams\.0\.origins: is missing/],
     [

@@ -316,3 +316,30 @@ test('a token that is taken back without a new challenge is replaced', async (t)
   world.accepted.clear()
   assert.deepEqual(await origin.statBlob(stat), { size })
 })
+
+test('an identity token is given to the token server in a form, for a token of the repository', async (t) => {
+  const forms: URLSearchParams[] = []
+  const tokens = await startServer(t, async (request, response) => {
+    let text = ''
+    for await (const chunk of request) text += String(chunk)
+    forms.push(new URLSearchParams(text))
+    response.end(JSON.stringify({ access_token: 'mine', expires_in: 300 }))
+  })
+  realms.push(new URL(tokens.url).host)
+  const registry = await startServer(t, (request, response) => {
+    if (request.headers.authorization === 'Bearer mine') serveBytes(request, response, sample.blob)
+    else response.writeHead(401, { 'www-authenticate': `Bearer realm="${tokens.url}/token",service="s"` }).end()
+  })
+  const file = join(await tempDir(t), 'config.json')
+  await writeFile(file, JSON.stringify({ auths: { [new URL(registry.url).host]: { identitytoken: 'kept' } } }))
+  const origin = open(t, registry.url, { credentials: { file } })
+  assert.deepEqual(await origin.statBlob(stat), { size })
+  assert.equal(tokens.paths()[0], 'POST /token')
+  assert.deepEqual(Object.fromEntries(forms[0] ?? []), {
+    grant_type: 'refresh_token',
+    client_id: 'shoal',
+    refresh_token: 'kept',
+    service: 's',
+    scope: 'repository:team/app:pull',
+  })
+})
