@@ -23,7 +23,7 @@ export interface Origin extends AsyncDisposable {
    * Read what comes, leave the loop, or abort: an answer that is never looked at keeps its connection.
    */
   readBlob(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined>
-  /** Tags of a repository in the origin's order, in which `after` is a place; undefined when there is no such repository. */
+  /** Tags of a repository in lexical order; undefined when there is no such repository. */
   listTags(
     query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
   ): Promise<TagPage | undefined>

@@ -5,6 +5,8 @@ import type { OriginQuery, TagPage } from './interface.ts'
 import type { RegistryClient } from './registry-client.ts'
 
 const PAGE_TAGS = 1000
+/** So many tags in lexical order are no accident. */
+const ORDER_SHOWS = 100
 const MAX_PAGES = 200
 const MAX_PAGE_BYTES = 8 * 1024 * 1024
 
@@ -16,34 +18,65 @@ interface RegistryTagPage {
   readonly next: string | undefined
 }
 
-/** Follows the pages of a registry's tag list (distribution-spec, "Listing Tags") until `limit` tags are there. */
+/**
+ * A registry's tag list (distribution-spec, "Listing Tags") in lexical order, from `after` on. Registries that list in
+ * an order of their own, or page by something else than `last`, are read from the beginning to the end and sorted: with
+ * their own order, pages would lose tags and repeat others.
+ */
 export async function listRegistryTags(
   client: RegistryClient,
   query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
 ): Promise<TagPage | undefined> {
   const { limit = Number.POSITIVE_INFINITY, after } = query
-  const first = new URLSearchParams({ n: String(Math.min(Math.max(limit, 1), PAGE_TAGS)) })
+  const asked = await readPages(client, query, { after, enough: limit + 1, pageTags: Math.max(limit, ORDER_SHOWS) })
+  if (asked === undefined) return undefined
+  if (inOrder(asked.tags, after)) return page(asked.tags, limit, asked.more)
+  const isWhole = after === undefined && !asked.more
+  const all = isWhole
+    ? asked
+    : await readPages(client, query, { enough: Number.POSITIVE_INFINITY, pageTags: PAGE_TAGS })
+  if (all === undefined) return undefined
+  const sorted = all.tags.toSorted(byText).filter((tag) => after === undefined || tag > after)
+  return page(sorted, limit, all.more)
+}
+
+interface TagReading {
+  readonly after?: string | undefined
+  /** So many tags end the reading. */
+  readonly enough: number
+  readonly pageTags: number
+}
+
+/** Follows the pages until there are enough tags: each once, in the registry's order. Undefined without a repository. */
+async function readPages(
+  client: RegistryClient,
+  query: OriginQuery,
+  { after, enough, pageTags }: TagReading,
+): Promise<{ readonly tags: readonly string[]; readonly more: boolean } | undefined> {
+  const first = new URLSearchParams({ n: String(Math.min(Math.max(pageTags, 1), PAGE_TAGS)) })
   if (after !== undefined) first.set('last', after)
   const tags = new Set<string>()
   let next: string | undefined = first.toString()
-  for (let count = 0; next !== undefined && tags.size < limit + 1 && count < MAX_PAGES; count++) {
-    const page = await getPage(client, query, next)
-    if (page === undefined) return count === 0 ? undefined : finish(tags, limit, false)
-    // A registry that knows no pages sends everything each time.
-    const fresh = after === undefined ? page.tags : page.tags.slice(page.tags.indexOf(after) + 1)
-    for (const tag of fresh) if (isTag(tag)) tags.add(tag)
-    if (tags.size >= limit) return finish(tags, limit, page.next !== undefined)
-    next = page.next === next ? undefined : page.next
+  for (let count = 0; next !== undefined && tags.size < enough && count < MAX_PAGES; count++) {
+    const read = await getPage(client, query, next)
+    if (read === undefined) return count === 0 ? undefined : { tags: [...tags], more: false }
+    for (const tag of read.tags) if (isTag(tag)) tags.add(tag)
+    next = read.next === next ? undefined : read.next
   }
-  return finish(tags, limit, next !== undefined)
+  return { tags: [...tags], more: next !== undefined }
 }
 
-/**
- * In the registry's own order, which is not always the lexical one that the specification asks for: its `last` goes by
- * that order, so that another one here would lose tags between two pages.
- */
-function finish(tags: ReadonlySet<string>, limit: number, more: boolean): TagPage {
-  return { tags: [...tags].slice(0, limit), more: limit > 0 && (more || tags.size > limit) }
+/** Whether these are tags of a list in lexical order that begins after `after`. */
+function inOrder(tags: readonly string[], after: string | undefined): boolean {
+  return tags.every((tag, i) => tag > (i === 0 ? (after ?? '') : tags[i - 1]!))
+}
+
+function page(tags: readonly string[], limit: number, more: boolean): TagPage {
+  return { tags: tags.slice(0, limit), more: limit > 0 && (more || tags.length > limit) }
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : 1
 }
 
 async function getPage(
