@@ -19,7 +19,7 @@ let scrapes: number[] = []
 async function perform(task: HandTask): Promise<unknown> {
   switch (task.do) {
     case 'ask':
-      return LOOPBACK.ask(task.url, { method: task.method, body: task.body })
+      return LOOPBACK.ask(task.url, { method: task.method, body: task.body, headers: task.headers })
     case 'pull':
       return pull(task.mirror, task.reference)
     case 'abandon':

@@ -6,6 +6,7 @@ export const handTaskSchema = z.discriminatedUnion('do', [
     do: z.literal('ask'),
     url: z.string(),
     method: z.enum(['GET', 'PUT', 'POST', 'DELETE']),
+    headers: z.record(z.string(), z.string()).optional(),
     body: z.string().optional(),
   }),
   z.object({ do: z.literal('pull'), mirror: z.string(), reference: z.string() }),

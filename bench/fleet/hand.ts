@@ -110,8 +110,8 @@ export class Hand implements AsyncDisposable {
     await this.#ended
   }
 
-  async #ask(url: string, { method = 'GET', body }: DoorRequest = {}): Promise<z.infer<typeof answerSchema>> {
-    return answerSchema.parse(await this.#do({ do: 'ask', url, method, body }))
+  async #ask(url: string, { method = 'GET', body, headers }: DoorRequest = {}): Promise<z.infer<typeof answerSchema>> {
+    return answerSchema.parse(await this.#do({ do: 'ask', url, method, body, headers }))
   }
 
   #do(task: HandTask): Promise<unknown> {

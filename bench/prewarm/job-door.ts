@@ -18,7 +18,9 @@ const hostsSchema = z.object({ hosts: z.array(z.object({ blobsDone: z.number() }
 export async function submitJob(cache: AgentProcess, job: object): Promise<string> {
   const body = JSON.stringify(job)
   const answer = await fetch(`${cache.adminUrl}/api/v1/prewarm`, {
-    ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body },
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(await cache.adminHeaders()) },
+    body,
   })
   const text = await answer.text()
   if (!answer.ok) throw new ShoalError('UNAVAILABLE', `the cache refused the job: ${text}`)
@@ -45,7 +47,8 @@ export async function hostStates(cache: AgentProcess, id: string): Promise<numbe
 
 /** Waits for as long as it takes. */
 async function ask(cache: AgentProcess, path: string): Promise<unknown> {
-  const answer = await fetch(`${cache.adminUrl}/api/v1/prewarm/${path}`)
+  const headers = await cache.adminHeaders()
+  const answer = await fetch(`${cache.adminUrl}/api/v1/prewarm/${path}`, { headers })
   const text = await answer.text()
   if (!answer.ok) throw new ShoalError('UNAVAILABLE', `the cache does not tell of the job: ${text}`)
   return JSON.parse(text)

@@ -90,4 +90,6 @@ export const invalidatedSchema = z.object({
   /** Absent from agents of before, who always asked the caches. */
   everywhere: z.boolean().default(true),
 })
-export const apiErrorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
+export const apiErrorSchema = z.object({
+  error: z.object({ code: z.string(), message: z.string(), socket: z.string().optional() }),
+})

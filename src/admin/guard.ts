@@ -1,44 +1,66 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isCrossSite } from '../base/cross-site.ts'
-import { HOOK_PATHS } from './hook-routes.ts'
+import { accessOf } from './access.ts'
 import { HttpRefusal } from './json-error.ts'
 
-/** Open to everyone who reaches the port: a load balancer or orchestrator has no token, and they tell nothing. */
-const OPEN_PATHS = new Set(['/healthz', '/readyz'])
+interface Places {
+  readonly socket: string | undefined
+  readonly tokenFile: string
+}
 
 export interface GuardOptions {
-  readonly token: string | undefined
+  /** What makes a request this host's own when it comes over TCP. */
+  readonly token: string
+  /** Whether `look` wants the token, too: off loopback, and where the operator has named a token file. */
+  readonly isClosed: boolean
   readonly listenHost: string
+  /** Whether a connection came over the unix socket: the rights of its file are the proof. */
+  readonly isLocalSocket: (socket: Socket) => boolean
+  /** For who has neither: where they are. */
+  readonly places: () => Places
 }
 
 /**
  * Refuses requests that should not be here: those a web page of another site sends, which a browser does without
- * asking. With a token: those that do not carry it. Without: those whose Host is no name of this machine, because a
- * web page whose DNS name was re-bound to 127.0.0.1 could send them from any browser on this host. (Such a page has no
- * token, so with one any Host will do, as scrapers use host names.)
+ * asking; those whose Host is no name of this machine, because a web page whose DNS name was re-bound to 127.0.0.1 could
+ * send them from any browser on this host (such a page has no token, so with one any Host will do, as scrapers use host
+ * names); and those that do not show what their route wants.
  */
-export function guardRequests(app: FastifyInstance, { token, listenHost }: GuardOptions): void {
-  const expected = token === undefined ? undefined : sha256(token)
+export function guardRequests(app: FastifyInstance, options: GuardOptions): void {
+  const expected = sha256(options.token)
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) {
+      if (accessOf(one, url) === undefined) throw new TypeError(`${one} ${url} is in no table of access`)
+    }
+  })
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
     if (isCrossSite(request.headers))
       throw new HttpRefusal(403, 'SITE_REFUSED', 'a web page of another site may not ask')
-    // Webhooks have secrets of their own: registries are not told this door's token, and reach it by any name.
-    if (HOOK_PATHS.has(request.routeOptions.url ?? '')) return
-    if (expected === undefined) {
-      if (!isLocalHost(request.headers.host, listenHost)) throw new HttpRefusal(403, 'HOST_REFUSED', HOST_HELP)
-      return
-    }
-    if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return
-    if (hasToken(request, expected)) return
+    if (options.isLocalSocket(request.socket)) return
+    const access = accessOf(request.method, request.routeOptions.url) ?? 'own'
+    // Webhooks have secrets of their own: registries are not told this server's token, and reach it by any name.
+    if (access === 'hook' || hasToken(request, expected)) return
+    if (access === 'open' && options.isClosed) return
+    if (!options.isClosed && !isLocalHost(request.headers.host, options.listenHost))
+      throw new HttpRefusal(403, 'HOST_REFUSED', HOST_HELP)
+    if (access === 'open' || (access === 'look' && !options.isClosed)) return
     reply.header('www-authenticate', 'Bearer realm="shoal admin"')
-    throw new HttpRefusal(401, 'TOKEN_REQUIRED', 'send the content of admin.tokenFile as Authorization: Bearer ...')
+    const places = options.places()
+    throw new HttpRefusal(401, 'TOKEN_REQUIRED', tokenHelp(places), { socket: places.socket })
   })
 }
 
 const HOST_HELP = 'the Host header must name this machine: localhost, 127.0.0.1 or [::1]'
+
+function tokenHelp({ socket, tokenFile }: Places): string {
+  const help = `send the token in ${tokenFile} as Authorization: Bearer ...`
+  const other = socket === undefined ? '' : `, or ask over the socket ${socket}`
+  return `this is for root and for the agent's own user: ${help}${other}`
+}
 
 function hasToken(request: FastifyRequest, expected: Buffer): boolean {
   const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')

@@ -1,4 +1,5 @@
-// The admin door: admin-door.ts listens, guard.ts refuses, routes.ts answers from an AdminSource, json-error.ts says
+// The admin server (ACCESS.md says who may what): access.ts has each route's right, local-socket.ts is the socket;
+// the admin door: admin-door.ts listens, guard.ts refuses, routes.ts answers from an AdminSource, json-error.ts says
 // what went wrong. api-schema.ts is the same API from the client's side.
 
 export type { AdminDoorDeps, AdminDoorOptions } from './admin-door.ts'
@@ -32,4 +33,5 @@ export type {
   SentBytes,
   TransferStatus,
 } from './interface.ts'
-export { readTokenFile } from './token-file.ts'
+export { MAX_SOCKET_PATH_BYTES } from './local-socket.ts'
+export { ownToken, readTokenFile } from './token-file.ts'

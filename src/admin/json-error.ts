@@ -8,11 +8,14 @@ export class HttpRefusal extends Error {
   override readonly name = 'HttpRefusal'
   readonly statusCode: number
   readonly code: string
+  /** What a client may want to know beside it. */
+  readonly more: Readonly<Record<string, unknown>>
 
-  constructor(statusCode: number, code: string, message: string) {
+  constructor(statusCode: number, code: string, message: string, more: Readonly<Record<string, unknown>> = {}) {
     super(message)
     this.statusCode = statusCode
     this.code = code
+    this.more = more
   }
 }
 
@@ -54,7 +57,8 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
         { err: error, method: request.method, route: request.routeOptions.url },
         'an admin request was refused',
       )
-    return reply.code(statusCode).send({ error: { code, message } })
+    const more = error instanceof HttpRefusal ? error.more : {}
+    return reply.code(statusCode).send({ error: { code, message, ...more } })
   })
 }
 

@@ -1,8 +1,12 @@
-import { readFile } from 'node:fs/promises'
-import { ShoalError } from '../base/errors.ts'
+import { randomBytes } from 'node:crypto'
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
+import { errorText, ShoalError } from '../base/errors.ts'
 
 const MIN_TOKEN_CHARS = 16
 const MAX_FILE_BYTES = 4096
+const TOKEN_BYTES = 32
+/** Root's and the owner's. */
+const PRIVATE = 0o600
 
 /** Reads a token from a file: one line of visible characters. Throws `CONFIG_INVALID`, never quoting it. */
 export async function readTokenFile(file: string): Promise<string> {
@@ -12,9 +16,37 @@ export async function readTokenFile(file: string): Promise<string> {
   } catch (cause) {
     throw new ShoalError('CONFIG_INVALID', `the token file ${file} cannot be read; check its path and mode`, { cause })
   }
-  if (text.length < MIN_TOKEN_CHARS || text.length > MAX_FILE_BYTES || !/^[\x21-\x7e]+$/.test(text)) {
+  if (!isToken(text)) {
     const help = `one line of at least ${MIN_TOKEN_CHARS} visible characters, as openssl rand -hex 32 makes`
     throw new ShoalError('CONFIG_INVALID', `the token file ${file} must hold ${help}`)
   }
   return text
+}
+
+/**
+ * The agent's own token: what `file` holds, or one made now, readable to its owner alone. A file that holds none (a crash
+ * cut it) is replaced. A disk that cannot be written gives a token that only this process knows: `isKept` is false.
+ */
+export async function ownToken(
+  file: string,
+): Promise<{ readonly token: string; readonly isKept: boolean; readonly problem?: string }> {
+  const known = await readFile(file, 'utf8').catch(() => '')
+  try {
+    if (isToken(known.trim())) {
+      await chmod(file, PRIVATE)
+      return { token: known.trim(), isKept: true }
+    }
+    const token = randomBytes(TOKEN_BYTES).toString('hex')
+    const made = `${file}.${process.pid}`
+    await writeFile(made, `${token}\n`, { mode: PRIVATE, flag: 'wx' })
+    await rename(made, file)
+    return { token, isKept: true }
+  } catch (error) {
+    const token = isToken(known.trim()) ? known.trim() : randomBytes(TOKEN_BYTES).toString('hex')
+    return { token, isKept: false, problem: errorText(error) }
+  }
+}
+
+function isToken(text: string): boolean {
+  return text.length >= MIN_TOKEN_CHARS && text.length <= MAX_FILE_BYTES && /^[\x21-\x7e]+$/.test(text)
 }

@@ -1,9 +1,13 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { apiErrorSchema, readTokenFile } from '../admin/index.ts'
+import { apiErrorSchema } from '../admin/index.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
+import type { AdminRequest, AdminResponse } from './admin-request.ts'
+import { sendAdmin } from './admin-request.ts'
+import type { AdminTarget } from './admin-target.ts'
+import { adminTargets, DEFAULT_ADMIN, hintedSocket, targetText } from './admin-target.ts'
+import type { CommandIo } from './command-io.ts'
 
-const DEFAULT_ADMIN = 'http://127.0.0.1:7072'
 /** Failures that say the same here as there. */
 const PASSED_ON = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'ORDER_REQUIRED'] as const
 const TIMEOUT_MS = 30_000
@@ -11,30 +15,30 @@ const TIMEOUT_MS = 30_000
 /** The options that every command with a daemon behind it has. */
 export function withAdminOptions(command: Command): Command {
   return command
-    .option('--admin <url>', 'the admin door of the agent to ask', DEFAULT_ADMIN)
-    .option('--token-file <file>', "the file that the agent's admin.tokenFile names, or a copy")
+    .option(
+      '--admin <url>',
+      `the agent to ask: a URL or a socket's path (or SHOAL_ADMIN; default: this host's own, by its socket or at ${DEFAULT_ADMIN})`,
+    )
+    .option('--token-file <file>', "the agent's admin token, or a copy (or SHOAL_TOKEN_FILE)")
 }
 
-export const adminOptionsSchema = z.object({ admin: z.string(), tokenFile: z.string().optional() })
+export const adminOptionsSchema = z.object({ admin: z.string().optional(), tokenFile: z.string().optional() })
 
-/** Asks one agent's admin door. Every failure is a ShoalError that says what to do. */
+/** Asks one agent's admin server. Every failure is a ShoalError that says what to do. */
 export class AdminClient {
-  readonly #base: URL
-  readonly #token: string | undefined
+  /** Where it may be; the first that answers is it. */
+  #targets: readonly AdminTarget[]
 
-  private constructor(base: URL, token: string | undefined) {
-    this.#base = base
-    this.#token = token
+  private constructor(targets: readonly AdminTarget[]) {
+    this.#targets = targets
   }
 
-  /** Reads the token file. Throws `CONFIG_INVALID` for a URL or file that will not do. */
-  static async open(options: z.infer<typeof adminOptionsSchema>): Promise<AdminClient> {
-    const base = URL.canParse(options.admin) ? new URL(options.admin) : undefined
-    if (base === undefined || !['http:', 'https:'].includes(base.protocol)) {
-      throw new ShoalError('CONFIG_INVALID', `--admin ${options.admin}: not a URL such as ${DEFAULT_ADMIN}`)
-    }
-    const token = options.tokenFile === undefined ? undefined : await readTokenFile(options.tokenFile)
-    return new AdminClient(base, token)
+  /** Finds it, and reads the token file. Throws `CONFIG_INVALID` for a choice that will not do. */
+  static async open(
+    options: z.infer<typeof adminOptionsSchema>,
+    { env }: Pick<CommandIo, 'env'>,
+  ): Promise<AdminClient> {
+    return new AdminClient(await adminTargets(options, env))
   }
 
   get<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
@@ -53,56 +57,62 @@ export class AdminClient {
     return this.#ask({ method: 'DELETE', path, signal }, schema)
   }
 
-  async #ask<T>(question: Question, schema: z.ZodType<T>): Promise<T> {
-    const { status, json } = await this.#exchange(question)
+  async #ask<T>(request: AdminRequest, schema: z.ZodType<T>): Promise<T> {
+    const { target, status, text } = await this.#exchange(request)
+    const json = parseJson(text)
+    const told = apiErrorSchema.safeParse(json).data?.error
     if (status === 401) {
-      const message = `the agent at ${this.#base.origin} wants its token; give --token-file FILE`
-      throw new ShoalError('CONFIG_INVALID', this.#token === undefined ? message : `${message} with the right token`)
+      const socket = target.kind === 'url' && target.token === undefined ? await hintedSocket(told?.socket) : undefined
+      if (socket === undefined) throw notOurs(target, told?.message)
+      this.#targets = [socket]
+      return this.#ask(request, schema)
     }
+    const where = targetText(target)
     if (status >= 400) {
-      const told = apiErrorSchema.safeParse(json)
-      const message = told.success ? told.data.error.message : `answers ${status}`
-      const code = PASSED_ON.find((known) => told.success && told.data.error.code === known)
-      throw new ShoalError(code ?? 'UNAVAILABLE', code === undefined ? `${this.#base.origin}: ${message}` : message)
+      const message = told?.message ?? `answers ${status}`
+      const code = PASSED_ON.find((known) => told?.code === known)
+      throw new ShoalError(code ?? 'UNAVAILABLE', code === undefined ? `${where}: ${message}` : message)
     }
     const parsed = schema.safeParse(json)
     if (parsed.success) return parsed.data
-    throw new ShoalError('UNAVAILABLE', `${this.#base.origin} is no admin door this program understands; see --admin`)
+    throw new ShoalError('UNAVAILABLE', `${where} is no admin server this program understands; see --admin`)
   }
 
-  async #exchange({ method, path, body, signal }: Question): Promise<{ status: number; json: unknown }> {
-    const headers = new Headers({ accept: 'application/json' })
-    if (this.#token !== undefined) headers.set('authorization', `Bearer ${this.#token}`)
-    if (body !== undefined) headers.set('content-type', 'application/json')
-    try {
-      const response = await fetch(new URL(path, this.#base), {
-        method,
-        headers,
-        redirect: 'error',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      return { status: response.status, json: parseJson(await response.text()) }
-    } catch (error) {
-      signal.throwIfAborted()
-      throw this.#unreachable(error)
+  async #exchange(request: AdminRequest): Promise<AdminResponse & { readonly target: AdminTarget }> {
+    let failure: ShoalError | undefined
+    for (const target of this.#targets) {
+      const signal = AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)])
+      try {
+        const response = await sendAdmin(target, { ...request, signal })
+        this.#targets = [target]
+        return { ...response, target }
+      } catch (error) {
+        request.signal.throwIfAborted()
+        failure = unreachable(target, error)
+      }
     }
-  }
-
-  #unreachable(error: unknown): ShoalError {
-    const help = 'start one with "shoal agent", or name another with --admin URL'
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const refused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
-    const why = refused ? 'connection refused' : errorText(cause)
-    return new ShoalError('UNAVAILABLE', `no agent answers at ${this.#base.origin} (${why}); ${help}`, { cause: error })
+    throw failure ?? new ShoalError('UNAVAILABLE', 'there is no agent to ask; see --admin')
   }
 }
 
-interface Question {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
-  readonly path: string
-  readonly body?: object
-  readonly signal: AbortSignal
+function notOurs(target: AdminTarget, told: string | undefined): ShoalError {
+  const where = targetText(target)
+  if (target.kind === 'url' && target.token !== undefined) {
+    return new ShoalError(
+      'CONFIG_INVALID',
+      `the agent at ${where} wants its token; give --token-file FILE with the right token`,
+    )
+  }
+  const why = told === undefined ? '' : ` (${told})`
+  return new ShoalError('CONFIG_INVALID', `the agent at ${where} wants its token; give --token-file FILE${why}`)
+}
+
+function unreachable(target: AdminTarget, error: unknown): ShoalError {
+  const help = 'start one with "shoal agent", or name another with --admin'
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const refused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+  const why = refused ? 'connection refused' : errorText(cause)
+  return new ShoalError('UNAVAILABLE', `no agent answers at ${targetText(target)} (${why}); ${help}`, { cause: error })
 }
 
 function parseJson(text: string): unknown {

@@ -34,7 +34,7 @@ export function createCommand(io: CommandIo): Command {
       const options = optionsSchema.parse(raw)
       // Only its grammar matters here: the agent knows which upstreams there are.
       parseReference(reference, 'docker.io')
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       const signer = await openCredential(options, io)
       const body = signer === undefined ? { reference } : await ordered(client, signer, reference, io.signal)
       const done = await client.post('/api/v1/invalidate', body, invalidatedSchema, io.signal)

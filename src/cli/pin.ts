@@ -55,7 +55,7 @@ export function createCommand(io: CommandIo): Command {
       if (forMs < LEAST_MS || forMs > MOST_MS) {
         throw new ShoalError('CONFIG_INVALID', `--for ${options.for}: not a length of time from 1s to 365d such as 24h`)
       }
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       if (reference === undefined) {
         const { pins } = await client.get('/api/v1/pins', pinsSchema, io.signal)
         return void io.stdout.write(`${options.json ? JSON.stringify(pins) : pinsText(pins)}\n`)

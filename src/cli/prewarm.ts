@@ -82,7 +82,7 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
   const request = specRequest(images, rest)
   // what is wrong by itself is told without an agent
   parsePrewarmSpec(request, optionOf)
-  const client = await AdminClient.open(rest)
+  const client = await AdminClient.open(rest, io)
   const signer = dryRun ? undefined : await openCredential(rest, io)
   if (dryRun) {
     const plan = await client.post(API, { ...request, dryRun }, prewarmPlanViewSchema, io.signal)
@@ -132,7 +132,7 @@ function listCommand(io: CommandIo): Command {
     .option('--json', 'print JSON')
     .action(async (raw: unknown) => {
       const options = plainSchema.parse(raw)
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       const { jobs } = await client.get(API, jobsSchema, io.signal)
       io.stdout.write(`${options.json ? JSON.stringify(jobs) : jobsText(jobs)}\n`)
     })
@@ -146,7 +146,7 @@ function showCommand(io: CommandIo): Command {
     .option('--json', 'print JSON')
     .action(async (id: string, raw: unknown) => {
       const options = showSchema.parse(raw)
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       const path = jobPath(id)
       const job = await client.get(path, prewarmViewSchema, io.signal)
       const hosts = options.hosts ? (await client.get(`${path}/hosts`, hostsSchema, io.signal)).hosts : undefined
@@ -183,7 +183,7 @@ async function patch(io: CommandIo, id: string, changes: object, raw: unknown): 
   const parsed = parsePrewarmPatch(changes, optionOf)
   const options = plainSchema.parse(raw)
   const path = jobPath(id)
-  const client = await AdminClient.open(options)
+  const client = await AdminClient.open(options, io)
   const signer = await openCredential(options, io)
   const body = signer === undefined ? changes : await orderedChange(client, signer, { id, patch: parsed }, io)
   const job = await client.patch(path, body, prewarmViewSchema, io.signal)

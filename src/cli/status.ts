@@ -28,7 +28,7 @@ export function createCommand(io: CommandIo): Command {
     .addHelpText('after', HELP)
     .action(async (raw: unknown) => {
       const options = optionsSchema.parse(raw)
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       const show = async (): Promise<string> => {
         const seen = await ask(client, io.signal)
         return options.json ? JSON.stringify(seen) : wholeText(seen)

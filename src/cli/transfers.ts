@@ -27,7 +27,7 @@ export function createCommand(io: CommandIo): Command {
     .addHelpText('after', HELP)
     .action(async (raw: unknown) => {
       const options = optionsSchema.parse(raw)
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       const show = async (): Promise<string> => {
         const { transfers } = await client.get('/api/v1/transfers', transfersSchema, io.signal)
         return options.json ? JSON.stringify(transfers) : transfersText(transfers)

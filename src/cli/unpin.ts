@@ -27,7 +27,7 @@ export function createCommand(io: CommandIo): Command {
     .action(async (reference: string, raw: unknown) => {
       const options = optionsSchema.parse(raw)
       parseReference(reference, 'docker.io')
-      const client = await AdminClient.open(options)
+      const client = await AdminClient.open(options, io)
       const query = new URLSearchParams({ reference })
       const done = await client.delete(`/api/v1/pins?${query}`, unpinnedSchema, io.signal)
       if (options.json) io.stdout.write(`${JSON.stringify(done)}\n`)

@@ -37,7 +37,13 @@ export interface Config {
     readonly announce: readonly string[]
     readonly pieceChannel: 'auto' | 'tls' | 'stream'
   }
-  readonly admin: { readonly listen: Address; readonly tokenFile: string | null }
+  readonly admin: {
+    readonly listen: Address
+    /** Null = one of the agent's own making; see adminFiles. */
+    readonly tokenFile: string | null
+    /** `auto` = in the store, where its path is short enough; null = none. */
+    readonly socket: string | null
+  }
   readonly store: { readonly path: string; readonly capacityBytes: number; readonly minFreeBytes: number }
   readonly tier: {
     readonly region: string

@@ -2,6 +2,8 @@
 // gather what the user wrote; load.ts parses it section by section, cross-check.ts and secret-files.ts look at it as
 // a whole; resolve.ts makes the Config that everything else uses.
 
+export type { AdminFiles } from './admin-files.ts'
+export { adminFiles } from './admin-files.ts'
 export { changedKeys } from './changes.ts'
 export type { Config, HookConfig, UpstreamConfig } from './config.ts'
 export type { ConfigInput, LoadedConfig } from './load.ts'

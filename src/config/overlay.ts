@@ -27,13 +27,23 @@ const PREFIX = 'SHOAL_'
 const SERVICE_LINK =
   /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/
 
+/** What the commands read, and are no keys of the configuration: an agent started from the same shell lets them be. */
+const CLIENT_VARIABLES = new Set([
+  'SHOAL_ADMIN',
+  'SHOAL_TOKEN_FILE',
+  'SHOAL_CONFIG',
+  'SHOAL_CREDENTIAL',
+  'SHOAL_CREDENTIAL_KEY',
+])
+
 /** Reads `SHOAL_STORE_PATH` as store.path. Words may be split or not: SHOAL_STORE_MIN_FREE = SHOAL_STORE_MINFREE. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>, root: SchemaNode): OverrideReading {
   const byName = new Map(settingPaths(root).map((path) => [squeeze(path.join('')), path]))
   const overrides: Override[] = []
   const problems: (Problem & { source: string })[] = []
   for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || text === undefined || SERVICE_LINK.test(name)) continue
+    if (!name.startsWith(PREFIX) || text === undefined) continue
+    if (SERVICE_LINK.test(name) || CLIENT_VARIABLES.has(name)) continue
     const path = byName.get(squeeze(name.slice(PREFIX.length)))
     if (path === undefined) {
       const guess = name.slice(PREFIX.length).toLowerCase().split('_')

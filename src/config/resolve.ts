@@ -21,7 +21,11 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
       drainMs: mirror.drain,
     },
     peer: { ...peer, listen: resolvePeerListen(peer.listen, fleet.keyFile) },
-    admin: { listen: admin.listen, tokenFile: optional(admin.tokenFile, absolute) },
+    admin: {
+      listen: admin.listen,
+      tokenFile: optional(admin.tokenFile, absolute),
+      socket: admin.socket === 'auto' ? 'auto' : optional(admin.socket, absolute),
+    },
     store: { path: absolute(store.path), capacityBytes: store.capacity, minFreeBytes: store.minFree },
     tier: settings.tier,
     fleet: { keyFile: optional(fleet.keyFile, absolute) },

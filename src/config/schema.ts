@@ -61,14 +61,20 @@ const peer = section({
   }),
 })
 
+const socketValue = () => z.string({ error: 'is not a path' }).min(1, { error: 'is empty' }).nullable()
+
 const admin = section({
   listen: setting(listenValue(), '127.0.0.1:7072', {
     doc: 'Health, metrics and status, and what the commands talk to. Off loopback only with tokenFile.',
     allowed: LISTEN,
   }),
   tokenFile: setting(fileValue(), null, {
-    doc: 'A file with the token that requests must carry (Authorization: Bearer); all but /healthz and /readyz.',
+    doc: 'A file with the token that requests must carry (Authorization: Bearer), all but /healthz and /readyz. null: one made in the store, for all that changes something or names blobs, peers and jobs.',
     allowed: 'a path or null',
+  }),
+  socket: setting(socketValue(), 'auto', {
+    doc: "A unix socket with the same routes for root and the agent's own user, without a token. auto: admin.sock in the store.",
+    allowed: 'auto, a path, or null for none',
   }),
 })
 

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
@@ -113,9 +113,16 @@ export class AgentProcess implements AsyncDisposable {
     return new MetricsSnapshot(text)
   }
 
-  /** `/api/v1/<path>` of its admin door. */
+  /** What makes a request this host's own: the token that it has made. A release from before tokens needs none. */
+  async adminHeaders(): Promise<Record<string, string>> {
+    const token = await readFile(join(this.storeDir, 'admin.token'), 'utf8').catch(() => '')
+    return token === '' ? {} : { authorization: `Bearer ${token.trim()}` }
+  }
+
+  /** `/api/v1/<path>` of its admin server. */
   async api(path: string): Promise<unknown> {
-    const { text } = await this.#place.ask(`${this.adminUrl}/api/v1/${path}`)
+    const headers = await this.adminHeaders()
+    const { text } = await this.#place.ask(`${this.adminUrl}/api/v1/${path}`, { headers })
     return JSON.parse(text)
   }
 

@@ -11,6 +11,7 @@ export interface DoorAnswer {
 export interface DoorRequest {
   readonly method?: 'GET' | 'PUT' | 'POST' | 'DELETE' | undefined
   readonly body?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /** Where a process runs: which command puts it there, how others reach it there, and how its loopback doors are asked. */
@@ -28,8 +29,12 @@ const HEADERS_TIMEOUT_MS = 5_000
 export const LOOPBACK: Place = {
   prefix: [],
   address: '127.0.0.1',
-  async ask(url, { method = 'GET', body } = {}) {
-    const options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'> = { method, headersTimeout: HEADERS_TIMEOUT_MS }
+  async ask(url, { method = 'GET', body, headers = {} } = {}) {
+    const options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'> = {
+      method,
+      headers,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+    }
     const response = await request(url, body === undefined ? options : { ...options, body })
     return { status: response.statusCode, text: await response.body.text() }
   },

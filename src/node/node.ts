@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AdminDoorDeps, MetricsText } from '../admin/index.ts'
-import { AdminDoor, readTokenFile } from '../admin/index.ts'
+import { AdminDoor, ownToken, readTokenFile } from '../admin/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
@@ -24,7 +24,7 @@ import {
   TagOrders,
 } from '../blob/index.ts'
 import type { Config } from '../config/index.ts'
-import { addressText } from '../config/index.ts'
+import { addressText, adminFiles } from '../config/index.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { createOriginMetrics } from '../origin/index.ts'
 import type { PrewarmOffice } from '../prewarm/index.ts'
@@ -349,10 +349,26 @@ async function startAdmin(
   sources: Pick<AdminDoorDeps, 'source' | 'pins' | 'hooks' | 'prewarm'>,
   { logger, registry }: NodeDeps,
 ): Promise<AdminDoor> {
-  const { tokenFile, listen } = config.admin
-  const token = tokenFile === null ? undefined : await readTokenFile(tokenFile)
+  const log = logger.child({ room: 'admin' })
+  const { tokenFile: named, listen, socket } = config.admin
+  const files = adminFiles(config)
+  const own = named === null ? await ownToken(files.tokenFile) : undefined
+  if (own?.isKept === false) {
+    log.warn(
+      { file: files.tokenFile, problem: own.problem },
+      'the admin token cannot be kept: only the socket lets users in',
+    )
+  }
   return AdminDoor.start(
-    { ...sources, metrics: registry, logger: logger.child({ room: 'admin' }) },
-    { ...listen, token },
+    { ...sources, metrics: registry, logger: log },
+    {
+      host: listen.host,
+      port: listen.port,
+      token: own?.token ?? (await readTokenFile(files.tokenFile)),
+      tokenFile: files.tokenFile,
+      isClosed: named !== null,
+      socket: files.socket,
+      needsSocket: socket !== 'auto',
+    },
   )
 }

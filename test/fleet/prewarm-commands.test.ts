@@ -159,7 +159,9 @@ test('a selector chooses hosts, and events tell of the job until it ends', async
   const { reference } = await fleet.push({ sizeBytes: SIZE, layerCount: 1 })
   const [agent] = fleet.agents
   const { id } = await jobOf(agent!, reference, '--select', 'disk=hdd', '--rate', '8MiB')
-  const events = await fetch(`${agent!.adminUrl}/api/v1/prewarm/${id}/events`)
+  const events = await fetch(`${agent!.adminUrl}/api/v1/prewarm/${id}/events`, {
+    headers: await agent!.adminHeaders(),
+  })
   assert.equal(events.headers.get('content-type'), 'text/event-stream')
   const jobs = (await events.text())
     .split('\n\n')

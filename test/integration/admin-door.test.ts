@@ -15,6 +15,9 @@ import { isShoalError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { PrometheusRegistry } from '../../src/node/index.ts'
 import {
+  ADMIN_HEADERS,
+  ADMIN_TOKEN,
+  adminOptions,
   MemoryAdminSource,
   quietEntrances,
   SAMPLE_DIGEST,
@@ -22,20 +25,21 @@ import {
   SAMPLE_TRANSFER,
 } from '../support/admin-source.ts'
 
-const TOKEN = '0123456789abcdef0123'
+const TOKEN = ADMIN_TOKEN
 
-async function openDoor(options: { token?: string } = {}) {
+/** As an agent has it by itself; `closed`: where its operator has named a token file. */
+async function openDoor({ closed = false } = {}) {
   const source = new MemoryAdminSource()
   const metrics = new PrometheusRegistry()
   metrics.counter('shoal_sent_bytes_total', 'Sent.', ['to']).inc({ to: 'peer' }, 42)
   const deps = { source, metrics, logger: silentLogger, ...quietEntrances() }
-  const door = await AdminDoor.start(deps, { host: '127.0.0.1', port: 0, token: options.token })
+  const door = await AdminDoor.start(deps, adminOptions({ isClosed: closed }))
   const url = `http://127.0.0.1:${door.address.port}`
   return { door, source, url, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() }
 }
 
 function send(url: string, method: string, body: unknown, type = 'application/json'): Promise<Response> {
-  return fetch(url, { method, headers: { 'content-type': type }, body: JSON.stringify(body) })
+  return fetch(url, { method, headers: { ...ADMIN_HEADERS, 'content-type': type }, body: JSON.stringify(body) })
 }
 
 async function errorOf(response: Response): Promise<{ status: number; code: string; message: string }> {
@@ -75,7 +79,7 @@ describe('the admin door', () => {
 
   it('shows status, transfers, blobs and peers as its own client reads them', async () => {
     await using opened = await openDoor()
-    const get = async (path: string) => (await fetch(`${opened.url}/api/v1/${path}`)).json()
+    const get = async (path: string) => (await fetch(`${opened.url}/api/v1/${path}`, { headers: ADMIN_HEADERS })).json()
     assert.deepEqual(nodeStatusSchema.parse(await get('status')), SAMPLE_STATUS)
     assert.deepEqual(transfersSchema.parse(await get('transfers')), { transfers: [SAMPLE_TRANSFER] })
     assert.equal(peersSchema.parse(await get('peers')).peers[0]?.key, 'k')
@@ -137,8 +141,8 @@ describe('the admin door', () => {
   })
 
   it('refuses what a web page of another site sends, on every path, and asks nobody for it', async () => {
-    for (const token of [undefined, TOKEN]) {
-      await using opened = await openDoor(token === undefined ? {} : { token })
+    for (const closed of [false, true]) {
+      await using opened = await openDoor({ closed })
       for (const path of ['/healthz', '/metrics', '/api/v1/status', '/hooks/distribution']) {
         const error = await errorOf(
           await fetch(`${opened.url}${path}`, { headers: { 'sec-fetch-site': 'cross-site' } }),
@@ -197,11 +201,11 @@ describe('the admin door', () => {
   })
 })
 
-const JSON_TYPE = { 'content-type': 'application/json' }
+const JSON_TYPE = { ...ADMIN_HEADERS, 'content-type': 'application/json' }
 
 describe('the admin door with a token', () => {
   it('asks for it everywhere but at the probes', async () => {
-    await using opened = await openDoor({ token: TOKEN })
+    await using opened = await openDoor({ closed: true })
     for (const path of ['/healthz', '/readyz', '/readyz?verbose']) {
       assert.equal((await fetch(`${opened.url}${path}`)).status, 200, path)
     }
@@ -212,7 +216,7 @@ describe('the admin door with a token', () => {
   })
 
   it('opens to the right token only, under any Host', async () => {
-    await using opened = await openDoor({ token: TOKEN })
+    await using opened = await openDoor({ closed: true })
     const status = async (authorization: string) =>
       (await fetch(`${opened.url}/api/v1/status`, { headers: { authorization } })).status
     assert.equal(await status(`Bearer ${TOKEN}`), 200)
@@ -230,7 +234,7 @@ describe('opening and closing the admin door', () => {
     await using opened = await openDoor()
     const { port } = opened.door.address
     const deps = { source: opened.source, metrics: new PrometheusRegistry(), logger: silentLogger, ...quietEntrances() }
-    await assert.rejects(AdminDoor.start(deps, { host: '127.0.0.1', port, token: undefined }), (error: unknown) => {
+    await assert.rejects(AdminDoor.start(deps, adminOptions({ port })), (error: unknown) => {
       return isShoalError(error, 'CONFIG_INVALID') && error.message.includes(`127.0.0.1:${port}`)
     })
   })

@@ -12,7 +12,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import { requireDigest } from '../../src/oci/digest.ts'
 import type { HintedImage, HookRule } from '../../src/prewarm/index.ts'
 import { HookService } from '../../src/prewarm/index.ts'
-import { MemoryAdminSource, quietEntrances } from '../support/admin-source.ts'
+import { adminOptions, MemoryAdminSource, quietEntrances } from '../support/admin-source.ts'
 import { DockerRegistry } from '../support/docker-registry.ts'
 import { eventually } from '../support/eventually.ts'
 import { runtimeTest } from '../support/runtime-test.ts'
@@ -44,7 +44,7 @@ async function openDoor(
     { rules, dedupeMs: 60_000 },
   )
   const deps = { source: new MemoryAdminSource(), metrics: new PrometheusRegistry(), logger: silentLogger }
-  const options = { host: '127.0.0.1', port: 0, token: TOKEN }
+  const options = adminOptions({ token: TOKEN, isClosed: true })
   const door = await AdminDoor.start({ ...deps, ...quietEntrances(), hooks }, options)
   const url = `http://127.0.0.1:${door.address.port}`
   const close = async (): Promise<void> => {

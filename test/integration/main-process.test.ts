@@ -8,7 +8,7 @@ import { describe, it } from 'node:test'
 import { AdminDoor } from '../../src/admin/index.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { PrometheusRegistry } from '../../src/node/index.ts'
-import { MemoryAdminSource, quietEntrances } from '../support/admin-source.ts'
+import { adminOptions, MemoryAdminSource, quietEntrances } from '../support/admin-source.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
@@ -58,7 +58,7 @@ describe('the shoal process', () => {
       logger: silentLogger,
       ...quietEntrances(),
     }
-    await using door = await AdminDoor.start(deps, { host: '127.0.0.1', port: 0, token: undefined })
+    await using door = await AdminDoor.start(deps, adminOptions())
     const args = ['status', '--watch', '--json', '--admin', `http://127.0.0.1:${door.address.port}`]
     const interrupted = new ShoalProcess(args)
     const left = new ShoalProcess(args)

@@ -55,12 +55,6 @@ test('limits change while the host runs', async (t) => {
   const fleet = await NodeFleet.create(t)
   const image = await fleet.image({ sizeBytes: 8192, layerCount: 1 })
   const node = await fleet.start({ upstreams: [directoryUpstream(UP, await fleet.push('origin', 'app', 'v1', image))] })
-  const response = await fetch(`http://${node.node.addresses.admin}/api/v1/limits`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ upload: 5 * MIB }),
-  })
-  assert.equal(response.status, 200, await response.clone().text())
-  await response.arrayBuffer()
+  await node.setLimits({ upload: 5 * MIB })
   assert.deepEqual(await node.admin('limits'), { upload: 5 * MIB, download: 0, origin: 0, prewarm: 0 })
 })

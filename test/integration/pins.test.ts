@@ -97,10 +97,13 @@ describe('pins', () => {
     const all = await held()
     assert.ok(all > 8 * MIB)
     const url = `http://${host.node.addresses.admin}/api/v1/pins?reference=registry.test/team/one:1`
-    assert.deepEqual(unpinnedSchema.parse(await (await fetch(url, { method: 'DELETE' })).json()), {
-      reference: 'registry.test/team/one:1',
-      unpinned: true,
-    })
+    assert.deepEqual(
+      unpinnedSchema.parse(await (await fetch(url, { method: 'DELETE', headers: await host.adminHeaders() })).json()),
+      {
+        reference: 'registry.test/team/one:1',
+        unpinned: true,
+      },
+    )
     assert.equal(await held(), all)
     assert.deepEqual(
       (await pins(host)).map(({ reference }) => reference),

@@ -82,9 +82,10 @@ test('a paused job has no rate and no time left', async (t) => {
 })
 
 test("an id that is taken is no answer to another job's request", async (t) => {
-  const { url, admin } = await twoAgents(t)
+  const { agents, url, admin } = await twoAgents(t)
+  const own = await agents[0]!.adminHeaders()
   const post = async (body: object): Promise<{ status: number; text: string }> => {
-    const headers = { 'content-type': 'application/json' }
+    const headers = { ...own, 'content-type': 'application/json' }
     const response = await fetch(`${url}/api/v1/prewarm`, { method: 'POST', headers, body: JSON.stringify(body) })
     return { status: response.status, text: await response.text() }
   }

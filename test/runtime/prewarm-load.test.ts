@@ -32,7 +32,7 @@ runtimeTest(
     await pushIndex(fleet, temp.path, 'team/app:1', 'from a prewarmed image')
 
     const body = JSON.stringify({ images: ['registry.test/team/app:1'], load: 'docker' })
-    const headers = { 'content-type': 'application/json' }
+    const headers = { ...(await agent.adminHeaders()), 'content-type': 'application/json' }
     const answer = await fetch(`${agent.adminUrl}/api/v1/prewarm`, { method: 'POST', headers, body })
     const text = await answer.text()
     assert.ok(answer.ok, text)

@@ -1,5 +1,6 @@
 import type {
   AdminDoorDeps,
+  AdminDoorOptions,
   AdminSource,
   Limits,
   LimitsPatch,
@@ -145,6 +146,23 @@ const NO_PREWARM: PrewarmSource = {
   hosts: noPrewarm,
   edit: noPrewarm,
   obey: noPrewarm,
+}
+
+export const ADMIN_TOKEN = '0123456789abcdef0123'
+export const ADMIN_HEADERS = { authorization: `Bearer ${ADMIN_TOKEN}` }
+
+/** An admin server on a free port as agents without a token file of their operator's have it, but without a socket. */
+export function adminOptions(change: Partial<AdminDoorOptions> = {}): AdminDoorOptions {
+  return {
+    host: '127.0.0.1',
+    port: 0,
+    token: ADMIN_TOKEN,
+    tokenFile: '/var/lib/shoal/admin.token',
+    isClosed: false,
+    socket: undefined,
+    needsSocket: false,
+    ...change,
+  }
 }
 
 /** The parts of a door's dependencies that most tests do not look at. */

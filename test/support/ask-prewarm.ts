@@ -5,6 +5,7 @@ import { eventually } from './eventually.ts'
 /** A daemon, in a process of its own or in this one. */
 interface Asked {
   readonly adminUrl: string
+  adminHeaders(): Promise<Record<string, string>>
 }
 
 interface Asking {
@@ -25,9 +26,11 @@ export async function tryPrewarm(
   path: string,
   { method = 'GET', body }: Asking,
 ): Promise<{ status: number; body: unknown }> {
+  const own = await host.adminHeaders()
   const response = await fetch(`${host.adminUrl}/api/v1/prewarm${path}`, {
     method,
-    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    headers: body === undefined ? own : { ...own, 'content-type': 'application/json' },
+    body: body === undefined ? null : JSON.stringify(body),
   })
   return { status: response.status, body: await response.json() }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -47,11 +47,19 @@ export interface PulledManifest {
 /** A whole host in this process, asked through its doors. */
 export class TestNode {
   readonly node: ShoalNode
+  readonly storeDir: string
   readonly #registry: PrometheusRegistry
 
-  constructor(node: ShoalNode, registry: PrometheusRegistry) {
+  constructor(node: ShoalNode, storeDir: string, registry: PrometheusRegistry) {
     this.node = node
+    this.storeDir = storeDir
     this.#registry = registry
+  }
+
+  /** What makes a request this host's own: the token that it has made. */
+  async adminHeaders(): Promise<Record<string, string>> {
+    const token = await readFile(join(this.storeDir, 'admin.token'), 'utf8')
+    return { authorization: `Bearer ${token.trim()}` }
   }
 
   get adminUrl(): string {
@@ -109,15 +117,17 @@ export class TestNode {
   /** What `shoal status`, `shoal transfers` and the like see. */
   async admin(path: string, body?: unknown): Promise<unknown> {
     const url = `${this.adminUrl}/api/v1/${path}`
-    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-    const response = await fetch(url, body === undefined ? {} : request)
+    const own = await this.adminHeaders()
+    const headers = { ...own, 'content-type': 'application/json' }
+    const request = { method: 'POST', headers, body: JSON.stringify(body) }
+    const response = await fetch(url, body === undefined ? { headers: own } : request)
     assert.equal(response.status, 200, await response.clone().text())
     return response.json()
   }
 
   /** Changes limits while the host runs: what has to be slow until it has been seen may be fast afterwards. */
   async setLimits(limits: Partial<Config['limits']>): Promise<void> {
-    const headers = { 'content-type': 'application/json' }
+    const headers = { ...(await this.adminHeaders()), 'content-type': 'application/json' }
     const body = JSON.stringify(limits)
     const response = await fetch(`${this.adminUrl}/api/v1/limits`, { method: 'PATCH', headers, body })
     assert.equal(response.status, 200, await response.text())
@@ -177,7 +187,7 @@ export class NodeFleet implements AsyncDisposable {
     }
     const registry = new PrometheusRegistry()
     const deps = { logger: silentLogger, registry, clock: spec.clock }
-    return new TestNode(this.#stack.use(await ShoalNode.start(config, deps)), registry)
+    return new TestNode(this.#stack.use(await ShoalNode.start(config, deps)), config.store.path, registry)
   }
 
   /** A cache and some agents of one region. */

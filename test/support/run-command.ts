@@ -20,10 +20,14 @@ export class TextSink extends Writable {
 }
 
 /** Runs a command line in this process, as `shoal` would. */
-export async function runCommand(args: readonly string[], signal?: AbortSignal): Promise<CommandResult> {
+export async function runCommand(
+  args: readonly string[],
+  signal?: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
   const stdout = new TextSink()
   const stderr = new TextSink()
-  const io = { stdout, stderr, env: {}, signal: signal ?? new AbortController().signal, setExitCode() {} }
+  const io = { stdout, stderr, env, signal: signal ?? new AbortController().signal, setExitCode() {} }
   const code = await runProgram(args, io)
   return { code, stdout: stdout.text, stderr: stderr.text }
 }

@@ -9,6 +9,7 @@ import { silentLogger } from '../../../src/base/log.ts'
 import { runProgram } from '../../../src/cli/index.ts'
 import { PrometheusRegistry } from '../../../src/node/index.ts'
 import {
+  adminOptions,
   MemoryAdminSource,
   quietEntrances,
   SAMPLE_DIGEST,
@@ -20,12 +21,20 @@ import { TempDir } from '../../support/temp-dir.ts'
 
 const TOKEN = 'a-token-of-enough-length'
 
+/** Where the operator has named a token file, when `token` is given. */
 async function openDoor(token?: string) {
   const source = new MemoryAdminSource()
   const deps = { source, metrics: new PrometheusRegistry(), logger: silentLogger, ...quietEntrances() }
-  const door = await AdminDoor.start(deps, { host: '127.0.0.1', port: 0, token })
+  const dir = await TempDir.make()
+  const socket = join(dir.path, 'admin.sock')
+  const local = token === undefined ? { socket } : { token, isClosed: true }
+  const door = await AdminDoor.start(deps, adminOptions(local))
   const admin = ['--admin', `http://127.0.0.1:${door.address.port}`]
-  return { door, source, admin, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() }
+  const close = async (): Promise<void> => {
+    await door[Symbol.asyncDispose]()
+    await dir[Symbol.asyncDispose]()
+  }
+  return { door, source, admin, [Symbol.asyncDispose]: close }
 }
 
 describe('shoal status', () => {
@@ -92,7 +101,7 @@ describe('shoal invalidate', () => {
     assert.match(wrong.stderr, /^shoal: "Not A Reference": .*\n$/)
     const refused = await runCommand(['invalidate', `a@${SAMPLE_DIGEST}`, ...opened.admin])
     assert.equal(refused.code, 1)
-    assert.match(refused.stderr, /^shoal: http:\/\/127\.0\.0\.1:\d+: nobody there\n$/)
+    assert.match(refused.stderr, /^shoal: .*admin\.sock: nobody there\n$/)
   })
 })
 
@@ -104,7 +113,7 @@ describe('a command that talks to an agent', () => {
     assert.equal(code, 1)
     assert.match(
       stderr,
-      /^shoal: no agent answers at http:\/\/127\.0\.0\.1:\d+ \(connection refused\); start one with "shoal agent", or name another with --admin URL\n$/,
+      /^shoal: no agent answers at http:\/\/127\.0\.0\.1:\d+ \(connection refused\); start one with "shoal agent", or name another with --admin\n$/,
     )
   })
 
@@ -134,6 +143,6 @@ describe('a command that talks to an agent', () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
     assert.equal(code, 1)
-    assert.match(stderr, /is no admin door/)
+    assert.match(stderr, /is no admin server/)
   })
 })
