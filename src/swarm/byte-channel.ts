@@ -24,14 +24,14 @@ export interface ByteOutlet {
   readonly pendingBytes: number
   /** Takes `bytes` without copying them. False when the transport is saturated (or closed). */
   write(bytes: Uint8Array): boolean
+  /** Resolves true when the transport needs no byte of what was written any more, false when the channel has ended. */
+  drained(): Promise<boolean>
 }
 
 /** An ordered, reliable and encrypted duplex to one peer, or the sending half of one; nothing here says over what. */
 export interface ByteChannel extends ByteInlet, ByteOutlet {
   /** How many bytes to write at a time so that nothing further down is cut unevenly. */
   readonly sliceBytes: number
-  /** Resolves true when the transport needs no byte of what was written any more, false when the channel has ended. */
-  drained(): Promise<boolean>
   /**
    * Resolves true when the peer has taken all that was written until now, false when the channel has ended. Where the
    * transport cannot tell, it is the same as drained().

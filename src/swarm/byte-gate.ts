@@ -15,6 +15,10 @@ export class ByteGate {
     this.#pass = pass
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
   /** Throws `PEER_PROTOCOL` when more waits than may. The caller may overwrite `bytes` afterwards. */
   push(bytes: Uint8Array): void {
     if (this.#held === undefined) {
@@ -33,5 +37,6 @@ export class ByteGate {
     // What is pushed meanwhile waits behind the others.
     for (const bytes of this.#held ?? []) this.#pass(bytes)
     this.#held = undefined
+    this.#heldBytes = 0
   }
 }

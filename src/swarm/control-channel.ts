@@ -1,6 +1,8 @@
 import { ShoalError } from '../base/errors.ts'
+import type { ByteBudget, Holding } from './byte-budget.ts'
 import type { ByteChannel, ByteOutlet, ByteReceiver } from './byte-channel.ts'
 import { ByteGate } from './byte-gate.ts'
+import type { AnswerRoom } from './call-server.ts'
 import { FrameDecoder, LENGTH_BYTES } from './frame-decoder.ts'
 import type { Frame, ReceivedFrame } from './wire.ts'
 import { decodeFrame, encodeFrame } from './wire.ts'
@@ -13,8 +15,18 @@ export type FrameCounter = (direction: 'received' | 'sent', frame: ReceivedFrame
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
 /** What may arrive between the handshake and the link taking over: what was in the same network read, at most. */
 const MAX_HELD_FRAMES = 16 * 1024
+const MAX_HELD_BYTES = MAX_FRAME_BYTES + 1024 * 1024
+/** With so much of what it was sent still here, a peer gets no more answers: they wait as they were found. */
+const MAX_UNSENT_BYTES = 256 * 1024
+/** What is on its way at any moment, and nobody's burden. */
+const PASSING_BYTES = 16 * 1024
 /** What may overtake a peer's `moved`: more than its largest frame. */
 const MAX_OVERTAKING_BYTES = 8 * 1024 * 1024
+
+export interface ControlChannelDeps {
+  readonly counted: FrameCounter
+  readonly budget: ByteBudget
+}
 
 /** Receives what a control channel carries. Called synchronously, in order. */
 export interface ControlReceiver {
@@ -28,9 +40,10 @@ export interface ControlReceiver {
  * there is no receiver, so that a handshake and a link can follow each other on one channel. Either way may move once to
  * something better; the order of its frames stays what it was.
  */
-export class ControlChannel implements ByteReceiver {
+export class ControlChannel implements ByteReceiver, AnswerRoom {
   readonly #channel: ByteChannel
   readonly #counted: FrameCounter
+  readonly #holding: Holding
   /** Where frames go. */
   #outlet: ByteOutlet
   readonly #first = new FrameDecoder(MAX_HANDSHAKE_FRAME_BYTES)
@@ -40,16 +53,23 @@ export class ControlChannel implements ByteReceiver {
   #next: { readonly decoder: FrameDecoder; readonly gate: ByteGate } | undefined
   #receiver: ControlReceiver | undefined
   #held: ReceivedFrame[] = []
+  #heldBytes = 0
   #outbox: Uint8Array[] = []
+  #outboxBytes = 0
+  /** Given to the outlet, and of that what had left it when somebody last looked. */
+  #writtenBytes = 0
+  #leftBytes = 0
+  #draining = false
   #failure: ShoalError | undefined
   #closed = false
   #heard = false
   #spoke = false
 
-  constructor(channel: ByteChannel, counted: FrameCounter = () => {}) {
+  constructor(channel: ByteChannel, { counted, budget }: ControlChannelDeps) {
     this.#channel = channel
     this.#counted = counted
     this.#outlet = channel
+    this.#holding = budget.open({ measure: () => this.#measure(), end: (error) => this.#fail(error) })
   }
 
   open(): void {
@@ -61,8 +81,9 @@ export class ControlChannel implements ByteReceiver {
     this.#receiver = receiver
     const held = this.#held
     this.#held = []
+    this.#heldBytes = 0
     this.#guarded(() => {
-      for (const frame of held) this.#deliver(frame)
+      for (const frame of held) this.#deliver(frame, 0)
     })
     if (this.#failure !== undefined && this.#receiver === receiver) receiver?.failed(this.#failure)
   }
@@ -77,6 +98,8 @@ export class ControlChannel implements ByteReceiver {
     this.send({ frame: 'moved' })
     this.#flush()
     this.#outlet = outlet
+    this.#writtenBytes = 0
+    this.#leftBytes = 0
   }
 
   /**
@@ -90,12 +113,56 @@ export class ControlChannel implements ByteReceiver {
     return (bytes) => this.#heardOf(() => gate.push(bytes))
   }
 
-  /** Whether bytes came in, and whether any went out, since the last time this was asked. */
-  takeActivity(): { readonly heard: boolean; readonly spoke: boolean } {
-    const activity = { heard: this.#heard, spoke: this.#spoke }
+  /**
+   * Whether bytes came in, and whether any went out, since the last time this was asked; `stuck`: nothing has left of
+   * what waits for the peer.
+   */
+  takeActivity(): { readonly heard: boolean; readonly spoke: boolean; readonly stuck: boolean } {
+    const pendingBytes = this.#outlet.pendingBytes
+    const leftBytes = this.#writtenBytes - pendingBytes
+    const activity = {
+      heard: this.#heard,
+      spoke: this.#spoke,
+      stuck: pendingBytes > 0 && leftBytes === this.#leftBytes,
+    }
     this.#heard = false
     this.#spoke = false
+    this.#leftBytes = leftBytes
+    this.#holding.update()
     return activity
+  }
+
+  get mayBegin(): boolean {
+    return this.#unsentBytes < MAX_UNSENT_BYTES && this.#holding.mayBegin
+  }
+
+  get mayWrite(): boolean {
+    return this.#unsentBytes < MAX_UNSENT_BYTES && this.#holding.mayGrow
+  }
+
+  whenRoom(tell: () => void): void {
+    if (this.#unsentBytes < MAX_UNSENT_BYTES) this.#holding.wait(tell)
+    else this.#afterFlush(() => void this.#outlet.drained().then((open) => open && tell()))
+  }
+
+  keep(part: object, bytes: number): void {
+    this.#holding.keep(part, bytes)
+  }
+
+  release(part: object): void {
+    this.#holding.release(part)
+  }
+
+  get #unsentBytes(): number {
+    return this.#outboxBytes + this.#outlet.pendingBytes
+  }
+
+  #measure(): number {
+    if (this.#closed || this.#failure !== undefined) return 0
+    const next = this.#next === undefined ? 0 : this.#next.decoder.heldBytes + this.#next.gate.heldBytes
+    const incoming = this.#first.heldBytes + (this.#decoder === this.#first ? next : this.#decoder.heldBytes)
+    const unsent = this.#unsentBytes
+    return this.#heldBytes + incoming + (unsent > PASSING_BYTES ? unsent : 0)
   }
 
   /** Throws `RangeError` for a frame that is larger than a peer would take. */
@@ -105,17 +172,38 @@ export class ControlChannel implements ByteReceiver {
     this.#counted('sent', frame, bytes.length)
     if (this.#outbox.length === 0) queueMicrotask(() => this.#flush())
     this.#outbox.push(bytes)
+    this.#outboxBytes += bytes.length
+  }
+
+  /** What was sent in this turn goes to the outlet first. */
+  #afterFlush(then: () => void): void {
+    queueMicrotask(() => {
+      this.#flush()
+      then()
+    })
   }
 
   #flush(): void {
     if (this.#closed || this.#outbox.length === 0) return
     const [first, ...rest] = this.#outbox
     this.#outbox = []
+    this.#writtenBytes += this.#outboxBytes
+    this.#outboxBytes = 0
     this.#spoke = true
     this.#outlet.write(rest.length === 0 ? first! : Buffer.concat([first!, ...rest]))
-    if (this.#outlet.pendingBytes > MAX_BACKLOG_BYTES) {
-      this.#fail(new ShoalError('PEER_PROTOCOL', 'a peer does not read what it is sent'))
-    }
+    if (this.#outlet.pendingBytes > MAX_BACKLOG_BYTES) this.#fail(unreadError())
+    this.#holding.update()
+    if (this.#outlet.pendingBytes > PASSING_BYTES) this.#watchDrain()
+  }
+
+  /** What has left must not count any longer, though nothing else is sent. */
+  #watchDrain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    void this.#outlet.drained().then(() => {
+      this.#draining = false
+      this.#holding.update()
+    })
   }
 
   /** Nothing is sent or delivered any more; what has been handed to the transport still leaves. Idempotent. */
@@ -123,6 +211,7 @@ export class ControlChannel implements ByteReceiver {
     this.#flush()
     this.#closed = true
     this.#held = []
+    this.#holding[Symbol.dispose]()
   }
 
   data(chunk: Uint8Array): void {
@@ -137,6 +226,7 @@ export class ControlChannel implements ByteReceiver {
     if (this.#closed || this.#failure !== undefined) return
     this.#heard = true
     this.#guarded(take)
+    this.#holding.update()
   }
 
   #receive(bytes: Uint8Array, decoder: FrameDecoder): void {
@@ -146,7 +236,7 @@ export class ControlChannel implements ByteReceiver {
       const frame = decodeFrame(body)
       this.#counted('received', frame, LENGTH_BYTES + body.length)
       if (frame.frame === 'moved') this.#peerMoved()
-      else this.#deliver(frame)
+      else this.#deliver(frame, body.length)
       if (this.#closed) return
     }
   }
@@ -172,16 +262,32 @@ export class ControlChannel implements ByteReceiver {
     }
   }
 
-  #deliver(frame: ReceivedFrame): void {
+  #deliver(frame: ReceivedFrame, bytes: number): void {
     if (this.#closed) return
-    if (this.#receiver !== undefined) this.#receiver.frame(frame)
-    else if (this.#held.push(frame) > MAX_HELD_FRAMES) throw new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
+    if (this.#receiver !== undefined) {
+      this.#receiver.frame(frame)
+      return
+    }
+    this.#heldBytes += bytes
+    if (this.#held.push(frame) <= MAX_HELD_FRAMES && this.#heldBytes <= MAX_HELD_BYTES) return
+    throw new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
   }
 
   #fail(error: ShoalError): void {
     if (this.#failure !== undefined || this.#closed) return
     this.#failure = error
     this.#outbox = []
+    this.#outboxBytes = 0
+    this.#held = []
+    this.#first.drop()
+    this.#next?.decoder.drop()
+    this.#decoder.drop()
+    this.#holding.update()
     this.#receiver?.failed(error)
   }
+}
+
+/** What ends a link whose peer lets what it is sent pile up. */
+export function unreadError(): ShoalError {
+  return new ShoalError('PEER_PROTOCOL', 'a peer does not read what it is sent', { details: { reason: 'unread' } })
 }

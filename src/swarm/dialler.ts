@@ -6,7 +6,7 @@ import { ControlChannel } from './control-channel.ts'
 import type { PeerKey } from './interface.ts'
 import { introduceAsDialler, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
+import { controlDeps, handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
 import type { Libp2pHost } from './libp2p-host.ts'
 import { closeConnection } from './libp2p-host.ts'
 import type { Link } from './link.ts'
@@ -108,7 +108,7 @@ export class Dialler {
       const [controlStream, piecesStream] = opening
       piecesStream!.catch(() => {})
       const talk = await controlStream!
-      control = new ControlChannel(talk, this.#joining.metrics.frame)
+      control = new ControlChannel(talk, controlDeps(this.#joining))
       control.open()
       const introducing = { ...context, offer: ticket?.offer }
       const { peer, speech, offer } = await introduceAsDialler(control, key, introducing, signal, piecesStream!)

@@ -7,8 +7,9 @@ const FIRST_BUFFER_BYTES = 4 * 1024
 
 /**
  * Cuts a stream into length-prefixed frames. A frame that arrives in one chunk is a view of it; others are gathered in
- * a buffer that doubles, so that every byte is copied at most twice, however small the chunks are. Between frames it
- * holds nothing.
+ * a buffer that doubles, so that every byte is copied at most twice, however small the chunks are. What is handed out
+ * is good until the next one is asked for. Between frames it holds nothing; memory that is let go of is free at once
+ * and not when it is collected, which with large buffers and few objects may be much later.
  */
 export class FrameDecoder {
   readonly #head = new Uint8Array(LENGTH_BYTES)
@@ -21,6 +22,11 @@ export class FrameDecoder {
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
+  }
+
+  /** What is held of a frame that is not whole. */
+  get heldBytes(): number {
+    return this.#body.length
   }
 
   /** From the next frame on, bodies may be this long. */
@@ -41,8 +47,10 @@ export class FrameDecoder {
       offset += take
       const whole = this.#filled === 0 && take === this.#length ? part : this.#gather(part)
       if (whole !== undefined) {
+        const gathered = this.#body
         this.#reset()
         yield whole
+        free(gathered)
       }
     }
   }
@@ -67,13 +75,19 @@ export class FrameDecoder {
     const needed = this.#filled + part.length
     if (needed > this.#body.length) {
       const size = Math.min(this.#length, Math.max(needed, this.#body.length * 2, FIRST_BUFFER_BYTES))
-      const larger = new Uint8Array(size)
-      larger.set(this.#body.subarray(0, this.#filled))
-      this.#body = larger
+      this.#body = new Uint8Array(this.#body.buffer.transfer(size))
     }
     this.#body.set(part, this.#filled)
     this.#filled = needed
     return this.#filled === this.#length ? this.#body.subarray(0, this.#length) : undefined
+  }
+
+  /** Lets go of it: nothing will be read any more. */
+  drop(): void {
+    const body = this.#body
+    this.#body = new Uint8Array(0)
+    this.#filled = 0
+    free(body)
   }
 
   #reset(): void {
@@ -82,4 +96,8 @@ export class FrameDecoder {
     this.#body = new Uint8Array(0)
     this.#filled = 0
   }
+}
+
+function free(bytes: Uint8Array<ArrayBuffer>): void {
+  if (!bytes.buffer.detached) bytes.buffer.transfer(0)
 }

@@ -96,6 +96,10 @@ export class FramedPieceChannel implements PieceChannel {
     return heard
   }
 
+  takeStuck(): boolean {
+    return this.#sender.takeStuck()
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true

@@ -4,6 +4,7 @@
 //   dialler,listener one link per peer, whoever dials      joining       what both share
 //   speech           what a peer understands
 //   introduction     who is who, before anything else      identity      this host's own key
+//   byte-budget      what all links together may make this host hold
 //   link             a live link                           link-table    all of them
 //   control-channel  frames (wire*, hot-messages, frame-decoder), byte-gate; call-client, call-server
 //   piece-channel    bulk: framed-piece-channel, piece-sender, piece-receiver, piece-frame

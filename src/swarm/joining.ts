@@ -3,8 +3,9 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import type { ByteChannel } from './byte-channel.ts'
-import type { ControlChannel } from './control-channel.ts'
+import type { ControlChannel, ControlChannelDeps } from './control-channel.ts'
 import type { PeerInfo } from './interface.ts'
 import type { IntroductionContext } from './introduction.ts'
 import { closeAfterGoodbye, closeConnection } from './libp2p-host.ts'
@@ -37,6 +38,7 @@ export interface Joining {
   readonly bans: ExpiringMap<true>
   readonly context: IntroductionContext
   readonly limits: SwarmLimits
+  readonly budget: ByteBudget
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: SwarmMetrics
@@ -46,6 +48,10 @@ export interface Joining {
   readonly stopping: AbortSignal
   /** Makes and announces the link. The peer must have none. */
   link(parts: NewLink): Link
+}
+
+export function controlDeps({ budget, metrics }: Joining): ControlChannelDeps {
+  return { budget, counted: metrics.frame }
 }
 
 /** A signal for one handshake: the swarm's end, the connection's, the caller's, or too much time. */

@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.ts'
 import { CallClient } from './call-client.ts'
 import { CallServer, unavailable } from './call-server.ts'
 import type { ControlChannel, ControlReceiver } from './control-channel.ts'
+import { unreadError } from './control-channel.ts'
 import type {
   CallArguments,
   CallName,
@@ -22,6 +23,8 @@ import type { CallFrame, Frame, ReceivedFrame, UnknownFrame } from './wire.ts'
 
 /** So many ping intervals without a byte end a link. */
 const SILENT_INTERVALS = 3
+/** So many in which nothing has left of what waits for the peer, too. */
+const STUCK_INTERVALS = 6
 
 /** What this side did not understand, or would have said and the peer does not understand. */
 export interface Dropped {
@@ -66,6 +69,7 @@ export class Link implements PeerLink, ControlReceiver {
   readonly #server: CallServer
   #timer: Disposable | undefined
   #silentIntervals = 0
+  #stuckIntervals = 0
   #ended = false
 
   constructor(parts: LinkParts, deps: LinkDeps) {
@@ -79,7 +83,13 @@ export class Link implements PeerLink, ControlReceiver {
     const send = (frame: Frame): void => this.#control.send(frame)
     this.#client = new CallClient({ clock: deps.clock, send }, deps.limits)
     this.#server = new CallServer(
-      { logger: deps.logger, send, answer: (call, signal) => this.#answer(call, signal), refused: deps.callRefused },
+      {
+        logger: deps.logger,
+        send,
+        room: this.#control,
+        answer: (call, signal) => this.#answer(call, signal),
+        refused: deps.callRefused,
+      },
       deps.limits.maxCalls,
     )
   }
@@ -204,12 +214,18 @@ export class Link implements PeerLink, ControlReceiver {
 
   #watch(): void {
     this.#timer = this.#deps.clock.after(this.#deps.limits.pingIntervalMs, () => {
-      const { heard, spoke } = this.#control.takeActivity()
+      const { heard, spoke, stuck } = this.#control.takeActivity()
       // Counted in turns of this timer rather than by the clock: when this process itself was stopped, the peer is not
       // to blame, and its bytes are read before the next turn.
       this.#silentIntervals = this.#pieces.takeHeard() || heard ? 0 : this.#silentIntervals + 1
       if (this.#silentIntervals >= SILENT_INTERVALS) {
         this.end(new ShoalError('PEER_GONE', 'the peer has fallen silent'))
+        return
+      }
+      const piecesStuck = this.#pieces.takeStuck()
+      this.#stuckIntervals = stuck || piecesStuck ? this.#stuckIntervals + 1 : 0
+      if (this.#stuckIntervals >= STUCK_INTERVALS) {
+        this.end(unreadError())
         return
       }
       if (!spoke) this.#control.send({ frame: 'ping' })

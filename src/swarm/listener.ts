@@ -6,7 +6,7 @@ import type { Dialler } from './dialler.ts'
 import type { PeerKey } from './interface.ts'
 import { aboutFrame, introduceAsListener, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
+import { controlDeps, handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
 import { StreamChannel } from './stream-channel.ts'
 import { CONTROL_PROTOCOL } from './wire-limits.ts'
 
@@ -78,7 +78,7 @@ export class Listener {
     const ticket = this.#joining.tls?.ticket()
     try {
       const talk = await raceAbort(session.control.promise, signal)
-      control = new ControlChannel(talk, this.#joining.metrics.frame)
+      control = new ControlChannel(talk, controlDeps(this.#joining))
       control.open()
       if (bans.get(key) === true) throw refusal('banned', 'the peer is banned')
       const { peer, speech, offer } = await introduceAsListener(control, key, context, signal)

@@ -14,6 +14,7 @@ const REFUSALS = [
   'protocol',
   'timeout',
   'calls',
+  'unread',
   'other',
 ] as const
 
@@ -36,6 +37,7 @@ export interface SwarmCounts {
   readonly links: Iterable<PeerLink>
   readonly handshakes: number
   readonly banned: number
+  readonly unreadBytes: number
 }
 
 export interface SwarmMetrics {
@@ -57,6 +59,9 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
     gauge.set({ role: 'cache', state: 'linked' }, linked.cache)
     gauge.set({ role: 'unknown', state: 'handshake' }, handshakes)
     gauge.set({ role: 'unknown', state: 'banned' }, banned)
+  })
+  registry.gauge('shoal_control_unread_bytes', 'Bytes held for peers that send or read too slowly', [], (gauge) => {
+    gauge.set({}, counts().unreadBytes)
   })
   const refusals: Counter<'reason'> = registry.counter(
     'shoal_requests_refused_total',

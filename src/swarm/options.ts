@@ -18,6 +18,11 @@ export interface SwarmLimits {
   readonly maxHandshakes: number
   /** Calls of one peer being answered at once; more are refused. Also what this host sends ahead of the answers. */
   readonly maxCalls: number
+  /**
+   * Bytes that all links together may make this host hold: of frames that are not whole, and of what their peers have not
+   * read. It is passed for a moment, and never by more than as much again. Default 64 MiB for a cache, 32 MiB for an agent.
+   */
+  readonly maxUnreadBytes: number
   /** From connection to link. */
   readonly handshakeTimeoutMs: number
   /** To get a connection, over all addresses of a peer. */
@@ -27,6 +32,8 @@ export interface SwarmLimits {
   /** How often a link that has nothing to say says so; three times as long without a byte ends it. */
   readonly pingIntervalMs: number
 }
+
+const MIB = 1024 * 1024
 
 const COMMON_LIMITS = {
   maxHandshakes: 256,
@@ -38,8 +45,8 @@ const COMMON_LIMITS = {
 }
 
 export const DEFAULT_SWARM_LIMITS: Readonly<Record<Role, SwarmLimits>> = {
-  agent: { maxLinks: 256, ...COMMON_LIMITS },
-  cache: { maxLinks: 4096, ...COMMON_LIMITS },
+  agent: { maxLinks: 256, maxUnreadBytes: 32 * MIB, ...COMMON_LIMITS },
+  cache: { maxLinks: 4096, maxUnreadBytes: 64 * MIB, ...COMMON_LIMITS },
 }
 
 /** How pieces travel. auto: over TLS, or over the libp2p stream where that cannot be had. tls, stream: that or nothing. */

@@ -28,6 +28,8 @@ export interface PieceChannel {
   forget(id: number): void
   /** Whether any bytes came in since the last time this was asked. */
   takeHeard(): boolean
+  /** Whether a piece is being sent and nothing of it has left since the last time this was asked. */
+  takeStuck(): boolean
   /** Idempotent. */
   close(): void
 }

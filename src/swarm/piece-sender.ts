@@ -23,6 +23,9 @@ export class PieceSender {
   #current: Job | undefined
   /** Handed over, and not taken by the peer yet. */
   readonly #underWay = new Set<Job>()
+  /** Writes so far; and how far these and their bytes had got when somebody last looked. */
+  #writes = 0
+  #seen = ''
   #ended = false
 
   /** Without a channel, pieces wait for one. */
@@ -42,6 +45,13 @@ export class PieceSender {
 
   get hasChannel(): boolean {
     return this.#channel !== undefined
+  }
+
+  takeStuck(): boolean {
+    const progress = `${this.#writes} ${this.#channel?.pendingBytes}`
+    const stuck = this.#current !== undefined && progress === this.#seen
+    this.#seen = progress
+    return stuck
   }
 
   send(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean> {
@@ -108,10 +118,12 @@ export class PieceSender {
     encodePieceHeader({ id: job.id, piece: job.piece, length: bytes.length }, first)
     first.set(bytes.subarray(0, offset), PIECE_HEADER_BYTES)
     let free = channel.write(first)
+    this.#writes++
     while (offset < bytes.length) {
       if (!free && !(await channel.drained())) return false
       const end = Math.min(offset + step, bytes.length)
       free = channel.write(bytes.subarray(offset, end))
+      this.#writes++
       offset = end
     }
     return free || (await channel.drained())

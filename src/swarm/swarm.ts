@@ -19,6 +19,7 @@ import {
   parseListenAddress,
   reachableAddresses,
 } from './address.ts'
+import { ByteBudget } from './byte-budget.ts'
 import { Dialler } from './dialler.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
 import { loadIdentity } from './identity.ts'
@@ -68,6 +69,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #table = new LinkTable()
   readonly #bans: ExpiringMap<true>
   readonly #droppedSaid: ExpiringMap<true>
+  readonly #budget: ByteBudget
   readonly #metrics: SwarmMetrics
   readonly #signatures: TrueSignatures
   readonly #stopping = new AbortController()
@@ -92,10 +94,12 @@ export class Libp2pSwarm implements Swarm {
     this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
     this.#signatures = new TrueSignatures(trust, deps.clock)
     this.#droppedSaid = new ExpiringMap(deps.clock, MAX_DROPPED_SAID)
+    this.#budget = new ByteBudget(limits.maxUnreadBytes, deps.clock)
     this.#metrics = swarmMetrics(deps.metrics, () => ({
       links: this.#table.links.values(),
       handshakes: this.#listener?.size ?? 0,
       banned: this.#bans.size,
+      unreadBytes: this.#budget.bytes,
     }))
     this.#pieceChannel = options.pieceChannel ?? 'auto'
     if (this.#pieceChannel !== 'stream') {
@@ -209,6 +213,7 @@ export class Libp2pSwarm implements Swarm {
       bans: this.#bans,
       context: { self, trust: this.trust, software },
       limits: this.#limits,
+      budget: this.#budget,
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
@@ -302,7 +307,7 @@ export class Libp2pSwarm implements Swarm {
     this.#table.remove(link)
     const fields = { peer: link.peer.key, problem: error.message, ...error.details }
     if (error.code === 'PEER_PROTOCOL') {
-      this.#metrics.refused('protocol')
+      this.#metrics.refused(error.details.reason === 'unread' ? 'unread' : 'protocol')
       this.#logger.warn(fields, 'a peer broke the protocol')
     } else {
       this.#logger.debug(fields, 'unlinked')

@@ -20,6 +20,7 @@ export class TlsUplink implements ByteOutlet {
   #sentBytes = 0
   #writing = false
   #due = false
+  #waiting: ((open: boolean) => void)[] = []
   #closed = false
 
   constructor(socket: TLSSocket, spent: () => void) {
@@ -50,6 +51,12 @@ export class TlsUplink implements ByteOutlet {
     return this.#queuedBytes <= PIECE_TLS.maxChunkBytes
   }
 
+  drained(): Promise<boolean> {
+    if (this.#closed) return Promise.resolve(false)
+    if (this.#queuedBytes === 0 && !this.#writing) return Promise.resolve(true)
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
   /** What waits leaves with the connection, as far as the transport takes it at once. */
   close(): void {
     if (this.#closed) return
@@ -57,6 +64,11 @@ export class TlsUplink implements ByteOutlet {
     this.#closed = true
     this.#queue = []
     this.#queuedBytes = 0
+    this.#settle(false)
+  }
+
+  #settle(open: boolean): void {
+    for (const resolve of this.#waiting.splice(0)) resolve(open)
   }
 
   #schedule(): void {
@@ -83,6 +95,7 @@ export class TlsUplink implements ByteOutlet {
       if (error != null) return
       if (this.#sentBytes > PIECE_TLS.maxBytes) this.#spent()
       this.#flush()
+      if (this.#queuedBytes === 0 && !this.#writing) this.#settle(true)
     })
   }
 

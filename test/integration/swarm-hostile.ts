@@ -71,6 +71,11 @@ export class HostilePeer implements AsyncDisposable {
     this.pieces = await this.connection.newStream(PIECES_PROTOCOL)
   }
 
+  /** From here on it reads nothing of its control stream: what it is sent stays with the sender. */
+  stopReading(): void {
+    this.control?.pause()
+  }
+
   send(bytes: Uint8Array): void {
     try {
       this.control?.send(bytes)

@@ -97,14 +97,14 @@ export class RecordedMetrics implements MetricRegistry {
   }
 
   gauge<L extends string>(
-    _name: string,
+    name: string,
     _help: string,
     _labels: readonly L[],
     collect?: (gauge: { set(labels: Readonly<Record<L, string>>, value: number): void }) => void,
   ): { set(labels: Readonly<Record<L, string>>, value: number): void } {
     const gauge = {
       set: (labels: Readonly<Record<L, string>>, value: number): void => {
-        this.#peers.set(Object.values(labels).join('/'), value)
+        this.#peers.set(Object.values(labels).join('/') || name, value)
       },
     }
     if (collect !== undefined) this.#collect.push(() => collect(gauge))
@@ -115,6 +115,7 @@ export class RecordedMetrics implements MetricRegistry {
     return { observe() {} }
   }
 
+  /** Gauges by their labels, or by their name when they have none. */
   peers(): ReadonlyMap<string, number> {
     for (const collect of this.#collect) collect()
     return this.#peers

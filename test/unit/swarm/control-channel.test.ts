@@ -7,6 +7,7 @@ import { ControlChannel } from '../../../src/swarm/control-channel.ts'
 import type { Frame, ReceivedFrame } from '../../../src/swarm/wire.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
 import { MAX_FRAME_BYTES } from '../../../src/swarm/wire-limits.ts'
+import { unbounded } from './control-deps.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
 
 const MIB = 1024 * 1024
@@ -32,7 +33,7 @@ class Side {
 
   constructor(stream: MemoryChannel) {
     this.stream = stream
-    this.control = new ControlChannel(stream)
+    this.control = new ControlChannel(stream, unbounded())
     this.control.open()
     this.control.allowLargeFrames()
     this.control.setReceiver({
@@ -147,8 +148,8 @@ test('what is sent in one turn leaves as one write after a move as before, and c
   await settle()
   assert.equal(writes, 1)
   assert.deepEqual(right.ids, [0, 1, 2, 3, 4])
-  assert.deepEqual(left.control.takeActivity(), { heard: false, spoke: true })
-  assert.deepEqual(right.control.takeActivity(), { heard: true, spoke: false })
+  assert.deepEqual(left.control.takeActivity(), { heard: false, spoke: true, stuck: false })
+  assert.deepEqual(right.control.takeActivity(), { heard: true, spoke: false, stuck: false })
 })
 
 test('what overtakes the move is held up to a bound, one large frame at least; more ends the channel', async () => {

@@ -14,6 +14,7 @@ import { Link } from '../../../src/swarm/link.ts'
 import { speechOf } from '../../../src/swarm/speech.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { unbounded } from './control-deps.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
 import { pass } from './pass.ts'
 
@@ -34,7 +35,7 @@ interface Side {
 }
 
 function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speech = speechOf(undefined)): Side {
-  const channel = new ControlChannel(control)
+  const channel = new ControlChannel(control, unbounded())
   channel.open()
   channel.allowLargeFrames()
   const made: Omit<Side, 'link'> = {
@@ -301,7 +302,7 @@ test('a process that was stopped for long does not blame its peers', async () =>
 test('bytes on the piece channel alone keep a link up', async () => {
   const { clock, left, right } = linked()
   right.control.flowing = false
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 5; i++) {
     await right.link.sendPiece(i, 0, new Uint8Array(10), never)
     await pass(clock, 5_000)
   }
@@ -319,6 +320,25 @@ test('a peer that does not read what it is sent loses its link before it costs m
   assert.equal(left.ends[0]?.code, 'PEER_PROTOCOL')
   assert.ok(left.control.pendingBytes < 35 * 1024 * 1024)
   assert.deepEqual(right.messages, [])
+})
+
+test('a peer that takes nothing of what waits for it loses its link, though it goes on talking', async () => {
+  for (const channel of ['control', 'pieces'] as const) {
+    const { clock, left, right } = linked()
+    left[channel].flowing = false
+    if (channel === 'control') left.link.send({ type: 'cancel', id: 1 })
+    else void left.link.sendPiece(1, 0, new Uint8Array(10_000), never)
+    for (let i = 0; i < 8 && left.ends.length === 0; i++) {
+      right.link.send({ type: 'cancel', id: i })
+      if (channel === 'control') await left.link.sendPiece(i, 0, new Uint8Array(10), never)
+      await pass(clock, 5_000)
+    }
+    assert.deepEqual(
+      left.ends.map(({ code, details }) => `${code} ${details.reason}`),
+      ['PEER_PROTOCOL unread'],
+      channel,
+    )
+  }
 })
 
 test('an introduction on a live link ends it', () => {
