@@ -218,7 +218,8 @@ export class Manifests {
     signal: AbortSignal,
   ): Promise<Outcome<ResolvedManifest>> {
     const { repository } = ref
-    for (let attempt = 0; attempt < chain.labels.length; attempt++) {
+    // each once, and one more time where all have been wrong
+    for (let attempt = 0; attempt <= chain.labels.length; attempt++) {
       const used = new Set<string>()
       const onSource = (label: string): void => void used.add(label)
       const manifest = await chain.manifest({ repository, digest, authorization, signal, onSource })
@@ -234,7 +235,7 @@ export class Manifests {
         })
       }
       for (const label of used) chain.distrust(label, digest)
-      if (attempt === chain.labels.length - 1) return unavailable(`every origin serves wrong bytes for ${digest}`)
+      if (attempt === chain.labels.length) return unavailable(`every origin serves wrong bytes for ${digest}`)
     }
     return unknown(`${ref.upstream}/${repository} has no manifest ${digest}`)
   }

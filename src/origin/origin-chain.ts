@@ -130,7 +130,10 @@ export class OriginChain implements AsyncDisposable {
     return this.#first(this.#origins, signal, (origin) => origin.challenge(signal))
   }
 
-  /** Says that the origin served content that fails `digest`: it is not asked for that digest for ten minutes. */
+  /**
+   * Says that the origin served content that fails `digest`: for ten minutes it is not asked for that digest while there is
+   * another, and where there is none, at once after the first time and then after ever longer waits.
+   */
   distrust(label: string, digest: Digest): void {
     this.#logger.warn({ origin: label, digest }, 'origin served content that does not match its digest')
     this.#health.distrust(label, digest)
@@ -144,7 +147,10 @@ export class OriginChain implements AsyncDisposable {
     const pulled = this.#usedFor('pull')
     // who only resolves is asked last: for what small things the others lack
     const inOrder = [...pulled, ...this.#origins.filter((origin) => !pulled.includes(origin))]
-    const trusted = inOrder.filter((origin) => this.#health.trusts(origin, digest))
+    const unblamed = inOrder.filter((origin) => this.#health.trusts(origin, digest))
+    const isStuck = !unblamed.some((origin) => pulled.includes(origin))
+    const again = isStuck ? pulled.filter((origin) => !unblamed.includes(origin)) : []
+    const trusted = [...unblamed, ...again.filter((origin) => this.#health.mayAskAgain(origin, digest))]
     if (trusted.length === 0 && this.#origins.length > 0) {
       throw new ShoalError('CONTENT_CORRUPT', 'every origin has lately served wrong bytes for this digest', {
         details: { digest },

@@ -7,6 +7,8 @@ import type { Origin } from './interface.ts'
 const FIRST_REST_MS = 2_000
 const MAX_REST_MS = 30_000
 const DISTRUST_MS = 600_000
+/** The first wrong answer may be an accident: where there is no other origin it is asked again at once, then ever later. */
+const ASK_AGAIN_FIRST_MS = 2_000
 const MAX_DISTRUSTED = 4096
 
 interface Rest {
@@ -14,12 +16,17 @@ interface Rest {
   readonly until: number
 }
 
+interface Distrust {
+  readonly wrongAnswers: number
+  readonly askAgainAt: number
+}
+
 /** What is remembered of the origins of one upstream: which are resting after a failure, which served wrong bytes. */
 export class OriginHealth {
   readonly #clock: Clock
   /** One entry per configured origin at most. */
   readonly #resting = new Map<Origin, Rest>()
-  readonly #distrusted: ExpiringMap<true>
+  readonly #distrusted: ExpiringMap<Distrust>
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -59,10 +66,18 @@ export class OriginHealth {
   }
 
   distrust(label: string, digest: Digest): void {
-    this.#distrusted.set(`${label} ${digest}`, true, DISTRUST_MS)
+    const key = `${label} ${digest}`
+    const wrongAnswers = (this.#distrusted.get(key)?.wrongAnswers ?? 0) + 1
+    const waitMs = wrongAnswers === 1 ? 0 : Math.min(DISTRUST_MS, ASK_AGAIN_FIRST_MS * 2 ** (wrongAnswers - 2))
+    this.#distrusted.set(key, { wrongAnswers, askAgainAt: this.#clock.now() + waitMs }, DISTRUST_MS)
   }
 
   trusts(origin: Origin, digest: Digest): boolean {
     return this.#distrusted.get(`${origin.label} ${digest}`) === undefined
+  }
+
+  /** Whether it may be asked although it has served wrong bytes, because no other is left. */
+  mayAskAgain(origin: Origin, digest: Digest): boolean {
+    return (this.#distrusted.get(`${origin.label} ${digest}`)?.askAgainAt ?? 0) <= this.#clock.now()
   }
 }

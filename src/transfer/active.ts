@@ -27,6 +27,8 @@ export interface Active {
   readonly memberHolds: Map<PeerLink, Disposable>
   /** Neighbours that were sent this host's bitfield, and what they are known to have: that need not be told to them. */
   readonly told: Map<PeerLink, Bitfield>
+  /** Peers that sent wrong bytes of it: they are not asked again. */
+  readonly shunned: Set<PeerLink>
   /** Since when nobody has held the transfer, and how long it goes on without. */
   idleSince: number
   lingerMs: number

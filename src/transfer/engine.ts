@@ -13,12 +13,14 @@ import type { Signer } from './hash-book.ts'
 import { HomeDesk } from './home-desk.ts'
 import { LeecherPort } from './leecher-port.ts'
 import { TransferMetrics } from './metrics.ts'
+import { Misconduct } from './misconduct.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { Numbering } from './numbering.ts'
 import { OriginPort } from './origin-port.ts'
 import { PieceBuffers } from './piece-buffers.ts'
 import { Router } from './router.ts'
 import { SeederPort } from './seeder-port.ts'
+import { StartOver } from './start-over.ts'
 import type { TransferRef } from './transfer.ts'
 import { Transfer } from './transfer.ts'
 import { WayFinder } from './way-finder.ts'
@@ -32,10 +34,6 @@ const LINGER_UNREAD_MS = 5 * 60_000
 const TAINTED_MS = 10 * 60_000
 const FAILED_MS = 3_000
 const MAX_REMEMBERED = 1_024
-/** Whole contents that failed their digest before the blob is given up. */
-const MAX_FAILED_PROOFS = 3
-/** From this failed proof on, the blob is read from the origin itself, whatever the homes say. */
-const DISTRUST_HOMES_AFTER = 2
 const IDLE_BUFFER_BYTES = 16 * 1024 * 1024
 
 /**
@@ -51,12 +49,14 @@ export class Engine {
   readonly archive: HashArchive
   readonly router: Router
   readonly ways: WayFinder
+  readonly misconduct: Misconduct
   /** Blobs that have just failed here: whoever asks is told at once, instead of starting the same again. */
   readonly failures: ExpiringMap<ShoalError>
   readonly buffers = new PieceBuffers(IDLE_BUFFER_BYTES)
   originPace: ((digest: Digest) => RateLimiter | undefined) | undefined
   readonly #deps: TransferDeps
   readonly #origin: OriginPort
+  readonly #startOver: StartOver
   readonly #blobs = new Numbering<Digest>()
   readonly #links = new Numbering<PeerLink>()
   readonly #byBlob = new Map<number, Active>()
@@ -73,6 +73,7 @@ export class Engine {
     this.metrics = new TransferMetrics(deps.registry, swarm.self.region, () => this.#byBlob.size)
     const { metrics, buffers } = this
     this.desk = new HomeDesk(clock)
+    this.misconduct = new Misconduct({ clock, ban: swarm.ban.bind(swarm) })
     this.failures = new ExpiringMap(clock, MAX_REMEMBERED)
     this.#tainted = new ExpiringMap(clock, MAX_REMEMBERED)
     this.archive = new HashArchive(store)
@@ -101,12 +102,25 @@ export class Engine {
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
       signer: (active) => this.signer(active.transfer.layout.digest, active.transfer.layout.size),
       regionsAbove: deps.tier.parentRegions,
+      misconduct: this.misconduct,
+      homeErred: (active) => this.ways.homeErred(active),
     })
     this.ways = new WayFinder({
       ...{ clock, tier: deps.tier, router: this.router, leecher: this.leecher, neighbours: this.neighbours },
       running: (active) => this.#runs(active),
       fail: (active, error) => this.fail(active, error),
       own: (task) => this.#own(task),
+    })
+    const { leecher, neighbours, desk, ways } = this
+    this.#startOver = new StartOver({
+      ...{ logger, metrics, leecher, neighbours, desk, ways },
+      usedBy: (transfer) => this.#origin.usedBy(transfer),
+      running: (active) => this.#runs(active),
+      fail: (active, error) => this.fail(active, error),
+      begin: (active) => {
+        if (active.shared) this.seeder.offer(active.transfer)
+        this.#announceToLeecher(active)
+      },
     })
   }
 
@@ -150,6 +164,7 @@ export class Engine {
       startingOver: false,
       memberHolds: new Map(),
       told: new Map(),
+      shunned: new Set(),
       idleSince: this.#deps.clock.now(),
       lingerMs: LINGER_UNREAD_MS,
     }
@@ -186,8 +201,7 @@ export class Engine {
 
   /** The home found its content wrong: everything that came by its hashes goes, and the blob is joined anew. */
   homeStartsOver(active: Active): void {
-    // proven content needs no home
-    if (!active.transfer.proven) this.#own(this.#startOver(active))
+    this.#own(this.#startOver.homeFailed(active))
   }
 
   /** Resolves when nothing of the digest is being closed any more: its partial can be opened again. */
@@ -282,7 +296,7 @@ export class Engine {
     try {
       const outcome = await transfer.prove(scratch)
       if (outcome === 'proven') await this.#finish(active)
-      else if (outcome === 'corrupt') await this.#startOver(active)
+      else if (outcome === 'corrupt') await this.#startOver.failed(active)
     } catch (error) {
       this.#broken(transfer, error)
     } finally {
@@ -295,6 +309,7 @@ export class Engine {
     if (!this.#runs(active) || transfer.memory !== undefined) return
     const { digest, layout, partial, book } = transfer
     book.proven()
+    this.misconduct.proven(transfer)
     await partial.commit()
     if (active.shared) await this.archive.save(layout, book.runs(undefined, this.signer(digest, layout.size)))
     this.neighbours.flush(active)
@@ -305,42 +320,6 @@ export class Engine {
     transfer.close(new DOMException('the blob is complete', 'AbortError'))
     if (transfer.held) transfer.onIdle = () => this.#close(transfer)
     else this.#close(transfer)
-  }
-
-  async #startOver(active: Active): Promise<void> {
-    const { transfer } = active
-    if (active.startingOver || !this.#runs(active)) return
-    const { digest } = transfer
-    this.metrics.rejected('failed_digest')
-    for (const label of this.#origin.usedBy(transfer)) active.chain?.distrust(label, digest)
-    this.#deps.logger.error({ digest, attempt: transfer.failedProofs + 1 }, 'content failed its digest and is dropped')
-    if (transfer.memory !== undefined) {
-      // what its reader has passed is gone: nothing can be confirmed any more
-      this.fail(active, new ShoalError('CONTENT_CORRUPT', `what came of ${digest} failed its digest`))
-      return
-    }
-    active.startingOver = true
-    this.leecher.removeBlob(transfer)
-    // before the hashes go: nothing more may be said about them
-    this.neighbours.leave(active)
-    this.desk.dissolve(digest)
-    active.home = undefined
-    active.chain = undefined
-    try {
-      await transfer.startOver()
-      if (transfer.failedProofs >= MAX_FAILED_PROOFS) await transfer.partial.discard()
-    } finally {
-      active.startingOver = false
-    }
-    if (!this.#runs(active)) return
-    if (transfer.failedProofs >= MAX_FAILED_PROOFS) {
-      this.fail(active, new ShoalError('CONTENT_CORRUPT', `no source has the right bytes for ${digest}`))
-      return
-    }
-    if (transfer.failedProofs >= DISTRUST_HOMES_AFTER) active.asHome = true
-    if (active.shared) this.seeder.offer(transfer)
-    this.#announceToLeecher(active)
-    this.ways.reroute(active)
   }
 
   #tick(): void {

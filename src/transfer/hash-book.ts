@@ -6,12 +6,13 @@ import type { HashRun } from '../swarm/index.ts'
 export const HASH_BYTES = PROOF_BYTES
 
 /**
- * Why a piece's hash is believed. A peer's word is enough to keep a piece, never to show it to a
- * runtime; a vouched or own hash is; the proof of the whole digest stands above all and is kept by the transfer.
+ * Why a piece's hash is believed. A peer's word is enough to keep a piece, never to show it to a runtime; what a cache has
+ * signed is. Passed on by another, it may be of a content that the cache has found wrong since, so the cache's own link
+ * overrules it, and it convicts nobody. The proof of the whole digest stands above all and is kept by the transfer.
  */
-type Trust = 'word' | 'vouched' | 'own'
+export type Trust = 'word' | 'passed' | 'vouched' | 'own'
 
-const RANK: Readonly<Record<Trust, number>> = { word: 1, vouched: 2, own: 3 }
+const RANK: Readonly<Record<Trust, number>> = { word: 1, passed: 2, vouched: 3, own: 4 }
 
 interface Entry {
   readonly hash: Uint8Array
@@ -47,6 +48,11 @@ export class HashBook {
     return this.#entries[piece]?.trust === 'vouched'
   }
 
+  /** A hash that was passed on did not hold: the cache itself will say. */
+  doubt(piece: number): void {
+    if (this.#entries[piece]?.trust === 'passed') this.#entries[piece] = undefined
+  }
+
   /** Whether it teaches nothing: all its hashes are known and trusted, and the same. */
   covers({ first, hashes }: HashRun): boolean {
     for (let offset = 0; offset < hashes.length; offset += HASH_BYTES) {
@@ -68,7 +74,7 @@ export class HashBook {
    */
   addRun(
     run: HashRun,
-    vouched: boolean,
+    trust: Exclude<Trust, 'own'>,
   ): { readonly first: number; readonly count: number; readonly overruled: number[] } {
     const count = run.hashes.length / HASH_BYTES
     const overruled: number[] = []
@@ -77,10 +83,10 @@ export class HashBook {
       const piece = run.first + i
       const hash = run.hashes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)
       const before = this.#entries[piece]?.hash
-      if (!this.#put(piece, { hash, trust: vouched ? 'vouched' : 'word' })) continue
+      if (!this.#put(piece, { hash, trust })) continue
       if (before !== undefined && !sameBytes(before, hash)) overruled.push(piece)
     }
-    if (vouched) this.#remember(run)
+    if (trust !== 'word') this.#remember(run)
     return { first: run.first, count, overruled }
   }
 
@@ -128,6 +134,8 @@ export class HashBook {
   #put(piece: number, entry: Entry): boolean {
     const before = this.#entries[piece]
     if (before !== undefined && RANK[before.trust] > RANK[entry.trust]) return false
+    // of two that were passed on, nobody can say which is older
+    if (before?.trust === 'passed' && entry.trust === 'passed') return false
     this.#entries[piece] = entry
     return true
   }

@@ -12,7 +12,7 @@ export interface HashIntakeDeps {
   /** Whether a cache has signed the run. */
   readonly vouched: (active: Active, link: PeerLink, run: HashRun) => boolean
   /** A run is believed: signed, or the word of the transfer's home. */
-  readonly accept: (active: Active, run: HashRun, vouched: boolean) => void
+  readonly accept: (active: Active, link: PeerLink, run: HashRun, vouched: boolean) => void
 }
 
 interface Waiting {
@@ -74,18 +74,18 @@ export class HashIntake {
   #judge(active: Active, link: PeerLink, run: HashRun): boolean {
     if (active.transfer.signal.aborted || active.transfer.book.covers(run)) return true
     if (run.signature === undefined) {
-      if (link === active.home) this.#deps.accept(active, run, false)
+      if (link === active.home) this.#deps.accept(active, link, run, false)
       return true
     }
     this.#checksLeft--
     if (this.#deps.vouched(active, link, run)) {
-      this.#deps.accept(active, run, true)
+      this.#deps.accept(active, link, run, true)
       return true
     }
     // A cache has proven on its link that it is one, which is worth as much as the signature: that may be by a credential
     // this host does not know yet. It is not passed on.
     if (link.peer.role !== 'cache') return false
-    this.#deps.accept(active, { first: run.first, hashes: run.hashes }, true)
+    this.#deps.accept(active, link, { first: run.first, hashes: run.hashes }, true)
     return true
   }
 

@@ -221,6 +221,7 @@ export class LeecherPort {
       if (expected === undefined || !sameBytes(sha256, expected)) {
         this.#deps.metrics.rejected(expected === undefined ? 'no_hash' : 'wrong_bytes')
         const lied = expected !== undefined && transfer.book.vouched(piece)
+        transfer.book.doubt(piece)
         this.#finish(id, { type: 'failed', id, reason: 'corrupt', queue: 0 })
         if (lied) this.#deps.caught(transfer, piece, link)
         return

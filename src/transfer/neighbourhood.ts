@@ -10,10 +10,9 @@ import type { Signer } from './hash-book.ts'
 import { HashIntake } from './hash-intake.ts'
 import type { HomeDesk } from './home-desk.ts'
 import type { LeecherPort } from './leecher-port.ts'
+import type { Misconduct } from './misconduct.ts'
 import type { SeederPort } from './seeder-port.ts'
 
-/** How long a peer that sent wrong bytes is kept out. */
-const LIAR_BAN_MS = 10 * 60_000
 const MEET_TIMEOUT_MS = 4_000
 /** How much farther a host in another zone is, in pieces waiting in its queue. */
 const OTHER_ZONE_DISTANCE = 3
@@ -28,6 +27,9 @@ export interface NeighbourhoodDeps {
   readonly signer: (active: Active) => Signer | undefined
   /** The regions above this one: their caches vouch for pieces, too. */
   readonly regionsAbove: readonly string[]
+  readonly misconduct: Misconduct
+  /** The home of a transfer sent wrong bytes. */
+  readonly homeErred: (active: Active) => void
 }
 
 /** What neighbours tell each other about the blobs they share: who has which pieces, and what their hashes are. */
@@ -57,7 +59,7 @@ export class Neighbourhood {
     })
     this.#intake = new HashIntake({
       vouched: (active, link, run) => this.#vouched(active, link, run),
-      accept: (active, run, vouched) => this.#accept(active, run, vouched),
+      accept: (active, link, run, vouched) => this.#accept(active, link, run, vouched),
     })
   }
 
@@ -113,7 +115,7 @@ export class Neighbourhood {
       link.send({ type: 'leave', blob: digest })
       return
     }
-    if (!this.#keeps(active, link)) return
+    if (active.shunned.has(link) || !this.#keeps(active, link)) return
     this.#introduce(active, link)
     active.told.set(link, bits)
     const source = this.#join(active, link)
@@ -138,12 +140,17 @@ export class Neighbourhood {
     this.#intake.take(active, link, runs)
   }
 
-  /** A peer sent bytes that do not match a vouched hash: it is dropped, by this host alone. */
+  /** A peer sent bytes that do not match a vouched hash: it is not asked for this blob again. */
   caught(active: Active | undefined, piece: number, link: PeerLink): void {
-    const { logger, swarm } = this.#deps
-    const { key } = link.peer
-    logger.warn({ peer: key, digest: active?.transfer.digest, piece }, 'a peer sent wrong bytes and is dropped')
-    swarm.ban(key, LIAR_BAN_MS, 'sent wrong bytes')
+    const { logger, misconduct, homeErred } = this.#deps
+    if (active === undefined) return
+    const { digest } = active.transfer
+    logger.warn({ peer: link.peer.key, digest, piece }, 'a peer sent wrong bytes: it is not asked for this blob again')
+    misconduct.caught(active.transfer, link)
+    if (link === active.home) return homeErred(active)
+    active.shunned.add(link)
+    this.parted(active, link)
+    link.send({ type: 'part', blob: digest })
   }
 
   /** Whether a peer is, or may become, a neighbour; of too many parts with the one that is farthest. */
@@ -166,10 +173,13 @@ export class Neighbourhood {
   }
 
   /** Takes a believed run in; what it proves wrong on disk is dropped. */
-  #accept({ transfer }: Active, run: HashRun, vouched: boolean): void {
+  #accept({ transfer, home }: Active, link: PeerLink, run: HashRun, vouched: boolean): void {
     const { leecher, logger } = this.#deps
     const { digest, blob, book } = transfer
-    const { first, count, overruled } = book.addRun(run, vouched)
+    const isOwnLink = link === home && link.peer.role === 'cache'
+    // after a start-over others may still pass on what was signed of the content that was wrong
+    if (vouched && !isOwnLink && transfer.failedProofs > 0) return
+    const { first, count, overruled } = book.addRun(run, !vouched ? 'word' : isOwnLink ? 'vouched' : 'passed')
     if (overruled.length > 0) {
       transfer.overruled(overruled).then(
         (wrong) => leecher.drive({ type: 'dropped', blob, pieces: wrong }),
@@ -182,7 +192,7 @@ export class Neighbourhood {
 
   #introduce(active: Active, link: PeerLink): void {
     const { transfer } = active
-    if (transfer.signal.aborted || active.told.has(link) || link === active.home) return
+    if (transfer.signal.aborted || active.told.has(link) || link === active.home || active.shunned.has(link)) return
     active.told.set(link, new Bitfield(transfer.layout.count))
     this.#join(active, link)
     const { digest, layout, partial, book } = transfer

@@ -16,7 +16,8 @@ export async function fetchSmall(
   signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
   const { repository, digest, authorization } = ref
-  for (let attempt = 0; attempt < chain.labels.length; attempt++) {
+  // each once, and one more time where all have been wrong
+  for (let attempt = 0; attempt <= chain.labels.length; attempt++) {
     const used = new Set<string>()
     const range = { start: 0, end: size }
     const onSource = (label: string): void => void used.add(label)

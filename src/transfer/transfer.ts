@@ -54,6 +54,7 @@ export class Transfer {
   #proven = false
   #tailTrusted = false
   #proofs = 0
+  #ownFailures = 0
   /** The attempt whose proof has been settled. */
   #settled = -1
   #holds = 0
@@ -102,6 +103,11 @@ export class Transfer {
     return this.#proofs
   }
 
+  /** How often of these it was this host's own proof that failed, and not its home that said so. */
+  get ownFailures(): number {
+    return this.#ownFailures
+  }
+
   get held(): boolean {
     return this.#holds > 0
   }
@@ -124,7 +130,7 @@ export class Transfer {
   recallHashes(): void {
     for (const piece of setBits(this.partial.have)) {
       const hashes = this.partial.hash(piece)
-      if (hashes !== undefined) this.book.addRun({ first: piece, hashes }, false)
+      if (hashes !== undefined) this.book.addRun({ first: piece, hashes }, 'word')
     }
   }
 
@@ -297,8 +303,9 @@ export class Transfer {
   }
 
   /** The whole failed its digest: forgets every piece and every hash. What was handed out is remembered as suspect. */
-  async startOver(): Promise<void> {
+  async startOver(isOwnProof = true): Promise<void> {
     this.#proofs++
+    if (isOwnProof) this.#ownFailures++
     for (const [piece, hash] of this.#handedOut) this.#suspectPieces.set(piece, hash)
     this.#handedOut.clear()
     this.book.clear()

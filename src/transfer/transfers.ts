@@ -347,6 +347,7 @@ export class Transfers {
     active.memberHolds.get(link)?.[Symbol.dispose]()
     active.memberHolds.delete(link)
     active.told.delete(link)
+    this.#engine.misconduct.left(active.transfer, link)
     if (active.home === link) this.#engine.homeStartsOver(active)
     else this.#engine.leecher.leave(active.transfer, link)
   }

@@ -30,6 +30,7 @@ export interface WayFinderDeps {
 /** Leads transfers to their content, and to another way when one is lost. */
 export class WayFinder {
   readonly #deps: WayFinderDeps
+  readonly #homeErrors = new WeakMap<Active, number>()
 
   constructor(deps: WayFinderDeps) {
     this.#deps = deps
@@ -71,6 +72,21 @@ export class WayFinder {
       if (this.#failedOften(active, new ShoalError('UNAVAILABLE', 'nobody sends anything of the blob'))) return
     }
     this.reroute(active)
+  }
+
+  /**
+   * The home sent bytes that do not match its own hashes. It may have started over just now, so it is joined anew; then another
+   * is asked, and then the tier above or the origin.
+   */
+  homeErred(active: Active): void {
+    const { home, transfer } = active
+    if (home === undefined) return
+    this.#deps.leecher.leave(transfer, home)
+    const errors = (this.#homeErrors.get(active) ?? 0) + 1
+    this.#homeErrors.set(active, errors)
+    if (errors > 1) this.#deps.tier.suspect(home.peer.key)
+    if (errors > 2) active.asHome = true
+    this.gaveUp(active)
   }
 
   /** The home gave up. Another may do better, or the same one later: but not for ever. */

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Fleet } from '../../src/demo/index.ts'
 import { Bitfield } from '../../src/piece/bitfield.ts'
 import { PieceLayout } from '../../src/piece/piece-layout.ts'
+import { DEFAULT_LEECHER } from '../../src/scheduler/index.ts'
 import type { FleetKey } from '../../src/swarm/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import type { TestHost } from '../integration/swarm-support.ts'
@@ -17,10 +18,12 @@ function newKeys(): { key: FleetKey; keys: { cache: string; agent: string } } {
   return { key, keys: { cache: formatFleetKey(key), agent: formatFleetKey(agentKeyOf(key)) } }
 }
 
-/** Makes a member claim to have a whole blob and answer each request for it with zeroes. */
-function lie({ events }: TestHost, layout: PieceLayout): { served: number } {
+/** Makes a member claim to have whole blobs and answer each request for them with zeroes. */
+function lie({ events }: TestHost, layouts: ReadonlyMap<string, PieceLayout>): { served: number } {
   const lies = { served: 0 }
   events.onMessage = (link, message) => {
+    const layout = 'blob' in message ? layouts.get(message.blob) : undefined
+    if (layout === undefined) return
     if (message.type === 'request') {
       lies.served++
       void link.sendPiece(message.id, message.piece, new Uint8Array(layout.length(message.piece)), NEVER)
@@ -33,15 +36,14 @@ function lie({ events }: TestHost, layout: PieceLayout): { served: number } {
   return lies
 }
 
-test('a peer that sends wrong bytes is caught before anything is stored, dropped, and the pull succeeds', async () => {
+test('wrong bytes cost their sender the blob before anything is stored, and of several blobs the fleet; the pull succeeds', async () => {
   const { key, keys } = newKeys()
   await using strangers = await TestFleet.create()
   await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 2 }], keys })
-  const { reference, image } = await fleet.push({ sizeBytes: 32 * MIB, layerCount: 1 })
-  const layer = image.layers[0]!
+  const { reference, image } = await fleet.push({ sizeBytes: 32 * MIB, layerCount: 4 })
 
   const liar = await strangers.host({ region: 'default', fleetKey: agentKeyOf(key) })
-  const lies = lie(liar, new PieceLayout(layer.digest, layer.size))
+  const lies = lie(liar, new Map(image.layers.map(({ digest, size }) => [digest, new PieceLayout(digest, size)])))
   const { swarm } = liar
   const signal = AbortSignal.timeout(30_000)
   const home = await swarm.connectAddress(fleet.caches[0]!.peerAddress, signal)
@@ -50,9 +52,10 @@ test('a peer that sends wrong bytes is caught before anything is stored, dropped
     { upstream: 'docker.io', repository: 'library/app', target: { kind: 'tag', tag: '1' } },
     signal,
   )
-  const args = { upstream: 'docker.io', repository: 'library/app', digest: layer.digest, have: new Uint8Array() }
-  const joined = await home.call('join', args, signal)
-  assert.equal(joined.kind, 'swarm')
+  for (const { digest } of image.layers) {
+    const args = { upstream: 'docker.io', repository: 'library/app', digest, have: new Uint8Array() }
+    assert.equal((await home.call('join', args, signal)).kind, 'swarm')
+  }
 
   // slow enough that the liar is asked while pieces are still rare
   await fleet.origin.setFaults({ bytesPerSec: 16 * MIB })
@@ -64,12 +67,15 @@ test('a peer that sends wrong bytes is caught before anything is stored, dropped
     rejected += (await agent.metrics()).sum('shoal_pieces_rejected_total', { reason: 'wrong_bytes' })
   }
   assert.ok(rejected > 0, 'no agent noticed')
+  // what was under way when the first wrong piece came, and nothing after it
+  const most = fleet.agents.length * image.layers.length * DEFAULT_LEECHER.maxOutstanding
+  assert.ok(lies.served <= most, `${lies.served} pieces were asked of the liar`)
   await eventually('who was lied to keeps no link to the liar', async () => {
     const peers = await Promise.all(fleet.agents.map((agent) => agent.api('peers')))
     return peers.filter((list) => JSON.stringify(list).includes(swarm.self.key)).length < fleet.agents.length
   })
   const blobs = JSON.stringify(await fleet.agents[0]!.api('blobs'))
-  assert.ok(blobs.includes(layer.digest))
+  assert.ok(image.layers.every(({ digest }) => blobs.includes(digest)))
 })
 
 test('a stranger without the fleet key gets no answer, and the fleet goes on', async () => {

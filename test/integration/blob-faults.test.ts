@@ -141,3 +141,32 @@ test('a host that stops in the middle goes on from the pieces it has', async (t)
   assert.ok(again < layer.size - 512 * KIB, `${again} of ${layer.size} bytes came again`)
   assert.equal(await second.originRequests(), 0)
 })
+
+test('an origin with wrong bytes, and a right one behind it: nobody innocent is banned or doubted, all hosts get the blob', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const layers = await fleet.image({ sizeBytes: 6 * KIB * KIB, layerCount: 6, seed: 3 })
+  const bad = await fleet.push('bad', 'team/app', 'v1', layers)
+  const good = await fleet.push('good', 'team/app', 'v1', layers)
+  for (const layer of layers.layers) await spoil(bad, layer)
+  const upstreams = [directoryUpstream(UP, bad, good)]
+  const core = await fleet.start({ role: 'cache', region: 'core', upstreams })
+  const edge = { region: 'edge', parent: { region: 'core', caches: [core] }, upstreams }
+  const { cache, agents } = await fleet.region(edge, 4)
+  await Promise.all(
+    agents.map(async (agent) => {
+      await agent.manifest(UP, 'team/app', 'v1')
+      for (const { digest } of layers.layers) {
+        await eventually('the right content', async () => {
+          const got = await agent.blobDigest(UP, 'team/app', digest).catch(() => undefined)
+          assert.ok(got === undefined || got === 404 || got === digest, `${got} was handed out whole`)
+          return got === digest
+        })
+      }
+    }),
+  )
+  for (const host of [core, cache, ...agents]) {
+    assert.equal((await host.metrics()).sum('shoal_peers', { state: 'banned' }), 0)
+    const { tier } = (await host.admin('status')) as { tier: { state: string } }
+    assert.notEqual(tier.state, 'acting')
+  }
+})

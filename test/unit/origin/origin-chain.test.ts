@@ -155,7 +155,7 @@ test('a failed origin rests, is probed by one caller, and comes back when it ans
   const flaky = await startRegistry(t, status(500))
   const other = await openDirectory(t)
   const chain = chainOf(t, [flaky.origin, other.origin], () => now)
-  const stat = () => chain.statBlob({ ...query, digest: sample.blobDigest })
+  const stat = async () => chain.statBlob({ ...query, digest: sample.blobDigest })
   const asked = async (): Promise<number> => {
     const before = flaky.server.requests.length
     await stat()
@@ -179,7 +179,7 @@ test('a resting origin is still asked when nobody else has the answer', async (t
   const flaky = await startRegistry(t, status(500))
   const other = await startRegistry(t, status(404))
   const chain = chainOf(t, [flaky.origin, other.origin])
-  const stat = () => chain.statBlob({ ...query, digest: sample.blobDigest })
+  const stat = async () => chain.statBlob({ ...query, digest: sample.blobDigest })
   await assert.rejects(stat())
   flaky.answer = serveBlob
   assert.deepEqual(await stat(), { size })
@@ -189,7 +189,7 @@ test('an origin that throttles rests for as long as it asks', async (t) => {
   let now = 0
   const busy = await startRegistry(t, status(429, { 'retry-after': '20' }))
   const chain = chainOf(t, [busy.origin, (await openDirectory(t)).origin], () => now)
-  const stat = () => chain.statBlob({ ...query, digest: sample.blobDigest })
+  const stat = async () => chain.statBlob({ ...query, digest: sample.blobDigest })
   await stat()
   now += 19_000
   await stat()
@@ -231,8 +231,25 @@ test('a distrusted origin is not asked for that digest for ten minutes, but for 
   assert.equal(manifestFrom, liar.origin.label)
   now += 601_000
   assert.equal(await source(), liar.origin.label)
-  chain.distrust(honest.origin.label, sample.blobDigest)
-  await assert.rejects(source(), (error) => isShoalError(error, 'CONTENT_CORRUPT'))
+})
+
+test('an only origin that was wrong is asked again at once, and after that ever later', async (t) => {
+  let now = 0
+  const { origin } = await openDirectory(t)
+  const chain = chainOf(t, [origin], () => now)
+  const stat = async () => chain.statBlob({ ...query, digest: sample.blobDigest })
+  const wrong = (): void => chain.distrust(origin.label, sample.blobDigest)
+  wrong()
+  assert.equal((await stat())?.size, size)
+  wrong()
+  await assert.rejects(stat(), (error) => isShoalError(error, 'CONTENT_CORRUPT'))
+  now += 2_000
+  assert.equal((await stat())?.size, size)
+  wrong()
+  now += 2_000
+  await assert.rejects(stat(), (error) => isShoalError(error, 'CONTENT_CORRUPT'))
+  now += 2_000
+  assert.equal((await stat())?.size, size)
 })
 
 test('origins to avoid are not asked', async (t) => {

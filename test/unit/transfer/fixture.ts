@@ -60,7 +60,7 @@ export async function bring(
     const bytes = pieceOf(blob, piece)
     const hash = sha256(bytes)
     if (trust === 'own') transfer.book.setOwn(piece, hash)
-    else transfer.book.addRun({ first: piece, hashes: hash }, trust === 'vouched')
+    else transfer.book.addRun({ first: piece, hashes: hash }, trust)
     await transfer.store(piece, bytes, hash)
   }
 }

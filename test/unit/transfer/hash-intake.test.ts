@@ -17,7 +17,7 @@ function intake(): { hashes: HashIntake; active: Active; checked: { count: numbe
   const active: Active = {
     ...{ transfer, asHome: false, shared: true, order: 0, window: undefined, home: undefined, chain: undefined },
     ...{ rerouting: undefined, failures: 0, startingOver: false, memberHolds: new Map(), told: new Map() },
-    ...{ idleSince: 0, lingerMs: 0 },
+    ...{ shunned: new Set(), idleSince: 0, lingerMs: 0 },
   }
   const checked = { count: 0 }
   const believed: HashRun[] = []
@@ -26,9 +26,9 @@ function intake(): { hashes: HashIntake; active: Active; checked: { count: numbe
       checked.count++
       return signature?.[0] === 1
     },
-    accept: (_active, run, vouched) => {
+    accept: (_active, _link, run, vouched) => {
       believed.push(run)
-      transfer.book.addRun(run, vouched)
+      transfer.book.addRun(run, vouched ? 'vouched' : 'word')
     },
   })
   return { hashes, active, checked, believed }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { copyFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -18,6 +19,8 @@ const blob = testBlob(1000, 1)
 const ref = { upstream: 'up', repository: 'team/app', digest: blob.digest }
 const never = new AbortController().signal
 const unlimited = new RateLimiter(systemClock, 0)
+
+const dataPath = `docker/registry/v2/blobs/sha256/${digestHex(blob.digest).slice(0, 2)}/${digestHex(blob.digest)}/data`
 
 /** A directory in the layout of a registry that has `bytes` under the blob's digest. */
 async function originWith(t: TestContext, bytes: Uint8Array | undefined): Promise<string> {
@@ -52,6 +55,19 @@ test('wrong bytes everywhere are an error, never an answer', async (t) => {
   const chain = chainOf(t, [await originWith(t, new Uint8Array(1000)), await originWith(t, new Uint8Array(1000))])
   await assert.rejects(fetchSmall(chain, ref, 1000, unlimited, never), { code: 'CONTENT_CORRUPT' })
   await assert.rejects(fetchSmall(chain, ref, 1000, unlimited, never), { code: 'CONTENT_CORRUPT' })
+})
+
+test('one wrong answer of the only origin does not cost the blob', async (t) => {
+  const path = await originWith(t, new Uint8Array(1000))
+  const chain = chainOf(t, [path])
+  const right = join(await originWith(t, blob.bytes), dataPath)
+  const heal = chain.distrust.bind(chain)
+  // as soon as the wrong answer has been noticed, the origin is right again
+  chain.distrust = (label, digest) => {
+    heal(label, digest)
+    copyFileSync(right, join(path, dataPath))
+  }
+  assertBytes(await fetchSmall(chain, ref, 1000, unlimited, never), blob.bytes)
 })
 
 test('a blob that no origin has is undefined', async (t) => {

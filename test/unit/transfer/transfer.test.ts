@@ -140,7 +140,7 @@ test('pieces of an earlier process are known by their hashes, and an overruled o
   assert.equal(transfer.servable(0), false)
   assert.equal(await prove(transfer), 'partial')
   const hashes = Buffer.concat([0, 1].map((piece) => sha256(pieceOf(blob, piece))))
-  const { overruled } = transfer.book.addRun({ first: 0, hashes }, true)
+  const { overruled } = transfer.book.addRun({ first: 0, hashes }, 'vouched')
   assert.deepEqual(await transfer.overruled(overruled), [0])
   assert.deepEqual(
     [0, 1].map((piece) => transfer.servable(piece)),
