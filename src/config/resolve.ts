@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
 import { canonicalUpstream } from '../oci/reference.ts'
 import type { OriginSettings, OriginTransport } from '../origin/index.ts'
@@ -62,7 +63,13 @@ function resolvePrewarm(
 /** Without proof of membership the peer port must not be reachable from outside. */
 function resolvePeerListen(listen: 'auto' | Address, keyFile: string | null): Address {
   if (listen !== 'auto') return listen
-  return { host: keyFile === null ? '127.0.0.1' : '0.0.0.0', port: PEER_PORT }
+  const everywhere = hasIpv6() ? '::' : '0.0.0.0'
+  return { host: keyFile === null ? '127.0.0.1' : everywhere, port: PEER_PORT }
+}
+
+/** Where the system knows no IPv6, nothing can listen on `::`. */
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((infos) => infos?.some(({ family }) => family === 'IPv6'))
 }
 
 type WrittenOrigin = Settings['upstreams'][number]['origins'][number]

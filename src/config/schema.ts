@@ -48,7 +48,7 @@ const peerListenValue = () => z.union([z.literal('auto'), listenValue()], { erro
 
 const peer = section({
   listen: setting(peerListenValue(), 'auto', {
-    doc: 'Where other hosts of the fleet connect. auto: 0.0.0.0:7071 with a fleet key, 127.0.0.1:7071 without.',
+    doc: 'Where other hosts of the fleet connect. auto: port 7071 on every interface with a fleet key, 127.0.0.1:7071 without.',
     allowed: `auto, or ${LISTEN}`,
   }),
   announce: setting(z.array(dialValue({ dns: false }), { error: 'is not a list' }), [], {

@@ -103,7 +103,7 @@ export class ShoalNode implements AsyncDisposable {
     })
     const services = buildServices(settings, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
     const pins = await openPins(() => live.first, store, services.images)
-    let addresses = { mirror: '', peer: swarm.self.addresses[0] ?? '', admin: '' }
+    let addresses = { mirror: '', peer: peerAddress(config, swarm), admin: '' }
     const prewarm = stack.use(
       openPrewarm(config, {
         ...{ store, swarm, tier, registry, logger: logger.child({ room: 'prewarm' }) },
@@ -124,7 +124,7 @@ export class ShoalNode implements AsyncDisposable {
       get defaultUpstream() {
         return live.first
       },
-      addresses: () => addresses,
+      addresses: () => ({ ...addresses, peer: peerAddress(config, swarm) }),
       runtimeBytes: () => runtimeBytes,
     })
     const hooks = stack.use(
@@ -237,6 +237,11 @@ function startTier(config: Config, swarm: Swarm, logger: Logger): Tier {
       lookup: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
     },
   )
+}
+
+/** Where peers reach this host; what it listens on while it has no address that others know. */
+function peerAddress({ peer }: Config, { self }: Swarm): string {
+  return self.addresses[0] ?? addressText(peer.listen)
 }
 
 interface Ground {

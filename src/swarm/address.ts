@@ -1,5 +1,4 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ShoalError } from '../base/errors.ts'
@@ -83,20 +82,4 @@ export function parseAnnounced(addresses: readonly string[]): readonly string[] 
     throw new ShoalError('CONFIG_INVALID', `peer.announce: at most ${MAX_ADDRESSES} addresses`)
   }
   return addresses
-}
-
-/**
- * Where a host that listens on `bound` can be dialled: there, or, when that is every interface, at each address other
- * machines may know.
- */
-export function reachableAddresses(bound: HostPort): readonly string[] {
-  if (bound.host !== '0.0.0.0' && bound.host !== '::') return [formatHostPort(bound)]
-  const hosts = Object.values(networkInterfaces())
-    .flatMap((infos) => infos ?? [])
-    .filter((info) => !info.internal && (info.family === 'IPv4' || bound.host === '::'))
-    // Link-local addresses mean nothing without an interface name.
-    .filter((info) => !info.address.startsWith('fe80:') && !info.address.startsWith('169.254.'))
-    .map((info) => info.address)
-  const known = hosts.length === 0 ? ['127.0.0.1'] : hosts.slice(0, MAX_ADDRESSES)
-  return known.map((host) => formatHostPort({ host, port: bound.port }))
 }

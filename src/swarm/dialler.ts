@@ -111,12 +111,18 @@ export class Dialler {
       control = new ControlChannel(talk, controlDeps(this.#joining))
       control.open()
       const introducing = { ...context, offer: ticket?.offer }
-      const { peer, speech, offer } = await introduceAsDialler(control, key, introducing, signal, piecesStream!)
+      const { peer, speech, offer, observed } = await introduceAsDialler(
+        control,
+        key,
+        introducing,
+        signal,
+        piecesStream!,
+      )
       const pieces = await piecesStream!
       if (table.links.has(key)) throw refusal('duplicate', 'the peer has linked from its side')
       widenAcrossRegions(context, peer, [talk, pieces])
       const tls = tlsTerms(this.#joining, ticket, offer)
-      return this.#joining.link({ peer, speech, direction: 'outbound', connection, control, pieces, tls })
+      return this.#joining.link({ peer, speech, direction: 'outbound', connection, control, pieces, tls, observed })
     } catch (error) {
       ticket?.[Symbol.dispose]()
       // The caller need not wait for the goodbye to be read.

@@ -77,6 +77,8 @@ export type ControlMessage =
   | { readonly type: 'giveUp'; readonly blob: Digest }
   /** From hosts of before: this peer sent bytes that do not match a vouched hash. Proves nothing, and moves nobody. */
   | { readonly type: 'accuse'; readonly blob: Digest; readonly piece: number; readonly peer: PeerKey }
+  /** The sender can be dialled at these addresses from now on. Taken by the link itself. */
+  | { readonly type: 'addresses'; readonly addresses: readonly string[] }
   /** For the prewarm service of the other side, in its own words (PREWARM.md): the swarm only carries it. */
   | { readonly type: 'letter'; readonly body: Uint8Array }
 

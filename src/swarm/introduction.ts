@@ -15,9 +15,22 @@ export interface IntroductionContext {
   readonly software: string
 }
 
+/** The addresses of `self` change while the host runs. */
+export function introductionOf(self: () => PeerInfo, trust: FleetTrust, software: string): IntroductionContext {
+  return {
+    get self() {
+      return self()
+    },
+    trust,
+    software,
+  }
+}
+
 /** What a side tells of itself in one introduction. */
 export interface Introducing extends IntroductionContext {
   readonly offer: TlsOffer | undefined
+  /** The address the peer comes from, if this side was dialled. */
+  readonly observed?: string | undefined
 }
 
 /** Who the peer is, what it understands, and how it takes TLS connections, if it does. */
@@ -25,6 +38,8 @@ export interface Introduced {
   readonly peer: PeerInfo
   readonly speech: Speech
   readonly offer: TlsOffer | undefined
+  /** The address the peer has seen this host come from. */
+  readonly observed: string | undefined
 }
 
 /** Refuses a peer: the reason is what it is told, and the label the refusal is counted under. */
@@ -65,7 +80,7 @@ export async function introduceAsListener(
 }
 
 export function aboutFrame(context: Introducing): AboutFrame {
-  const { self, trust, software, offer } = context
+  const { self, trust, software, offer, observed } = context
   return {
     frame: 'about',
     role: self.role,
@@ -75,6 +90,7 @@ export function aboutFrame(context: Introducing): AboutFrame {
     addresses: self.addresses,
     software,
     tls: offer,
+    observed,
     speaks: OWN_SPEECH,
   }
 }
@@ -99,11 +115,11 @@ function hasCommonVersion({ version, min = version, max = version }: HelloFrame)
 
 function checkAbout(frame: ReceivedFrame, remote: PeerKey, context: IntroductionContext): Introduced {
   if (frame.frame !== 'about') throw unexpected(frame)
-  const { role, roleProof, region, zone, addresses, tls, speaks } = frame
+  const { role, roleProof, region, zone, addresses, tls, observed, speaks } = frame
   if (role === 'cache' && (roleProof === undefined || !context.trust.isCache(remote, region, roleProof))) {
     throw refusal('role', 'the peer claims to be a cache and cannot prove it')
   }
-  return { peer: { key: remote, role, region, zone, addresses }, speech: speechOf(speaks), offer: tls }
+  return { peer: { key: remote, role, region, zone, addresses }, speech: speechOf(speaks), offer: tls, observed }
 }
 
 /** What a frame out of turn means. A goodbye says why: some reasons are for good, others pass. */

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
+import { multiaddrHostPort } from './address.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { ByteChannel } from './byte-channel.ts'
 import type { ControlChannel, ControlChannelDeps } from './control-channel.ts'
@@ -13,6 +14,7 @@ import type { Link } from './link.ts'
 import type { LinkTable } from './link-table.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import type { SwarmLimits } from './options.ts'
+import { plainHost } from './peer-addresses.ts'
 import type { Speech } from './speech.ts'
 import type { StreamChannel } from './stream-channel.ts'
 import type { TlsDoor } from './tls-door.ts'
@@ -29,6 +31,8 @@ export interface NewLink {
   readonly control: ControlChannel
   readonly pieces: ByteChannel
   readonly tls: TlsTerms | undefined
+  /** The address the peer has seen this host come from. */
+  readonly observed?: string | undefined
 }
 
 /** What dialling and listening share of the swarm. */
@@ -52,6 +56,12 @@ export interface Joining {
 
 export function controlDeps({ budget, metrics }: Joining): ControlChannelDeps {
   return { budget, counted: metrics.frame }
+}
+
+/** The IP address at the other end. */
+export function remoteHost(connection: Connection): string | undefined {
+  const host = multiaddrHostPort(connection.remoteAddr)?.host
+  return host === undefined ? undefined : plainHost(host)
 }
 
 /** A signal for one handshake: the swarm's end, the connection's, the caller's, or too much time. */

@@ -188,11 +188,17 @@ export async function closeConnection(connection: Connection): Promise<void> {
   }
 }
 
+/** Every interface means both families: the library's listener for `::` takes no IPv4. A port of its own choice cannot be shared. */
+function listenPlaces(listen: HostPort): HostPort[] {
+  const isBoth = listen.host === '::' && listen.port !== 0
+  return isBoth ? [listen, { host: '0.0.0.0', port: listen.port }] : [listen]
+}
+
 function libp2pOptions(options: HostOptions, events: HostEvents): Parameters<typeof createLibp2p>[0] {
   const { limits } = options
   return {
     privateKey: options.privateKey,
-    addresses: { listen: [hostPortMultiaddr(options.listen).toString()] },
+    addresses: { listen: listenPlaces(options.listen).map((place) => hostPortMultiaddr(place).toString()) },
     // A burst comes from hundreds of hosts at once, in tests from one: membership is our filter, not the rate.
     connectionManager: {
       maxConnections: limits.maxLinks * 4 + limits.maxHandshakes * 2,

@@ -51,13 +51,15 @@ export interface LinkDeps {
   /** The link is over; called once. The connection below is the owner's to close. */
   readonly ended: (link: Link, error: ShoalError) => void
   readonly callRefused: () => void
+  /** What the peer says of where it can be dialled, as this host takes it. */
+  readonly addressesOf: (announced: readonly string[]) => readonly string[]
   /** Something was dropped that one of the two sides does not understand. */
   readonly dropped: (dropped: Dropped) => void
 }
 
 /** A live link: dispatches what arrives, watches that something does, and ends as a whole. */
 export class Link implements PeerLink, ControlReceiver {
-  readonly peer: PeerInfo
+  #peer: PeerInfo
   readonly direction: 'inbound' | 'outbound'
   /** By the clock, when it was linked. */
   readonly sinceMs: number
@@ -73,7 +75,7 @@ export class Link implements PeerLink, ControlReceiver {
   #ended = false
 
   constructor(parts: LinkParts, deps: LinkDeps) {
-    this.peer = parts.peer
+    this.#peer = parts.peer
     this.direction = parts.direction
     this.#deps = deps
     this.#speech = parts.speech
@@ -92,6 +94,10 @@ export class Link implements PeerLink, ControlReceiver {
       },
       deps.limits.maxCalls,
     )
+  }
+
+  get peer(): PeerInfo {
+    return this.#peer
   }
 
   /** Lets frames and pieces in. To be called once, when the owner knows the link. */
@@ -200,6 +206,10 @@ export class Link implements PeerLink, ControlReceiver {
   }
 
   #deliver(message: ControlMessage): void {
+    if (message.type === 'addresses') {
+      this.#peer = { ...this.#peer, addresses: this.#deps.addressesOf(message.addresses) }
+      return
+    }
     try {
       this.#deps.events.message(this, message)
     } catch (error) {

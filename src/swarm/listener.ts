@@ -6,7 +6,7 @@ import type { Dialler } from './dialler.ts'
 import type { PeerKey } from './interface.ts'
 import { aboutFrame, introduceAsListener, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { controlDeps, handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
+import { controlDeps, handshakeSignal, remoteHost, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
 import { StreamChannel } from './stream-channel.ts'
 import { CONTROL_PROTOCOL } from './wire-limits.ts'
 
@@ -86,7 +86,8 @@ export class Listener {
       if (context.self.key < key) await raceAbort(this.#dialler.settled(key), signal)
       this.#makeRoom(key)
       widenAcrossRegions(context, peer, [talk, pieces])
-      control.send(aboutFrame({ ...context, offer: ticket?.offer }))
+      const observed = remoteHost(connection)
+      control.send(aboutFrame({ ...context, offer: ticket?.offer, observed }))
       const tls = tlsTerms(this.#joining, ticket, offer)
       this.#joining.link({ peer, speech, direction: 'inbound', connection, control, pieces, tls })
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import type { FleetKey } from '../trust/index.ts'
 import type { Role, SwarmEvents } from './interface.ts'
+import type { Interfaces } from './own-addresses.ts'
 
 /** What bounds a swarm. All optional: the defaults are for real networks. */
 export interface SwarmLimits {
@@ -77,4 +78,6 @@ export interface SwarmDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: MetricRegistry
+  /** The network interfaces, looked up again and again. Default: this machine's. */
+  readonly interfaces?: (() => Interfaces) | undefined
 }

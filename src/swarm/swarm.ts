@@ -17,14 +17,15 @@ import {
   parseAnnounced,
   parseHostPort,
   parseListenAddress,
-  reachableAddresses,
 } from './address.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { Dialler } from './dialler.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
 import { loadIdentity } from './identity.ts'
 import type { HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
+import { introductionOf } from './introduction.ts'
 import type { Joining, NewLink } from './joining.ts'
+import { remoteHost } from './joining.ts'
 import { closeConnection, Libp2pHost } from './libp2p-host.ts'
 import type { Dropped } from './link.ts'
 import { Link } from './link.ts'
@@ -34,6 +35,8 @@ import type { SwarmMetrics } from './metrics.ts'
 import { swarmMetrics } from './metrics.ts'
 import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
 import { DEFAULT_SWARM_LIMITS } from './options.ts'
+import { OwnAddresses } from './own-addresses.ts'
+import { peerAddresses } from './peer-addresses.ts'
 import { SharedPort } from './shared-port.ts'
 import { TlsDoor } from './tls-door.ts'
 import { TlsLanes } from './tls-lanes.ts'
@@ -75,6 +78,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #stopping = new AbortController()
   readonly #flights = new SingleFlight<Link>()
   #self: PeerInfo
+  #own: OwnAddresses | undefined
   #host: Libp2pHost | undefined
   #dialler: Dialler | undefined
   #listener: Listener | undefined
@@ -138,7 +142,13 @@ export class Libp2pSwarm implements Swarm {
         stream: (connection, protocol, stream) => swarm.#listener?.opened(connection, protocol, stream),
       },
     )
-    const addresses = announce.length > 0 ? announce : reachableAddresses({ host: listen.host, port: host.port })
+    if (announce.length === 0) {
+      swarm.#own = new OwnAddresses(
+        { host: listen.host, port: host.port },
+        { clock: deps.clock, interfaces: deps.interfaces, changed: (addresses) => swarm.#relocated(addresses) },
+      )
+    }
+    const addresses = swarm.#own?.current ?? announce
     swarm.#begin(host, { ...swarm.#self, key: host.key, addresses }, options.software ?? 'shoal')
     return swarm
   }
@@ -211,7 +221,7 @@ export class Libp2pSwarm implements Swarm {
     const joining: Joining = {
       table: this.#table,
       bans: this.#bans,
-      context: { self, trust: this.trust, software },
+      context: introductionOf(() => this.#self, this.trust, software),
       limits: this.#limits,
       budget: this.#budget,
       clock: this.#clock,
@@ -224,6 +234,15 @@ export class Libp2pSwarm implements Swarm {
     this.#host = host
     this.#dialler = new Dialler(joining, host)
     this.#listener = new Listener(joining, this.#dialler)
+  }
+
+  /** Peers that link from now on are told in the introduction; those that are linked, here. */
+  #relocated(addresses: readonly string[]): void {
+    this.#self = { ...this.#self, addresses }
+    this.#logger.info({ addresses }, 'peers are told other addresses of this host')
+    for (const link of this.#table.links.values()) {
+      if (link.speaks('addresses')) link.send({ type: 'addresses', addresses })
+    }
   }
 
   #ready(): Dialler {
@@ -240,12 +259,16 @@ export class Libp2pSwarm implements Swarm {
   }
 
   #link(parts: NewLink): Link {
-    const { peer, speech, direction, control, connection } = parts
+    const { speech, direction, control, connection, observed } = parts
+    if (observed !== undefined) this.#own?.observed(observed)
+    const addressesOf = (announced: readonly string[]): readonly string[] =>
+      peerAddresses(announced, remoteHost(connection))
+    const peer = { ...parts.peer, addresses: addressesOf(parts.peer.addresses) }
     const pieces = new FramedPieceChannel(parts.pieces, {
       hold: this.#pieceChannel === 'tls',
       firstUse: (use) => lanes.used(use),
     })
-    const lanes = this.#lanes(parts, pieces)
+    const lanes = this.#lanes({ ...parts, peer }, pieces)
     const link = new Link(
       { peer, speech, direction, control, pieces },
       {
@@ -254,6 +277,7 @@ export class Libp2pSwarm implements Swarm {
         logger: this.#logger,
         limits: this.#limits,
         callRefused: () => this.#metrics.refused('calls'),
+        addressesOf,
         dropped: (what) => this.#dropped(peer.key, what),
         ended: (ended, error) => {
           lanes[Symbol.dispose]()
@@ -273,10 +297,9 @@ export class Libp2pSwarm implements Swarm {
 
   #lanes({ peer, connection, direction, control, tls }: NewLink, pieces: FramedPieceChannel): TlsLanes {
     const remote = multiaddrHostPort(connection.remoteAddr)
-    const announced = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
-    // What this host has dialled is good again; one that has dialled us is at one of its addresses, and likely at the
-    // one it came from.
-    const nearest = announced.toSorted((a, b) => Number(b.host === remote?.host) - Number(a.host === remote?.host))
+    // What this host has dialled is good again; one that has dialled us is at one of its addresses, the one it came from
+    // first.
+    const nearest = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
     return new TlsLanes(
       { pieces, control, clock: this.#clock, logger: this.#logger, metrics: this.#metrics },
       {
@@ -326,6 +349,7 @@ export class Libp2pSwarm implements Swarm {
   async #stop(): Promise<void> {
     const reason = new ShoalError('PEER_GONE', 'this host is stopping')
     this.#stopping.abort(reason)
+    this.#own?.[Symbol.dispose]()
     for (const link of [...this.#table.links.values()]) link.end(reason)
     this.#tls?.[Symbol.dispose]()
     this.#port?.[Symbol.dispose]()

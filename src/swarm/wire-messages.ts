@@ -4,6 +4,7 @@ import type { HotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, MessageOf } from './interface.ts'
 import { WIRE_LIMITS } from './wire-limits.ts'
 import {
+  addresses,
   bytes,
   digest,
   hashRuns,
@@ -38,6 +39,7 @@ export const coldMessages: { readonly [T in ColdMessage['type']]: z.ZodType<Mess
   part: z.object({ type: z.literal('part'), blob: digest }),
   giveUp: z.object({ type: z.literal('giveUp'), blob: digest }),
   accuse: z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
+  addresses: z.object({ type: z.literal('addresses'), addresses }),
   letter: z.object({ type: z.literal('letter'), body: letter }),
 }
 

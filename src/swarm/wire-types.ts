@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { parseDigest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
@@ -55,6 +56,8 @@ export const tagOrDigest: z.ZodType<TagOrDigest> = z.discriminatedUnion('kind', 
   z.object({ kind: z.literal('tag'), tag }),
   z.object({ kind: z.literal('digest'), digest }),
 ])
+
+export const ipAddress = z.string().refine((value) => isIP(value) !== 0, 'not an IP address')
 
 export const peerKey = z.string().regex(PEER_KEY)
 export const hostPort = z

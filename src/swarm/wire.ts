@@ -8,7 +8,7 @@ import type { CallArguments, CallName, CallResults, ControlMessage, Role } from 
 import type { TlsOffer } from './tls-ticket.ts'
 import { MAX_FRAME_BYTES } from './wire-limits.ts'
 import { callArguments, callResults, coldMessages } from './wire-messages.ts'
-import { addresses, bytes, label, spoken, tlsOffer, u32, wireName } from './wire-types.ts'
+import { addresses, bytes, ipAddress, label, spoken, tlsOffer, u32, wireName } from './wire-types.ts'
 
 /** Why a side ends a handshake. The only thing a stranger is told. */
 export const BYE_REASONS = ['stranger', 'version', 'role', 'banned', 'full', 'duplicate', 'self', 'closing'] as const
@@ -37,6 +37,8 @@ export interface AboutFrame {
   readonly software: string
   /** Absent when the sender wants no TLS. */
   readonly tls?: TlsOffer | undefined
+  /** The address the sender sees the receiver come from: only who was dialled knows. */
+  readonly observed?: string | undefined
   /** What the sender understands (speech.ts). Absent in hosts from before it was said. */
   readonly speaks?: readonly string[] | undefined
 }
@@ -91,6 +93,7 @@ const schemas: {
     addresses,
     software: label,
     tls: tlsOffer.optional(),
+    observed: ipAddress.optional(),
     speaks: spoken.optional(),
   }),
   bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS) }),

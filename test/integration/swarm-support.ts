@@ -16,6 +16,7 @@ import type {
   SwarmOptions,
 } from '../../src/swarm/index.ts'
 import { Libp2pSwarm, LOOPBACK_KEY } from '../../src/swarm/index.ts'
+import type { Interfaces } from '../../src/swarm/own-addresses.ts'
 import { eventually } from '../support/eventually.ts'
 
 type Answer = (name: CallName, args: CallArguments[CallName], signal: AbortSignal) => Promise<CallResults[CallName]>
@@ -158,7 +159,10 @@ export class TestFleet implements AsyncDisposable {
     return new TestFleet(await mkdtemp(join(tmpdir(), 'shoal-swarm-')))
   }
 
-  async host(options: Partial<SwarmOptions> & { readonly fleetKey?: FleetKey } = {}): Promise<TestHost> {
+  async host(
+    options: Partial<SwarmOptions> & { readonly fleetKey?: FleetKey } = {},
+    interfaces?: () => Interfaces,
+  ): Promise<TestHost> {
     const events = new RecordedEvents()
     const logger = new RecordedLogger()
     const metrics = new RecordedMetrics()
@@ -172,7 +176,7 @@ export class TestFleet implements AsyncDisposable {
         identityPath: join(this.directory, `identity-${this.hosts.length}`),
         ...options,
       },
-      { events, clock: systemClock, logger, metrics },
+      { events, clock: systemClock, logger, metrics, interfaces },
     )
     const host: TestHost = { swarm, events, logger, metrics, address: swarm.self.addresses[0] ?? '' }
     this.hosts.push(host)

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import type { NetworkInterfaceInfo } from 'node:os'
 import { test } from 'node:test'
-import { parseListenAddress, reachableAddresses } from '../../../src/swarm/address.ts'
+import { parseListenAddress } from '../../../src/swarm/address.ts'
 import { formatHostPort, hostPortMultiaddr, isLoopbackHost, parseHostPort } from '../../../src/swarm/index.ts'
+import type { Interfaces } from '../../../src/swarm/own-addresses.ts'
+import { reachableAddresses } from '../../../src/swarm/own-addresses.ts'
+import { peerAddresses, plainHost } from '../../../src/swarm/peer-addresses.ts'
 
 test('addresses are read, written and turned into multiaddrs', () => {
   const cases = [
@@ -40,12 +44,62 @@ test('a listen address is an address, not a name', () => {
   assert.throws(() => parseListenAddress('example.com:1'), { code: 'CONFIG_INVALID', message: /peer\.listen/ })
 })
 
-test('a host on every interface announces addresses others can dial, with its port', () => {
-  assert.deepEqual(reachableAddresses({ host: '10.1.2.3', port: 5 }), ['10.1.2.3:5'])
-  const all = reachableAddresses({ host: '0.0.0.0', port: 4711 })
-  assert.ok(all.length >= 1 && all.length <= 8)
-  for (const address of all) {
-    assert.match(address, /:4711$/)
-    assert.ok(!address.startsWith('0.0.0.0'))
+const at = (address: string, internal = false): NetworkInterfaceInfo =>
+  address.includes(':')
+    ? { address, family: 'IPv6', internal, netmask: '', mac: '', cidr: null, scopeid: 0 }
+    : { address, family: 'IPv4', internal, netmask: '', mac: '', cidr: null }
+
+test('a host on every interface announces addresses others can dial, the likeliest first', () => {
+  const lo = [at('127.0.0.1', true), at('::1', true)]
+  const bridges = Object.fromEntries(
+    ['docker0', 'br-0a1b', 'cni0', 'veth1@if2', 'virbr0', 'flannel.1', 'cali123', 'lxcbr0', 'podman1'].map(
+      (name, i) => [name, [at(`172.${17 + i}.0.1`)]],
+    ),
+  )
+  const wire = [at('10.0.0.5'), at('fd00::5'), at('fe80::1'), at('169.254.1.1')]
+  const cases: [name: string, listen: string, interfaces: Interfaces, observed: string[], expected: string[]][] = [
+    ['one address', '10.1.2.3:5', { lo, eth0: wire }, [], ['10.1.2.3:5']],
+    ['no address yet', '0.0.0.0:5', { lo }, [], []],
+    ['IPv4 only where it listens on that', '0.0.0.0:5', { lo, eth0: wire }, [], ['10.0.0.5:5']],
+    ['both', '[::]:5', { lo, eth0: wire }, [], ['10.0.0.5:5', '[fd00::5]:5']],
+    ['IPv6 only', '[::]:5', { lo, eth0: [at('fd00::5'), at('fe80::1')] }, [], ['[fd00::5]:5']],
+    ['bridges last', '0.0.0.0:5', { docker0: [at('172.17.0.1')], bond0: wire }, [], ['10.0.0.5:5', '172.17.0.1:5']],
+    [
+      'observed first',
+      '[::]:5',
+      { a: [at('10.0.0.1')], b: [at('fd00::2')] },
+      ['fd00::2'],
+      ['[fd00::2]:5', '10.0.0.1:5'],
+    ],
+    [
+      'what is no address of this host does not count',
+      '0.0.0.0:5',
+      { a: [at('10.0.0.1')] },
+      ['1.2.3.4'],
+      ['10.0.0.1:5'],
+    ],
+    ['one address once', '0.0.0.0:5', { a: [at('10.0.0.1')], b: [at('10.0.0.1')] }, [], ['10.0.0.1:5']],
+  ]
+  for (const [name, listen, interfaces, observed, expected] of cases) {
+    assert.deepEqual(reachableAddresses(parseListenAddress(listen), interfaces, observed), expected, name)
   }
+  const many = reachableAddresses({ host: '0.0.0.0', port: 5 }, { ...bridges, eth9: wire })
+  assert.equal(many.length, 8)
+  assert.equal(many[0], '10.0.0.5:5')
+})
+
+test('what a peer announces is taken in the light of where it comes from', () => {
+  const cases: [announced: string[], remote: string | undefined, expected: string[]][] = [
+    [['10.0.0.1:5', '10.0.0.2:5'], '10.0.0.2', ['10.0.0.2:5', '10.0.0.1:5']],
+    [['10.0.0.1:5'], '10.9.9.9', ['10.0.0.1:5']],
+    [['127.0.0.1:5'], '10.0.0.2', ['10.0.0.2:5']],
+    [['127.0.0.1:5'], '127.0.0.1', ['127.0.0.1:5']],
+    [['127.0.0.1:5'], 'fd00::2', ['[fd00::2]:5']],
+    [['cache.example:5'], '10.0.0.2', ['cache.example:5']],
+    [[], '10.0.0.2', []],
+    [['10.0.0.1:5'], undefined, ['10.0.0.1:5']],
+  ]
+  for (const [announced, remote, expected] of cases) assert.deepEqual(peerAddresses(announced, remote), expected)
+  assert.equal(plainHost('::ffff:10.0.0.1'), '10.0.0.1')
+  assert.equal(plainHost('fd00::1'), 'fd00::1')
 })

@@ -60,6 +60,7 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speec
       clock,
       logger: silentLogger,
       limits: { ...DEFAULT_SWARM_LIMITS.agent, maxCalls: 4 },
+      addressesOf: (announced) => announced,
       callRefused: () => {
         made.refused++
       },
