@@ -40,7 +40,8 @@ export class BlobAccess {
     const { upstream, repository, digest } = ref
     const grant = await this.#deps.grants.find(upstream, repository, digest)
     if (grant !== undefined) return granted(ref, grant)
-    const asked = await this.#deps.tier.askHomes(
+    // a size is kept for long: who stands in for a cache is not asked for one
+    const asked = await this.#deps.tier.askCaches(
       digest,
       { name: 'stat', args: { upstream, repository, digest } },
       signal,

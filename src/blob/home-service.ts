@@ -72,8 +72,8 @@ export class HomeService {
       case 'manifest': {
         const outcome = await (asHome ? manifests.findAsHome(call.args, signal) : manifests.find(call.args, signal))
         if (!outcome.ok) return callRefusal(outcome)
-        const { digest, mediaType, bytes, stale, ageMs } = outcome.value
-        return { kind: 'manifest', digest, mediaType, bytes, stale, ageMs }
+        const { digest, mediaType, bytes, stale, ageMs, proof } = outcome.value
+        return { kind: 'manifest', digest, mediaType, bytes, stale, ageMs, proof }
       }
       case 'stat': {
         const outcome = await (asHome ? access.checkAsHome(call.args, signal) : access.check(call.args, signal))

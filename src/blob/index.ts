@@ -1,8 +1,8 @@
 /*
  * What callers can ask for: content.ts answers this host's runtimes, home-service.ts its peers. Both stand on
- * manifests.ts (tags and manifests), blob-access.ts (who may read what), listings.ts and the transfers below;
- * readers.ts turns a blob, arriving or complete, into a stream, which mending-reader.ts keeps going when the disk fails;
- * mender.ts fetches again what was found damaged.
+ * manifests.ts (tags and manifests; known-tags.ts, tag-proof.ts: on whose word), blob-access.ts (who may read what),
+ * listings.ts and the transfers below; readers.ts turns a blob, arriving or complete, into a stream, which
+ * mending-reader.ts keeps going when the disk fails; mender.ts fetches again what was found damaged.
  */
 export { BlobAccess } from './blob-access.ts'
 export type { UpstreamAccess } from './content.ts'
@@ -26,3 +26,4 @@ export { Manifests } from './manifests.ts'
 export { Mender } from './mender.ts'
 export { TagCache } from './tag-cache.ts'
 export { TagOrders } from './tag-orders.ts'
+export { TagProofs } from './tag-proof.ts'

@@ -28,7 +28,10 @@ export interface ListingsDeps {
   readonly origins: (upstream: string) => OriginChain | undefined
 }
 
-/** Tag lists and referrers: never cached, always what the upstream says now, asked once for all who ask together. */
+/**
+ * Tag lists and referrers: never cached, always what the upstream says now, asked once for all who ask together. They are
+ * believed from the origin and from caches over their own links, and carry no signature: nobody passes them on.
+ */
 export class Listings {
   readonly #deps: ListingsDeps
   readonly #tags = new SingleFlight<Outcome<TagList>>()
@@ -72,7 +75,7 @@ export class Listings {
     signal: AbortSignal,
   ): Promise<CallResults[N] | undefined> {
     const { tier } = this.#deps
-    const asked = asHome ? undefined : await tier.askHomes(key, question, signal)
+    const asked = asHome ? undefined : await tier.askCaches(key, question, signal)
     return (asked ?? (await tier.askParents(key, question, signal)))?.answer
   }
 

@@ -10,26 +10,23 @@ import type { OriginChain } from '../origin/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Asked, Tier } from '../tier/index.ts'
 import type { Grants } from './grants.ts'
-import type { ContentSource, ManifestContent, Outcome } from './interface.ts'
+import type { ContentSource, Outcome } from './interface.ts'
+import type { KnownTagsOptions, ResolvedManifest, TagAnswer, TagRef } from './known-tags.ts'
+import { KnownTags } from './known-tags.ts'
 import { failure, found, refusalOf, unavailable, unknown } from './outcome.ts'
-import type { KnownTag, TagCache } from './tag-cache.ts'
+import type { TagCache } from './tag-cache.ts'
 import { tagKey } from './tag-cache.ts'
+import type { TagProofs } from './tag-proof.ts'
 
 export interface ManifestsDeps {
   readonly store: BlobStore
   readonly tier: Tier
   readonly grants: Grants
   readonly tags: TagCache
+  readonly proofs: TagProofs
   readonly logger: Logger
   readonly registry: MetricRegistry
   readonly origins: (upstream: string) => OriginChain | undefined
-}
-
-export interface ManifestsOptions {
-  /** How long a home answers for a tag without asking above. */
-  readonly tagTtlMs: number
-  /** How old an answer may be when nobody above can be asked. */
-  readonly tagMaxStaleMs: number
 }
 
 export interface ManifestRef {
@@ -38,27 +35,30 @@ export interface ManifestRef {
   readonly target: TagOrDigest
 }
 
-/** A manifest and how long ago the upstream confirmed that its tag points to it (0 for digests). */
-export type ResolvedManifest = ManifestContent & { readonly ageMs: number }
-
+type ManifestAsked = Asked<'manifest'> & TagAnswer
 type Way = (signal: AbortSignal) => Promise<Outcome<ResolvedManifest>>
 
 /**
  * Manifests by tag and digest. Only a tag's home asks above, one question at a time for all who wait; everybody else
- * asks the home. Digests are immutable and kept for good; tags live for a while and are then confirmed.
+ * asks the home. Digests are immutable and kept for good; tags live for a while and are then confirmed. What a tag
+ * points to is believed from an origin, from a cache over its own link, or under a cache's signature.
  */
 export class Manifests {
-  readonly #options: ManifestsOptions
+  readonly #options: KnownTagsOptions
   readonly #deps: ManifestsDeps
+  readonly #known: KnownTags
   readonly #flights = new SingleFlight<Outcome<ResolvedManifest>>()
   readonly #lookups: Counter<'result'>
 
-  constructor(options: ManifestsOptions, deps: ManifestsDeps) {
+  constructor(options: KnownTagsOptions, deps: ManifestsDeps) {
     this.#options = options
     this.#deps = deps
     this.#lookups = deps.registry.counter('shoal_tag_lookups_total', 'Tag look-ups by how they were answered', [
       'result',
     ])
+    const { tags, proofs, logger } = deps
+    const stored = this.#stored.bind(this)
+    this.#known = new KnownTags(options, { tags, proofs, logger, lookups: this.#lookups, stored })
   }
 
   /** For this host's own door: from the store, the home, or as the home. Never rejects but with the signal's reason. */
@@ -103,17 +103,35 @@ export class Manifests {
       const stored = await this.#stored(ref, ref.target.digest)
       if (stored !== undefined) return found(stored)
     }
+    const tagged = tagRef(ref)
+    // while the caches are gone, who could be asked is as far from the upstream as this host
+    const fresh = tagged !== undefined && this.#deps.tier.acting ? await this.#known.fresh(tagged) : undefined
+    if (fresh !== undefined) return fresh
     const args = { upstream: ref.upstream, repository: ref.repository, target: ref.target }
     const asked = await this.#deps.tier.askHomes(homeKey(ref), { name: 'manifest', args }, signal)
     if (asked === undefined) return this.#findAsHome(ref, signal)
+    if (isManifest(asked) && asked.link.peer.role !== 'cache') return this.#fromMember(ref, asked, signal)
     const outcome = await this.#accept(ref, asked, 'home')
-    if (outcome.ok || outcome.reason !== 'unavailable' || ref.target.kind === 'digest') return outcome
-    return (await this.#stale(ref, ref.target.tag)) ?? outcome
+    if (outcome.ok || outcome.reason !== 'unavailable' || tagged === undefined) return outcome
+    return (await this.#known.stale(tagged)) ?? outcome
+  }
+
+  /**
+   * A host that stands in for the caches has answered. A manifest's bytes prove themselves; what a tag points to must be
+   * signed, and newer than what is known here. Otherwise this host asks the origin itself.
+   */
+  async #fromMember(ref: ManifestRef, asked: ManifestAsked, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
+    const tagged = tagRef(ref)
+    const ageMs = tagged === undefined ? 0 : await this.#known.newsMs(tagged, asked)
+    if (ageMs === undefined) return this.#findAsHome(ref, signal)
+    const stale = ageMs >= this.#options.tagTtlMs
+    const outcome = await this.#accept(ref, { link: asked.link, answer: { ...asked.answer, ageMs, stale } }, 'home')
+    return outcome.ok && !outcome.value.stale ? outcome : this.#findAsHome(ref, signal)
   }
 
   async #findAsHome(ref: ManifestRef, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
     try {
-      if (ref.target.kind === 'tag') return await this.#tagAsHome(ref, ref.target.tag, signal)
+      if (ref.target.kind === 'tag') return await this.#tagAsHome(ref, { ...ref, tag: ref.target.tag }, signal)
       const stored = await this.#stored(ref, ref.target.digest)
       if (stored !== undefined) return found(stored)
       return await this.#fromAbove(ref, ref.target.digest, signal)
@@ -122,41 +140,25 @@ export class Manifests {
     }
   }
 
-  async #tagAsHome(ref: ManifestRef, tag: string, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
-    const { upstream, repository } = ref
-    const known = await this.#deps.tags.find(upstream, repository, tag)
-    const age = known === undefined ? undefined : this.#deps.tags.ageMs(upstream, repository, tag, known)
-    // signatures and referrers change meaning by appearing: they are always looked up
-    if (known !== undefined && age !== undefined && age < this.#options.tagTtlMs && !isReferrerTag(tag)) {
-      const stored = await this.#stored(ref, known.digest)
-      if (stored !== undefined) {
-        this.#lookups.inc({ result: 'fresh' })
-        return found({ ...stored, ageMs: age })
-      }
-    }
-    const outcome = await this.#confirm(ref, tag, known, signal)
-    if (outcome.ok || outcome.reason !== 'unavailable' || isReferrerTag(tag)) return outcome
-    return (await this.#stale(ref, tag)) ?? outcome
+  async #tagAsHome(ref: ManifestRef, tagged: TagRef, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
+    const fresh = await this.#known.fresh(tagged)
+    if (fresh !== undefined) return fresh
+    const outcome = await this.#confirm(ref, tagged, signal)
+    if (outcome.ok || outcome.reason !== 'unavailable' || isReferrerTag(tagged.tag)) return outcome
+    return (await this.#known.stale(tagged)) ?? outcome
   }
 
   /** Asks above what a tag points to now. */
-  async #confirm(
-    ref: ManifestRef,
-    tag: string,
-    known: KnownTag | undefined,
-    signal: AbortSignal,
-  ): Promise<Outcome<ResolvedManifest>> {
-    const { upstream, repository } = ref
+  async #confirm(ref: ManifestRef, tagged: TagRef, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
+    const { upstream, repository, tag } = tagged
     const { tier, tags, origins } = this.#deps
-    const asked = await tier.askParents(
-      homeKey(ref),
-      { name: 'manifest', args: { upstream, repository, target: ref.target } },
-      signal,
-    )
+    const args = { upstream, repository, target: ref.target }
+    const asked = await tier.askParents(homeKey(ref), { name: 'manifest', args }, signal)
     if (asked !== undefined) return this.#accept(ref, asked, 'parent')
     const chain = origins(upstream)
     if (chain === undefined) return unknown(`no upstream is called ${upstream}`)
     try {
+      const known = await this.#known.find(tagged)
       const resolution = await chain.resolveTag({ repository, tag, known, signal })
       if (resolution.kind === 'unknown') {
         await tags.forget(upstream, repository, tag)
@@ -166,34 +168,12 @@ export class Manifests {
       const state = resolution.kind === 'unchanged' ? known : resolution.state
       if (state === undefined) return unavailable('the origin says "unchanged" of a tag never seen')
       this.#lookups.inc({ result: state.digest === known?.digest ? 'revalidated' : 'miss' })
-      const manifest = (await this.#stored(ref, state.digest)) ?? (await this.#fromAbove(ref, state.digest, signal))
-      if ('ok' in manifest && !manifest.ok) return manifest
-      await tags.keep(upstream, repository, tag, { digest: state.digest, etag: state.etag }, 0)
-      return 'ok' in manifest ? manifest : found(manifest)
+      const stored = await this.#stored(ref, state.digest)
+      const manifest = stored === undefined ? await this.#fromAbove(ref, state.digest, signal) : found(stored)
+      return manifest.ok ? await this.#known.confirmed(tagged, state.etag, manifest.value) : manifest
     } catch (error) {
       return failure(error, signal)
     }
-  }
-
-  /** The last known answer while nobody above can be asked: marked, and not older than allowed. */
-  async #stale(ref: ManifestRef, tag: string): Promise<Outcome<ResolvedManifest> | undefined> {
-    const { tags } = this.#deps
-    const { upstream, repository } = ref
-    const known = await tags.find(upstream, repository, tag)
-    if (known === undefined) return undefined
-    const age = tags.ageMs(upstream, repository, tag, known)
-    if (age !== undefined && age > this.#options.tagMaxStaleMs) return undefined
-    const stored = await this.#stored(ref, known.digest)
-    if (stored === undefined) return undefined
-    // noted by a clock that has been set back since: its time of grace begins when that is seen
-    if (age === undefined) await tags.keep(upstream, repository, tag, known, 0)
-    const ageMs = age ?? 0
-    this.#lookups.inc({ result: 'stale' })
-    this.#deps.logger.warn(
-      { upstream: ref.upstream, ageMs },
-      'the upstream cannot be asked: serving the last known tag',
-    )
-    return found({ ...stored, stale: true, ageMs })
   }
 
   async #fromAbove(ref: ManifestRef, digest: Digest, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {
@@ -243,17 +223,21 @@ export class Manifests {
   /** Takes a peer's answer, if it is what its digest says, and remembers what a tag points to. */
   async #accept(
     ref: ManifestRef,
-    { answer }: Asked<'manifest'>,
+    asked: Asked<'manifest'>,
     source: 'home' | 'parent',
   ): Promise<Outcome<ResolvedManifest>> {
-    if (answer.kind === 'refused') return refusalOf(answer)
-    const { digest, bytes, mediaType, stale, ageMs } = answer
+    if (asked.answer.kind === 'refused') return refusalOf(asked.answer)
+    if (!isManifest(asked)) return unavailable('nobody answered')
+    const { link, answer } = asked
+    const { digest, bytes, stale, ageMs } = answer
     const wrong = digestOf(bytes, digest) !== digest || (ref.target.kind === 'digest' && ref.target.digest !== digest)
-    if (wrong) return unavailable('a cache sent a manifest that does not match its digest')
-    if (ref.target.kind === 'tag') {
-      await this.#deps.tags.keep(ref.upstream, ref.repository, ref.target.tag, { digest }, ageMs)
-    }
-    return this.#keep(ref, { digest, bytes, mediaType, source, stale, ageMs })
+    if (wrong) return unavailable('a peer sent a manifest that does not match its digest')
+    // the bytes of a digest prove themselves, what a member calls them does not
+    const isHearsay = link.peer.role !== 'cache' && ref.target.kind === 'digest'
+    const mediaType = isHearsay ? undefined : answer.mediaType
+    const kept = await this.#keep(ref, { digest, bytes, mediaType, source, stale, ageMs })
+    const tagged = tagRef(ref)
+    return kept.ok && tagged !== undefined ? this.#known.told(tagged, asked, kept.value) : kept
   }
 
   async #keep(
@@ -287,7 +271,10 @@ export class Manifests {
     }
   }
 
-  async #stored(ref: Omit<ManifestRef, 'target'>, digest: Digest): Promise<ResolvedManifest | undefined> {
+  async #stored(
+    ref: Pick<ManifestRef, 'upstream' | 'repository'>,
+    digest: Digest,
+  ): Promise<ResolvedManifest | undefined> {
     const grant = await this.#deps.grants.find(ref.upstream, ref.repository, digest)
     if (grant?.kind !== 'manifest') return undefined
     const bytes = await this.#deps.store.readSmall(digest, MAX_MANIFEST_BYTES)
@@ -295,6 +282,14 @@ export class Manifests {
     const mediaType = grant.mediaType ?? parseManifest(bytes).mediaType
     return { digest, bytes, mediaType, source: 'local' satisfies ContentSource, stale: false, ageMs: 0 }
   }
+}
+
+function isManifest(asked: Asked<'manifest'>): asked is ManifestAsked {
+  return asked.answer.kind === 'manifest' && asked.link !== undefined
+}
+
+function tagRef({ upstream, repository, target }: ManifestRef): TagRef | undefined {
+  return target.kind === 'tag' ? { upstream, repository, tag: target.tag } : undefined
 }
 
 function homeKey({ upstream, repository, target }: ManifestRef): string {

@@ -4,33 +4,79 @@ import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { requireDigest } from '../oci/digest.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
+import type { TagProof } from '../swarm/index.ts'
 import { jsonCodec } from './json-codec.ts'
+
+/** On whose word a tag is kept: the origin's own, a cache's signature, or a cache's over its own link. */
+const SOURCES = ['origin', 'signature', 'cache'] as const
 
 const rowSchema = z.object({
   digest: z.string().transform((text): Digest => requireDigest(text)),
   etag: z.string().optional(),
   /** When the upstream last confirmed it. */
   confirmedEpochMs: z.number(),
+  /** Rows of up to 0.1.0 do not say. */
+  source: z.enum(SOURCES).optional(),
+  /** The signature (base64), and what is signed beside the tag and its digest. */
+  proof: z
+    .object({
+      region: z.string(),
+      mediaType: z.string(),
+      confirmedEpochMs: z.int().nonnegative(),
+      signature: z.base64(),
+    })
+    .optional(),
 })
 
-/** The last known answer for a tag. */
-export type KnownTag = z.infer<typeof rowSchema>
+type Row = z.infer<typeof rowSchema>
 
+/** The last known answer for a tag. */
+export interface KnownTag {
+  readonly digest: Digest
+  readonly etag?: string | undefined
+  /** When the upstream last confirmed it, by this host's clock. */
+  readonly confirmedEpochMs: number
+  /** Without a proof: a cache's word counts for this host, and is not passed on. */
+  readonly source: (typeof SOURCES)[number]
+  readonly proof?: KnownProof | undefined
+}
+
+/** A cache's signature, as it came. */
+export type KnownProof = TagProof & { readonly mediaType: string }
+
+export interface TagCacheOptions {
+  /**
+   * Whether rows that do not say on whose word they were kept are believed: on a host that has never asked any but caches
+   * and origins.
+   */
+  readonly believeUnmarked: boolean
+}
+
+/** So far apart the clocks of hosts may be. */
+const MAX_SKEW_MS = 5_000
 /** Tags whose age this process has measured itself; of others the wall clock decides. */
 const MAX_MEASURED = 16_384
 
 /** What each tag pointed to when the upstream was last asked; survives restarts, so that an origin's death does not matter. */
 export class TagCache {
-  readonly #table: StoreTable<KnownTag>
+  readonly #table: StoreTable<Row>
+  readonly #options: TagCacheOptions
   readonly #clock: Pick<Clock, 'now' | 'wall'>
   /** When this process was told of each confirmation that it knows, on the clock that never steps. */
   readonly #measured = new LRUCache<string, { readonly confirmedEpochMs: number; readonly at: number }>({
     max: MAX_MEASURED,
   })
 
-  constructor(store: BlobStore, clock: Pick<Clock, 'now' | 'wall'>) {
-    this.#table = store.table('tags', jsonCodec(rowSchema as unknown as z.ZodType<KnownTag>))
+  constructor(store: BlobStore, clock: Pick<Clock, 'now' | 'wall'>, options: TagCacheOptions) {
+    this.#table = store.table('tags', jsonCodec(rowSchema as unknown as z.ZodType<Row>))
     this.#clock = clock
+    this.#options = options
+  }
+
+  /** Milliseconds since the time that a signed answer names; undefined for one from the future, which is no age. */
+  signedAgeMs({ confirmedEpochMs }: Pick<TagProof, 'confirmedEpochMs'>): number | undefined {
+    const age = this.#clock.wall() - confirmedEpochMs
+    return age < -MAX_SKEW_MS ? undefined : Math.max(0, age)
   }
 
   /**
@@ -44,8 +90,20 @@ export class TagCache {
     return age < 0 ? undefined : age
   }
 
-  find(upstream: string, repository: string, tag: string): Promise<KnownTag | undefined> {
-    return this.#table.get(tagKey(upstream, repository, tag))
+  /** What may be believed of a tag. */
+  async find(upstream: string, repository: string, tag: string): Promise<KnownTag | undefined> {
+    const row = await this.#table.get(tagKey(upstream, repository, tag))
+    // only an origin gives an etag
+    const unmarked = row?.etag !== undefined ? 'origin' : this.#options.believeUnmarked ? 'cache' : undefined
+    const source = row?.source ?? unmarked
+    if (row === undefined || source === undefined || (source === 'signature' && row.proof === undefined))
+      return undefined
+    const { digest, etag, confirmedEpochMs, proof } = row
+    const signature = proof === undefined ? undefined : new Uint8Array(Buffer.from(proof.signature, 'base64'))
+    return {
+      ...{ digest, etag, confirmedEpochMs, source },
+      proof: proof === undefined || signature === undefined ? undefined : { ...proof, signature },
+    }
   }
 
   /** Keeps what the upstream confirmed `ageMs` ago. */
@@ -57,9 +115,15 @@ export class TagCache {
     ageMs: number,
   ): Promise<void> {
     const row = tagKey(upstream, repository, tag)
-    const known = { ...answer, confirmedEpochMs: this.#clock.wall() - ageMs }
-    this.#measured.set(row, { confirmedEpochMs: known.confirmedEpochMs, at: this.#clock.now() - ageMs })
-    await this.#table.put(row, known)
+    const { proof } = answer
+    const confirmedEpochMs = this.#clock.wall() - ageMs
+    this.#measured.set(row, { confirmedEpochMs, at: this.#clock.now() - ageMs })
+    const signature = proof === undefined ? '' : Buffer.from(proof.signature).toString('base64')
+    await this.#table.put(row, {
+      ...answer,
+      confirmedEpochMs,
+      proof: proof === undefined ? undefined : { ...proof, signature },
+    })
   }
 
   /** Drops what the upstream has not confirmed since `beforeEpochMs`. */

@@ -60,7 +60,13 @@ export class ManifestSource implements ImageSource {
   ): Promise<void> {
     const known = await this.#deps.tags.find(upstream, repository, tag)
     if (known !== undefined && known.confirmedEpochMs >= epochMs) return
-    await this.#deps.tags.keep(upstream, repository, tag, { digest }, Math.max(0, this.#deps.clock.wall() - epochMs))
+    await this.#deps.tags.keep(
+      upstream,
+      repository,
+      tag,
+      { digest, source: 'cache' },
+      Math.max(0, this.#deps.clock.wall() - epochMs),
+    )
   }
 
   knows(upstream: string): boolean {

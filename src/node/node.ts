@@ -22,6 +22,7 @@ import {
   Mender,
   TagCache,
   TagOrders,
+  TagProofs,
 } from '../blob/index.ts'
 import type { Config } from '../config/index.ts'
 import { addressText, adminFiles } from '../config/index.ts'
@@ -285,7 +286,11 @@ function buildServices(
   )
   transfers.start()
   const grants = new Grants(store, clock)
-  const tags = new TagCache(store, clock)
+  // a host of a region with caches has asked other hosts while those were gone
+  const { role, tier: tiers } = settings.current
+  const believeUnmarked = role === 'cache' || tiers.caches.length === 0
+  const tags = new TagCache(store, clock, { believeUnmarked })
+  const proofs = new TagProofs(swarm.trust, { region: swarm.self.region, regionsAbove: tier.parentRegions })
   const manifests = new Manifests(
     {
       get tagTtlMs() {
@@ -295,7 +300,7 @@ function buildServices(
         return settings.current.tags.maxStaleMs
       },
     },
-    { store, tier, grants, tags, logger: log, registry, origins },
+    { store, tier, grants, tags, proofs, logger: log, registry, origins },
   )
   const housekeeping = stack.use(new Housekeeping({ clock, logger: log, grants, tags, transfers }))
   housekeeping.start()

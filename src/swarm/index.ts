@@ -44,6 +44,7 @@ export type {
   Spoken,
   Swarm,
   SwarmEvents,
+  TagProof,
 } from './interface.ts'
 export type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
 export { DEFAULT_SWARM_LIMITS, PIECE_CHANNEL_KINDS } from './options.ts'

@@ -35,6 +35,13 @@ export interface HashRun {
   readonly signature?: Uint8Array | undefined
 }
 
+/** A cache of `region` has signed what a tag pointed to when the upstream confirmed it (epoch ms, by that cache's clock). */
+export interface TagProof {
+  readonly region: string
+  readonly confirmedEpochMs: number
+  readonly signature: Uint8Array
+}
+
 /** One-way messages on the control stream. `id` names a request of the sender of request/want; `queue` = pieces waiting to be sent. */
 export type ControlMessage =
   | {
@@ -156,6 +163,8 @@ export interface CallResults {
         readonly bytes: Uint8Array
         readonly stale: boolean
         readonly ageMs: number
+        /** Of a tag: whoever passes the answer on passes this on with it. */
+        readonly proof?: TagProof | undefined
       }
     | CallRefusal
   readonly stat: { readonly kind: 'stat'; readonly size: number } | CallRefusal

@@ -68,6 +68,11 @@ const refusal = z.object({
   reason: z.enum(['unknown', 'denied', 'unavailable']),
   message: text,
 })
+const tagProof = z.object({
+  region: label,
+  confirmedEpochMs: z.int().nonnegative(),
+  signature: bytes(MAX_SIGNATURE_BYTES),
+})
 const document = bytes(WIRE_LIMITS.manifestBytes)
 
 /** What may be answered, by the name of the call. */
@@ -85,6 +90,7 @@ export const callResults: { readonly [N in CallName]: z.ZodType<CallResults[N]> 
       bytes: document,
       stale: z.boolean(),
       ageMs: z.number().min(0),
+      proof: tagProof.optional(),
     }),
     refusal,
   ]),

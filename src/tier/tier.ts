@@ -41,6 +41,8 @@ export interface Asked<N extends CallName> {
 const ASK_TIMEOUT_MS = 5_000
 /** With nobody left to ask instead, a slow answer is better than none; the runtime's own patience ends the wait. */
 const LAST_ASK_TIMEOUT_MS = 25_000
+/** So long a host asks others that stand in for the caches before it turns to the origin itself. */
+const MEMBERS_PATIENCE_MS = 4_000
 /** How long a cache that stalled or misbehaved is not ranked. */
 const SUSPECT_MS = 30_000
 const MAX_SUSPECTS = 1_024
@@ -176,16 +178,45 @@ export class Tier {
     question: Question<N>,
     signal: AbortSignal,
   ): Promise<Asked<N> | undefined> {
+    return this.#askRanked(key, question, () => true, signal)
+  }
+
+  /**
+   * The same for what is only a peer's word: caches are asked, hosts that stand in for them are not. Undefined as well
+   * when the caches are gone.
+   */
+  async askCaches<N extends CallName>(
+    key: string,
+    question: Question<N>,
+    signal: AbortSignal,
+  ): Promise<Asked<N> | undefined> {
+    return this.#askRanked(key, question, isCache, signal)
+  }
+
+  async #askRanked<N extends CallName>(
+    key: string,
+    question: Question<N>,
+    believes: (link: PeerLink) => boolean,
+    signal: AbortSignal,
+  ): Promise<Asked<N> | undefined> {
     const tried = new Set<string>()
     let refused: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'no cache of this region answers' }
+    let patience: number | undefined
     for (;;) {
       const homes = await this.homesAfterGrace(key, signal)
       const home = homes.find((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
       if (home === undefined) return { link: undefined, answer: refused }
-      if (home.kind === 'self') return undefined
+      if (home.kind === 'self' || !believes(home.link)) return undefined
+      if (!isCache(home.link)) {
+        // hosts that stand in for the caches may be silent one after the other: then this one does without them
+        patience ??= this.#deps.clock.now() + MEMBERS_PATIENCE_MS
+        if (this.#deps.clock.now() >= patience) return undefined
+      }
       tried.add(home.link.peer.key)
       const another = homes.some((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
       const answer = await this.#ask(home.link, question, another ? ASK_TIMEOUT_MS : LAST_ASK_TIMEOUT_MS, signal)
+      // that there is no such thing is for the origin to say, or for a cache that has asked it
+      if (answer?.kind === 'refused' && !isUnavailable(answer) && !isCache(home.link)) return undefined
       if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
       if (answer?.kind === 'refused') refused = answer
     }
@@ -276,6 +307,10 @@ export class Tier {
       return link === undefined ? [] : [{ kind: 'link', link }]
     })
   }
+}
+
+function isCache({ peer }: PeerLink): boolean {
+  return peer.role === 'cache'
 }
 
 function isUnavailable(answer: CallResults[CallName]): answer is CallRefusal {

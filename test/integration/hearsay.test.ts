@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { readFile, rename } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import type { BuiltImage } from '../../src/demo/index.ts'
 import type { Digest } from '../../src/oci/digest.ts'
+import { MEDIA_TYPE } from '../../src/oci/manifest.ts'
 import type { FleetKey } from '../../src/swarm/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import { eventually } from '../support/eventually.ts'
@@ -92,4 +95,148 @@ test('thousands of false signatures end the link at the first, and the transfer 
   await eventually('the link has ended', () => liar.events.unlinkedPeers.length === 1)
   assert.equal((await agent.metrics()).sum('shoal_requests_refused_total', { reason: 'protocol' }), 1)
   await pulled
+})
+
+interface Poisoned extends Attacked {
+  readonly good: string
+  readonly evil: BuiltImage
+  readonly origin: string
+  readonly cache: TestNode
+  readonly agents: readonly TestNode[]
+}
+
+const HOUR_MS = 3_600_000
+
+/** A cache and two agents with `v1` of a repository, and another image that a member would like them to run. */
+async function poisoned(t: TestContext, tags: { ttlMs: number; maxStaleMs: number }): Promise<Poisoned> {
+  const scene = await attacked(t)
+  const { fleet, cacheKey, agentKey } = scene
+  const image = await fleet.image({ sizeBytes: 8192, layerCount: 1, seed: 1 })
+  const evil = await fleet.image({ sizeBytes: 8192, layerCount: 1, seed: 2 })
+  const origin = await fleet.push('origin', 'team/app', 'v1', image)
+  const upstreams = [directoryUpstream(UP, origin)]
+  const cache = await fleet.start({ role: 'cache', upstreams, key: cacheKey, tags })
+  const start = (): Promise<TestNode> => fleet.start({ upstreams, caches: [cache], key: agentKey, tags })
+  const agents = await Promise.all([start(), start()])
+  return { ...scene, good: image.manifest.digest, evil, origin, cache, agents }
+}
+
+/** A member answers whoever asks it, for whatever tag, with another image. */
+function lieAboutTags({ events }: TestHost, { manifest }: BuiltImage): { asked: number } {
+  const lies = { asked: 0 }
+  events.answer = async (name) => {
+    if (name !== 'manifest') return { kind: 'refused', reason: 'unavailable', message: 'no' }
+    lies.asked++
+    const bytes = new Uint8Array(await readFile(manifest.path))
+    return {
+      kind: 'manifest',
+      digest: manifest.digest,
+      mediaType: MEDIA_TYPE.ociManifest,
+      bytes,
+      stale: false,
+      ageMs: 0,
+    }
+  }
+  return lies
+}
+
+/** So many identities that one of them ranks first at either agent, whatever the tag. */
+async function surround({ member, agents, evil }: Poisoned): Promise<{ asked: number }[]> {
+  const lies = []
+  for (let n = 0; n < 12; n++) {
+    const liar = await member()
+    lies.push(lieAboutTags(liar, evil))
+    for (const agent of agents) await liar.swarm.connectAddress(agent.peerAddress, soon())
+  }
+  return lies
+}
+
+async function isActing(node: TestNode): Promise<boolean> {
+  const { tier } = (await node.admin('status')) as { tier: { state: string } }
+  return tier.state === 'acting'
+}
+
+test('while its caches are gone a host believes no member what a tag points to, nor keeps it', async (t) => {
+  const scene = await poisoned(t, { ttlMs: 0, maxStaleMs: HOUR_MS })
+  const { agents, cache, good, origin } = scene
+  for (const agent of agents) assert.equal((await agent.manifest(UP, 'team/app', 'v1')).digest, good)
+  const lies = await surround(scene)
+  for (const agent of agents) assert.equal((await agent.manifest(UP, 'team/app', 'v1')).digest, good, 'with the cache')
+  await cache.node[Symbol.asyncDispose]()
+  for (const agent of agents) await eventually('the cache is gone', () => isActing(agent))
+  for (const agent of agents) assert.equal((await agent.manifest(UP, 'team/app', 'v1')).digest, good, 'without it')
+  assert.ok(
+    lies.some(({ asked }) => asked > 0),
+    'no liar was asked, so nothing was shown',
+  )
+  await rename(origin, `${origin}-gone`)
+  for (const agent of agents) {
+    const answer = await agent.manifest(UP, 'team/app', 'v1')
+    assert.deepEqual([answer.digest, answer.stale], [good, true], 'without the origin as well')
+  }
+})
+
+test("that a tag is unknown is not a member's to say", async (t) => {
+  const scene = await poisoned(t, { ttlMs: 0, maxStaleMs: 0 })
+  const { agents, cache, good, member } = scene
+  for (let n = 0; n < 12; n++) {
+    const { swarm, events } = await member()
+    events.answer = async () => ({ kind: 'refused', reason: 'unknown', message: 'there is no such thing' })
+    for (const agent of agents) await swarm.connectAddress(agent.peerAddress, soon())
+  }
+  await cache.node[Symbol.asyncDispose]()
+  for (const agent of agents) await eventually('the cache is gone', () => isActing(agent))
+  for (const agent of agents) assert.equal((await agent.manifest(UP, 'team/app', 'v1')).digest, good)
+})
+
+test('what a cache has signed passes from host to host while the caches are gone', async (t) => {
+  const { fleet, cacheKey, agentKey } = await attacked(t)
+  const tags = { ttlMs: HOUR_MS, maxStaleMs: HOUR_MS }
+  const image = await fleet.image({ sizeBytes: 8192, layerCount: 1 })
+  // so many that one of two hosts stands in for the home of some of them
+  const names = Array.from({ length: 16 }, (_, n) => `v${n}`)
+  let origin = ''
+  for (const name of names) origin = await fleet.push('origin', 'team/app', name, image)
+  const upstreams = [directoryUpstream(UP, origin)]
+  const cache = await fleet.start({ role: 'cache', upstreams, key: cacheKey, tags })
+  const knows = await fleet.start({ upstreams, caches: [cache], key: agentKey, tags })
+  const asks = await fleet.start({ upstreams, caches: [cache], key: agentKey, tags })
+  for (const name of names) {
+    assert.equal((await knows.manifest(UP, 'team/app', name)).digest, image.manifest.digest)
+  }
+  const links = async (): Promise<number> => (await linkedPeers(asks)).length
+  await eventually('the cache has named the hosts to each other', async () => {
+    const calls = await asks.metrics()
+    return calls.sum('shoal_control_frames_total', { direction: 'received', kind: 'answer' }) > 0
+  })
+  await cache.node[Symbol.asyncDispose]()
+  await eventually('the hosts have found each other', async () => (await isActing(asks)) && (await links()) === 1)
+  await rename(origin, `${origin}-gone`)
+  const answers = await Promise.all(names.map((name) => asks.manifest(UP, 'team/app', name)))
+  const passed = answers.filter(({ status }) => status === 200)
+  assert.ok(passed.length > 0, 'no signed answer was passed on')
+  for (const { digest, stale } of passed) assert.deepEqual([digest, stale], [image.manifest.digest, false])
+})
+
+test('a false signature under a tag ends the link, and the answer counts for nothing', async (t) => {
+  const scene = await poisoned(t, { ttlMs: 0, maxStaleMs: HOUR_MS })
+  const { agents, cache, good, evil, member } = scene
+  const agent = agents[0]!
+  const liars: TestHost[] = []
+  const bytes = new Uint8Array(await readFile(evil.manifest.path))
+  const signature = new Uint8Array(sign(null, Buffer.from('x'), generateKeyPairSync('ed25519').privateKey))
+  for (let n = 0; n < 12; n++) {
+    const liar = await member()
+    liar.events.answer = async () => ({
+      ...{ kind: 'manifest', digest: evil.manifest.digest, mediaType: MEDIA_TYPE.ociManifest, bytes },
+      ...{ stale: false, ageMs: 0, proof: { region: 'default', confirmedEpochMs: Date.now(), signature } },
+    })
+    await liar.swarm.connectAddress(agent.peerAddress, soon())
+    liars.push(liar)
+  }
+  await cache.node[Symbol.asyncDispose]()
+  await eventually('the cache is gone', () => isActing(agent))
+  assert.equal((await agent.manifest(UP, 'team/app', 'v1')).digest, good)
+  await eventually('who was asked has lost its link', () => liars.some(({ events }) => events.unlinkedPeers.length > 0))
+  assert.ok((await agent.metrics()).sum('shoal_requests_refused_total', { reason: 'protocol' }) > 0)
 })

@@ -63,21 +63,22 @@ test('a home that thousands of hosts ask for one blob looks its right up on the 
 test('tags are swept by when their upstream last confirmed them', async (t) => {
   await using store = await openStore(await tempDir(t))
   let now = 1_000
-  const tags = new TagCache(store, { now: () => now, wall: () => now })
-  await tags.keep('docker.io', 'a', 'old', { digest: stored }, 0)
+  const tags = new TagCache(store, { now: () => now, wall: () => now }, { believeUnmarked: false })
+  await tags.keep('docker.io', 'a', 'old', { digest: stored, source: 'origin' }, 0)
   now = 2_500
-  await tags.keep('docker.io', 'a', 'new', { digest: stored, etag: 'e' }, 500)
+  await tags.keep('docker.io', 'a', 'new', { digest: stored, etag: 'e', source: 'origin' }, 500)
   await tags.sweep(1_500)
   assert.equal(await tags.find('docker.io', 'a', 'old'), undefined)
-  assert.deepEqual(await tags.find('docker.io', 'a', 'new'), { digest: stored, etag: 'e', confirmedEpochMs: 2_000 })
+  const known = await tags.find('docker.io', 'a', 'new')
+  assert.deepEqual([known?.digest, known?.etag, known?.confirmedEpochMs], [stored, 'e', 2_000])
 })
 
 test('the age of a tag does not follow a clock that is set, and is unknown when it would lie in the future', async (t) => {
   await using store = await openStore(await tempDir(t))
   const time = { wall: 10_000, now: 0 }
   const clock = { now: () => time.now, wall: () => time.wall }
-  const tags = new TagCache(store, clock)
-  await tags.keep('docker.io', 'a', 'v1', { digest: stored }, 0)
+  const tags = new TagCache(store, clock, { believeUnmarked: false })
+  await tags.keep('docker.io', 'a', 'v1', { digest: stored, source: 'origin' }, 0)
   const known = await tags.find('docker.io', 'a', 'v1')
   assert.ok(known !== undefined)
   const seen: (number | undefined)[] = []
@@ -88,9 +89,24 @@ test('the age of a tag does not follow a clock that is set, and is unknown when 
   }
   assert.deepEqual(seen, [100, 200, 300])
   // another process has only the wall clock
-  const later = new TagCache(store, clock)
+  const later = new TagCache(store, clock, { believeUnmarked: false })
   time.wall = 9_999
   assert.equal(later.ageMs('docker.io', 'a', 'v1', known), undefined)
   time.wall = 10_007
   assert.equal(later.ageMs('docker.io', 'a', 'v1', known), 7)
+})
+
+test('rows that do not say on whose word they were kept count only with the mark of an origin, or where no member was asked', async (t) => {
+  await using store = await openStore(await tempDir(t))
+  const clock = { now: () => 1_000, wall: () => 1_000 }
+  // as releases up to 0.1.0 wrote them
+  const codec = { encode: (row: object) => Buffer.from(JSON.stringify(row)), decode: () => undefined }
+  const rows = store.table('tags', codec)
+  await rows.put('docker.io/a:heard', { digest: stored, confirmedEpochMs: 900 })
+  await rows.put('docker.io/a:asked', { digest: stored, confirmedEpochMs: 900, etag: 'e' })
+  const agent = new TagCache(store, clock, { believeUnmarked: false })
+  assert.equal(await agent.find('docker.io', 'a', 'heard'), undefined)
+  assert.equal((await agent.find('docker.io', 'a', 'asked'))?.source, 'origin')
+  const cache = new TagCache(store, clock, { believeUnmarked: true })
+  assert.equal((await cache.find('docker.io', 'a', 'heard'))?.source, 'cache')
 })
