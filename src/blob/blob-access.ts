@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OriginChain } from '../origin/index.ts'
 import type { Tier } from '../tier/index.ts'
+import type { Opened, Transfer } from '../transfer/index.ts'
 import type { Grant, Grants } from './grants.ts'
-import type { Outcome } from './interface.ts'
+import type { Outcome, Refusal } from './interface.ts'
 import { failure, found, refusalOf, unknown } from './outcome.ts'
 
 /** A client's token that opened a repository opens it again this long without asking; tokens live about as long. */
@@ -29,6 +31,7 @@ export interface BlobRef {
 export class BlobAccess {
   readonly #deps: BlobAccessDeps
   readonly #proofs: ExpiringMap<true>
+  readonly #confirming = new SingleFlight<Outcome<{ size: number }>>()
 
   constructor(deps: BlobAccessDeps) {
     this.#deps = deps
@@ -47,7 +50,7 @@ export class BlobAccess {
       signal,
     )
     if (asked === undefined) return this.checkAsHome(ref, signal)
-    return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#granted(ref, asked.answer.size)
+    return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#named(ref, asked.answer.size)
   }
 
   /** As the home: asks the tier above, then the origin. */
@@ -61,9 +64,50 @@ export class BlobAccess {
       signal,
     )
     if (asked !== undefined) {
-      return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#granted(ref, asked.answer.size)
+      return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#named(ref, asked.answer.size)
     }
     return this.#atOrigin(ref, undefined, signal)
+  }
+
+  /**
+   * Whether the repository may have bytes that are here already, or come in another's name: asks, once, whoever asks its
+   * origin for this host. `fetched`: how they are here. Undefined is yes.
+   */
+  async settle(
+    ref: BlobRef & { readonly authorization?: string | undefined },
+    fetched: Opened,
+    asHome: boolean,
+    signal: AbortSignal,
+  ): Promise<Refusal | undefined> {
+    const { upstream, repository, digest, authorization } = ref
+    if (await this.#deps.grants.entitles(upstream, repository, digest)) return undefined
+    // whatever comes of a transfer of its own comes from its own origin, or from the tier that asked it
+    if (fetched.kind === 'transfer' && isOwn(fetched.transfer, ref)) return undefined
+    const outcome =
+      authorization === undefined
+        ? await this.confirm(ref, asHome, signal)
+        : await this.#atOrigin(ref, authorization, signal)
+    return outcome.ok ? undefined : outcome
+  }
+
+  /** Has the repository's own origin say that it has the blob: through the home, or as the home. */
+  async confirm(ref: BlobRef, asHome: boolean, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    const { upstream, repository, digest } = ref
+    const flight = `${asHome} ${upstream}/${repository}@${digest}`
+    return this.#confirming.run(flight, (shared) => this.#confirm(ref, asHome, shared), signal)
+  }
+
+  async #confirm(ref: BlobRef, asHome: boolean, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    const { upstream, repository, digest } = ref
+    const { tier, grants } = this.#deps
+    const grant = await grants.find(upstream, repository, digest)
+    if (grant !== undefined && (await grants.entitles(upstream, repository, digest))) return granted(ref, grant)
+    const question = { name: 'stat', args: { upstream, repository, digest, confirm: true } } as const
+    const asked = asHome ? undefined : await tier.askHomes(digest, question, signal)
+    const above = asked ?? (await tier.askParents(digest, question, signal))
+    if (above === undefined) return this.#atOrigin(ref, undefined, signal)
+    if (above.answer.kind === 'refused') return refusalOf(above.answer)
+    return this.#confirmed(ref, above.answer.size)
   }
 
   /** In a client's own name: the origin must have let this client read the repository, now or a minute ago. */
@@ -94,16 +138,28 @@ export class BlobAccess {
     if (chain === undefined) return unknown(`no upstream is called ${upstream}`)
     try {
       const stat = await chain.statBlob({ repository, digest, authorization, signal })
-      return stat === undefined ? unknown(`${upstream}/${repository} has no ${digest}`) : this.#granted(ref, stat.size)
+      return stat === undefined
+        ? unknown(`${upstream}/${repository} has no ${digest}`)
+        : this.#confirmed(ref, stat.size)
     } catch (error) {
       return failure(error, signal)
     }
   }
 
-  async #granted({ upstream, repository, digest }: BlobRef, size: number): Promise<Outcome<{ size: number }>> {
-    await this.#deps.grants.blob(upstream, repository, digest, size)
+  async #confirmed({ upstream, repository, digest }: BlobRef, size: number): Promise<Outcome<{ size: number }>> {
+    await this.#deps.grants.confirmBlob(upstream, repository, digest, size)
     return found({ size })
   }
+
+  async #named({ upstream, repository, digest }: BlobRef, size: number): Promise<Outcome<{ size: number }>> {
+    await this.#deps.grants.nameBlob(upstream, repository, digest, size)
+    return found({ size })
+  }
+}
+
+/** Whether all of a transfer comes in the name of `ref`: it was begun for it, and with nothing that was here before. */
+function isOwn({ ref, resumed }: Transfer, { upstream, repository }: BlobRef): boolean {
+  return !resumed && ref.upstream === upstream && ref.repository === repository
 }
 
 /** A manifest is no blob, although its bytes lie in the same store. */

@@ -165,9 +165,13 @@ export class Content implements ContentService {
   /** Through the store, or past it when the blob cannot be stored. */
   async #open(request: OpenRequest & { size: number }, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     try {
-      const first = await this.#read(await this.#deps.transfers.open(request, signal))
+      const find = async (): Promise<Outcome<BlobReader> | undefined> => {
+        const opened = await this.#deps.transfers.open(request, signal)
+        const outcome = await this.#read(opened)
+        return outcome?.ok === true ? this.#settled(request, opened, outcome.value, signal) : outcome
+      }
       // evicted, or found damaged, just now
-      return first ?? (await this.#read(await this.#deps.transfers.open(request, signal))) ?? GONE
+      return (await find()) ?? (await find()) ?? GONE
     } catch (error) {
       if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return failure(error, signal)
       this.#deps.logger.warn(
@@ -176,6 +180,25 @@ export class Content implements ContentService {
       )
       return found(this.#window(request))
     }
+  }
+
+  /** Lets go of a reader whose repository may not have what others have brought here. */
+  async #settled(
+    ref: BlobRequest,
+    opened: Opened,
+    reader: BlobReader,
+    signal: AbortSignal,
+  ): Promise<Outcome<BlobReader>> {
+    let refusal: Refusal | undefined
+    try {
+      refusal = await this.#deps.access.settle({ ...ref, authorization: this.#client(ref) }, opened, false, signal)
+    } catch (error) {
+      await reader[Symbol.asyncDispose]()
+      throw error
+    }
+    if (refusal === undefined) return found(reader)
+    await reader[Symbol.asyncDispose]()
+    return this.#relay(refusal, ref, signal)
   }
 
   #window(request: OpenRequest & { size: number }): BlobReader {

@@ -12,6 +12,11 @@ const grantSchema = z.object({
   size: z.int().nonnegative(),
   /** Manifests: what the upstream called it. */
   mediaType: z.string().optional(),
+  /**
+   * The upstream itself has said that this repository has it; otherwise a manifest only names it. Rows of older versions
+   * do not tell, and are confirmed once.
+   */
+  confirmed: z.boolean().optional(),
   grantedEpochMs: z.number(),
 })
 
@@ -29,12 +34,15 @@ export interface GrantedTo {
   readonly repository: string
 }
 
-/** That a repository may read a digest, and what is known of it. */
+/** That a repository refers to a digest, and what is known of it. */
 export type Grant = z.infer<typeof grantSchema>
 
 /**
- * Which content each repository of each upstream may read: proven by the upstream itself, or by a manifest of that
- * repository that refers to it. Bytes are shared between repositories, this right is not.
+ * Which content each repository of each upstream may read. Bytes are shared between repositories, this right is not. A
+ * manifest that names a digest gives the right to fetch it from the origin of its own repository: whoever can push a
+ * manifest can name anything. Bytes that came in by another right leave only once the repository's origin has confirmed
+ * that it has them. Within one upstream with `access: public` any repository's confirmation will do: what anybody may
+ * read under one name is no secret under another.
  */
 export class Grants {
   readonly #store: Pick<BlobStore, 'size'>
@@ -42,10 +50,17 @@ export class Grants {
   readonly #table: StoreTable<Grant>
   /** What was looked up last: in a burst a home is asked for the same few by every host. */
   readonly #recent: ExpiringMap<Grant>
+  readonly #isPublic: (upstream: string) => boolean
 
-  constructor(store: Pick<BlobStore, 'size' | 'table'>, clock: Pick<Clock, 'now' | 'wall'>) {
+  /** `isPublic`: whether everything of an upstream may be read by anybody. */
+  constructor(
+    store: Pick<BlobStore, 'size' | 'table'>,
+    clock: Pick<Clock, 'now' | 'wall'>,
+    isPublic: (upstream: string) => boolean = () => false,
+  ) {
     this.#store = store
     this.#clock = clock
+    this.#isPublic = isPublic
     this.#table = store.table('grants', jsonCodec(grantSchema))
     this.#recent = new ExpiringMap(clock, MAX_RECENT)
   }
@@ -59,8 +74,21 @@ export class Grants {
     return grant
   }
 
-  async blob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#put(key(upstream, repository, digest), { kind: 'blob', size, grantedEpochMs: this.#clock.wall() })
+  /** Whether the repository may have these bytes although they came in by another right. */
+  async entitles(upstream: string, repository: string, digest: Digest): Promise<boolean> {
+    const grant = await this.find(upstream, repository, digest)
+    if (grant === undefined || grant.confirmed === true) return grant !== undefined
+    return this.#isPublic(upstream) && (await this.find(upstream, ANY_REPOSITORY, digest)) !== undefined
+  }
+
+  /** The repository's own origin, or the tier that asks it, has said that it has this blob. */
+  async confirmBlob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
+    await this.#confirm(upstream, repository, digest, { kind: 'blob', size })
+  }
+
+  /** Somebody who may say so names a blob of the repository. */
+  async nameBlob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
+    await this.#name(upstream, repository, digest, { kind: 'blob', size })
   }
 
   /** Who may read a digest. Reads the whole table: for what is rare. */
@@ -69,8 +97,9 @@ export class Grants {
     for await (const [row, { kind }] of this.#table.entries('')) {
       const at = row.lastIndexOf('@')
       const slash = row.indexOf('/')
-      if (row.slice(at + 1) !== digest || found.length >= MAX_HOLDERS) continue
-      found.push({ kind, upstream: row.slice(0, slash), repository: row.slice(slash + 1, at) })
+      const repository = row.slice(slash + 1, at)
+      if (row.slice(at + 1) !== digest || repository === ANY_REPOSITORY || found.length >= MAX_HOLDERS) continue
+      found.push({ kind, upstream: row.slice(0, slash), repository })
     }
     return found
   }
@@ -94,15 +123,27 @@ export class Grants {
   ): Promise<void> {
     const { size, mediaType, manifest } = content
     const kind = manifest.kind === 'index' ? ('manifest' as const) : ('blob' as const)
-    const grantedEpochMs = this.#clock.wall()
     for (const child of manifestChildren(manifest)) {
-      const childGrant = {
-        ...{ kind, size: child.size, grantedEpochMs },
-        ...(kind === 'manifest' ? { mediaType: child.mediaType } : {}),
-      } as const
-      await this.#put(key(upstream, repository, child.digest), childGrant)
+      const childType = kind === 'manifest' ? child.mediaType : undefined
+      await this.#name(upstream, repository, child.digest, { kind, size: child.size, mediaType: childType })
     }
-    await this.#put(key(upstream, repository, digest), { kind: 'manifest', size, mediaType, grantedEpochMs })
+    await this.#confirm(upstream, repository, digest, { kind: 'manifest', size, mediaType })
+  }
+
+  /** Takes nothing back: what is confirmed stays so, whatever a later manifest says of it. */
+  async #name(upstream: string, repository: string, digest: Digest, named: Named): Promise<void> {
+    const known = await this.find(upstream, repository, digest)
+    const what = known?.confirmed === true ? known : named
+    await this.#put(key(upstream, repository, digest), { ...what, grantedEpochMs: this.#clock.wall() })
+  }
+
+  async #confirm(upstream: string, repository: string, digest: Digest, what: Named): Promise<void> {
+    const grant: Grant = { ...what, confirmed: true, grantedEpochMs: this.#clock.wall() }
+    const rows = [key(upstream, repository, digest)]
+    if (this.#isPublic(upstream)) rows.push(key(upstream, ANY_REPOSITORY, digest))
+    // at once, for whoever asks while the disk writes
+    for (const row of rows) this.#recent.set(row, grant, RECENT_MS)
+    await Promise.all(rows.map((row) => this.#put(row, grant)))
   }
 
   async #put(row: string, grant: Grant): Promise<void> {
@@ -110,6 +151,11 @@ export class Grants {
     this.#recent.delete(row)
   }
 }
+
+type Named = Pick<Grant, 'kind' | 'size' | 'mediaType'>
+
+/** Stands for all repositories of an upstream; no repository has an empty name. */
+const ANY_REPOSITORY = ''
 
 function key(upstream: string, repository: string, digest: Digest): string {
   return `${upstream}/${repository}@${digest}`

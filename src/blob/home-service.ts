@@ -2,7 +2,7 @@ import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { CallArguments, CallName, CallRefusal, CallResults, PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
-import type { Transfers } from '../transfer/index.ts'
+import type { Opened, Transfers } from '../transfer/index.ts'
 import type { Order } from '../trust/index.ts'
 import type { BlobAccess } from './blob-access.ts'
 import type { Listings } from './listings.ts'
@@ -76,13 +76,19 @@ export class HomeService {
         return { kind: 'manifest', digest, mediaType, bytes, stale, ageMs, proof }
       }
       case 'stat': {
-        const outcome = await (asHome ? access.checkAsHome(call.args, signal) : access.check(call.args, signal))
+        const { confirm } = call.args
+        const check = (asHome ? access.checkAsHome : access.check).bind(access)
+        const outcome = await (confirm ? access.confirm(call.args, asHome, signal) : check(call.args, signal))
         return outcome.ok ? { kind: 'stat', size: outcome.value.size } : callRefusal(outcome)
       }
       case 'join': {
         const outcome = await (asHome ? access.checkAsHome(call.args, signal) : access.check(call.args, signal))
         if (!outcome.ok) return callRefusal(outcome)
-        return transfers.join(link, { ...call.args, size: outcome.value.size }, asHome, signal)
+        const refuses = async (opened: Opened): Promise<CallRefusal | undefined> => {
+          const refusal = await access.settle(call.args, opened, asHome, signal)
+          return refusal === undefined ? undefined : callRefusal(refusal)
+        }
+        return transfers.join(link, { ...call.args, size: outcome.value.size }, asHome, refuses, signal)
       }
       case 'tags': {
         const outcome = await listings.tags(call.args, asHome, signal)

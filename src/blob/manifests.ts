@@ -277,6 +277,7 @@ export class Manifests {
   ): Promise<ResolvedManifest | undefined> {
     const grant = await this.#deps.grants.find(ref.upstream, ref.repository, digest)
     if (grant?.kind !== 'manifest') return undefined
+    if (!(await this.#deps.grants.entitles(ref.upstream, ref.repository, digest))) return undefined
     const bytes = await this.#deps.store.readSmall(digest, MAX_MANIFEST_BYTES)
     if (bytes === undefined) return undefined
     const mediaType = grant.mediaType ?? parseManifest(bytes).mediaType

@@ -6,6 +6,7 @@ import type { AdminDoorDeps, MetricsText } from '../admin/index.ts'
 import { AdminDoor, ownToken, readTokenFile } from '../admin/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
+import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import { RateLimiter } from '../base/rate-limiter.ts'
@@ -272,6 +273,7 @@ function buildServices(
 ): Services {
   const { store, swarm, tier, upstreams, origins, limiters } = ground
   const log = logger.child({ room: 'blob' })
+  const grants = new Grants(store, clock, (upstream) => upstreams.get(upstream)?.access === 'public')
   const transfers = stack.use(
     new Transfers({
       clock,
@@ -282,10 +284,14 @@ function buildServices(
       tier,
       origins,
       limits: limiters,
+      confirmed: ({ upstream, repository, digest }, size) => {
+        grants.confirmBlob(upstream, repository, digest, size).catch((error: unknown) => {
+          log.warn({ digest, err: errorText(error) }, 'that a repository has a blob cannot be noted')
+        })
+      },
     }),
   )
   transfers.start()
-  const grants = new Grants(store, clock)
   // a host of a region with caches has asked other hosts while those were gone
   const { role, tier: tiers } = settings.current
   const believeUnmarked = role === 'cache' || tiers.caches.length === 0

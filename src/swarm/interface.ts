@@ -106,7 +106,13 @@ export interface CallArguments {
   }
   /** A manifest by tag or digest. */
   readonly manifest: { readonly upstream: string; readonly repository: string; readonly target: TagOrDigest }
-  readonly stat: { readonly upstream: string; readonly repository: string; readonly digest: Digest }
+  readonly stat: {
+    readonly upstream: string
+    readonly repository: string
+    readonly digest: Digest
+    /** That a manifest names it is not enough: the repository's own origin must have said that it has it. */
+    readonly confirm?: boolean | undefined
+  }
   readonly tags: {
     readonly upstream: string
     readonly repository: string

@@ -55,7 +55,7 @@ const order = z.object({
 export const callArguments: { readonly [N in CallName]: z.ZodType<CallArguments[N]> } = {
   join: z.object({ ...place, digest, size: sizeBytes.optional(), have: bits, background: z.boolean().optional() }),
   manifest: z.object({ ...place, target: tagOrDigest }),
-  stat: z.object({ ...place, digest }),
+  stat: z.object({ ...place, digest, confirm: z.boolean().optional() }),
   tags: z.object({ ...place, limit: z.int().min(0).max(WIRE_LIMITS.tags).optional(), after: text.optional() }),
   referrers: z.object({ ...place, digest, artifactType: name.optional() }),
   invalidate: z.object({ ...place, tag, order: order.optional() }),

@@ -6,6 +6,7 @@ import type { OriginChain } from '../origin/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
+import type { TransferRef } from './transfer.ts'
 
 /** What transfers stand on. */
 export interface TransferDeps {
@@ -17,5 +18,7 @@ export interface TransferDeps {
   readonly tier: Tier
   /** The origins of an upstream; undefined for one that is not configured. */
   readonly origins: (upstream: string) => OriginChain | undefined
+  /** The tier, or an origin itself, has just given this content to the repository that `ref` names. */
+  readonly confirmed?: ((ref: TransferRef, size: number) => void) | undefined
   readonly limits: { readonly upload: RateLimiter; readonly download: RateLimiter; readonly origin: RateLimiter }
 }

@@ -169,6 +169,7 @@ export class Engine {
       lingerMs: LINGER_UNREAD_MS,
     }
     transfer.onLost = (pieces) => this.leecher.drive({ type: 'dropped', blob, pieces })
+    transfer.onConfirmed = () => this.#deps.confirmed?.(ref, transfer.layout.size)
     transfer.onIdle = () => {
       active.idleSince = this.#deps.clock.now()
       // a window serves one reader: without it, it is only memory
@@ -241,10 +242,8 @@ export class Engine {
 
   #announceToLeecher({ transfer, order, window, asHome, shared }: Active, limit?: number): void {
     const { blob, layout, partial } = transfer
-    const spec = {
-      ...{ pieces: layout.count, pieceBytes: layout.pieceSize, have: partial.have, order, window, limit },
-      swarm: !asHome && shared,
-    }
+    const geometry = { pieces: layout.count, pieceBytes: layout.pieceSize, have: partial.have }
+    const spec = { ...geometry, order, window, limit, swarm: !asHome && shared }
     this.leecher.drive({ type: 'blobAdded', blob, spec })
   }
 

@@ -123,6 +123,7 @@ export class OriginPort {
         // a lane that was cancelled must leave no trace: its blob may have started over
         signal.throwIfAborted()
         this.#deps.metrics.received(transfer, 'origin', chunk.length)
+        transfer.confirm()
         for (let taken = 0; taken < chunk.length && buffer !== undefined; ) {
           const part = chunk.subarray(taken, taken + buffer.length - filled)
           buffer.set(part, filled)

@@ -13,7 +13,7 @@ import type { Opened } from './transfers.ts'
 const MOST_LIARS = 3
 
 export interface SmallParts {
-  readonly deps: Pick<TransferDeps, 'store' | 'tier' | 'logger' | 'limits'>
+  readonly deps: Pick<TransferDeps, 'store' | 'tier' | 'logger' | 'limits' | 'confirmed'>
   readonly router: Router
   readonly metrics: TransferMetrics
 }
@@ -42,6 +42,7 @@ export class SmallContent {
       if (route.kind !== 'bytes') return route
       metrics.received(ref.digest, route.from, route.bytes.length)
       if (digestOf(route.bytes, ref.digest) === ref.digest) {
+        deps.confirmed?.(ref, route.bytes.length)
         return { kind: 'opened', opened: await this.#put(ref.digest, route.bytes, route.from) }
       }
       const { key } = route.link.peer
@@ -72,6 +73,7 @@ export class SmallContent {
       if (bytes === undefined) {
         return { kind: 'refused', reason: 'unknown', message: `${ref.upstream} has no ${ref.digest}` }
       }
+      deps.confirmed?.(ref, bytes.length)
       metrics.received(ref.digest, 'origin', bytes.length)
       return await this.#put(ref.digest, bytes, 'origin')
     } catch (error) {

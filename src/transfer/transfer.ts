@@ -35,6 +35,8 @@ export class Transfer {
   readonly ref: TransferRef
   readonly layout: PieceLayout
   readonly partial: PartialBlob
+  /** Some of it was on disk when it began, whoever it came for. */
+  readonly resumed: boolean
   readonly book: HashBook
   readonly received: Record<ReceivedFrom, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
   /** Wall clock, for people. */
@@ -59,9 +61,11 @@ export class Transfer {
   #settled = -1
   #holds = 0
   #catchingUp = false
+  #confirmed = false
   onIdle: (() => void) | undefined
   /** Told of pieces that the disk has changed: they are missing again. */
   onLost: ((pieces: readonly number[]) => void) | undefined
+  onConfirmed: (() => void) | undefined
 
   /** `memory`: the partial itself, when the blob cannot be stored. */
   constructor(
@@ -75,6 +79,7 @@ export class Transfer {
     this.startedAt = clock.now()
     this.ref = ref
     this.partial = partial
+    this.resumed = partial.have.count > 0
     this.memory = partial instanceof MemoryPartial ? partial : undefined
     this.#buffers = buffers
     this.layout = partial.layout
@@ -106,6 +111,17 @@ export class Transfer {
   /** How often of these it was this host's own proof that failed, and not its home that said so. */
   get ownFailures(): number {
     return this.#ownFailures
+  }
+
+  /** Whether the tier or an origin has given this content to the repository of `ref`. */
+  get confirmed(): boolean {
+    return this.#confirmed
+  }
+
+  confirm(): void {
+    if (this.#confirmed) return
+    this.#confirmed = true
+    this.onConfirmed?.()
   }
 
   get held(): boolean {

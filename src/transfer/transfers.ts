@@ -143,16 +143,24 @@ export class Transfers {
     this.#engine.leecher.drive({ type: 'cursor', blob: transfer.blob, piece })
   }
 
-  /** A peer wants to take part in a blob's swarm, or to have a small blob. The caller has checked its access. */
+  /**
+   * A peer wants to take part in a blob's swarm, or to have a small blob. The caller has checked its access; `refuses`
+   * says whether its repository may have what has been found.
+   */
   async join(
     link: PeerLink,
     args: CallArguments['join'],
     asHome: boolean,
+    refuses: (opened: Opened) => Promise<CallRefusal | undefined>,
     signal: AbortSignal,
   ): Promise<CallResults['join']> {
     const { have, ...wanted } = args
     const { digest } = wanted
     let opened = await this.open({ ...wanted, asHome }, signal)
+    const refusal = opened.kind === 'refused' ? opened : await refuses(opened)
+    if (refusal !== undefined) return refusal
+    // it may have ended while that was asked
+    if (opened.kind === 'transfer') opened = await this.open({ ...wanted, asHome }, signal)
     const stored = opened.kind === 'stored' ? await this.#joinStored(link, digest) : undefined
     if (stored !== undefined) return stored
     // evicted, or found damaged, just now
@@ -165,7 +173,7 @@ export class Transfers {
       case 'stored':
         return (await this.#joinStored(link, digest)) ?? GONE
       case 'transfer':
-        return this.#joinTransfer(link, opened.transfer, have)
+        return this.#joinTransfer(link, opened.transfer, args)
     }
   }
 
@@ -326,14 +334,17 @@ export class Transfers {
       : { first: run.first, hashes: run.hashes }
   }
 
-  #joinTransfer(link: PeerLink, transfer: Transfer, have: Uint8Array): CallResults['join'] {
+  #joinTransfer(link: PeerLink, transfer: Transfer, args: CallArguments['join']): CallResults['join'] {
     const { layout, book, partial, digest, blob } = transfer
     const active = this.#engine.find(digest)
     if (active === undefined || !active.shared) {
       return { kind: 'refused', reason: 'unavailable', message: 'this content is fetched for one client only' }
     }
     if (!active.memberHolds.has(link)) active.memberHolds.set(link, transfer.hold())
-    const bits = have.length === 0 ? undefined : Bitfield.fromBytes(layout.count, have)
+    // until its origin has confirmed a transfer, what other repositories' members have is not for its readers
+    const isOwn = transfer.ref.upstream === args.upstream && transfer.ref.repository === args.repository
+    const usable = args.have.length > 0 && (transfer.confirmed || isOwn)
+    const bits = usable ? Bitfield.fromBytes(layout.count, args.have) : undefined
     if (bits !== undefined && bits.count > 0 && link !== active.home) {
       this.#engine.leecher.join(transfer, link, 'peer', 0)
       const source = this.#engine.leecher.sourceOf(link)

@@ -49,6 +49,7 @@ export class WayFinder {
     if (active.chain !== undefined) leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: 0 })
     active.chain = undefined
     active.home = route.link
+    transfer.confirm()
     leecher.join(transfer, route.link, route.as, 0)
     neighbours.hashes(active, route.link, route.joined.runs)
     if (active.shared) neighbours.meet(active, route.joined.peers)

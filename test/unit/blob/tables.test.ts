@@ -15,10 +15,10 @@ test('rights to content that is not here are swept once nobody has used them for
   await store.putSmall(stored, bytes)
   let now = 1_000
   const grants = new Grants(store, { now: () => now, wall: () => now })
-  await grants.blob('docker.io', 'a', stored, 2)
-  await grants.blob('docker.io', 'a', absent, 9)
+  await grants.confirmBlob('docker.io', 'a', stored, 2)
+  await grants.confirmBlob('docker.io', 'a', absent, 9)
   now = 2_000
-  await grants.blob('docker.io', 'b', absent, 9)
+  await grants.confirmBlob('docker.io', 'b', absent, 9)
   await grants.sweep(1_500)
   assert.equal((await grants.find('docker.io', 'a', stored))?.size, 2)
   assert.equal(await grants.find('docker.io', 'a', absent), undefined)
@@ -28,9 +28,9 @@ test('rights to content that is not here are swept once nobody has used them for
 test('a right that was looked up a moment ago is not remembered beyond its end or its change', async (t) => {
   await using store = await openStore(await tempDir(t))
   const grants = new Grants(store, { now: () => 1_000, wall: () => 1_000 })
-  await grants.blob('docker.io', 'a', absent, 9)
+  await grants.confirmBlob('docker.io', 'a', absent, 9)
   for (let i = 0; i < 2; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
-  await grants.blob('docker.io', 'a', absent, 10)
+  await grants.confirmBlob('docker.io', 'a', absent, 10)
   assert.equal((await grants.find('docker.io', 'a', absent))?.size, 10)
   await grants.sweep(1_500)
   assert.equal(await grants.find('docker.io', 'a', absent), undefined)
@@ -52,7 +52,7 @@ test('a home that thousands of hosts ask for one blob looks its right up on the 
   }
   let now = 1_000
   const grants = new Grants(counting, { now: () => now, wall: () => now })
-  await grants.blob('docker.io', 'a', absent, 9)
+  await grants.confirmBlob('docker.io', 'a', absent, 9)
   for (let i = 0; i < 1_000; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
   assert.equal(lookups, 1)
   now += 60_000
