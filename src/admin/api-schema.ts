@@ -8,6 +8,14 @@ import type { Limits, NodeStatus, PeerStatus, PinStatus, TransferStatus } from '
 const receivedBytes = z.object({ peer: z.number(), home: z.number(), parent: z.number(), origin: z.number() })
 const cache = z.object({ address: z.string(), key: z.string().optional(), state: z.string() })
 
+const trouble = z.object({
+  state: z.string(),
+  message: z.string(),
+  remedy: z.string(),
+  sinceEpochMs: z.number(),
+  failures: z.number(),
+})
+
 export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
   version: z.string(),
   role: z.string(),
@@ -37,7 +45,7 @@ export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
     z.object({
       name: z.string(),
       access: z.string(),
-      origins: z.array(z.object({ kind: z.string(), label: z.string() })),
+      origins: z.array(z.object({ kind: z.string(), label: z.string(), trouble: trouble.optional() })),
     }),
   ),
 })

@@ -58,8 +58,36 @@ export interface NodeStatus {
   readonly upstreams: readonly {
     readonly name: string
     readonly access: string
-    readonly origins: readonly { readonly kind: string; readonly label: string }[]
+    readonly origins: readonly OriginStatus[]
   }[]
+}
+
+/** An origin, and what its last answer was when it was none. */
+export interface OriginStatus {
+  readonly kind: string
+  readonly label: string
+  /** Absent while it answers, or has not been asked. */
+  readonly trouble?:
+    | {
+        readonly state: string
+        readonly message: string
+        readonly remedy: string
+        readonly sinceEpochMs: number
+        readonly failures: number
+      }
+    | undefined
+}
+
+/** What a readiness probe may ask for besides pulls being served. */
+export const READINESS_CONDITIONS = ['tier', 'origin', 'disk'] as const
+export type ReadinessCondition = (typeof READINESS_CONDITIONS)[number]
+
+export interface Readiness {
+  readonly ready: boolean
+  /** What is missing, or `ok`. */
+  readonly reason: string
+  /** How each condition is, wanted or not: `ok`, or what is wrong. */
+  readonly conditions: Readonly<Record<ReadinessCondition, string>>
 }
 
 export interface TransferStatus {
@@ -114,8 +142,8 @@ export type LimitsPatch = { readonly [K in keyof Limits]?: number | undefined }
  * status pages must not cost I/O.
  */
 export interface AdminSource {
-  /** Whether pulls are served; `reason` says what is missing, or `ok`. */
-  ready(): { readonly ready: boolean; readonly reason: string }
+  /** Whether pulls are served and every condition that is wanted holds. */
+  ready(want: readonly ReadinessCondition[]): Readiness
   status(): NodeStatus
   transfers(): readonly TransferStatus[]
   blobs(): readonly BlobStatus[]

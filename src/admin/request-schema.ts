@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
 import { orderSchema } from '../trust/index.ts'
+import { READINESS_CONDITIONS } from './interface.ts'
 import { HttpRefusal } from './json-error.ts'
 
 const MAX_REFERENCE_CHARS = 600
@@ -20,6 +21,16 @@ export const limitsPatchSchema = z.strictObject({
   download: rate.optional(),
   origin: rate.optional(),
   prewarm: rate.optional(),
+})
+
+/** `?want=tier,origin,disk`: what a probe takes for a reason to be not ready. */
+export const readinessSchema = z.object({
+  want: z
+    .string()
+    .max(100)
+    .default('')
+    .transform((text) => text.split(',').filter((name) => name !== ''))
+    .pipe(z.array(z.enum(READINESS_CONDITIONS))),
 })
 
 export const invalidateSchema = z.strictObject({

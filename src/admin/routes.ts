@@ -1,15 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import type { AdminSource, MetricsText } from './interface.ts'
-import { invalidateSchema, limitsPatchSchema, parseBody } from './request-schema.ts'
+import { invalidateSchema, limitsPatchSchema, parseBody, readinessSchema } from './request-schema.ts'
 
 const INVALIDATE_TIMEOUT_MS = 20_000
 
 /** For orchestrators and scrapers. */
 export function addProbeRoutes(app: FastifyInstance, deps: { source: AdminSource; metrics: MetricsText }): void {
   app.get('/healthz', () => ({ status: 'ok' }))
-  app.get('/readyz', (_request, reply) => {
-    const { ready, reason } = deps.source.ready()
-    return reply.code(ready ? 200 : 503).send({ ready, reason })
+  app.get('/readyz', (request, reply) => {
+    const { want } = parseBody(readinessSchema, request.query)
+    const readiness = deps.source.ready(want)
+    return reply.code(readiness.ready ? 200 : 503).send(readiness)
   })
   app.get('/metrics', async (_request, reply) => {
     return reply.header('content-type', deps.metrics.contentType).send(await deps.metrics.text())

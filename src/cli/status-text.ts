@@ -1,4 +1,4 @@
-import type { CacheStatus, NodeStatus } from '../admin/index.ts'
+import type { CacheStatus, NodeStatus, OriginStatus } from '../admin/index.ts'
 import { plainTable } from './plain-table.ts'
 import { durationText, partsText, sizeText } from './quantity-text.ts'
 
@@ -40,5 +40,10 @@ function cachesText(caches: readonly CacheStatus[]): string {
 }
 
 function upstreamText({ name, access, origins }: NodeStatus['upstreams'][number]): string {
-  return `${name} (${access}: ${origins.map(({ label }) => label).join(', ')})`
+  return `${name} (${access}: ${origins.map(originText).join(', ')})`
+}
+
+function originText({ label, trouble }: OriginStatus): string {
+  if (trouble === undefined) return label
+  return `${label} ${trouble.state.toUpperCase()}: ${trouble.message}; ${trouble.remedy}`
 }

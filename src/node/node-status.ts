@@ -6,6 +6,8 @@ import type {
   LimitsPatch,
   NodeStatus,
   PeerStatus,
+  Readiness,
+  ReadinessCondition,
   TransferStatus,
 } from '../admin/index.ts'
 import type { Clock } from '../base/clock.ts'
@@ -53,8 +55,16 @@ export class NodeStatusSource implements AdminSource {
     this.#notReady = reason
   }
 
-  ready(): { ready: boolean; reason: string } {
-    return { ready: this.#notReady === undefined, reason: this.#notReady ?? 'ok' }
+  ready(want: readonly ReadinessCondition[]): Readiness {
+    const { store, tier, upstreams } = this.#deps
+    const conditions = {
+      tier: tier.acting ? 'no cache of this region answers' : 'ok',
+      origin: originCondition(upstreams),
+      disk: store.usage().diskFull ? 'the disk is full: pulls go through without being kept' : 'ok',
+    }
+    const missing = want.find((condition) => conditions[condition] !== 'ok')
+    const reason = this.#notReady ?? (missing === undefined ? 'ok' : `${missing}: ${conditions[missing]}`)
+    return { ready: reason === 'ok', reason, conditions }
   }
 
   status(): NodeStatus {
@@ -138,6 +148,15 @@ export class NodeStatusSource implements AdminSource {
     }
     return this.limits()
   }
+}
+
+/** The first origin that does not answer, without its words: a probe needs no token. */
+function originCondition(upstreams: ReadonlyMap<string, UpstreamAccess>): string {
+  for (const [name, { chain }] of upstreams) {
+    const failing = chain.places.find(({ trouble }) => trouble !== undefined)
+    if (failing !== undefined) return `an origin of ${name} (${failing.kind}) is ${failing.trouble?.state}`
+  }
+  return 'ok'
 }
 
 function tierStatus(tier: Tier): NodeStatus['tier'] {

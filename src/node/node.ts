@@ -46,6 +46,7 @@ import { LiveUpstreams } from './live-upstreams.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
 import { openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
+import { declareOriginStates } from './origin-metrics.ts'
 import { openHooks, openPins } from './prewarm-entrances.ts'
 import { SwarmHub } from './swarm-hub.ts'
 
@@ -92,6 +93,7 @@ export class ShoalNode implements AsyncDisposable {
     )
     const live = stack.use(openUpstreams(config, deps))
     const upstreams = live.byName
+    declareOriginStates(registry, () => live.byName)
     const limiters = limitersOf(config)
     const hub = new SwarmHub()
     const swarm = stack.use(await startSwarm(config, deps, hub))

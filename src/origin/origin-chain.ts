@@ -10,6 +10,8 @@ import { mostUseful } from './chain-error.ts'
 import type { OriginUse } from './config.ts'
 import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
 import { OriginHealth } from './origin-health.ts'
+import type { OriginTrouble } from './origin-trouble.ts'
+import { OriginTroubles } from './origin-trouble.ts'
 
 /** Told which origin (its label) supplies the bytes from `offset` in the blob on; 0 for manifests. */
 export type SourceListener = (label: string, offset: number) => void
@@ -26,11 +28,21 @@ export interface BlobRangeQuery extends DigestQuery {
   readonly size: number
 }
 
+export interface OriginPlace {
+  readonly kind: Origin['kind']
+  readonly label: string
+  /** Undefined while it answers, or has not been asked. */
+  readonly trouble: OriginTrouble | undefined
+}
+
 /** No other origin would take it either. */
 const BAD_INPUT: readonly ErrorCode[] = ['NAME_INVALID', 'REFERENCE_INVALID', 'DIGEST_INVALID']
 
 /** Blobs that a registry has vouched for; some 150 bytes each. */
 const MAX_VOUCHED = 65_536
+
+/** In whose name an origin is asked, and until when. */
+type Asker = Pick<OriginQuery, 'signal' | 'authorization'>
 
 /** An answer, or undefined for "not here": then the next origin may have it. */
 type Ask<T> = (origin: Origin) => Promise<T | undefined>
@@ -46,6 +58,7 @@ export class OriginChain implements AsyncDisposable {
   /** `repository@digest` of blobs that the upstream's registry has named in the repository. */
   readonly #vouched = new LRUCache<string, true>({ max: MAX_VOUCHED })
   readonly #health: OriginHealth
+  readonly #troubles: OriginTroubles
   readonly #logger: Logger
 
   /** Owns `origins`. Their labels should differ. An origin without an entry in `uses` is asked for everything. */
@@ -58,20 +71,23 @@ export class OriginChain implements AsyncDisposable {
     this.#uses = uses
     this.#health = new OriginHealth(deps.clock)
     this.#logger = deps.logger
+    this.#troubles = new OriginTroubles(deps.clock, deps.logger)
   }
 
   get labels(): readonly string[] {
     return this.#origins.map((origin) => origin.label)
   }
 
-  /** What each origin is and where, for status pages. */
-  get places(): readonly { readonly kind: Origin['kind']; readonly label: string }[] {
-    return this.#origins.map(({ kind, label }) => ({ kind, label }))
+  /** What each origin is and where, and what ails it, for status pages. */
+  get places(): readonly OriginPlace[] {
+    return this.#origins.map((origin) => {
+      return { kind: origin.kind, label: origin.label, trouble: this.#troubles.of(origin) }
+    })
   }
 
   /** As Origin.resolveTag. The state's etag is good only here, not at one of the origins. */
   async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
-    const found = await this.#first(this.#usedFor('resolve'), query.signal, async (origin) => {
+    const found = await this.#first(this.#usedFor('resolve'), query, async (origin) => {
       const resolution = await origin.resolveTag({ ...query, known: stateFor(origin, query.known) })
       if (resolution.kind === 'unknown') return undefined
       if (resolution.kind === 'unchanged' || resolution.state.etag === undefined) return resolution
@@ -83,7 +99,7 @@ export class OriginChain implements AsyncDisposable {
 
   /** As Origin.manifest. If the bytes do not match the digest, say so with `distrust` and ask again. */
   manifest(query: DigestQuery): Promise<OriginManifest | undefined> {
-    return this.#first(this.#trusted(query), query.signal, async (origin) => {
+    return this.#first(this.#trusted(query), query, async (origin) => {
       const manifest = await origin.manifest(query)
       if (manifest !== undefined) query.onSource?.(origin.label, 0)
       if (manifest !== undefined && origin.kind === 'registry') this.#vouchFor(query.repository, manifest.bytes)
@@ -93,7 +109,7 @@ export class OriginChain implements AsyncDisposable {
 
   /** As Origin.statBlob. */
   statBlob(query: DigestQuery): Promise<{ readonly size: number } | undefined> {
-    return this.#first(this.#trusted(query), query.signal, async (origin) => {
+    return this.#first(this.#trusted(query), query, async (origin) => {
       const stat = await origin.statBlob(query)
       if (stat !== undefined && origin.kind === 'registry') this.#vouched.set(blobKey(query), true)
       return stat
@@ -115,19 +131,19 @@ export class OriginChain implements AsyncDisposable {
   listTags(
     query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
   ): Promise<TagPage | undefined> {
-    return this.#first(this.#usedFor('resolve'), query.signal, (origin) => origin.listTags(query))
+    return this.#first(this.#usedFor('resolve'), query, (origin) => origin.listTags(query))
   }
 
   /** As Origin.referrers. */
   referrers(
     query: OriginQuery & { digest: Digest; artifactType?: string | undefined },
   ): Promise<OriginManifest | undefined> {
-    return this.#first(this.#usedFor('resolve'), query.signal, (origin) => origin.referrers(query))
+    return this.#first(this.#usedFor('resolve'), query, (origin) => origin.referrers(query))
   }
 
   /** As Origin.challenge, of the first origin that has one. */
   challenge(signal: AbortSignal): Promise<string | undefined> {
-    return this.#first(this.#origins, signal, (origin) => origin.challenge(signal))
+    return this.#first(this.#origins, { signal }, (origin) => origin.challenge(signal))
   }
 
   /**
@@ -183,15 +199,16 @@ export class OriginChain implements AsyncDisposable {
     }
   }
 
-  async #first<T>(origins: readonly Origin[], signal: AbortSignal, ask: Ask<T>): Promise<T | undefined> {
+  async #first<T>(origins: readonly Origin[], query: Asker, ask: Ask<T>): Promise<T | undefined> {
     const errors: ShoalError[] = []
     for (const origin of this.#health.order(origins)) {
       try {
         const answer = await ask(origin)
         this.#health.succeeded(origin)
+        this.#troubles.succeeded(origin)
         if (answer !== undefined) return answer
       } catch (error) {
-        errors.push(this.#failure(origin, error, signal))
+        errors.push(this.#failure(origin, error, query))
       }
     }
     if (errors.length > 0) throw mostUseful(errors)
@@ -200,7 +217,7 @@ export class OriginChain implements AsyncDisposable {
 
   /** Opens the rest of a range at the first of `untried` that has it, taking out of `untried` those that were asked. */
   #open(query: BlobRangeQuery, untried: Set<Origin>) {
-    return this.#first([...untried], query.signal, async (origin) => {
+    return this.#first([...untried], query, async (origin) => {
       untried.delete(origin)
       const chunks = await origin.readBlob({ ...query, vouched: this.#isVouched(query) })
       if (chunks === undefined) return undefined
@@ -225,7 +242,7 @@ export class OriginChain implements AsyncDisposable {
         }
         return
       } catch (error) {
-        errors.push(this.#failure(current.origin, error, query.signal))
+        errors.push(this.#failure(current.origin, error, query))
       }
       const rest = { ...query, range: { start: at, end: query.range.end } }
       const next = await this.#open(rest, untried).catch((error: unknown) => {
@@ -237,10 +254,12 @@ export class OriginChain implements AsyncDisposable {
   }
 
   /** Remembers a failure that the next origin may make good; rethrows aborts, bad input and bugs. */
-  #failure(origin: Origin, error: unknown, signal: AbortSignal): ShoalError {
+  #failure(origin: Origin, error: unknown, { signal, authorization }: Asker): ShoalError {
     signal.throwIfAborted()
     if (!(error instanceof ShoalError) || BAD_INPUT.includes(error.code)) throw error
     this.#health.failed(origin, error)
+    // what a client's own proof is refused says nothing about the origin
+    if (!authorization || error.code !== 'ORIGIN_DENIED') this.#troubles.failed(origin, error)
     this.#logger.debug({ origin: origin.label, code: error.code, err: error }, 'origin failed')
     return error
   }

@@ -62,12 +62,25 @@ describe('the admin door', () => {
   it('says that it lives, and whether it is ready and why not', async () => {
     await using opened = await openDoor()
     assert.equal((await fetch(`${opened.url}/healthz`)).status, 200)
-    assert.deepEqual(await (await fetch(`${opened.url}/readyz`)).json(), { ready: true, reason: 'ok' })
+    const conditions = { tier: 'ok', origin: 'an origin of docker.io is denied', disk: 'ok' }
+    assert.deepEqual(await (await fetch(`${opened.url}/readyz`)).json(), { ready: true, reason: 'ok', conditions })
     opened.source.isReady = false
     const response = await fetch(`${opened.url}/readyz`)
     assert.equal(response.status, 503)
-    assert.deepEqual(await response.json(), { ready: false, reason: 'the store is being recovered' })
+    assert.deepEqual(await response.json(), { ready: false, reason: 'the store is being recovered', conditions })
     assert.equal((await fetch(`${opened.url}/healthz`)).status, 200)
+  })
+
+  it('is ready by the conditions that a probe asks for, and by no others', async () => {
+    await using opened = await openDoor()
+    for (const [want, status] of [
+      ['tier,disk', 200],
+      ['tier,origin,disk', 503],
+      ['', 200],
+      ['everything', 400],
+    ] as const) {
+      assert.equal((await fetch(`${opened.url}/readyz?want=${want}`)).status, status, want)
+    }
   })
 
   it('shows metrics as Prometheus reads them', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { rename } from 'node:fs/promises'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { eventually } from '../support/eventually.ts'
@@ -57,4 +58,28 @@ test('limits change while the host runs', async (t) => {
   const node = await fleet.start({ upstreams: [directoryUpstream(UP, await fleet.push('origin', 'app', 'v1', image))] })
   await node.setLimits({ upload: 5 * MIB })
   assert.deepEqual(await node.admin('limits'), { upload: 5 * MIB, download: 0, origin: 0, prewarm: 0 })
+})
+
+test('an origin that fails is told in status, metrics and readiness, and so is its return', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 8192, layerCount: 1 })
+  const path = await fleet.push('origin', 'app', 'v1', image)
+  const node = await fleet.start({ upstreams: [directoryUpstream(UP, path)] })
+  const originSchema = z.object({
+    upstreams: z.array(
+      z.object({ origins: z.array(z.object({ trouble: z.object({ state: z.string() }).optional() })) }),
+    ),
+  })
+  const state = async () => originSchema.parse(await node.admin('status')).upstreams[0]?.origins[0]?.trouble?.state
+  assert.equal(await state(), undefined)
+  await node.pull(UP, 'app', 'v1', image)
+  // a directory that was there and is not any more has been lost: it does not say "no such tag"
+  await rename(path, `${path}-away`)
+  await assert.rejects(node.pull(UP, 'app', 'v2', image))
+  assert.equal(await state(), 'unreachable')
+  const count = async (state: string) => (await node.metrics()).sum('shoal_origin_state', { upstream: UP, state })
+  assert.deepEqual([await count('unreachable'), await count('ok'), await count('denied')], [1, 0, 0])
+  await rename(`${path}-away`, path)
+  await assert.rejects(node.pull(UP, 'app', 'v3', image))
+  assert.equal(await state(), undefined)
 })

@@ -8,6 +8,7 @@ import type {
   PinSource,
   PinStatus,
   PrewarmSource,
+  ReadinessCondition,
   TransferStatus,
 } from '../../src/admin/index.ts'
 import { ShoalError } from '../../src/base/errors.ts'
@@ -62,8 +63,11 @@ export class MemoryAdminSource implements AdminSource {
   readonly invalidated: string[] = []
   #limits: Limits = { upload: 0, download: 0, origin: 0, prewarm: 0 }
 
-  ready() {
-    return this.isReady ? { ready: true, reason: 'ok' } : { ready: false, reason: 'the store is being recovered' }
+  ready(want: readonly ReadinessCondition[]) {
+    const conditions = { tier: 'ok', origin: 'an origin of docker.io is denied', disk: 'ok' }
+    if (!this.isReady) return { ready: false, reason: 'the store is being recovered', conditions }
+    const ready = !want.includes('origin')
+    return { ready, reason: ready ? 'ok' : conditions.origin, conditions }
   }
 
   status() {
