@@ -49,6 +49,9 @@ export interface ContentDeps {
   readonly upstreams: ReadonlyMap<string, UpstreamAccess>
 }
 
+/** Layers that are started together: twice what an image may have. The others of a longer list start when they are asked for. */
+const MOST_SIBLINGS = 256
+
 const GONE = unavailable('evicted just now')
 
 type BlobRequest = RepositoryRef & { readonly digest: Digest }
@@ -253,7 +256,7 @@ export class Content implements ContentService {
     const layers = this.#siblings.take(ref.digest)
     if (layers.length === 0) return undefined
     const first = transfers.nextOrders(layers.length)
-    for (const [i, { digest, size }] of layers.entries()) {
+    for (const [i, { digest, size }] of layers.slice(0, MOST_SIBLINGS).entries()) {
       if (digest === ref.digest || size <= MIN_PIECE_BYTES || store.size(digest) !== undefined) continue
       const request = { ...this.#request({ ...ref, digest }), size, order: first + i }
       const task = transfers.open(request, this.#stop.signal).then(

@@ -24,6 +24,15 @@ const INDEX_TYPES: readonly string[] = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerLi
 /** The largest manifest accepted from anywhere: what distribution and containers/image allow. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
+/** The largest blob that can be moved: 262 144 pieces of 2 MiB (`MAX_PIECES`). What a manifest says above that is refused. */
+export const MAX_BLOB_BYTES = 512 * 1024 ** 3
+
+/**
+ * Descriptors in one manifest: images have at most 127 layers and indexes some dozens of manifests; more costs each host that
+ * looks at it a long turn of its event loop.
+ */
+export const MAX_DESCRIPTORS = 4_096
+
 /** OCI image-spec descriptor.md, the parts Shoal reads. */
 export interface Descriptor {
   readonly digest: Digest
@@ -62,7 +71,11 @@ const platformSchema = z.object({
 const descriptorSchema = z
   .object({
     digest: z.string(),
-    size: z.int().nonnegative().nullish(),
+    size: z
+      .int()
+      .nonnegative()
+      .max(MAX_BLOB_BYTES, { error: `more bytes than a blob may have (${MAX_BLOB_BYTES})` })
+      .nullish(),
     mediaType: z.string().nullish(),
     platform: platformSchema.nullish(),
   })
@@ -104,6 +117,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   } catch (cause) {
     throw new ShoalError('MANIFEST_INVALID', 'the manifest is not JSON', { cause })
   }
+  requireFew(json)
   const parsed = documentSchema.safeParse(json)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
@@ -120,6 +134,16 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     return { kind: 'index', mediaType: mediaType ?? MEDIA_TYPE.ociIndex, manifests: [] }
   }
   throw new ShoalError('MANIFEST_INVALID', 'the manifest has neither "manifests", "config" nor "blobs"')
+}
+
+/** Before each of them is looked at. */
+function requireFew(json: unknown): void {
+  if (typeof json !== 'object' || json === null) return
+  for (const [key, list] of Object.entries(json)) {
+    if (!Array.isArray(list) || list.length <= MAX_DESCRIPTORS) continue
+    const message = `the manifest's ${key} are ${list.length}, more than the ${MAX_DESCRIPTORS} that are taken`
+    throw new ShoalError('MANIFEST_INVALID', message)
+  }
 }
 
 /** Every descriptor a manifest refers to. */

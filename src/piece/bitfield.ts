@@ -45,12 +45,11 @@ export class Bitfield implements ReadonlyBitfield {
    */
   static fromBytes(length: number, bytes: Uint8Array): Bitfield | undefined {
     if (bytes.length !== Math.ceil(length / 8)) return undefined
+    const beyond = length & 7
+    if (beyond !== 0 && bytes.at(-1)! >> beyond !== 0) return undefined
     const field = new Bitfield(length)
-    for (let i = 0; i < bytes.length * 8; i++) {
-      if (((bytes[i >> 3]! >> (i & 7)) & 1) === 0) continue
-      if (i >= length) return undefined
-      field.set(i)
-    }
+    for (let i = 0; i < bytes.length; i++) field.#words[i >> 2]! |= bytes[i]! << ((i & 3) * 8)
+    for (const word of field.#words) field.#count += ones(word)
     return field
   }
 
@@ -107,6 +106,13 @@ export class Bitfield implements ReadonlyBitfield {
     for (let i = 0; i < bytes.length; i++) bytes[i] = this.#words[i >> 2]! >>> ((i & 3) * 8)
     return bytes
   }
+}
+
+/** How many bits of a 32-bit word are set (Hacker's Delight 5-2). */
+function ones(word: number): number {
+  let sum = word - ((word >>> 1) & 0x5555_5555)
+  sum = (sum & 0x3333_3333) + ((sum >>> 2) & 0x3333_3333)
+  return (((sum + (sum >>> 4)) & 0x0f0f_0f0f) * 0x0101_0101) >>> 24
 }
 
 /** The indexes in `field`, ascending; changes made meanwhile may or may not be seen. */

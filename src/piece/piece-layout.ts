@@ -1,4 +1,6 @@
+import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
+import { MAX_BLOB_BYTES } from '../oci/manifest.ts'
 
 /**
  * A piece is passed on when it is whole, so on slow links its size is what a swarm loses at every hop: 8 hosts at 24 Mb/s,
@@ -9,6 +11,9 @@ export const MIN_PIECE_BYTES = 128 * 1024
 export const MAX_PIECE_BYTES = 2 * 1024 * 1024
 /** Up to this many pieces a blob keeps the smaller size: enough that the last copy starts early (limits: 1 + 4 log2 N / M). */
 const TARGET_PIECES = 512
+
+/** What the wire's bit fields can hold. */
+export const MAX_PIECES = MAX_BLOB_BYTES / MAX_PIECE_BYTES
 
 /** Half-open `[start, end)`, in bytes. */
 export interface ByteRange {
@@ -33,7 +38,11 @@ export class PieceLayout {
   readonly pieceSize: number
   readonly count: number
 
+  /** Throws `UNAVAILABLE` for a size that no blob can have, whoever announced it: it would have too many pieces. */
   constructor(digest: Digest, size: number) {
+    if (!Number.isSafeInteger(size) || size < 0 || size > MAX_BLOB_BYTES) {
+      throw new ShoalError('UNAVAILABLE', `${digest} cannot have ${size} bytes: at most ${MAX_BLOB_BYTES} can be moved`)
+    }
     this.digest = digest
     this.size = size
     this.pieceSize = pieceSizeFor(size)

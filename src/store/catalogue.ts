@@ -11,7 +11,7 @@ export class Catalogue {
   readonly blobs: BlobEntries
   readonly partials: PartialEntries
   readonly pins: Pins
-  #putBytes = 0
+  #writingBytes = 0
 
   constructor(now: () => number) {
     this.blobs = new BlobEntries(now)
@@ -19,14 +19,14 @@ export class Catalogue {
     this.pins = new Pins(now)
   }
 
-  /** Bytes promised to open partials and puts, but not on disk yet. */
-  get reservedBytes(): number {
-    return this.partials.reservedBytes + this.#putBytes
+  /** Bytes that have come and are being written. */
+  get writingBytes(): number {
+    return this.#writingBytes
   }
 
-  /** What counts against the capacity. */
-  get committedBytes(): number {
-    return this.blobs.bytes + this.partials.bytes + this.reservedBytes
+  /** What counts against the capacity: bytes that are here, none that have only been announced. */
+  get presentBytes(): number {
+    return this.blobs.bytes + this.partials.bytes + this.#writingBytes
   }
 
   get pinnedBytes(): number {
@@ -37,9 +37,9 @@ export class Catalogue {
     return bytes
   }
 
-  /** Promises room to a put, which has no entry yet; a negative number gives it back. */
-  reserve(bytes: number): void {
-    this.#putBytes += bytes
+  /** Counts bytes that are about to be written; a negative number when they are, or are not any more. */
+  writing(bytes: number): void {
+    this.#writingBytes += bytes
   }
 
   /** What may be evicted, in order: partials nobody has open, then blobs by last use. Lazy: state may change meanwhile. */

@@ -316,7 +316,6 @@ export class DiskStore implements BlobStore {
       shelf.touch(existing)
       return
     }
-    await space.admit(bytes.length, () => catalogue.reserve(bytes.length))
     const path = paths.staging(digest)
     try {
       const file = await open(path, 'w')
@@ -334,8 +333,6 @@ export class DiskStore implements BlobStore {
     } catch (error) {
       await removeFile(path).catch(() => {})
       throw storeError(error, `blob ${digest} cannot be stored`)
-    } finally {
-      catalogue.reserve(-bytes.length)
     }
   }
 }

@@ -60,7 +60,7 @@ export async function openPartial(
   }
 }
 
-/** Finds or makes the entry, and reserves what the blob still lacks. */
+/** Finds or makes the entry, unless what the blob still lacks could never be kept. */
 async function admit(deps: PartialDeps, layout: PieceLayout): Promise<PartialEntry> {
   const { catalogue, shelf, space } = deps
   const { digest, size, pieceSize } = layout
@@ -76,7 +76,7 @@ async function admit(deps: PartialDeps, layout: PieceLayout): Promise<PartialEnt
       ? found
       : catalogue.partials.add({ digest, size, pieceSize, storedBytes: 0, lastUsedEpochMs: deps.now() })
   try {
-    await space.admit(size - entry.storedBytes, () => catalogue.partials.open(entry))
+    await space.expect(size - entry.storedBytes, () => catalogue.partials.open(entry))
   } catch (error) {
     if (entry !== found) catalogue.partials.remove(entry)
     throw error

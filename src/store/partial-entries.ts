@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 
-/** A partial as memory knows it. An open one counts with its full size: what is not written yet is reserved. */
+/** A partial as memory knows it. */
 export interface PartialEntry {
   readonly digest: Digest
   readonly size: number
@@ -17,7 +17,6 @@ export class PartialEntries {
   readonly #now: () => number
   readonly #entries = new Map<Digest, Mutable<PartialEntry>>()
   #bytes = 0
-  #reservedBytes = 0
 
   constructor(now: () => number) {
     this.#now = now
@@ -28,9 +27,16 @@ export class PartialEntries {
     return this.#bytes
   }
 
-  /** Bytes that open partials lack. */
-  get reservedBytes(): number {
-    return this.#reservedBytes
+  /**
+   * Bytes that open partials lack: of those alone that have some. Until then a size is only what somebody has announced; whoever
+   * sends a piece has the blob, and with that size.
+   */
+  get arrivingBytes(): number {
+    let bytes = 0
+    for (const { isOpen, size, storedBytes } of this.#entries.values()) {
+      if (isOpen && storedBytes > 0) bytes += size - storedBytes
+    }
+    return bytes
   }
 
   get(digest: Digest): PartialEntry | undefined {
@@ -49,12 +55,10 @@ export class PartialEntries {
     return entry
   }
 
-  /** Opens a partial: reserves what it lacks. */
   open(partial: PartialEntry): void {
     const entry = this.#mutable(partial)
     if (entry === undefined || entry.isOpen) return
     entry.isOpen = true
-    this.#reservedBytes += entry.size - entry.storedBytes
   }
 
   close(partial: PartialEntry): void {
@@ -64,7 +68,6 @@ export class PartialEntries {
     entry.lastUsedEpochMs = this.#now()
     this.#entries.delete(entry.digest)
     this.#entries.set(entry.digest, entry)
-    this.#reservedBytes -= entry.size - entry.storedBytes
   }
 
   /** Counts `bytes` more (or less) on disk. */
@@ -73,7 +76,6 @@ export class PartialEntries {
     if (entry === undefined) return
     entry.storedBytes += bytes
     this.#bytes += bytes
-    if (entry.isOpen) this.#reservedBytes -= bytes
   }
 
   remove(partial: PartialEntry): void {

@@ -34,10 +34,16 @@ type Shortage = { readonly of: 'capacity' | 'free space'; readonly freeBytes: nu
 
 const LOCK = 'space'
 
+/** How long a look at the file system's free space is good for: a look for each piece would cost as much as its write. */
+const FREE_SPACE_MS = 250
+/** Evicted at once when the disk turns out full: one piece's worth would have each of them come back for more. */
+const FULL_DISK_BYTES = 32 * 1024 * 1024
+
 /**
- * Makes room before bytes are promised: within the capacity, and above the floor of the file system. One request
- * at a time, and room is reserved within its turn, so that several large pulls never count on the same bytes.
- * A refusal raises the alarm; it falls by itself once what was refused would fit.
+ * Makes room for bytes as they come: within the capacity, and above the floor of the file system. Nothing is evicted or held
+ * free for bytes that have only been announced; what could never be kept is refused before it comes. One request at a time
+ * looks and evicts, so that several never count on the same bytes. A refusal raises the alarm; it falls by itself once what
+ * was refused would fit.
  */
 export class Space implements AsyncDisposable {
   #options: SpaceOptions
@@ -46,6 +52,8 @@ export class Space implements AsyncDisposable {
   readonly #holders = new Set<() => Promise<void>>()
   #evictedBytes = 0
   #refusedBytes: number | undefined
+  /** Free space by the last look, less what was admitted since. */
+  #seenFree: { readonly at: number; bytes: number } | undefined
   #recheck: Disposable | undefined
   #disposed = false
 
@@ -73,17 +81,15 @@ export class Space implements AsyncDisposable {
     return this.#evictedBytes
   }
 
-  /** Makes room for `bytes` and calls `take`, which counts them, before anyone else asks. Throws `STORE_DISK_FULL`. */
-  admit(bytes: number, take: () => void): Promise<void> {
+  /**
+   * Throws `STORE_DISK_FULL` when `bytes` more could not be kept beside what is pinned, in use or arriving, whatever is evicted;
+   * else calls `take` before anyone else asks. Evicts nothing: that is for when they come.
+   */
+  expect(bytes: number, take: () => void): Promise<void> {
     return this.#turn.run(LOCK, async () => {
-      const shortage = await this.#makeRoom(bytes)
-      if (shortage !== undefined) {
-        // What never fits says nothing about the disk: others may still write.
-        if (bytes <= this.#options.capacityBytes) this.#raiseAlarm(bytes)
-        throw this.#refusal(bytes, shortage)
-      }
-      // That something smaller fits does not end the alarm.
-      if (bytes >= (this.#refusedBytes ?? 0)) this.#clearAlarm()
+      const shortage = await this.#certainShortage(bytes + this.#deps.catalogue.partials.arrivingBytes, bytes)
+      if (shortage !== undefined) throw this.#refuse(bytes, shortage)
+      this.#admitted(bytes)
       take()
     })
   }
@@ -100,26 +106,17 @@ export class Space implements AsyncDisposable {
   }
 
   /**
-   * Runs a write of `bytes` that were admitted. When the disk is full all the same (others write too), evicts and
+   * Makes room for `bytes` and runs the write of them. When the disk is full all the same (others write too), evicts and
    * tries once more; then throws `STORE_DISK_FULL`.
    */
   async write(bytes: number, attempt: () => Promise<void>): Promise<void> {
+    const { catalogue } = this.#deps
+    if (this.#fitsForSure(bytes)) catalogue.writing(bytes)
+    else await this.#turn.run(LOCK, () => this.#admit(bytes))
     try {
-      await attempt()
-      return
-    } catch (error) {
-      if (!isDiskFull(error)) throw storeError(error, 'a blob cannot be written')
-    }
-    await this.#turn.run(LOCK, async () => {
-      // Everything promised will need room too; one piece's worth would have each of them come here.
-      await this.#evict(Math.max(bytes, this.#deps.catalogue.reservedBytes - (await this.#freeBytes())))
-    })
-    try {
-      await attempt()
-    } catch (error) {
-      if (!isDiskFull(error)) throw storeError(error, 'a blob cannot be written')
-      this.#raiseAlarm(bytes)
-      throw this.#refusal(bytes, { of: 'free space', freeBytes: await this.#freeBytes() }, error)
+      await this.#attempt(bytes, attempt)
+    } finally {
+      catalogue.writing(-bytes)
     }
   }
 
@@ -129,47 +126,96 @@ export class Space implements AsyncDisposable {
     await this.#turn.run(LOCK, async () => {})
   }
 
+  /** Without a look at the disk: far from the high mark, and from the floor by the last look. */
+  #fitsForSure(bytes: number): boolean {
+    const { clock, catalogue } = this.#deps
+    const seen = this.#seenFree
+    if (seen === undefined || clock.now() - seen.at > FREE_SPACE_MS || !this.#belowHighMark(bytes)) return false
+    seen.bytes -= bytes
+    return seen.bytes - catalogue.writingBytes >= this.#options.minFreeBytes
+  }
+
+  async #admit(bytes: number): Promise<void> {
+    const shortage = await this.#makeRoom(bytes)
+    if (shortage !== undefined) throw this.#refuse(bytes, shortage)
+    this.#admitted(bytes)
+    this.#deps.catalogue.writing(bytes)
+  }
+
+  async #attempt(bytes: number, attempt: () => Promise<void>): Promise<void> {
+    try {
+      await attempt()
+      return
+    } catch (error) {
+      if (!isDiskFull(error)) throw storeError(error, 'a blob cannot be written')
+    }
+    this.#seenFree = undefined
+    await this.#turn.run(LOCK, () => this.#evict(Math.max(bytes, FULL_DISK_BYTES)))
+    try {
+      await attempt()
+    } catch (error) {
+      if (!isDiskFull(error)) throw storeError(error, 'a blob cannot be written')
+      this.#raiseAlarm(bytes)
+      throw this.#refusal(bytes, { of: 'free space', freeBytes: await this.#freeBytes() }, error)
+    }
+  }
+
+  /** That something smaller fits does not end the alarm. */
+  #admitted(bytes: number): void {
+    if (bytes >= (this.#refusedBytes ?? 0)) this.#clearAlarm()
+  }
+
+  /** What never fits says nothing about the disk: others may still write. */
+  #refuse(bytes: number, shortage: Shortage): ShoalError {
+    if (bytes <= this.#options.capacityBytes) this.#raiseAlarm(bytes)
+    return this.#refusal(bytes, shortage)
+  }
+
   async #makeRoom(bytes: number): Promise<Shortage | undefined> {
     const { catalogue } = this.#deps
     const { capacityBytes } = this.#options
     if (this.#belowHighMark(bytes) && this.#lackingBytes(bytes, await this.#freeBytes()) <= 0) return undefined
     // Nothing is evicted for a request that would be refused all the same.
-    let certain = await this.#shortage(bytes, this.#evictableBytes())
-    if (certain !== undefined && bytes <= capacityBytes) {
-      await Promise.allSettled(Array.from(this.#holders, (letGo) => letGo()))
-      certain = await this.#shortage(bytes, this.#evictableBytes())
-    }
+    const certain = await this.#certainShortage(bytes, bytes)
     if (certain !== undefined) return certain
     await this.#evictToMarks(bytes)
     for (;;) {
       const freeBytes = await this.#freeBytes()
-      if (catalogue.committedBytes + bytes > capacityBytes) return { of: 'capacity', freeBytes }
+      if (catalogue.presentBytes + bytes > capacityBytes) return { of: 'capacity', freeBytes }
       const lacking = this.#lackingBytes(bytes, freeBytes)
       if (lacking <= 0) return undefined
       if ((await this.#evict(lacking)) === 0) return { of: 'free space', freeBytes }
     }
   }
 
+  /** What would be wanting for `bytes`, once all is let go of that nobody needs, if everything evictable were given up. */
+  async #certainShortage(bytes: number, asked: number): Promise<Shortage | undefined> {
+    const shortage = await this.#shortage(bytes, this.#evictableBytes())
+    if (shortage === undefined || asked > this.#options.capacityBytes) return shortage
+    await Promise.allSettled(Array.from(this.#holders, (letGo) => letGo()))
+    return this.#shortage(bytes, this.#evictableBytes())
+  }
+
   /** What would still be wanting for `bytes` if `evictableBytes` were given up. */
   async #shortage(bytes: number, evictableBytes: number): Promise<Shortage | undefined> {
     const freeBytes = await this.#freeBytes()
-    if (this.#deps.catalogue.committedBytes - evictableBytes + bytes > this.#options.capacityBytes) {
+    if (this.#deps.catalogue.presentBytes - evictableBytes + bytes > this.#options.capacityBytes) {
       return { of: 'capacity', freeBytes }
     }
     return this.#lackingBytes(bytes, freeBytes) > evictableBytes ? { of: 'free space', freeBytes } : undefined
   }
 
   #lackingBytes(bytes: number, freeBytes: number): number {
-    return bytes + this.#deps.catalogue.reservedBytes + this.#options.minFreeBytes - freeBytes
+    return bytes + this.#deps.catalogue.writingBytes + this.#options.minFreeBytes - freeBytes
   }
 
   async #evictToMarks(bytes: number): Promise<void> {
     if (this.#belowHighMark(bytes)) return
-    await this.#evict(this.#deps.catalogue.committedBytes + bytes - LOW_MARK * this.#options.capacityBytes)
+    await this.#evict(this.#deps.catalogue.presentBytes + bytes - LOW_MARK * this.#options.capacityBytes)
   }
 
   #belowHighMark(bytes: number): boolean {
-    return this.#deps.catalogue.committedBytes + bytes <= HIGH_MARK * this.#options.capacityBytes
+    return this.#deps.catalogue.presentBytes + bytes <= HIGH_MARK * this.#options.capacityBytes
   }
 
   /** Evicts until `bytes` are given back or nothing is left to evict; answers how much it was. */
@@ -200,6 +246,7 @@ export class Space implements AsyncDisposable {
   async #freeBytes(): Promise<number> {
     try {
       const { bavail, bsize } = await statfs(this.#options.path)
+      this.#seenFree = { at: this.#deps.clock.now(), bytes: bavail * bsize }
       return bavail * bsize
     } catch (error) {
       throw storeError(error, `the free space at ${this.#options.path} cannot be read`)
@@ -213,15 +260,15 @@ export class Space implements AsyncDisposable {
       freeBytes: shortage.freeBytes,
       minFreeBytes,
       capacityBytes,
-      committedBytes: this.#deps.catalogue.committedBytes,
+      presentBytes: this.#deps.catalogue.presentBytes,
       evictableBytes: this.#evictableBytes(),
       pinnedBytes: this.#deps.catalogue.pinnedBytes,
     }
-    const { committedBytes, evictableBytes, pinnedBytes } = details
-    const inUse = committedBytes - evictableBytes - pinnedBytes
+    const { presentBytes, evictableBytes, pinnedBytes } = details
+    const inUse = presentBytes - evictableBytes - pinnedBytes
     const parts = [
       `${shortage.freeBytes} bytes free, of which ${minFreeBytes} stay free`,
-      `${committedBytes} of ${capacityBytes} bytes of capacity taken (${evictableBytes} can be evicted, ${pinnedBytes} are pinned)`,
+      `${presentBytes} of ${capacityBytes} bytes of capacity taken (${evictableBytes} can be evicted, ${pinnedBytes} are pinned)`,
       ...(inUse > 0 ? ['the rest is arriving or in use, and may be free soon'] : []),
     ]
     const unpin = pinnedBytes === 0 ? '' : ', or unpin blobs'

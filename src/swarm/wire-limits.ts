@@ -1,4 +1,5 @@
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
+import { MAX_PIECES } from '../piece/piece-layout.ts'
 
 /**
  * What a hello says. Additions are negotiated by name (speech.ts) and leave it as it is; it is raised when an old host
@@ -16,8 +17,8 @@ export const MAX_HANDSHAKE_FRAME_BYTES = 8 * 1024
 
 /** What bounds every array, string and byte string of a frame. */
 export const WIRE_LIMITS = {
-  bitsBytes: 32 * 1024,
-  pieces: 32 * 1024 * 8,
+  bitsBytes: MAX_PIECES / 8,
+  pieces: MAX_PIECES,
   haves: 4096,
   wants: 32,
   runs: 4096,

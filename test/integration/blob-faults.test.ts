@@ -144,14 +144,14 @@ test('a host that stops in the middle goes on from the pieces it has', async (t)
 
 test('an origin with wrong bytes, and a right one behind it: nobody innocent is banned or doubted, all hosts get the blob', async (t) => {
   const fleet = await NodeFleet.create(t)
-  const layers = await fleet.image({ sizeBytes: 6 * KIB * KIB, layerCount: 6, seed: 3 })
+  const layers = await fleet.image({ sizeBytes: 4 * KIB * KIB, layerCount: 4, seed: 3 })
   const bad = await fleet.push('bad', 'team/app', 'v1', layers)
   const good = await fleet.push('good', 'team/app', 'v1', layers)
   for (const layer of layers.layers) await spoil(bad, layer)
   const upstreams = [directoryUpstream(UP, bad, good)]
   const core = await fleet.start({ role: 'cache', region: 'core', upstreams })
   const edge = { region: 'edge', parent: { region: 'core', caches: [core] }, upstreams }
-  const { cache, agents } = await fleet.region(edge, 4)
+  const { cache, agents } = await fleet.region(edge, 3)
   await Promise.all(
     agents.map(async (agent) => {
       await agent.manifest(UP, 'team/app', 'v1')

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { isReferrerTag, MEDIA_TYPE, manifestChildren, parseManifest } from '../../../src/oci/manifest.ts'
+import {
+  isReferrerTag,
+  MAX_BLOB_BYTES,
+  MAX_DESCRIPTORS,
+  MEDIA_TYPE,
+  manifestChildren,
+  parseManifest,
+} from '../../../src/oci/manifest.ts'
 
 const config = { digest: digestOf(Buffer.from('config')), size: 6, mediaType: 'application/json' }
 const layer = {
@@ -29,6 +36,24 @@ describe('manifests', () => {
         [other.digest, MEDIA_TYPE.octetStream],
       ],
     )
+  })
+
+  it('are refused for sizes that no blob can have, and for more descriptors than anybody needs', () => {
+    const layer = { ...config, size: MAX_BLOB_BYTES }
+    const one = (size: number) => bytesOf({ config, layers: [{ ...layer, size }] })
+    assert.equal(manifestChildren(parseManifest(one(MAX_BLOB_BYTES)))[1]?.size, MAX_BLOB_BYTES)
+    for (const size of [MAX_BLOB_BYTES + 1, 2 ** 50, 2 ** 53 - 1]) {
+      assert.throws(() => parseManifest(one(size)), {
+        code: 'MANIFEST_INVALID',
+        message: /layers\.0\.size.*549755813888/,
+      })
+    }
+    const many = (count: number) => bytesOf({ config, layers: Array.from({ length: count }, () => config) })
+    assert.equal(manifestChildren(parseManifest(many(MAX_DESCRIPTORS))).length, MAX_DESCRIPTORS + 1)
+    assert.throws(() => parseManifest(many(MAX_DESCRIPTORS + 1)), {
+      code: 'MANIFEST_INVALID',
+      message: /layers are 4097/,
+    })
   })
 
   it('of indexes name manifests and their platforms', () => {

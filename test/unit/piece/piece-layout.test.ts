@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { MAX_PIECE_BYTES, MIN_PIECE_BYTES, PieceLayout, pieceSizeFor } from '../../../src/piece/piece-layout.ts'
+import { MAX_BLOB_BYTES } from '../../../src/oci/manifest.ts'
+import {
+  MAX_PIECE_BYTES,
+  MAX_PIECES,
+  MIN_PIECE_BYTES,
+  PieceLayout,
+  pieceSizeFor,
+} from '../../../src/piece/piece-layout.ts'
 
 const DIGEST = digestOf(new Uint8Array(0))
 const KIB = 1024
@@ -55,4 +62,11 @@ describe('a piece layout', () => {
   }
 
   it('of an empty blob has no pieces', () => assert.equal(new PieceLayout(DIGEST, 0).count, 0))
+})
+
+it('a blob of more pieces than the wire can name has no layout, and one of just as many has', () => {
+  assert.equal(new PieceLayout(DIGEST, MAX_BLOB_BYTES).count, MAX_PIECES)
+  for (const size of [MAX_BLOB_BYTES + 1, 2 ** 50, Number.POSITIVE_INFINITY, Number.NaN, -1, 0.5]) {
+    assert.throws(() => new PieceLayout(DIGEST, size), { code: 'UNAVAILABLE' })
+  }
 })

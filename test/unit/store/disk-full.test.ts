@@ -91,6 +91,7 @@ test('the floor evicts before it refuses, and counts what open partials have sti
   assert.ok(last !== undefined && store.size(last.digest) === PIECE)
   const [first, second] = [testBlob(6 * MIB, 100), testBlob(6 * MIB, 101)]
   await using partial = await store.openPartial(first.layout)
+  await writePieces(partial, first, [0])
   await assert.rejects(store.openPartial(second.layout), diskFull)
   await writePieces(partial, first, allPieces(first))
   await partial.commit()

@@ -7,7 +7,7 @@ import { noMetrics } from '../../../src/base/metrics.ts'
 import type { DiskStore } from '../../../src/store/index.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
 import type { TestBlob } from './store-fixture.ts'
-import { openStore, PIECE, storeBlob, temporaryDirectory, testBlob, writePieces } from './store-fixture.ts'
+import { allPieces, openStore, PIECE, storeBlob, temporaryDirectory, testBlob, writePieces } from './store-fixture.ts'
 
 // A capacity of 20 pieces: blobs of one piece reach the high mark (95 %) with the 19th, and go down to 17 (85 %).
 const CAPACITY = 20 * PIECE
@@ -100,15 +100,16 @@ test('a blob or partial in use stays; when nothing can go, the request is refuse
   assert.ok(store.usage().diskFull)
   {
     await using partial = await store.openPartial(big.layout)
-    assert.equal(store.size(other.digest), undefined)
     await writePieces(partial, big, [0])
+    assert.ok(store.size(other.digest) !== undefined, 'evicted for what has not come')
     await assert.rejects(store.openPartial(testBlob(2 * PIECE, 4).layout), diskFull)
+    await writePieces(partial, big, allPieces(big))
+    assert.equal(store.size(other.digest), undefined)
     assert.ok(store.size(used.digest) !== undefined)
   }
   await handle?.[Symbol.asyncDispose]()
   await using partial = await store.openPartial(bigger.layout)
   assert.equal(partial.have.count, 0)
-  assert.equal(store.size(used.digest), undefined)
   assert.ok(!store.usage().diskFull)
 })
 
@@ -127,7 +128,7 @@ test('what is held open without need is let go of when there is no room otherwis
   await assert.rejects(store.openPartial(testBlob(21 * PIECE, 2).layout), diskFull)
   assert.equal(asked, 0, 'for what fits, or never will')
   await using partial = await store.openPartial(testBlob(20 * PIECE, 3).layout)
-  assert.deepEqual([asked, partial.have.count, store.size(held.digest)], [1, 0, undefined])
+  assert.deepEqual([asked, partial.have.count], [1, 0])
 })
 
 test('what a refusal says is enough to act on', async () => {
@@ -161,19 +162,42 @@ test('partials nobody has open go before any blob', async () => {
   assert.equal(partial.have.count, 0)
 })
 
-test('open partials have their room reserved, so that pulls at once do not overcommit', async () => {
+test('a size that was only announced takes nobody room: nothing is evicted, nothing refused, until bytes come', async () => {
   await using directory = await temporaryDirectory()
   await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
-  const blobs = [1, 2, 3].map((seed) => testBlob(8 * PIECE, seed))
-  const results = await Promise.allSettled(blobs.map((blob) => store.openPartial(blob.layout)))
-  assert.deepEqual(
-    results.map((result) => result.status),
-    ['fulfilled', 'fulfilled', 'rejected'],
-  )
-  const [first] = results
-  if (first?.status === 'fulfilled') await first.value.discard()
-  await using third = await store.openPartial(testBlob(8 * PIECE, 3).layout)
-  assert.equal(third.have.count, 0)
+  const blobs = range(0, 15)
+  for (const blob of blobs) await store.putSmall(blob.digest, blob.bytes)
+  await using liar = await store.openPartial(testBlob(20 * PIECE, 100).layout)
+  await using other = await store.openPartial(testBlob(20 * PIECE, 101).layout)
+  assert.deepEqual([liar.have.count, other.have.count], [0, 0])
+  assert.deepEqual(present(store, blobs).length, 15)
+  assert.equal(store.usage().evictedBytes, 0)
+})
+
+test('what is arriving keeps its room against newcomers, so that pulls at once do not overcommit', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const [first, second, third] = [testBlob(8 * PIECE, 1), testBlob(8 * PIECE, 2), testBlob(8 * PIECE, 3)]
+  const partials = [await store.openPartial(first.layout), await store.openPartial(second.layout)]
+  await writePieces(partials[0]!, first, [0])
+  await writePieces(partials[1]!, second, [0])
+  await assert.rejects(store.openPartial(third.layout), diskFull)
+  await partials[0]!.discard()
+  await using late = await store.openPartial(third.layout)
+  assert.equal(late.have.count, 0)
+})
+
+test('bytes that come after all room is taken are refused, and what is here stays', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY })
+  const [first, second] = [testBlob(12 * PIECE, 1), testBlob(12 * PIECE, 2)]
+  await using one = await store.openPartial(first.layout)
+  await using two = await store.openPartial(second.layout)
+  await writePieces(one, first, allPieces(first))
+  await assert.rejects(writePieces(two, second, allPieces(second)), diskFull)
+  assert.ok(store.usage().diskFull)
+  await one.commit()
+  assert.equal(store.size(first.digest), first.bytes.length)
 })
 
 test('a store opened with a smaller capacity evicts at once', async () => {
