@@ -31,7 +31,11 @@ export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
     pinnedBytes: z.number(),
     diskFull: z.boolean(),
   }),
-  peers: z.object({ linked: z.number(), caches: z.number() }),
+  peers: z.object({
+    linked: z.number(),
+    caches: z.number(),
+    clones: z.array(z.object({ peerId: z.string(), addresses: z.array(z.string()) })).optional(),
+  }),
   tier: z.object({
     state: z.string(),
     caches: z.array(cache),

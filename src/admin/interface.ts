@@ -41,7 +41,12 @@ export interface NodeStatus {
     readonly diskFull: boolean
   }
   /** Live links, by role. */
-  readonly peers: { readonly linked: number; readonly caches: number }
+  readonly peers: {
+    readonly linked: number
+    readonly caches: number
+    /** Identities that several live hosts have, as copies of a disk do; absent from agents of before. */
+    readonly clones?: readonly { readonly peerId: string; readonly addresses: readonly string[] }[] | undefined
+  }
   readonly tier: {
     /** E.g. `up`, `down`, `alone` (this host is its own tier). */
     readonly state: string

@@ -15,11 +15,20 @@ export function statusText(status: NodeStatus): string {
     ['Doors', `mirror ${addresses.mirror}, peer ${addresses.peer}, admin ${addresses.admin}`],
     ['Tier', tierText(status)],
     ['Peers', `${peers.linked} linked, ${peers.caches} of them caches`],
+    ...clonesRows(peers),
     ['Store', storeText(store)],
     ['Received', partsText({ ...status.received })],
     ['Sent', partsText({ ...status.sent })],
     ['Transfers', `${status.transfersActive} running`],
     ['Upstreams', status.upstreams.map(upstreamText).join('; ')],
+  ])
+}
+
+/** Only where there is something wrong. */
+function clonesRows({ clones = [] }: NodeStatus['peers']): string[][] {
+  return clones.map(({ peerId, addresses }) => [
+    'ONE IDENTITY',
+    `several hosts are ${peerId}: ${addresses.join(', ')}; remove the identity file on all but one, and restart those`,
   ])
 }
 

@@ -77,7 +77,11 @@ export class NodeStatusSource implements AdminSource {
       ...{ version: productVersion(), role, region, zone, peerId: key, addresses: this.#deps.addresses() },
       uptimeSeconds: Math.round((clock.now() - this.#startedAt) / 1000),
       store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull },
-      peers: { linked: links.length, caches: links.filter(({ peer }) => peer.role === 'cache').length },
+      peers: {
+        linked: links.length,
+        caches: links.filter(({ peer }) => peer.role === 'cache').length,
+        clones: swarm.clones.map(({ key: peerId, addresses }) => ({ peerId, addresses })),
+      },
       tier: tierStatus(tier),
       received: { ...totals.received },
       sent: { ...totals.sent, runtime: this.#deps.runtimeBytes() },

@@ -9,18 +9,22 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { setAside } from '../base/set-aside.ts'
 import { ED25519_BYTES } from '../trust/index.ts'
+import type { HostFacts } from './host-facts.ts'
+import { differingFact, notedFacts, noteFacts, readHostFacts } from './host-facts.ts'
 
 const PREFIX = 'shoal-identity-v1:'
 
 export interface IdentityDeps {
   readonly clock: Pick<Clock, 'wall'>
   readonly logger: Logger
+  /** For tests; default: what the system says. */
+  readonly facts?: ((identityPath: string) => Promise<HostFacts>) | undefined
 }
 
 /**
  * This host's own key, from `path`. On the first start the file is made, readable by its owner only; it appears whole
  * or not at all, and of two processes that start at once both use the one that came first. A damaged file is set aside
- * and a new identity made. On a disk that takes no file the identity is this process's alone. Throws `CONFIG_INVALID`
+ * and a new identity made; so is the identity of another host, which a copy of its disk has. On a disk that takes no file the identity is this process's alone. Throws `CONFIG_INVALID`
  * when the path itself is wrong.
  */
 export async function loadIdentity(path: string, deps: IdentityDeps): Promise<PrivateKey> {
@@ -31,7 +35,10 @@ export async function loadIdentity(path: string, deps: IdentityDeps): Promise<Pr
       const aside = await setAside(path, deps.clock.wall())
       deps.logger.warn({ path, aside }, 'the identity file was damaged: set aside, this host has a new identity')
     }
-    return keyOf(seed ?? requireSeed(path, await create(path)))
+    const own = seed !== undefined && (await isCopied(path, deps)) ? undefined : seed
+    const made = own ?? requireSeed(path, await create(path))
+    if (own === undefined || (await notedFacts(path)) === undefined) await note(path, deps)
+    return keyOf(made)
   } catch (error) {
     if (!isDiskFault(error)) throw unusable(path, error)
     deps.logger.error(
@@ -40,6 +47,32 @@ export async function loadIdentity(path: string, deps: IdentityDeps): Promise<Pr
     )
     return keyOf(randomBytes(ED25519_BYTES))
   }
+}
+
+/** Whether the identity was made on another host, or elsewhere on this one. It is set aside then. */
+async function isCopied(path: string, deps: IdentityDeps): Promise<boolean> {
+  const noted = await notedFacts(path)
+  const fact = noted === undefined ? undefined : differingFact(noted, await factsOf(path, deps))
+  if (fact === undefined) return false
+  const aside = await setAside(path, deps.clock.wall())
+  deps.logger.warn(
+    { path, aside, fact },
+    'the identity was made on another host: set aside, this host has a new identity',
+  )
+  return true
+}
+
+/** Without a note a copy is not told apart at its start; the host works all the same. */
+async function note(path: string, deps: IdentityDeps): Promise<void> {
+  try {
+    await noteFacts(path, await factsOf(path, deps))
+  } catch (error) {
+    deps.logger.warn({ path, err: errorText(error) }, 'cannot note beside the identity which host it is for')
+  }
+}
+
+function factsOf(path: string, deps: IdentityDeps): Promise<HostFacts> {
+  return (deps.facts ?? readHostFacts)(path)
 }
 
 function parseSeed(text: string): Uint8Array | undefined {

@@ -3,7 +3,8 @@
 //   swarm            the Swarm: dial, listen, link, ban, dispose
 //   dialler,listener one link per peer, whoever dials      joining       what both share
 //   speech           what a peer understands
-//   introduction     who is who, before anything else      identity      this host's own key
+//   introduction     who is who, before anything else      identity      this host's own key (host-facts: whose it is)
+//   clones           hosts that have one identity
 //   byte-budget      what all links together may make this host hold
 //   link             a live link                           link-table    all of them
 //   control-channel  frames (wire*, hot-messages, frame-decoder), byte-gate; call-client, call-server
@@ -32,6 +33,7 @@ export type {
   CallName,
   CallRefusal,
   CallResults,
+  Clone,
   ControlMessage,
   HashRun,
   MessageOf,

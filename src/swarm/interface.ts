@@ -18,6 +18,12 @@ export interface PeerInfo {
   readonly addresses: readonly string[]
 }
 
+/** An identity that several live hosts have, and where they were met. */
+export interface Clone {
+  readonly key: PeerKey
+  readonly addresses: readonly string[]
+}
+
 /** Enough to dial a peer one has heard of. */
 export interface PeerAddress {
   readonly key: PeerKey
@@ -248,6 +254,8 @@ export interface Swarm extends AsyncDisposable {
   readonly links: ReadonlyMap<PeerKey, PeerLink>
   /** Those of them that are to caches: few, where `links` may be ten thousand. */
   readonly caches: ReadonlyMap<PeerKey, PeerLink>
+  /** Identities that several live hosts have; this host's own is among them when peers say that another host has it. */
+  readonly clones: readonly Clone[]
   /**
    * The link to a peer, dialling if there is none; concurrent dials to one peer or address share one attempt.
    * Rejects `PEER_GONE` (unreachable), `PEER_REFUSED` (not a member, other version, or banned).

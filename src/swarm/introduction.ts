@@ -125,7 +125,7 @@ function checkAbout(frame: ReceivedFrame, remote: PeerKey, context: Introduction
 /** What a frame out of turn means. A goodbye says why: some reasons are for good, others pass. */
 function unexpected(frame: ReceivedFrame): ShoalError {
   if (frame.frame !== 'bye') return new ShoalError('PEER_PROTOCOL', 'a peer spoke out of turn')
-  const details = { reason: frame.reason, remote: true }
+  const details = { reason: frame.reason, remote: true, clone: frame.clone }
   if (frame.reason === 'full') return new ShoalError('PEER_GONE', 'the peer has as many links as it may', { details })
   return frame.reason === 'closing' || frame.reason === 'duplicate'
     ? new ShoalError('PEER_GONE', 'the peer takes no link just now', { details })

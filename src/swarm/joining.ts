@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts'
 import { multiaddrHostPort } from './address.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { ByteChannel } from './byte-channel.ts'
+import type { Clones } from './clones.ts'
 import type { ControlChannel, ControlChannelDeps } from './control-channel.ts'
 import type { PeerInfo } from './interface.ts'
 import type { IntroductionContext } from './introduction.ts'
@@ -40,6 +41,7 @@ export interface Joining {
   readonly table: LinkTable
   /** Peers this host does not talk to for a while. */
   readonly bans: ExpiringMap<true>
+  readonly clones: Clones
   readonly context: IntroductionContext
   readonly limits: SwarmLimits
   readonly budget: ByteBudget
@@ -110,6 +112,9 @@ export async function turnAway(
   error: unknown,
 ): Promise<void> {
   const peer = connection.remotePeer.toString()
+  if (isShoalError(error) && error.details.remote === true && error.details.clone === true) {
+    joining.clones.told(connection.remoteAddr.toString())
+  }
   if (isShoalError(error, 'PEER_REFUSED') && error.details.remote !== true) {
     const reason = String(error.details.reason)
     joining.metrics.refused(reason)
@@ -119,7 +124,7 @@ export async function turnAway(
     else joining.logger.warn(fields, 'a peer was refused')
     const bye = BYE_REASONS.find((known) => known === reason)
     if (bye !== undefined && control !== undefined) {
-      control.send({ frame: 'bye', reason: bye })
+      control.send({ frame: 'bye', reason: bye, clone: error.details.clone === true ? true : undefined })
       control.close()
       await closeAfterGoodbye(connection)
       return

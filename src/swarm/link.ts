@@ -36,6 +36,8 @@ export interface Dropped {
 /** What a link is made of. */
 export interface LinkParts {
   readonly peer: PeerInfo
+  /** The IP address at the other end. */
+  readonly remote: string | undefined
   /** What the peer understands. */
   readonly speech: Speech
   readonly direction: 'inbound' | 'outbound'
@@ -64,6 +66,7 @@ export class Link implements PeerLink, ControlReceiver {
   /** By the clock, when it was linked. */
   readonly sinceMs: number
   readonly #deps: LinkDeps
+  readonly remote: string | undefined
   readonly #speech: Speech
   readonly #control: ControlChannel
   readonly #pieces: PieceChannel
@@ -78,6 +81,7 @@ export class Link implements PeerLink, ControlReceiver {
     this.#peer = parts.peer
     this.direction = parts.direction
     this.#deps = deps
+    this.remote = parts.remote
     this.#speech = parts.speech
     this.#control = parts.control
     this.#pieces = parts.pieces
@@ -98,6 +102,11 @@ export class Link implements PeerLink, ControlReceiver {
 
   get peer(): PeerInfo {
     return this.#peer
+  }
+
+  /** Whether nothing has come for a whole ping interval, in which the peer must have said something. */
+  get isQuiet(): boolean {
+    return this.#silentIntervals > 0
   }
 
   /** Lets frames and pieces in. To be called once, when the owner knows the link. */

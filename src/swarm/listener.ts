@@ -3,7 +3,7 @@ import { raceAbort } from '../base/abort.ts'
 import { ShoalError } from '../base/errors.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { Dialler } from './dialler.ts'
-import type { PeerKey } from './interface.ts'
+import type { PeerInfo } from './interface.ts'
 import { aboutFrame, introduceAsListener, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
 import { controlDeps, handshakeSignal, remoteHost, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
@@ -84,7 +84,7 @@ export class Listener {
       const { peer, speech, offer } = await introduceAsListener(control, key, context, signal)
       const pieces = await raceAbort(session.pieces.promise, signal)
       if (context.self.key < key) await raceAbort(this.#dialler.settled(key), signal)
-      this.#makeRoom(key)
+      this.#makeRoom(peer, remoteHost(connection))
       widenAcrossRegions(context, peer, [talk, pieces])
       const observed = remoteHost(connection)
       control.send(aboutFrame({ ...context, offer: ticket?.offer, observed }))
@@ -99,15 +99,18 @@ export class Listener {
   }
 
   /** Throws a refusal when the peer cannot have a link now; ends the one it has if that must be dead. */
-  #makeRoom(key: PeerKey): void {
-    const { table, limits, clock } = this.#joining
-    const existing = table.links.get(key)
+  #makeRoom(peer: PeerInfo, remote: string | undefined): void {
+    const { table, limits, clock, clones } = this.#joining
+    const existing = table.links.get(peer.key)
     // A member dials when it has no link. If ours is older than any handshake under way, then the member has lost it;
     // a younger one may have been made while this connection was already being dialled.
     if (existing !== undefined) {
       if (clock.now() - existing.sinceMs < limits.handshakeTimeoutMs) {
         throw refusal('duplicate', 'there is a link already')
       }
+      const resident = { addresses: existing.peer.addresses, remote: existing.remote, isQuiet: existing.isQuiet }
+      const verdict = clones.judge(peer.key, resident, { addresses: peer.addresses, remote })
+      if (verdict !== 'replace') throw duplicate(verdict === 'clone')
       existing.end(new ShoalError('PEER_GONE', 'the peer has made a new link'))
     }
     if (table.links.size < limits.maxLinks) return
@@ -133,4 +136,8 @@ export class Listener {
       'this host has as many links as it may: others are refused, they need another cache',
     )
   }
+}
+
+function duplicate(clone: boolean): ShoalError {
+  return new ShoalError('PEER_REFUSED', 'another host has this identity', { details: { reason: 'duplicate', clone } })
 }

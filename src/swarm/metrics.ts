@@ -37,6 +37,7 @@ export interface SwarmCounts {
   readonly links: Iterable<PeerLink>
   readonly handshakes: number
   readonly banned: number
+  readonly clones: number
   readonly unreadBytes: number
 }
 
@@ -52,13 +53,14 @@ export interface SwarmMetrics {
 
 export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts): SwarmMetrics {
   registry.gauge('shoal_peers', 'Peers by role and state of their link', ['role', 'state'], (gauge) => {
-    const { links, handshakes, banned } = counts()
+    const { links, handshakes, banned, clones } = counts()
     const linked = { agent: 0, cache: 0 }
     for (const link of links) linked[link.peer.role]++
     gauge.set({ role: 'agent', state: 'linked' }, linked.agent)
     gauge.set({ role: 'cache', state: 'linked' }, linked.cache)
     gauge.set({ role: 'unknown', state: 'handshake' }, handshakes)
     gauge.set({ role: 'unknown', state: 'banned' }, banned)
+    gauge.set({ role: 'unknown', state: 'clone' }, clones)
   })
   registry.gauge('shoal_control_unread_bytes', 'Bytes held for peers that send or read too slowly', [], (gauge) => {
     gauge.set({}, counts().unreadBytes)

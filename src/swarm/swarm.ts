@@ -19,10 +19,11 @@ import {
   parseListenAddress,
 } from './address.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { Clones } from './clones.ts'
 import { Dialler } from './dialler.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
 import { loadIdentity } from './identity.ts'
-import type { HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
+import type { Clone, HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
 import { introductionOf } from './introduction.ts'
 import type { Joining, NewLink } from './joining.ts'
 import { remoteHost } from './joining.ts'
@@ -75,6 +76,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #budget: ByteBudget
   readonly #metrics: SwarmMetrics
   readonly #signatures: TrueSignatures
+  readonly #clones: Clones
   readonly #stopping = new AbortController()
   readonly #flights = new SingleFlight<Link>()
   #self: PeerInfo
@@ -97,12 +99,14 @@ export class Libp2pSwarm implements Swarm {
     this.#loopbackOnly = isLoopbackKey(options.fleetKey)
     this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
     this.#signatures = new TrueSignatures(trust, deps.clock)
+    this.#clones = new Clones({ clock: deps.clock, logger: deps.logger, pingIntervalMs: limits.pingIntervalMs })
     this.#droppedSaid = new ExpiringMap(deps.clock, MAX_DROPPED_SAID)
     this.#budget = new ByteBudget(limits.maxUnreadBytes, deps.clock)
     this.#metrics = swarmMetrics(deps.metrics, () => ({
       links: this.#table.links.values(),
       handshakes: this.#listener?.size ?? 0,
       banned: this.#bans.size,
+      clones: this.clones.length,
       unreadBytes: this.#budget.bytes,
     }))
     this.#pieceChannel = options.pieceChannel ?? 'auto'
@@ -165,6 +169,10 @@ export class Libp2pSwarm implements Swarm {
     return this.#table.caches
   }
 
+  get clones(): readonly Clone[] {
+    return this.#clones.list(this.#self.key)
+  }
+
   async connect(peer: PeerAddress, signal: AbortSignal): Promise<PeerLink> {
     signal.throwIfAborted()
     if (peer.key === this.#self.key) throw refusedDial('self', 'that peer is this host itself')
@@ -221,6 +229,7 @@ export class Libp2pSwarm implements Swarm {
     const joining: Joining = {
       table: this.#table,
       bans: this.#bans,
+      clones: this.#clones,
       context: introductionOf(() => this.#self, this.trust, software),
       limits: this.#limits,
       budget: this.#budget,
@@ -270,7 +279,7 @@ export class Libp2pSwarm implements Swarm {
     })
     const lanes = this.#lanes({ ...parts, peer }, pieces)
     const link = new Link(
-      { peer, speech, direction, control, pieces },
+      { peer, remote: remoteHost(connection), speech, direction, control, pieces },
       {
         events: this.#events,
         clock: this.#clock,

@@ -63,7 +63,8 @@ export type ReceivedFrame = Frame | UnknownFrame
 export type Frame =
   | HelloFrame
   | AboutFrame
-  | { readonly frame: 'bye'; readonly reason: ByeReason }
+  /** `clone`: another host with the identity of this one is linked, and both are alive. */
+  | { readonly frame: 'bye'; readonly reason: ByeReason; readonly clone?: boolean | undefined }
   | { readonly frame: 'ping' }
   /** The last frame on this stream: the sender's others follow on its TLS connection. */
   | { readonly frame: 'moved' }
@@ -96,7 +97,7 @@ const schemas: {
     observed: ipAddress.optional(),
     speaks: spoken.optional(),
   }),
-  bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS) }),
+  bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS), clone: z.boolean().optional() }),
   ping: z.object({ frame: z.literal('ping') }),
   moved: z.object({ frame: z.literal('moved') }),
   abandon: z.object({ frame: z.literal('abandon'), id: u32 }),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -24,14 +24,14 @@ test('an identity is made once, for its owner only, and kept', async () => {
   assert.equal((await stat(path)).mode & 0o777, 0o600)
   const second = await loadIdentity(path, deps)
   assert.ok(first.equals(second))
-  assert.deepEqual(await readdir(join(directory, 'new')), ['identity'], 'no temporary file is left')
+  assert.deepEqual(await readdir(join(directory, 'new')), ['identity', 'identity-host'], 'no temporary file is left')
 })
 
 test('of several processes that start at once all get the same identity', async () => {
   const path = join(directory, 'raced')
   const keys = await Promise.all(Array.from({ length: 8 }, () => loadIdentity(path, deps)))
   for (const key of keys) assert.ok(keys[0]?.equals(key))
-  assert.ok((await readdir(directory)).filter((name) => name.startsWith('raced')).length === 1)
+  assert.ok((await readdir(directory)).filter((name) => name.startsWith('raced')).length === 2)
 })
 
 test('a damaged file is set aside, and the host has a new identity that it keeps', async () => {
@@ -71,4 +71,36 @@ test('on a disk that takes no file the host has an identity all the same', { ski
   disk.unfill()
   const kept = await loadIdentity(path, deps)
   assert.ok(kept.equals(await loadIdentity(path, deps)))
+})
+
+test('a copy of a host on another machine, or elsewhere on the same, has a new identity and says so once', async () => {
+  const origin = join(directory, 'golden')
+  const facts = (machine: string | undefined, place: string) => async () => ({ machine, place })
+  const first = await loadIdentity(origin, { ...deps, facts: facts('m1', 'p1') })
+  for (const [name, machine, place] of [
+    ['other-machine', 'm2', 'p1'],
+    ['other-place', 'm1', 'p2'],
+  ] as const) {
+    const copy = join(directory, name)
+    await copyFile(origin, copy)
+    await copyFile(`${origin}-host`, `${copy}-host`)
+    const log = new RecordedLogger()
+    const here = { ...deps, logger: log, facts: facts(machine, place) }
+    const made = await loadIdentity(copy, here)
+    assert.ok(!made.equals(first), name)
+    assert.ok(made.equals(await loadIdentity(copy, here)), 'it is kept')
+    assert.equal(log.warnings.length, 1)
+  }
+})
+
+test('a host whose machine says nothing of itself, or whose identity is from before, keeps it', async () => {
+  const path = join(directory, 'container')
+  const silent = async (): Promise<object> => ({})
+  const first = await loadIdentity(path, { ...deps, facts: async () => ({ machine: 'm1' }) })
+  assert.ok(first.equals(await loadIdentity(path, { ...deps, facts: silent })))
+  await rm(`${path}-host`)
+  assert.ok(first.equals(await loadIdentity(path, { ...deps, facts: async () => ({ machine: 'm2' }) })))
+  const log = new RecordedLogger()
+  const moved = await loadIdentity(path, { ...deps, logger: log, facts: async () => ({ machine: 'm3' }) })
+  assert.ok(!first.equals(moved), 'from then on it is watched')
 })

@@ -52,6 +52,7 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speec
     {
       peer: { key: 'peer', role: 'agent', region: 'r', zone: null, addresses: [] },
       speech,
+      remote: undefined,
       direction: 'inbound',
       control: channel,
       pieces: new FramedPieceChannel(pieces),
