@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readFile, rename, writeFile } from 'node:fs/promises'
 import { errorText, ShoalError } from '../base/errors.ts'
 
 const MIN_TOKEN_CHARS = 16
@@ -30,10 +31,9 @@ export async function readTokenFile(file: string): Promise<string> {
 export async function ownToken(
   file: string,
 ): Promise<{ readonly token: string; readonly isKept: boolean; readonly problem?: string }> {
-  const known = await readFile(file, 'utf8').catch(() => '')
+  const known = await readOwn(file).catch(() => '')
   try {
     if (isToken(known.trim())) {
-      await chmod(file, PRIVATE)
       return { token: known.trim(), isKept: true }
     }
     const token = randomBytes(TOKEN_BYTES).toString('hex')
@@ -44,6 +44,17 @@ export async function ownToken(
   } catch (error) {
     const token = isToken(known.trim()) ? known.trim() : randomBytes(TOKEN_BYTES).toString('hex')
     return { token, isKept: false, problem: errorText(error) }
+  }
+}
+
+/** Takes rights of others away, and follows no link: the rights of what it points to are not ours to change. */
+async function readOwn(file: string): Promise<string> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    await handle.chmod(PRIVATE).catch(() => {})
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
   }
 }
 

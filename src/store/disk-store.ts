@@ -1,5 +1,4 @@
 import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -11,7 +10,7 @@ import type { BlobEntry } from './blob-entries.ts'
 import { BlobProofs, proofsOfBytes, proofsRow } from './blob-proofs.ts'
 import { isPartialEntry } from './catalogue.ts'
 import { Damage } from './damage.ts'
-import { readIfThere, removeFile, storeError, writeFully } from './files.ts'
+import { openEmpty, readIfThere, removeFile, storeError, writeFully } from './files.ts'
 import { prepareDirectory } from './format-file.ts'
 import { Gate } from './gate.ts'
 import type {
@@ -318,7 +317,7 @@ export class DiskStore implements BlobStore {
     }
     const path = paths.staging(digest)
     try {
-      const file = await open(path, 'w')
+      const file = await openEmpty(path)
       try {
         await space.write(bytes.length, () => writeFully(file, bytes, 0))
         const blob = { digest, size: bytes.length, lastUsedEpochMs: now() }

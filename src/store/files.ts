@@ -1,7 +1,18 @@
+import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+
+/** Opens a file of the store: private to its user, and never what a link in its place points to. */
+export function openFile(path: string, flags: number): Promise<FileHandle> {
+  return open(path, flags | constants.O_NOFOLLOW, 0o600)
+}
+
+/** Opens a file to be written whole. */
+export function openEmpty(path: string): Promise<FileHandle> {
+  return openFile(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC)
+}
 
 /** Fills `target` from byte `position` of the file. Throws `STORE_FAILED` when the file ends before. */
 export async function readFully(file: FileHandle, target: Uint8Array, position: number): Promise<void> {
@@ -48,7 +59,7 @@ export async function syncDirectory(path: string): Promise<void> {
 /** Makes `path`, durably. Its parent must exist. */
 export async function makeDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path)
+    await mkdir(path, { mode: 0o700 })
   } catch (error) {
     if (errnoCode(error) === 'EEXIST') return
     throw error

@@ -1,11 +1,14 @@
-import { lstat, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { constants } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rename } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { setAside } from '../base/set-aside.ts'
-import { isMissing, makeDirectory, storeError, syncDirectory, writeFully } from './files.ts'
+import { isMissing, makeDirectory, openEmpty, storeError, syncDirectory, writeFully } from './files.ts'
 import type { StorePaths } from './paths.ts'
 import { ALGORITHMS } from './paths.ts'
+import { makePrivate } from './private-directory.ts'
 
 /** What the file `format` holds. A change of FORMAT.md that older programs would misread needs another number. */
 export const FORMAT_TEXT = 'shoal-store 1\n'
@@ -25,6 +28,7 @@ export async function prepareDirectory(paths: StorePaths, deps: FormatDeps): Pro
   try {
     // Blobs of private repositories lie here.
     await mkdir(paths.root, { recursive: true, mode: 0o700 })
+    await makePrivate(paths.root, true)
     const found = await readFormat(paths)
     const isDamaged = found !== FORMAT_TEXT && (await isOurs(paths))
     if (found !== undefined && found !== FORMAT_TEXT && (!isDamaged || OTHER_FORMAT.test(found))) {
@@ -35,11 +39,15 @@ export async function prepareDirectory(paths: StorePaths, deps: FormatDeps): Pro
       deps.logger.warn({ path: paths.format }, 'the format file of the store was lost or damaged: written again')
     }
     if (found !== FORMAT_TEXT) await claim(paths, isDamaged)
-    for (const part of ['blobs', 'partial']) await makeDirectory(`${paths.root}/${part}`)
-    for (const algorithm of ALGORITHMS) {
-      await makeDirectory(paths.blobDirectory(algorithm))
-      await makeDirectory(paths.partialDirectory(algorithm))
+    const parts = ['blobs', 'partial'].map((name) => `${paths.root}/${name}`)
+    const inner = ALGORITHMS.flatMap((algorithm) => [paths.blobDirectory(algorithm), paths.partialDirectory(algorithm)])
+    for (const directory of [...parts, ...inner]) {
+      await makeDirectory(directory)
+      await makePrivate(directory, false)
     }
+    // the index makes its own, if it is not there
+    if (await isLink(paths.level)) await setAside(paths.level, deps.clock.wall())
+    else if (await isDirectory(paths.level)) await makePrivate(paths.level, false)
     return isDamaged
   } catch (error) {
     throw storeError(error, `the store at ${paths.root} cannot be opened`)
@@ -48,7 +56,7 @@ export async function prepareDirectory(paths: StorePaths, deps: FormatDeps): Pro
 
 async function readFormat(paths: StorePaths): Promise<string | undefined> {
   try {
-    return await readFile(paths.format, 'utf8')
+    return await readFile(paths.format, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NOFOLLOW })
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
@@ -66,10 +74,18 @@ async function isOurs(paths: StorePaths): Promise<boolean> {
 }
 
 async function isDirectory(path: string): Promise<boolean> {
+  return (await kindOf(path))?.isDirectory() === true
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return (await kindOf(path))?.isSymbolicLink() === true
+}
+
+async function kindOf(path: string): Promise<Stats | undefined> {
   try {
-    return (await lstat(path)).isDirectory()
+    return await lstat(path)
   } catch (error) {
-    if (isMissing(error)) return false
+    if (isMissing(error)) return undefined
     throw error
   }
 }
@@ -84,7 +100,7 @@ async function claim(paths: StorePaths, isOurs: boolean): Promise<void> {
       { details: { path: paths.root } },
     )
   }
-  const file = await open(temporary, 'w')
+  const file = await openEmpty(temporary)
   try {
     await writeFully(file, Buffer.from(FORMAT_TEXT), 0)
     await file.sync()

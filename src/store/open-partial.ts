@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { constants, open } from 'node:fs/promises'
+import { constants } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
@@ -9,7 +9,7 @@ import type { BlobEntry } from './blob-entries.ts'
 import { proofsRow } from './blob-proofs.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Damage } from './damage.ts'
-import { storeError } from './files.ts'
+import { openFile, storeError } from './files.ts'
 import type { KeyedLock } from './keyed-lock.ts'
 import type { PartialKeeper } from './partial-blob.ts'
 import { DiskPartialBlob } from './partial-blob.ts'
@@ -46,7 +46,7 @@ export async function openPartial(
   let file: FileHandle | undefined
   try {
     const flags = constants.O_RDWR | constants.O_CREAT | (entry.storedBytes === 0 ? constants.O_TRUNC : 0)
-    file = await open(deps.paths.partial(layout.digest), flags)
+    file = await openFile(deps.paths.partial(layout.digest), flags)
     await file.truncate(layout.size)
     const resumed = await resume(deps, layout, entry, file)
     deps.catalogue.partials.addStored(entry, resumed.storedBytes - entry.storedBytes)

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Dirent } from 'node:fs'
-import { open, readdir, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestAlgorithm, digestHex, parseDigest } from '../oci/digest.ts'
 import type { Catalogue } from './catalogue.ts'
-import { readFully, removeFile, syncDirectory } from './files.ts'
+import { openFile, readFully, removeFile, syncDirectory } from './files.ts'
 import type { StorePaths } from './paths.ts'
 import { ALGORITHMS } from './paths.ts'
 import type { BlobRow, PartialRow } from './rows.ts'
@@ -108,6 +109,7 @@ async function scanBlobs(deps: RecoveryDeps, found: Found, algorithm: string): P
   const present = new Set<Digest>()
   const directory = deps.paths.blobDirectory(algorithm)
   for (const shard of await list(directory)) {
+    if (shard.isSymbolicLink()) await dropLink(deps, join(directory, shard.name))
     if (!shard.isDirectory()) continue
     const digests = (await list(join(directory, shard.name)))
       .filter((file) => file.isFile() && file.name.startsWith(shard.name))
@@ -154,6 +156,7 @@ async function scanPartials(deps: RecoveryDeps, found: Found, algorithm: string)
   const directory = deps.paths.partialDirectory(algorithm)
   const present = new Set<Digest>()
   for (const file of await list(directory)) {
+    if (file.isSymbolicLink()) await dropLink(deps, join(directory, file.name))
     if (!file.isFile()) continue
     const digest = parseDigest(`${algorithm}:${file.name}`)
     if (digest !== undefined && found.partials.has(digest) && !found.blobs.has(digest)) {
@@ -199,7 +202,7 @@ function fill(catalogue: Catalogue, found: Found): void {
 async function contentMatches(path: string, digest: Digest, size: number): Promise<boolean> {
   const hash = createHash(digestAlgorithm(digest))
   const buffer = new Uint8Array(HASH_BUFFER_BYTES)
-  const file = await open(path, 'r')
+  const file = await openFile(path, constants.O_RDONLY)
   try {
     for (let at = 0; at < size; at += buffer.length) {
       const part = buffer.subarray(0, Math.min(buffer.length, size - at))
@@ -210,6 +213,12 @@ async function contentMatches(path: string, digest: Digest, size: number): Promi
     await file.close()
   }
   return hash.digest('hex') === digestHex(digest)
+}
+
+/** No store makes links: what is written there must not land where somebody else chose. */
+async function dropLink(deps: RecoveryDeps, path: string): Promise<void> {
+  deps.logger.warn({ path }, 'a symbolic link in the store: removed')
+  await removeFile(path)
 }
 
 function list(directory: string): Promise<Dirent[]> {

@@ -1,12 +1,13 @@
+import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open, rename } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PieceProofs } from '../piece/piece-proof.ts'
 import type { BlobEntry } from './blob-entries.ts'
 import type { Catalogue } from './catalogue.ts'
-import { isMissing, makeDirectory, removeFile, storeError, syncDirectory } from './files.ts'
+import { isMissing, makeDirectory, openFile, removeFile, storeError, syncDirectory } from './files.ts'
 import { LAST_USE_GRANULARITY_MS } from './options.ts'
 import type { PartialEntry } from './partial-entries.ts'
 import type { StorePaths } from './paths.ts'
@@ -48,7 +49,7 @@ export class Shelf {
   async openBlob(entry: BlobEntry): Promise<FileHandle | undefined> {
     const path = this.#deps.paths.blob(entry.digest)
     try {
-      const file = await open(path, 'r')
+      const file = await openFile(path, constants.O_RDONLY)
       const { size } = await file.stat()
       if (size === entry.size) return file
       await file.close()
