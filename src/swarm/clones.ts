@@ -7,8 +7,8 @@ import type { Clone, PeerKey } from './interface.ts'
 const MAX_WATCHED = 256
 /** So long after its last attempt a second host is forgotten: it was stopped, or has got an identity of its own. */
 const FORGET_MS = 60_000
-/** Two ping intervals: a link that is heard from after that is no remnant of a host that has moved. */
-const CONFIRM_INTERVALS = 2
+/** Three ping intervals: a link that is heard from after that is no remnant of a host that has moved. */
+const CONFIRM_INTERVALS = 3
 
 /** Where a host was met: what it says of itself, and the IP address it came from. */
 export interface Whereabouts {

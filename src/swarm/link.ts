@@ -23,6 +23,7 @@ import type { CallFrame, Frame, ReceivedFrame, UnknownFrame } from './wire.ts'
 
 /** So many ping intervals without a byte end a link. */
 const SILENT_INTERVALS = 3
+const QUIET_INTERVALS = 2
 /** So many in which nothing has left of what waits for the peer, too. */
 const STUCK_INTERVALS = 6
 
@@ -104,9 +105,9 @@ export class Link implements PeerLink, ControlReceiver {
     return this.#peer
   }
 
-  /** Whether nothing has come for a whole ping interval, in which the peer must have said something. */
+  /** Whether nothing has come for two ping intervals: one may pass without, as the two sides' do not begin together. */
   get isQuiet(): boolean {
-    return this.#silentIntervals > 0
+    return this.#silentIntervals >= QUIET_INTERVALS
   }
 
   /** Lets frames and pieces in. To be called once, when the owner knows the link. */
