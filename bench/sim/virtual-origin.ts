@@ -44,6 +44,11 @@ export class VirtualOrigin {
     }
   }
 
+  /** Whether the reader of a send still wants it. */
+  reads({ to, id }: Send): boolean {
+    return this.#lanes.has(`${to} ${id}`)
+  }
+
   /** A piece has come; answers whether its reader still wants it. */
   came({ to, id, blockBytes }: Send): boolean {
     this.bytes += BLOCKS * blockBytes

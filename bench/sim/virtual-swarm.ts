@@ -19,6 +19,7 @@ import { BLOCKS, VirtualNetwork } from './virtual-network.ts'
 import { VirtualOrigin } from './virtual-origin.ts'
 
 const ORIGIN_LANES = 8
+const FAILED_RANGE = { final: false, retryAfterMs: 0 }
 /** A write that gets nowhere for so long fails by itself. */
 const WRITE_TIMEOUT_MS = 30_000
 
@@ -56,7 +57,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     const origin = this.hosts.length
     this.#network.addHost(origin, { up: options.originRate ?? 1, down: 1 })
     this.#origin = new VirtualOrigin(origin, this.#network, ({ to, lane, ok }) =>
-      this.hosts[to]!.toLeecher({ type: 'fetchEnded', lane, ok }),
+      this.hosts[to]!.toLeecher({ type: 'fetchEnded', lane, failure: ok ? undefined : FAILED_RANGE }),
     )
   }
 
@@ -167,8 +168,9 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   }
 
   progress(send: Send): void {
+    if (send.from === this.hosts.length) return this.#originProgress(send)
     const to = this.#receiver(send)
-    if (to?.expects(send.id)) to.toLeecher({ type: 'progress', id: send.id })
+    if (to?.expects(send.id)) to.toLeecher({ type: 'progress', id: send.id, bytes: send.blockBytes })
   }
 
   done(send: Send): void {
@@ -285,7 +287,13 @@ export class VirtualSwarm implements Surroundings, SendEvents {
       this.toLeecher(home, host.id, { type: 'hashesKnown', blob, first, count })
   }
 
+  #originProgress(send: Send): void {
+    const { id: lane, blockBytes } = send
+    if (this.#origin.reads(send)) this.#receiver(send)?.toLeecher({ type: 'fetchProgress', lane, bytes: blockBytes })
+  }
+
   #originDone(send: Send): void {
+    this.#originProgress(send)
     const host = this.#receiver(send)
     const wanted = this.#origin.came(send)
     if (host === undefined || !wanted) return

@@ -11,7 +11,7 @@ export interface Origin extends AsyncDisposable {
   readonly kind: 's3' | 'directory' | 'layout' | 'registry'
   /** For logs and errors: kind and place, no secrets. */
   readonly label: string
-  /** Tag -> digest. With `known.etag`, may answer 'unchanged' instead. */
+  /** Tag -> digest. With `known`, may answer 'unchanged' instead. */
   resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution>
   /** Manifest bytes by digest, at most MAX_MANIFEST_BYTES; undefined when this repository has no such manifest. */
   manifest(query: OriginQuery & { digest: Digest }): Promise<OriginManifest | undefined>
@@ -49,6 +49,11 @@ export interface BlobReadQuery extends OriginQuery {
   readonly size: number
   /** The upstream's registry has named the blob in this repository: files of the upstream need no link to it. */
   readonly vouched?: boolean | undefined
+  /**
+   * Given, a server that ignores Range may send the whole instead: this is called before readBlob returns, and what it
+   * returns then begins at byte 0 and has `size` bytes.
+   */
+  readonly onWhole?: (() => void) | undefined
 }
 
 /** What is remembered of a tag between two looks: enough to ask "changed?". */
@@ -58,7 +63,8 @@ export interface TagState {
 }
 
 export type TagResolution =
-  | { readonly kind: 'found'; readonly state: TagState }
+  /** `manifest`: what the tag points to, where the origin has given it in the same answer. */
+  | { readonly kind: 'found'; readonly state: TagState; readonly manifest?: OriginManifest | undefined }
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'unknown' }
 

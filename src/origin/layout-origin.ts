@@ -70,15 +70,22 @@ export class LayoutOrigin implements Origin {
   }
 
   async statBlob(query: OriginQuery & { digest: Digest }): Promise<{ readonly size: number } | undefined> {
+    const { digest, signal } = query
+    // a link nearly always leads to the digest it is named after: both questions at once, and no answer without the link
+    const guess = this.#reader.size(blobDataPath(digest), signal)
+    guess.catch(() => {})
     const target = await this.#blobTarget(query)
     if (target === undefined) return undefined
-    const size = await this.#reader.size(blobDataPath(target), query.signal)
+    const size = await (target === digest ? guess : this.#reader.size(blobDataPath(target), signal))
     return size === undefined ? undefined : { size }
   }
 
   async readBlob(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
     const { range, size, signal } = query
-    const target = await this.#readTarget(query)
+    const known = query.vouched === true ? query.digest : this.#links.get(linkKey(query))
+    if (known === undefined && range.start < range.end) return this.#readUnlinked(query)
+    // a registry that keeps its links in a database has vouched for it in their place
+    const target = known ?? (await this.#blobTarget(query))
     if (target === undefined) return undefined
     if (range.start < range.end) return this.#reader.range(blobDataPath(target), { range, size, signal })
     const actual = await this.#reader.size(blobDataPath(target), signal)
@@ -115,10 +122,22 @@ export class LayoutOrigin implements Origin {
     await this.#reader[Symbol.asyncDispose]()
   }
 
-  /** Where to read a blob. A registry that keeps its links in a database has vouched for it in their place. */
-  async #readTarget(query: BlobReadQuery): Promise<Digest | undefined> {
-    if (query.vouched === true) return query.digest
-    return this.#links.get(linkKey(query)) ?? this.#blobTarget(query)
+  /** A range of a blob whose link is not known yet: asked for together with the link, given only once that is found. */
+  async #readUnlinked(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { digest, range, size, signal } = query
+    const enough = new AbortController()
+    const reading = { range, size, signal: AbortSignal.any([signal, enough.signal]) }
+    const guess = this.#reader.range(blobDataPath(digest), reading)
+    guess.catch(() => {})
+    try {
+      const target = await this.#blobTarget(query)
+      if (target === digest) return await guess
+      enough.abort(new DOMException('not what the link leads to', 'AbortError'))
+      return target === undefined ? undefined : await this.#reader.range(blobDataPath(target), { range, size, signal })
+    } catch (error) {
+      enough.abort(error)
+      throw error
+    }
   }
 
   /** The proof that a repository may read a blob: a link to it as a layer or config. Manifests have links of their own. */

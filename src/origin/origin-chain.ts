@@ -26,6 +26,8 @@ export interface DigestQuery extends OriginQuery {
 export interface BlobRangeQuery extends DigestQuery {
   readonly range: ByteRange
   readonly size: number
+  /** As RangeQuery's. */
+  readonly onWhole?: (() => void) | undefined
 }
 
 export interface OriginPlace {
@@ -92,7 +94,7 @@ export class OriginChain implements AsyncDisposable {
       if (resolution.kind === 'unknown') return undefined
       if (resolution.kind === 'unchanged' || resolution.state.etag === undefined) return resolution
       const { digest, etag } = resolution.state
-      return { kind: 'found' as const, state: { digest, etag: `${origin.label}\n${etag}` } }
+      return { ...resolution, state: { digest, etag: `${origin.label}\n${etag}` } }
     })
     return found ?? { kind: 'unknown' }
   }
@@ -123,8 +125,27 @@ export class OriginChain implements AsyncDisposable {
    */
   async readBlob(query: BlobRangeQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
     const untried = new Set(this.#trusted(query).filter((origin) => this.#isUsedFor(origin, 'pull')))
-    const first = await this.#open(query, untried)
-    return first === undefined ? undefined : this.#readOn(query, first, untried)
+    let whole = false
+    const onWhole = (): void => {
+      whole = true
+      query.onWhole?.()
+    }
+    const first = await this.#open(query.onWhole === undefined ? query : { ...query, onWhole }, untried)
+    if (first === undefined) return undefined
+    const { range, size } = query
+    const isAll = range.start === 0 && range.end === size
+    if (whole || !isAll) this.#health.answeredRange(first.origin, !whole)
+    return this.#readOn(
+      { ...query, range: whole ? { start: 0, end: size } : range, onWhole: undefined },
+      first,
+      untried,
+    )
+  }
+
+  /** Whether the origin that would be asked first is known to answer a range with that range. */
+  get takesRanges(): boolean {
+    const origin = this.#health.first(this.#origins.filter((one) => this.#isUsedFor(one, 'pull')))
+    return origin !== undefined && (origin.kind !== 'registry' || this.#health.takesRanges(origin))
   }
 
   /** As Origin.listTags, of the first origin that knows the repository. */

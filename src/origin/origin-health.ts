@@ -10,6 +10,8 @@ const DISTRUST_MS = 600_000
 /** The first wrong answer may be an accident: where there is no other origin it is asked again at once, then ever later. */
 const ASK_AGAIN_FIRST_MS = 2_000
 const MAX_DISTRUSTED = 4096
+/** A proxy that ignores Range for what it does not have yet takes it for what it has: only time makes it believed again. */
+const IGNORED_RANGE_MS = 3_600_000
 
 interface Rest {
   readonly restMs: number
@@ -27,6 +29,8 @@ export class OriginHealth {
   /** One entry per configured origin at most. */
   readonly #resting = new Map<Origin, Rest>()
   readonly #distrusted: ExpiringMap<Distrust>
+  /** Origins that have answered a range: until when they are not believed to do so again. */
+  readonly #ranges = new Map<Origin, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -63,6 +67,22 @@ export class OriginHealth {
       MAX_REST_MS,
     )
     this.#resting.set(origin, { restMs, until: this.#clock.now() + restMs })
+  }
+
+  /** The origin that would be asked first. */
+  first(origins: readonly Origin[]): Origin | undefined {
+    const now = this.#clock.now()
+    return origins.find((origin) => (this.#resting.get(origin)?.until ?? 0) <= now) ?? origins[0]
+  }
+
+  /** An origin was asked for a range and has sent that, or everything. */
+  answeredRange(origin: Origin, asAsked: boolean): void {
+    const until = this.#ranges.get(origin) ?? Number.NEGATIVE_INFINITY
+    this.#ranges.set(origin, asAsked ? until : this.#clock.now() + IGNORED_RANGE_MS)
+  }
+
+  takesRanges(origin: Origin): boolean {
+    return (this.#ranges.get(origin) ?? Number.POSITIVE_INFINITY) <= this.#clock.now()
   }
 
   distrust(label: string, digest: Digest): void {

@@ -42,6 +42,8 @@ export class RegistryOrigin implements Origin {
   async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
     if (!isTag(query.tag)) throw new ShoalError('REFERENCE_INVALID', `not a tag: ${query.tag.slice(0, 150)}`)
     const path = `manifests/${query.tag}`
+    // whoever knows nothing of the tag needs the manifest next: one question where one is enough
+    if (query.known === undefined) return this.#resolveByGet(query, path)
     const head = await this.#client.ask({ ...query, method: 'HEAD', path, headers: ACCEPT_MANIFESTS })
     await discardBody(head.body)
     if (isOwnUnknown(head)) return { kind: 'unknown' }
@@ -81,8 +83,11 @@ export class RegistryOrigin implements Origin {
     if (status !== 200 && status !== 206) return this.#refused(answer, query)
     try {
       const sent = { status, contentRange: headers['content-range'], contentLength: contentLength(answer) }
-      const skip = bytesToSkip(sent, { range, size, maxSkipBytes: this.#maxSkipBytes, place })
-      return exactBytes(this.#client.chunks(answer, signal), { skip, length: range.end - range.start, place })
+      const sendsWhole = !whole && status === 200 && query.onWhole !== undefined
+      const expected = sendsWhole ? { start: 0, end: size } : range
+      const skip = bytesToSkip(sent, { range: expected, size, maxSkipBytes: this.#maxSkipBytes, place })
+      if (sendsWhole) query.onWhole?.()
+      return exactBytes(this.#client.chunks(answer, signal), { skip, length: expected.end - expected.start, place })
     } catch (error) {
       answer.body.destroy()
       throw error
@@ -120,6 +125,13 @@ export class RegistryOrigin implements Origin {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]()
+  }
+
+  async #resolveByGet(query: OriginQuery, path: string): Promise<TagResolution> {
+    const found = await this.#getManifest(query, path)
+    if (found === undefined) return { kind: 'unknown' }
+    const { answer, manifest } = found
+    return { kind: 'found', state: { digest: digestHeader(answer) ?? digestOf(manifest.bytes) }, manifest }
   }
 
   /** For registries that refuse a HEAD, or answer it without saying the digest. */

@@ -2,9 +2,13 @@ import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { DownloadSpec, SourceKind } from './leecher-types.ts'
 import { isBackground } from './leecher-types.ts'
+import { OriginState } from './origin-state.ts'
 
 /** A piece with fewer known holders than this is rare: it goes before lower-numbered ones. */
 const RARE_HOLDERS = 3
+
+/** Less than 32 KiB/s from all sources together is no progress: a layer of 100 MB would take an hour. */
+const TRICKLE_BYTES_PER_MS = (32 * 1024) / 1_000
 
 export interface BlobSource {
   readonly kind: SourceKind
@@ -27,11 +31,10 @@ export class Download {
   order: number
   /** Pieces that may be here or under way; undefined = all. */
   limit: number | undefined
-  lanesAllowed = 0
-  lanesActive = 0
-  laneFailures = 0
-  laneRetryAt = 0
+  readonly origin = new OriginState()
   lastProgressAt: number
+  /** Bytes since then: too few are no progress. */
+  #trickle = 0
   findPeersAt: number
   findPeersWait: number
   completed = false
@@ -75,9 +78,32 @@ export class Download {
 
   /** Changes its place among the others and what may be fetched. What was held back until now is not late. */
   steer(order: number, limit: number | undefined, now: number): void {
-    if (this.room === 0) this.lastProgressAt = now
+    if (this.room === 0) this.lively(now)
     this.order = order
     this.limit = limit
+  }
+
+  /** Bytes have come. What trickles is no life: a source could go on with it for hours. */
+  progress(bytes: number, now: number): void {
+    this.#trickle += bytes
+    if (this.#trickle < TRICKLE_BYTES_PER_MS * (now - this.lastProgressAt)) return
+    this.lively(now)
+  }
+
+  /** All is well, or nothing was to be expected. */
+  lively(now: number): void {
+    this.lastProgressAt = now
+    this.#trickle = 0
+  }
+
+  /** Whether it is missing and nothing is under way for it, inside the window or not. */
+  isIdle(piece: number): boolean {
+    return this.#idle.has(piece)
+  }
+
+  /** Whether something is under way for every missing piece. */
+  get nothingIdle(): boolean {
+    return this.#idle.count === 0
   }
 
   /** How many requests and origin lanes will bring a piece. */

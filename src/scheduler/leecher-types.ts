@@ -1,4 +1,5 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
+import type { RangeFailure } from './origin-state.ts'
 
 /**
  * What a source of a blob is to this host:
@@ -12,8 +13,11 @@ export type SourceKind = 'peer' | 'home' | 'parent'
 export type LeecherEvent =
   | { readonly type: 'blobAdded'; readonly blob: number; readonly spec: DownloadSpec }
   | { readonly type: 'blobRemoved'; readonly blob: number }
-  /** The origin may (lanes > 0) or may no longer (0) be read for this blob. */
-  | { readonly type: 'originOpen'; readonly blob: number; readonly lanes: number }
+  /**
+   * The origin may (lanes > 0) or may no longer (0) be read for this blob. `takesRanges`: false until it is known to
+   * answer ranges with ranges, so that one is asked for first. Default true.
+   */
+  | { readonly type: 'originOpen'; readonly blob: number; readonly lanes: number; readonly takesRanges?: boolean }
   | {
       readonly type: 'sourceJoined'
       readonly source: number
@@ -41,7 +45,8 @@ export type LeecherEvent =
   | { readonly type: 'hashesKnown'; readonly blob: number; readonly first: number; readonly count: number }
   /** The answer to request `id` has begun; for a want this tells which piece it is. */
   | { readonly type: 'began'; readonly id: number; readonly piece: number }
-  | { readonly type: 'progress'; readonly id: number }
+  /** `bytes` more of it have come. */
+  | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
   | {
       readonly type: 'failed'
       readonly id: number
@@ -52,7 +57,11 @@ export type LeecherEvent =
   | { readonly type: 'stored'; readonly blob: number; readonly piece: number; readonly id: number | undefined }
   /** Pieces turned out wrong after all and must be fetched again. */
   | { readonly type: 'dropped'; readonly blob: number; readonly pieces: readonly number[] }
-  | { readonly type: 'fetchEnded'; readonly lane: number; readonly ok: boolean }
+  /** The origin answers a lane's question; `whole`: with the whole blob from its first byte on. */
+  | { readonly type: 'fetchBegan'; readonly lane: number; readonly whole: boolean }
+  | { readonly type: 'fetchProgress'; readonly lane: number; readonly bytes: number }
+  /** `failure`: why not all has come, if it has not. */
+  | { readonly type: 'fetchEnded'; readonly lane: number; readonly failure?: RangeFailure | undefined }
   /** What may be fetched of a blob: at most so many pieces, those here and under way included (undefined = all), in this order. */
   | { readonly type: 'steered'; readonly blob: number; readonly order: number; readonly limit: number | undefined }
   /** A reader waits at this piece. */
@@ -115,8 +124,8 @@ export type LeecherEffect =
   | { readonly type: 'stalled'; readonly blob: number }
   /** Every piece is there. */
   | { readonly type: 'complete'; readonly blob: number }
-  /** The origin failed again and again and there is no other source. */
-  | { readonly type: 'originFailed'; readonly blob: number }
+  /** The origin failed for long and there is no other source; `refused`: it has said no, and would say so again. */
+  | { readonly type: 'originFailed'; readonly blob: number; readonly refused: boolean }
 
 /** The constants of the swarm; `reasons` are beside each. Sizes in pieces, times in milliseconds. */
 export interface LeecherOptions {

@@ -1,4 +1,5 @@
 import { Download, FIND_PEERS_FIRST_MS } from './download.ts'
+import { overdueElsewhere } from './endgame.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './leecher-types.ts'
 import { OriginLanes } from './origin-lanes.ts'
 import type { PieceRequest } from './request-table.ts'
@@ -14,10 +15,6 @@ import { Wants } from './wants.ts'
  */
 const NEIGHBOURS_FAIL_LEAST_MS = 3_000
 const NEIGHBOURS_FAIL_MOST_MS = 8_000
-/** In the endgame a request this many times older than a piece usually takes is asked for elsewhere, too. */
-const OVERDUE_TIMES = 1.5
-const OVERDUE_LEAST_MS = 50
-
 type Learnt = 'sourceJoined' | 'sourceBits' | 'sourceHas' | 'hashesKnown' | 'dropped' | 'cursor' | 'steered'
 type Event<T extends LeecherEvent['type']> = Extract<LeecherEvent, { type: T }>
 
@@ -76,7 +73,13 @@ export class Leecher {
         this.#began(event, out)
         return
       case 'progress':
-        this.#progress(event.id)
+        this.#progress(event)
+        return
+      case 'fetchBegan':
+        this.#lanes.began(event.lane, event.whole, now, out)
+        break
+      case 'fetchProgress':
+        this.#lanes.progress(event.lane, event.bytes, now, out)
         return
       case 'failed':
         this.#failed(event)
@@ -85,7 +88,7 @@ export class Leecher {
         this.#stored(event, out)
         break
       case 'fetchEnded':
-        this.#lanes.ended(event.lane, event.ok, now, out)
+        this.#lanes.ended(event.lane, event.failure, now, out)
         break
       case 'tick':
         this.#tick(out)
@@ -175,7 +178,8 @@ export class Leecher {
   #originOpen(event: Event<'originOpen'>, out: LeecherEffect[]): void {
     const download = this.#downloads.get(event.blob)
     if (download === undefined) return
-    download.lanesAllowed = event.lanes
+    download.origin.allowed = event.lanes
+    download.origin.takesRanges = event.takesRanges ?? true
     if (event.lanes === 0) this.#lanes.closeAll(download, out)
   }
 
@@ -212,12 +216,12 @@ export class Leecher {
     for (const other of same) this.#cancel(other, out)
   }
 
-  #progress(id: number): void {
+  #progress({ id, bytes }: Event<'progress'>): void {
     const request = this.#requests.get(id)
     if (request === undefined) return
     request.lastByteAt = this.#now
     const download = this.#downloads.get(request.blob)
-    if (download !== undefined) download.lastProgressAt = this.#now
+    if (download !== undefined) download.progress(bytes, this.#now)
   }
 
   #failed(event: Event<'failed'>): void {
@@ -236,9 +240,9 @@ export class Leecher {
     }
     const download = this.#downloads.get(event.blob)
     if (download === undefined) return
-    this.#lanes.stored(download, event.piece, event.id === undefined, this.#now)
+    this.#lanes.stored(download, event.piece, event.id === undefined, out)
     download.hashKnown.set(event.piece)
-    download.lastProgressAt = this.#now
+    download.progress(download.spec.pieceBytes, this.#now)
     if (!download.keep(event.piece)) return
     download.findPeersWait = FIND_PEERS_FIRST_MS
     if (download.pending(event.piece) > 0) {
@@ -319,7 +323,7 @@ export class Leecher {
   }
 
   #fillLanes(download: Download, out: LeecherEffect[]): void {
-    if (download.lanesAllowed === 0 || download.completed) return
+    if (download.origin.allowed === 0 || download.completed) return
     const failed = this.#failedBy(download)
     this.#lanes.fill(download, (source) => !failed && this.#sources.usable(source, this.#now), this.#now, out)
   }
@@ -335,7 +339,7 @@ export class Leecher {
     this.#lanes.tick(this.#now, out)
     for (const download of this.#byOrder) {
       if (download.completed) continue
-      if (download.room === 0 || this.#waitsItsTurn(download)) download.lastProgressAt = this.#now
+      if (download.room === 0 || this.#waitsItsTurn(download)) download.lively(this.#now)
       this.#wants.tick(download, this.#failedBy(download), this.#now, (request) => this.#cancel(request, out), out)
       this.#endgame(download, out)
       noticeStarving(download, (source) => this.#sources.usable(source, this.#now), this.#now, out)
@@ -358,20 +362,9 @@ export class Leecher {
     }
   }
 
-  /** When every missing piece is under way, the overdue ones are asked of a second neighbour. */
   #endgame(download: Download, out: LeecherEffect[]): void {
-    if (download.have.length - download.have.count > this.#options.maxOutstanding) return
-    const age = Math.max(OVERDUE_LEAST_MS, OVERDUE_TIMES * this.#sources.pieceTimeMs * this.#options.maxOutstanding)
-    const late = this.#requests.where((r) => r.blob === download.blob && r.piece >= 0 && this.#now - r.askedAt > age)
-    for (const request of late) {
-      if (download.pending(request.piece) > 1 || request.duplicate) continue
-      for (const [source, { kind, has }] of download.sources) {
-        if (kind !== 'peer' || source === request.source || has?.has(request.piece) !== true) continue
-        if (!this.#sources.ready(source, this.#options.perSource, this.#now)) continue
-        this.#ask(download, source, kind, request.piece, true, out)
-        break
-      }
-    }
+    const again = overdueElsewhere(download, this.#requests, this.#sources, this.#options, this.#now)
+    for (const { source, piece } of again) this.#ask(download, source, 'peer', piece, true, out)
   }
 
   #cancel(request: PieceRequest, out: LeecherEffect[]): void {

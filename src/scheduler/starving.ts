@@ -17,7 +17,7 @@ export function noticeStarving(
   out: LeecherEffect[],
 ): void {
   // a reader slower than its window is no fault of the sources
-  if (!download.wanting) download.lastProgressAt = now
+  if (!download.wanting) download.lively(now)
   const idleMs = now - download.lastProgressAt
   if (download.spec.swarm && download.findPeersAt <= now) {
     let peers = 0
@@ -29,7 +29,7 @@ export function noticeStarving(
     }
   }
   if (idleMs < STALLED_MS) return
-  download.lastProgressAt = now
+  download.lively(now)
   out.push({ type: 'stalled', blob: download.blob })
 }
 

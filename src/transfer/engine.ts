@@ -107,6 +107,7 @@ export class Engine {
     })
     this.ways = new WayFinder({
       ...{ clock, tier: deps.tier, router: this.router, leecher: this.leecher, neighbours: this.neighbours },
+      originLimit: () => limits.origin.bytesPerSec,
       running: (active) => this.#runs(active),
       fail: (active, error) => this.fail(active, error),
       own: (task) => this.#own(task),
@@ -263,7 +264,9 @@ export class Engine {
         return
       case 'originFailed': {
         const unreachable = new ShoalError('ORIGIN_UNREACHABLE', 'the origin does not answer')
-        this.ways.originFailed(active, this.#origin.lastError(active.transfer) ?? unreachable)
+        const cause = this.#origin.lastError(active.transfer) ?? unreachable
+        if (effect.refused) this.fail(active, cause)
+        else this.ways.originFailed(active, cause)
         return
       }
       default:
@@ -361,6 +364,7 @@ export class Engine {
     const { transfer } = active
     if (transfer.tainted) this.#tainted.set(transfer.digest, true, TAINTED_MS)
     this.leecher.removeBlob(transfer)
+    this.#origin.forget(transfer)
     this.neighbours.forget(active)
     this.#byBlob.delete(transfer.blob)
     if (this.#byDigest.get(transfer.digest) === active) this.#byDigest.delete(transfer.digest)

@@ -184,6 +184,7 @@ export class LeecherPort {
     const { transfer } = asked
     const { layout } = transfer
     let arriving = -1
+    let seen = 0
     let buffer: Uint8Array<ArrayBuffer> | undefined
     return {
       begin: (begun, length) => {
@@ -194,7 +195,10 @@ export class LeecherPort {
         this.drive({ type: 'began', id, piece: begun })
         return buffer
       },
-      progress: () => this.drive({ type: 'progress', id }),
+      progress: (received) => {
+        this.drive({ type: 'progress', id, bytes: received - seen })
+        seen = received
+      },
       end: () => {
         if (buffer === undefined) return
         asked.link.forget(id)

@@ -16,9 +16,13 @@ export class MemoryPartial implements PartialBlob {
   readonly layout: PieceLayout
   readonly have: Bitfield
   readonly #pieces = new Map<number, Kept>()
+  readonly #window: number
+  #start = 0
 
-  constructor(layout: PieceLayout) {
+  /** `window`: how many pieces it is to hold. */
+  constructor(layout: PieceLayout, window: number) {
     this.layout = layout
+    this.#window = window
     this.have = new Bitfield(layout.count)
   }
 
@@ -59,8 +63,18 @@ export class MemoryPartial implements PartialBlob {
     }
   }
 
+  /** The first piece that has not been let go of. */
+  get start(): number {
+    return this.#start
+  }
+
+  hasRoomFor(piece: number): boolean {
+    return piece < this.#start + this.#window
+  }
+
   /** Lets go of everything before `piece`. */
   passed(piece: number): void {
+    this.#start = Math.max(this.#start, piece)
     for (const kept of this.#pieces.keys()) if (kept < piece) this.#pieces.delete(kept)
   }
 

@@ -122,6 +122,25 @@ export class Transfer {
     if (this.#confirmed) return
     this.#confirmed = true
     this.onConfirmed?.()
+    this.changed()
+  }
+
+  /**
+   * Resolves once the content is known to be had: a source has said so, or some of it is here. Only then a client may be
+   * told its size. Rejects with the transfer's failure, or the signal's reason.
+   */
+  async whenFound(signal: AbortSignal): Promise<void> {
+    while (!this.#confirmed && this.partial.have.count === 0) await this.whenChanged(signal)
+  }
+
+  /** Whether a piece is of use: not here, and not let go of. */
+  wants(piece: number): boolean {
+    return !this.partial.have.has(piece) && piece >= (this.memory?.start ?? 0)
+  }
+
+  /** Resolves once a piece that comes by itself may be kept: a window in memory goes only so far ahead of its reader. */
+  async whenRoomFor(piece: number, signal: AbortSignal): Promise<void> {
+    while (this.memory?.hasRoomFor(piece) === false) await this.whenChanged(signal)
   }
 
   get held(): boolean {
@@ -315,7 +334,9 @@ export class Transfer {
 
   /** Lets go of what the reader of a window has passed and the proof has taken in. */
   passed(piece: number): void {
-    this.memory?.passed(this.#tailTrusted ? piece : Math.min(piece, this.#digest.next))
+    if (this.memory === undefined) return
+    this.memory.passed(this.#tailTrusted ? piece : Math.min(piece, this.#digest.next))
+    this.changed()
   }
 
   /** The whole failed its digest: forgets every piece and every hash. What was handed out is remembered as suspect. */

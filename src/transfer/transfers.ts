@@ -1,3 +1,5 @@
+import { errorText, isShoalError } from '../base/errors.ts'
+import { LINGER_MS, LINGERING_MOST } from '../base/patience.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -53,7 +55,7 @@ const SMALL_BLOBS_BYTES = 16 * 1024 * 1024
 export class Transfers {
   readonly #deps: TransferDeps
   readonly #engine: Engine
-  readonly #opening = new SingleFlight<Opened>()
+  readonly #opening: SingleFlight<Opened>
   readonly #small: SmallContent
   readonly #smallBlobs: SmallBlobs
   #nextOrder = 0
@@ -61,6 +63,7 @@ export class Transfers {
   constructor(deps: TransferDeps) {
     this.#deps = deps
     this.#engine = new Engine(deps)
+    this.#opening = new SingleFlight({ clock: deps.clock, ms: LINGER_MS, most: LINGERING_MOST })
     this.#small = new SmallContent({ deps, router: this.#engine.router, metrics: this.#engine.metrics })
     this.#smallBlobs = new SmallBlobs(deps, SMALL_BLOBS_BYTES)
   }
@@ -85,8 +88,7 @@ export class Transfers {
       return { kind: 'stored', digest: request.digest, from: 'local' }
     const failure = this.#engine.failures.get(request.digest)
     if (failure !== undefined) {
-      const reason = failure.code === 'ORIGIN_UNKNOWN' ? 'unknown' : 'unavailable'
-      return { kind: 'refused', reason, message: failure.message.slice(0, 400) }
+      return refusalFor(failure)
     }
     const opening = this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
     return this.#promoted(request, await opening)
@@ -120,8 +122,8 @@ export class Transfers {
     if (route.kind === 'opened') return route.opened
     if (route.kind === 'refused') return route
     if (layout.count <= 1) return this.#small.fetch(request, route, layout, signal)
-    const partial = new MemoryPartial(layout)
     const window = Math.max(WINDOW_LEAST_PIECES, Math.floor(WINDOW_BYTES / layout.pieceSize))
+    const partial = new MemoryPartial(layout, window)
     const { asHome = false } = request
     const active = this.#engine.begin(request, partial, {
       memory: partial,
@@ -173,7 +175,7 @@ export class Transfers {
       case 'stored':
         return (await this.#joinStored(link, digest)) ?? GONE
       case 'transfer':
-        return this.#joinTransfer(link, opened.transfer, args)
+        return this.#joinFound(link, opened.transfer, args, signal)
     }
   }
 
@@ -334,6 +336,23 @@ export class Transfers {
       : { first: run.first, hashes: run.hashes }
   }
 
+  /** Members hear of a swarm once it is known that there is something to have. */
+  async #joinFound(
+    link: PeerLink,
+    transfer: Transfer,
+    args: CallArguments['join'],
+    signal: AbortSignal,
+  ): Promise<CallResults['join']> {
+    try {
+      await transfer.whenFound(signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (transfer.proven) return (await this.#joinStored(link, transfer.digest)) ?? GONE
+      return refusalFor(transfer.failure ?? error)
+    }
+    return this.#joinTransfer(link, transfer, args)
+  }
+
   #joinTransfer(link: PeerLink, transfer: Transfer, args: CallArguments['join']): CallResults['join'] {
     const { layout, book, partial, digest, blob } = transfer
     const active = this.#engine.find(digest)
@@ -365,6 +384,13 @@ export class Transfers {
 }
 
 const GONE: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'evicted just now' }
+
+/** What a failure means to who asked for the content. */
+function refusalFor(error: unknown): CallRefusal {
+  const isDenied = isShoalError(error, 'ORIGIN_DENIED')
+  const reason = isShoalError(error, 'ORIGIN_UNKNOWN') ? 'unknown' : isDenied ? 'denied' : 'unavailable'
+  return { kind: 'refused', reason, message: errorText(error).slice(0, 400) }
+}
 
 function otherSize(request: OpenRequest, announced: PieceLayout, found: PieceLayout): CallRefusal {
   const message = `${request.digest} has ${found.size} bytes at its source, ${announced.size} by its manifest`

@@ -6,7 +6,7 @@ import type { Tier } from '../tier/index.ts'
 import type { Active } from './active.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import type { Neighbourhood } from './neighbourhood.ts'
-import { LANES_PER_BLOB } from './origin-port.ts'
+import { lanesAt } from './origin-port.ts'
 import type { Route, Router } from './router.ts'
 import { NO_CACHE } from './router.ts'
 
@@ -15,12 +15,16 @@ const MAX_FAILURES = 5
 const RETRY_MS = 400
 const START_OVER_MS = 50
 
+const CODES = { unknown: 'ORIGIN_UNKNOWN', denied: 'ORIGIN_DENIED' } as const
+
 export interface WayFinderDeps {
   readonly clock: Clock
   readonly tier: Tier
   readonly router: Router
   readonly leecher: LeecherPort
   readonly neighbours: Neighbourhood
+  /** Bytes per second that this host may read from origins, 0 for as many as come. */
+  readonly originLimit: () => number
   /** Whether the transfer still runs: the answer of a home may come after its end. */
   readonly running: (active: Active) => boolean
   readonly fail: (active: Active, error: ShoalError) => void
@@ -43,12 +47,15 @@ export class WayFinder {
     if (route.kind === 'origin') {
       active.home = undefined
       active.chain = route.chain
-      leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: LANES_PER_BLOB })
+      const { takesRanges } = route.chain
+      const lanes = lanesAt(this.#deps.originLimit())
+      leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes, takesRanges })
       return
     }
     if (active.chain !== undefined) leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: 0 })
     active.chain = undefined
     active.home = route.link
+    // a home says so only once it, or who it asks, has it
     transfer.confirm()
     leecher.join(transfer, route.link, route.as, 0)
     neighbours.hashes(active, route.link, route.joined.runs)
@@ -139,8 +146,8 @@ export class WayFinder {
           return
         }
         // who was asked has asked the origin: it will not be found by asking again and again
-        if (route.kind === 'refused' && route.reason === 'unknown') {
-          return fail(active, new ShoalError('ORIGIN_UNKNOWN', route.message))
+        if (route.kind === 'refused' && route.reason !== 'unavailable') {
+          return fail(active, new ShoalError(CODES[route.reason], route.message))
         }
         const why = route.kind === 'refused' ? route.message : 'the home announces another size'
         if (this.#failedOften(active, new ShoalError('UNAVAILABLE', why))) return

@@ -189,7 +189,7 @@ describe('a leecher loses patience', () => {
     for (const { id, piece } of ids) driver.on({ type: 'began', id, piece })
     for (let i = 0; i < 10; i++) {
       driver.pass(2_000)
-      for (const { id } of ids) driver.on({ type: 'progress', id })
+      for (const { id } of ids) driver.on({ type: 'progress', id, bytes: 65_536 })
     }
     assert.deepEqual(driver.seen('cancel'), [])
   })
@@ -309,9 +309,9 @@ describe('a leecher that loses a blob', () => {
     const driver = new LeecherDriver().add(2).hashes(2).peer(1, Bitfield.full(2))
     const [request] = driver.take('request')
     driver.on({ type: 'blobRemoved', blob: 1 }).clear()
-    driver.on({ type: 'began', id: request!.id, piece: 0 }).on({ type: 'progress', id: request!.id })
+    driver.on({ type: 'began', id: request!.id, piece: 0 }).on({ type: 'progress', id: request!.id, bytes: 65_536 })
     driver.stored(0, request!.id).on({ type: 'failed', id: 77, reason: 'lost', queue: 0 })
-    driver.on({ type: 'fetchEnded', lane: 5, ok: true }).on({ type: 'sourceLeft', source: 5, blob: 1 })
+    driver.on({ type: 'fetchEnded', lane: 5, failure: undefined }).on({ type: 'sourceLeft', source: 5, blob: 1 })
     driver.on({ type: 'sourceHas', source: 5, blob: 9, pieces: [1e9, -1], queue: 0 })
     assert.deepEqual(driver.effects, [])
     assert.equal(driver.leecher.outstanding, 0)

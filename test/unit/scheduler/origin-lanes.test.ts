@@ -4,6 +4,7 @@ import { BACKGROUND_ORDER } from '../../../src/scheduler/index.ts'
 import { bits, LeecherDriver, range } from './leecher-driver.ts'
 
 const OPTIONS = { laneBytes: 8, hostLanes: 4 }
+const FAILED = { final: false, retryAfterMs: 0 }
 /** Runs as [first, count]. */
 const runs = (driver: LeecherDriver): [number, number][] =>
   driver.take('fetch').map(({ first, count }) => [first, count])
@@ -88,7 +89,7 @@ describe('origin lanes', () => {
     const driver = new LeecherDriver(OPTIONS).add(24).on({ type: 'originOpen', blob: 1, lanes: 1 })
     const [first] = driver.take('fetch')
     for (const piece of range(0, 8)) driver.stored(piece, undefined)
-    driver.on({ type: 'fetchEnded', lane: first!.lane, ok: true })
+    driver.on({ type: 'fetchEnded', lane: first!.lane, failure: undefined })
     const [second] = driver.take('fetch')
     assert.equal(second?.first, 8)
     driver.on({ type: 'originOpen', blob: 1, lanes: 0 }).pass(1_000)
@@ -100,25 +101,105 @@ describe('origin lanes', () => {
     assert.deepEqual(runs(driver.clear().on({ type: 'originOpen', blob: 1, lanes: 1 })), [[8, 8]])
   })
 
-  it('back off after failures, ever longer, and say after five that the origin failed', () => {
+  it('back off after failures, ever longer, and say so after some seconds in which nothing has come', () => {
     const driver = new LeecherDriver(OPTIONS).add(8).on({ type: 'originOpen', blob: 1, lanes: 1 })
     const waits: number[] = []
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 4; i++) {
       const [lane] = driver.take('fetch')
-      driver.on({ type: 'fetchEnded', lane: lane!.lane, ok: false })
-      assert.equal(driver.seen('originFailed').length, i === 4 ? 1 : 0)
+      driver.on({ type: 'fetchEnded', lane: lane!.lane, failure: FAILED })
+      assert.equal(driver.seen('originFailed').length, i === 3 ? 1 : 0)
       const failedAt = driver.now
       while (driver.seen('fetch').length === 0) driver.pass(50)
       waits.push(driver.now - failedAt)
     }
-    assert.deepEqual(waits, [250, 500, 1_000, 2_000, 4_000])
+    assert.deepEqual(waits, [250, 500, 1_000, 2_000])
+  })
+
+  it('that fail together have failed once, and one is asked first when it is time again', () => {
+    const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, lanes: 4 })
+    for (const { lane } of driver.take('fetch')) driver.on({ type: 'fetchEnded', lane, failure: FAILED })
+    assert.deepEqual(driver.pass(200).take('fetch'), [])
+    assert.equal(driver.pass(50).seen('fetch').length, 1)
+    const [probe] = driver.take('fetch')
+    driver.on({ type: 'fetchProgress', lane: probe!.lane, bytes: 1 }).on({ type: 'tick' })
+    assert.equal(driver.seen('fetch').length, 3)
+  })
+
+  it('of a blob that has begun wait for a minute for an origin that fails', () => {
+    const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, lanes: 4 })
+    driver.stored(0, undefined)
+    const startedAt = driver.now
+    while (driver.seen('originFailed').length === 0) {
+      for (const { lane } of driver.take('fetch')) driver.on({ type: 'fetchEnded', lane, failure: FAILED })
+      if (driver.seen('originFailed').length === 0) driver.pass(100)
+    }
+    const waited = driver.now - startedAt
+    assert.ok(waited > 50_000 && waited <= 60_000, `${waited} ms`)
+  })
+
+  it('leave an origin alone for as long as it asks', () => {
+    const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, lanes: 1 })
+    const [lane] = driver.stored(0, undefined).take('fetch')
+    driver.on({ type: 'fetchEnded', lane: lane!.lane, failure: { final: false, retryAfterMs: 7_000 } })
+    assert.deepEqual(driver.pass(6_900).take('fetch'), [])
+    assert.equal(driver.pass(100).take('fetch').length, 1)
+  })
+
+  it('take a no for an answer at once, but not in the middle of a blob', () => {
+    const refusal = { final: true, retryAfterMs: 0 }
+    for (const stored of [false, true]) {
+      const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, lanes: 1 })
+      if (stored) driver.stored(0, undefined)
+      const [lane] = driver.take('fetch')
+      driver.on({ type: 'fetchEnded', lane: lane!.lane, failure: refusal })
+      assert.deepEqual(
+        driver.seen('originFailed').map(({ refused }) => refused),
+        stored ? [] : [true],
+      )
+    }
+  })
+
+  it('ask an origin once until it is known to take ranges', () => {
+    const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, lanes: 4, takesRanges: false })
+    const [first, ...others] = driver.pass(1_000).take('fetch')
+    assert.deepEqual(others, [])
+    driver.on({ type: 'fetchBegan', lane: first!.lane, whole: false })
+    assert.equal(driver.seen('fetch').length, 3)
+  })
+
+  it('become one when the origin sends everything for a range, and that one brings everything', () => {
+    const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, lanes: 4 })
+    const [first, second, ...others] = driver.take('fetch')
+    driver.stored(0, undefined).on({ type: 'fetchBegan', lane: second!.lane, whole: true })
+    assert.deepEqual(
+      driver.take('cancelFetch').map(({ lane }) => lane),
+      [first!.lane, ...others.map(({ lane }) => lane)],
+    )
+    for (let piece = 1; piece < 64; piece++) driver.pass(100).stored(piece, undefined)
+    assert.deepEqual(driver.seen('fetch'), [])
+    assert.equal(driver.seen('complete').length, 1)
+  })
+
+  it('ask for more at a time where each question costs seconds', () => {
+    const driver = new LeecherDriver({ ...OPTIONS, laneBytes: 8 * 1024 })
+    driver.add(1_000, { pieceBytes: 1024 }).on({ type: 'originOpen', blob: 1, lanes: 1 })
+    const [lane] = driver.take('fetch')
+    driver.pass(5_000).on({ type: 'fetchBegan', lane: lane!.lane, whole: false })
+    for (let i = 0; i < 8; i++) {
+      driver.pass(100).on({ type: 'fetchProgress', lane: lane!.lane, bytes: 1024 })
+      driver.stored(i, undefined)
+    }
+    driver.on({ type: 'fetchEnded', lane: lane!.lane })
+    const [next] = driver.take('fetch')
+    // 20 seconds at ten pieces a second
+    assert.ok(next !== undefined && next.count > 150, `${next?.count} pieces`)
   })
 
   it('begin to count failures anew after a piece', () => {
     const driver = new LeecherDriver(OPTIONS).add(50).on({ type: 'originOpen', blob: 1, lanes: 1 })
     for (let i = 0; i < 12; i++) {
       const [lane] = driver.take('fetch')
-      driver.stored(lane!.first, undefined).on({ type: 'fetchEnded', lane: lane!.lane, ok: false })
+      driver.stored(lane!.first, undefined).on({ type: 'fetchEnded', lane: lane!.lane, failure: FAILED })
       assert.deepEqual(driver.seen('originFailed'), [])
       while (driver.seen('fetch').length === 0) driver.pass(50)
     }
@@ -127,29 +208,63 @@ describe('origin lanes', () => {
   it('take an answer that ends early for a failure', () => {
     const driver = new LeecherDriver(OPTIONS).add(8).on({ type: 'originOpen', blob: 1, lanes: 1 })
     const [lane] = driver.take('fetch')
-    driver.stored(0, undefined).on({ type: 'fetchEnded', lane: lane!.lane, ok: true })
+    driver.stored(0, undefined).on({ type: 'fetchEnded', lane: lane!.lane, failure: undefined })
     assert.deepEqual(runs(driver), [])
     assert.deepEqual(runs(driver.pass(300)), [[1, 7]])
   })
 
-  it('drop a straggler and read what it owes again', () => {
-    const driver = new LeecherDriver(OPTIONS).add(16).on({ type: 'originOpen', blob: 1, lanes: 2 })
-    const [fast, slow] = driver.take('fetch')
-    for (let i = 0; i < 8; i++) driver.pass(100).stored(fast!.first + i, undefined)
-    driver.on({ type: 'fetchEnded', lane: fast!.lane, ok: true }).pass(3_100)
-    assert.deepEqual(driver.seen('cancelFetch'), [])
-    driver.pass(200)
+  /** Two lanes of eight pieces: one brings a piece in 100 ms, the other the first and then nothing. */
+  function fastAndSlow(): { driver: LeecherDriver; fast: number; slow: number } {
+    const driver = new LeecherDriver(OPTIONS).add(96).on({ type: 'cursor', blob: 1, piece: 8 })
+    driver.on({ type: 'originOpen', blob: 1, lanes: 2 })
+    const [slow, fast] = driver.take('fetch').map(({ lane }) => lane)
+    driver.on({ type: 'fetchProgress', lane: slow!, bytes: 1 }).stored(8, undefined)
+    return { driver, fast: fast!, slow: slow! }
+  }
+
+  /** The lane `id` brings the pieces from `first` on. */
+  function bring(driver: LeecherDriver, id: number, first: number): void {
+    for (let piece = first; piece < first + 8; piece++) {
+      driver.pass(100).on({ type: 'fetchProgress', lane: id, bytes: 1 }).stored(piece, undefined)
+    }
+    driver.on({ type: 'fetchEnded', lane: id })
+  }
+
+  it('drop a straggler that a reader waits for, and read what it owes again', () => {
+    const { driver, fast, slow } = fastAndSlow()
+    driver.on({ type: 'cursor', blob: 1, piece: 9 })
+    let lane = fast
+    for (let first = 16; driver.seen('cancelFetch').length === 0 && first < 88; first += 8) {
+      bring(driver, lane, first)
+      lane = driver.seen('fetch').at(-1)!.lane
+    }
     assert.deepEqual(
       driver.seen('cancelFetch').map(({ lane }) => lane),
-      [slow!.lane],
+      [slow],
     )
-    assert.deepEqual(runs(driver), [[8, 8]])
+    assert.ok(driver.seen('fetch').some(({ first }) => first === 9))
+  })
+
+  it('wait for a first byte, and for a lane that is as slow as all others are', () => {
+    const waiting = new LeecherDriver(OPTIONS).add(16).on({ type: 'originOpen', blob: 1, lanes: 2 })
+    bring(waiting, waiting.take('fetch')[0]!.lane, 0)
+    assert.deepEqual(waiting.pass(120_000).seen('cancelFetch'), [])
+    const slow = new LeecherDriver(OPTIONS).add(16).on({ type: 'originOpen', blob: 1, lanes: 2 })
+    const lanes = slow.take('fetch')
+    for (let i = 0; i < 8; i++) {
+      for (const { lane, first } of lanes) {
+        slow.pass(2_000).on({ type: 'fetchProgress', lane, bytes: 1 })
+        assert.deepEqual(slow.seen('cancelFetch'), [])
+        slow.stored(first + i, undefined)
+      }
+    }
+    assert.equal(slow.seen('complete').length, 1)
   })
 
   it('leave out what a neighbour brought meanwhile', () => {
     const driver = new LeecherDriver(OPTIONS).add(8).on({ type: 'originOpen', blob: 1, lanes: 1 })
     const [lane] = driver.take('fetch')
-    driver.stored(3, undefined).on({ type: 'fetchEnded', lane: lane!.lane, ok: false }).pass(300)
+    driver.stored(3, undefined).on({ type: 'fetchEnded', lane: lane!.lane, failure: FAILED }).pass(300)
     assert.deepEqual(runs(driver), [[0, 3]])
   })
 })

@@ -40,7 +40,7 @@ test('idle buffers beyond the limit are let go', () => {
 
 test('a window gives back what it holds, across pieces, and refuses what it let go', async () => {
   const blob = testBlob(3 * PIECE, 5)
-  await using partial = new MemoryPartial(blob.layout)
+  await using partial = new MemoryPartial(blob.layout, 4)
   await writePieces(partial, blob, [0, 1, 2])
   const target = new Uint8Array(2 * PIECE)
   await partial.readInto(target, 100)
@@ -57,7 +57,7 @@ test('a window gives back what it holds, across pieces, and refuses what it let 
 
 test('a window keeps its own copy: the buffer a piece came in is free again', async () => {
   const blob = testBlob(PIECE + 1, 6)
-  await using partial = new MemoryPartial(blob.layout)
+  await using partial = new MemoryPartial(blob.layout, 4)
   const buffer = blob.bytes.slice(0, PIECE)
   await partial.write(0, buffer, new Uint8Array(32))
   buffer.fill(0)
