@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import { LINGER_MS, LINGERING_MOST } from '../base/patience.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { OriginChain } from '../origin/index.ts'
@@ -31,15 +32,29 @@ export interface BlobRef {
 export class BlobAccess {
   readonly #deps: BlobAccessDeps
   readonly #proofs: ExpiringMap<true>
-  readonly #confirming = new SingleFlight<Outcome<{ size: number }>>()
+  readonly #confirming: SingleFlight<Outcome<{ size: number }>>
+  /** Questions under way, for all who ask the same. */
+  readonly #flights: SingleFlight<Outcome<{ size: number }>>
 
   constructor(deps: BlobAccessDeps) {
     this.#deps = deps
     this.#proofs = new ExpiringMap(deps.clock, MAX_PROOFS)
+    const lingering = { clock: deps.clock, ms: LINGER_MS, most: LINGERING_MOST }
+    this.#flights = new SingleFlight(lingering)
+    this.#confirming = new SingleFlight(lingering)
   }
 
   /** For this host's own door: asks the home when there is no grant. */
-  async check(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+  check(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    return this.#flights.run(`find ${nameOf(ref)}`, (shared) => this.#find(ref, shared), signal)
+  }
+
+  /** As the home: asks the tier above, then the origin. */
+  checkAsHome(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+    return this.#flights.run(`home ${nameOf(ref)}`, (shared) => this.#findAsHome(ref, shared), signal)
+  }
+
+  async #find(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
     const { upstream, repository, digest } = ref
     const grant = await this.#deps.grants.find(upstream, repository, digest)
     if (grant !== undefined) return granted(ref, grant)
@@ -53,8 +68,7 @@ export class BlobAccess {
     return asked.answer.kind === 'refused' ? refusalOf(asked.answer) : this.#named(ref, asked.answer.size)
   }
 
-  /** As the home: asks the tier above, then the origin. */
-  async checkAsHome(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
+  async #findAsHome(ref: BlobRef, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
     const { upstream, repository, digest } = ref
     const grant = await this.#deps.grants.find(upstream, repository, digest)
     if (grant !== undefined) return granted(ref, grant)
@@ -167,6 +181,10 @@ function granted({ upstream, repository, digest }: BlobRef, { kind, size }: Gran
   return kind === 'blob'
     ? found({ size })
     : unknown(`${upstream}/${repository} has ${digest} as a manifest, not a blob`)
+}
+
+function nameOf({ upstream, repository, digest }: BlobRef): string {
+  return `${upstream}/${repository}@${digest}`
 }
 
 /** Tokens are kept as hashes only. */

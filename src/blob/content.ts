@@ -1,4 +1,3 @@
-import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -26,7 +25,7 @@ import type { Manifests } from './manifests.ts'
 import type { Reopen } from './mending-reader.ts'
 import { MendingReader } from './mending-reader.ts'
 import { failure, found, refusalOf, unavailable } from './outcome.ts'
-import { BytesReader, PendingReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
+import { BytesReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
 import { Siblings } from './siblings.ts'
 
 /** What a runtime may be given of an upstream, and on whose word. */
@@ -34,9 +33,6 @@ export interface UpstreamAccess {
   readonly access: 'public' | 'node' | 'passthrough'
   readonly chain: OriginChain
 }
-
-/** Below the ten seconds that runtimes give for headers, above what a working tier takes. */
-const ANNOUNCE_AFTER_MS = 5_000
 
 export interface ContentDeps {
   readonly clock: Clock
@@ -103,7 +99,7 @@ export class Content implements ContentService {
     const { size } = checked.value
     const order = this.#deps.store.size(ref.digest) === undefined ? this.#startSiblings(ref) : undefined
     const request = { ...this.#request(ref), size, order }
-    return this.#soon(ref.digest, size, this.#openMending(request, signal))
+    return this.#openMending(request, signal)
   }
 
   async listTags(
@@ -171,7 +167,9 @@ export class Content implements ContentService {
       const find = async (): Promise<Outcome<BlobReader> | undefined> => {
         const opened = await this.#deps.transfers.open(request, signal)
         const outcome = await this.#read(opened)
-        return outcome?.ok === true ? this.#settled(request, opened, outcome.value, signal) : outcome
+        if (outcome?.ok !== true) return outcome
+        const settled = await this.#settled(request, opened, outcome.value, signal)
+        return settled.ok ? this.#announced(opened, settled.value, signal) : settled
       }
       // evicted, or found damaged, just now
       return (await find()) ?? (await find()) ?? GONE
@@ -208,6 +206,24 @@ export class Content implements ContentService {
     return new WindowReader(request.size, 'peer', (start, reading) => this.#openWindow(request, start, reading))
   }
 
+  /**
+   * A blob is announced to a runtime only once a source has said that it has it: until then a "no" can still be told.
+   * Undefined when it has come to its end meanwhile.
+   */
+  async #announced(opened: Opened, reader: BlobReader, signal: AbortSignal): Promise<Outcome<BlobReader> | undefined> {
+    if (opened.kind !== 'transfer') return found(reader)
+    const { transfer } = opened
+    try {
+      await transfer.whenFound(signal)
+      return found(reader)
+    } catch (error) {
+      await reader[Symbol.asyncDispose]()
+      signal.throwIfAborted()
+      if (transfer.proven) return undefined
+      throw transfer.failure ?? error
+    }
+  }
+
   /** Undefined when the store said that it has the blob, and has it no more. */
   async #read(opened: Opened): Promise<Outcome<BlobReader> | undefined> {
     switch (opened.kind) {
@@ -228,26 +244,6 @@ export class Content implements ContentService {
     const outcome = (await this.#read(await this.#deps.transfers.openWindow(request, start, signal))) ?? GONE
     if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
     return outcome.value
-  }
-
-  /**
-   * A blob whose size is known may be announced before anybody has said where it comes from: a runtime that has its
-   * headers waits for the bytes, one that is told "404" goes upstream, and all of a busy fleet with it.
-   */
-  async #soon(digest: Digest, size: number, opening: Promise<Outcome<BlobReader>>): Promise<Outcome<BlobReader>> {
-    const pending = Symbol('pending')
-    const patience = new AbortController()
-    const waited = sleep(this.#deps.clock, ANNOUNCE_AFTER_MS, patience.signal).then(
-      () => pending,
-      () => pending,
-    )
-    try {
-      const first = await Promise.race([opening, waited])
-      if (typeof first !== 'symbol') return first
-      return found(new PendingReader(size, this.#deps.transfers.tainted(digest), opening))
-    } finally {
-      patience.abort()
-    }
   }
 
   /** Starts the layers that belong to the same image, and answers the place of this one among them. */

@@ -1,5 +1,7 @@
+import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { AT_WORK_AFTER_MS } from '../base/patience.ts'
 import type { CallArguments, CallName, CallRefusal, CallResults, PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Opened, Transfers } from '../transfer/index.ts'
@@ -11,8 +13,16 @@ import { callRefusal } from './outcome.ts'
 import { tagKey } from './tag-cache.ts'
 import type { TagOrders, TagRef } from './tag-orders.ts'
 
+const AT_WORK: CallRefusal = {
+  kind: 'refused',
+  reason: 'unavailable',
+  message: 'this host is still at work on the answer',
+  atWork: true,
+}
+
 export interface HomeServiceDeps {
   readonly self: PeerInfo
+  readonly clock: Clock
   readonly logger: Logger
   readonly tier: Tier
   readonly transfers: Transfers
@@ -43,9 +53,14 @@ export class HomeService {
     if (name === 'prewarm') return unavailableNow('this host takes no part in prewarm') as CallResults[N]
     const refusal = this.#refuses(args as ContentArguments)
     if (refusal !== undefined) return refusal as CallResults[N]
+    const limit = new AbortController()
+    using _timer = this.#deps.clock.after(AT_WORK_AFTER_MS, () => limit.abort(AT_WORK))
     try {
-      return (await this.#answer(link, { name, args } as ContentCall, signal)) as CallResults[N]
+      const waiting = AbortSignal.any([signal, limit.signal])
+      return (await this.#answer(link, { name, args } as ContentCall, waiting)) as CallResults[N]
     } catch (error) {
+      // what is asked for goes on: the same question a moment later finds it further
+      if (limit.signal.aborted && !signal.aborted) return AT_WORK as CallResults[N]
       if (!signal.aborted) this.#deps.logger.warn({ call: name, err: errorText(error) }, 'a call failed')
       return unavailableNow(errorText(error)) as CallResults[N]
     }

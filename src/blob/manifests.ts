@@ -1,12 +1,14 @@
+import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Counter, MetricRegistry } from '../base/metrics.ts'
+import { LINGER_MS, LINGERING_MOST } from '../base/patience.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import { isReferrerTag, MAX_MANIFEST_BYTES, parseManifest } from '../oci/manifest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
-import type { OriginChain } from '../origin/index.ts'
+import type { OriginChain, OriginManifest } from '../origin/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Asked, Tier } from '../tier/index.ts'
 import type { Grants } from './grants.ts'
@@ -26,6 +28,7 @@ export interface ManifestsDeps {
   readonly proofs: TagProofs
   readonly logger: Logger
   readonly registry: MetricRegistry
+  readonly clock: Clock
   readonly origins: (upstream: string) => OriginChain | undefined
 }
 
@@ -47,12 +50,13 @@ export class Manifests {
   readonly #options: KnownTagsOptions
   readonly #deps: ManifestsDeps
   readonly #known: KnownTags
-  readonly #flights = new SingleFlight<Outcome<ResolvedManifest>>()
+  readonly #flights: SingleFlight<Outcome<ResolvedManifest>>
   readonly #lookups: Counter<'result'>
 
   constructor(options: KnownTagsOptions, deps: ManifestsDeps) {
     this.#options = options
     this.#deps = deps
+    this.#flights = new SingleFlight({ clock: deps.clock, ms: LINGER_MS, most: LINGERING_MOST })
     this.#lookups = deps.registry.counter('shoal_tag_lookups_total', 'Tag look-ups by how they were answered', [
       'result',
     ])
@@ -168,12 +172,25 @@ export class Manifests {
       const state = resolution.kind === 'unchanged' ? known : resolution.state
       if (state === undefined) return unavailable('the origin says "unchanged" of a tag never seen')
       this.#lookups.inc({ result: state.digest === known?.digest ? 'revalidated' : 'miss' })
+      const given = resolution.kind === 'found' ? resolution.manifest : undefined
       const stored = await this.#stored(ref, state.digest)
-      const manifest = stored === undefined ? await this.#fromAbove(ref, state.digest, signal) : found(stored)
+      const here = stored === undefined ? await this.#given(ref, state.digest, given) : found(stored)
+      const manifest = here ?? (await this.#fromAbove(ref, state.digest, signal))
       return manifest.ok ? await this.#known.confirmed(tagged, state.etag, manifest.value) : manifest
     } catch (error) {
       return failure(error, signal)
     }
+  }
+
+  /** What an origin gave together with the answer about its tag, if it is what the digest says. */
+  async #given(
+    ref: ManifestRef,
+    digest: Digest,
+    manifest: OriginManifest | undefined,
+  ): Promise<Outcome<ResolvedManifest> | undefined> {
+    if (manifest === undefined || digestOf(manifest.bytes, digest) !== digest) return undefined
+    const { bytes, mediaType } = manifest
+    return this.#keep(ref, { digest, bytes, mediaType, source: 'origin', stale: false, ageMs: 0 })
   }
 
   async #fromAbove(ref: ManifestRef, digest: Digest, signal: AbortSignal): Promise<Outcome<ResolvedManifest>> {

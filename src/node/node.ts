@@ -308,7 +308,7 @@ function buildServices(
         return settings.current.tags.maxStaleMs
       },
     },
-    { store, tier, grants, tags, proofs, logger: log, registry, origins },
+    { store, tier, grants, tags, proofs, logger: log, registry, clock, origins },
   )
   const housekeeping = stack.use(new Housekeeping({ clock, logger: log, grants, tags, transfers }))
   housekeeping.start()
@@ -324,6 +324,7 @@ function buildServices(
   stack.use(new Mender({ clock, logger: log, store, transfers, manifests, grants, fetchable: shareable }))
   const home = new HomeService({
     self: swarm.self,
+    clock,
     logger: log,
     tier,
     transfers,

@@ -26,7 +26,7 @@ export interface DigestQuery extends OriginQuery {
 export interface BlobRangeQuery extends DigestQuery {
   readonly range: ByteRange
   readonly size: number
-  /** As RangeQuery's. */
+  /** As BlobReadQuery's. */
   readonly onWhole?: (() => void) | undefined
 }
 

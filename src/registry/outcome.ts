@@ -1,9 +1,10 @@
 import { raceAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
+import { MIRROR_ANSWER_MS } from '../base/patience.ts'
 import type { Outcome, Refusal, RepositoryRef } from '../blob/interface.ts'
 
-/** Runtimes give up on headers after 30 s, some never: after this long a 404 that sends them upstream is better. */
-export const OUTCOME_MS = 8_000
+/** Runtimes give up on headers after 10 to 30 s, some never: after this long a 404 that sends them upstream is better. */
+export const OUTCOME_MS = MIRROR_ANSWER_MS
 
 const NOBODY: Refusal = { ok: false, reason: 'unknown', message: 'no configured upstream has this name' }
 const TOO_LATE: Refusal = {

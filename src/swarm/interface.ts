@@ -154,6 +154,8 @@ export interface CallRefusal {
   readonly kind: 'refused'
   readonly reason: 'unknown' | 'denied' | 'unavailable'
   readonly message: string
+  /** With `unavailable`: it is at work on the answer, and may be asked again for it at once. */
+  readonly atWork?: boolean | undefined
 }
 
 export interface CallResults {

@@ -67,6 +67,7 @@ const refusal = z.object({
   kind: z.literal('refused'),
   reason: z.enum(['unknown', 'denied', 'unavailable']),
   message: text,
+  atWork: z.boolean().optional(),
 })
 const tagProof = z.object({
   region: label,

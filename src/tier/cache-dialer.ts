@@ -2,13 +2,14 @@ import { raceAbort, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { DIAL_MS } from '../base/patience.ts'
 import type { Rng } from '../base/rng.ts'
 import { jittered } from '../base/rng.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
 
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 10_000
-const DIAL_TIMEOUT_MS = 4_000
+const DIAL_TIMEOUT_MS = DIAL_MS
 /** How often the addresses behind a name are looked up again. */
 const RESOLVE_EVERY_MS = 30_000
 /** More addresses behind one name are ignored. */

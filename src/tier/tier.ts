@@ -1,6 +1,7 @@
 import { raceAbort, sleep } from '../base/abort.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import { ASK_MS, AT_WORK_MOST_MS } from '../base/patience.ts'
 import type { Rng } from '../base/rng.ts'
 import { rankHomes } from '../scheduler/index.ts'
 import type { CallArguments, CallName, CallRefusal, CallResults, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
@@ -37,8 +38,6 @@ export interface Asked<N extends CallName> {
   readonly answer: CallResults[N]
 }
 
-/** A home that takes longer is passed over: the runtime behind the door must have headers within ten seconds. */
-const ASK_TIMEOUT_MS = 5_000
 /** With nobody left to ask instead, a slow answer is better than none; the runtime's own patience ends the wait. */
 const LAST_ASK_TIMEOUT_MS = 25_000
 /** So long a host asks others that stand in for the caches before it turns to the origin itself. */
@@ -214,7 +213,7 @@ export class Tier {
       }
       tried.add(home.link.peer.key)
       const another = homes.some((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
-      const answer = await this.#ask(home.link, question, another ? ASK_TIMEOUT_MS : LAST_ASK_TIMEOUT_MS, signal)
+      const answer = await this.#ask(home.link, question, another ? ASK_MS : LAST_ASK_TIMEOUT_MS, signal)
       // that there is no such thing is for the origin to say, or for a cache that has asked it
       if (answer?.kind === 'refused' && !isUnavailable(answer) && !isCache(home.link)) return undefined
       if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
@@ -229,7 +228,7 @@ export class Tier {
     signal: AbortSignal,
   ): Promise<Asked<N> | undefined> {
     for (const link of this.parents(key)) {
-      const answer = await this.#ask(link, question, ASK_TIMEOUT_MS, signal)
+      const answer = await this.#ask(link, question, ASK_MS, signal)
       if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
     }
     return undefined
@@ -242,9 +241,15 @@ export class Tier {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<CallResults[N] | undefined> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+    const { clock } = this.#deps
+    const believedUntil = clock.now() + AT_WORK_MOST_MS
     try {
-      return await link.call(question.name, question.args, limit)
+      for (;;) {
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+        const answer: CallResults[N] = await link.call(question.name, question.args, limit)
+        const isAtWork = answer.kind === 'refused' && answer.atWork === true
+        if (!isAtWork || clock.now() > believedUntil) return answer
+      }
     } catch (error) {
       signal.throwIfAborted()
       this.#deps.logger.warn(
