@@ -1,12 +1,15 @@
+import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { ANNOUNCE_BUSY_MS } from '../base/patience.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { MIN_PIECE_BYTES } from '../piece/piece-layout.ts'
 import type { BlobStore } from '../store/index.ts'
+import type { Tier } from '../tier/index.ts'
 import type { Opened, OpenRequest, Transfers } from '../transfer/index.ts'
 import type { BlobAccess } from './blob-access.ts'
 import type {
@@ -25,7 +28,7 @@ import type { Manifests } from './manifests.ts'
 import type { Reopen } from './mending-reader.ts'
 import { MendingReader } from './mending-reader.ts'
 import { failure, found, refusalOf, unavailable } from './outcome.ts'
-import { BytesReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
+import { BytesReader, PendingReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
 import { Siblings } from './siblings.ts'
 
 /** What a runtime may be given of an upstream, and on whose word. */
@@ -38,6 +41,7 @@ export interface ContentDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly store: BlobStore
+  readonly tier: Tier
   readonly transfers: Transfers
   readonly manifests: Manifests
   readonly access: BlobAccess
@@ -99,7 +103,7 @@ export class Content implements ContentService {
     const { size } = checked.value
     const order = this.#deps.store.size(ref.digest) === undefined ? this.#startSiblings(ref) : undefined
     const request = { ...this.#request(ref), size, order }
-    return this.#openMending(request, signal)
+    return this.#soon(ref.digest, size, this.#openMending(request, signal), signal)
   }
 
   async listTags(
@@ -244,6 +248,33 @@ export class Content implements ContentService {
     const outcome = (await this.#read(await this.#deps.transfers.openWindow(request, start, signal))) ?? GONE
     if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
     return outcome.value
+  }
+
+  /**
+   * A home that is too busy to say anything, in a rollout's burst, will come to it: announced in time, its runtime waits
+   * for the bytes, where a "404" would send a whole fleet upstream.
+   */
+  async #soon(
+    digest: Digest,
+    size: number,
+    opening: Promise<Outcome<BlobReader>>,
+    signal: AbortSignal,
+  ): Promise<Outcome<BlobReader>> {
+    const { clock, tier, transfers } = this.#deps
+    const patience = new AbortController()
+    const stopped = AbortSignal.any([signal, patience.signal])
+    const waited = sleep(clock, ANNOUNCE_BUSY_MS, stopped).then(
+      () => undefined,
+      () => undefined,
+    )
+    try {
+      const first = await Promise.race([opening, waited])
+      if (first !== undefined) return first
+      if (signal.aborted || !tier.isBusy(digest)) return await opening
+      return found(new PendingReader(size, transfers.tainted(digest), opening))
+    } finally {
+      patience.abort()
+    }
   }
 
   /** Starts the layers that belong to the same image, and answers the place of this one among them. */

@@ -315,7 +315,7 @@ function buildServices(
   const access = new BlobAccess({ tier, grants, clock, origins })
   const listings = new Listings({ tier, origins })
   const content = stack.use(
-    new Content({ clock, logger: log, store, transfers, manifests, access, listings, upstreams }),
+    new Content({ clock, logger: log, store, tier, transfers, manifests, access, listings, upstreams }),
   )
   const shareable = (upstream: string): boolean => {
     const known = upstreams.get(upstream)

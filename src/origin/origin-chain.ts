@@ -92,6 +92,8 @@ export class OriginChain implements AsyncDisposable {
     const found = await this.#first(this.#usedFor('resolve'), query, async (origin) => {
       const resolution = await origin.resolveTag({ ...query, known: stateFor(origin, query.known) })
       if (resolution.kind === 'unknown') return undefined
+      const given = resolution.kind === 'found' ? resolution.manifest : undefined
+      if (given !== undefined && origin.kind === 'registry') this.#vouchFor(query.repository, given.bytes)
       if (resolution.kind === 'unchanged' || resolution.state.etag === undefined) return resolution
       const { digest, etag } = resolution.state
       return { ...resolution, state: { digest, etag: `${origin.label}\n${etag}` } }

@@ -33,6 +33,9 @@ export class Download {
   limit: number | undefined
   readonly origin = new OriginState()
   lastProgressAt: number
+  /** How often in a row nothing has come for long. */
+  stalls = 0
+  stalledAt = Number.NEGATIVE_INFINITY
   /** Bytes since then: too few are no progress. */
   #trickle = 0
   findPeersAt: number
@@ -87,7 +90,21 @@ export class Download {
   progress(bytes: number, now: number): void {
     this.#trickle += bytes
     if (this.#trickle < TRICKLE_BYTES_PER_MS * (now - this.lastProgressAt)) return
+    this.brought(now)
+  }
+
+  /** A piece has come, or as much as makes a difference. */
+  brought(now: number): void {
+    this.stalls = 0
     this.lively(now)
+  }
+
+  /** Whether it misses a piece whose hash is known: somebody has that. */
+  get missesKnown(): boolean {
+    for (let word = 0; word < this.#have.words; word++) {
+      if ((this.hashKnown.word(word) & ~this.#have.word(word)) !== 0) return true
+    }
+    return false
   }
 
   /** All is well, or nothing was to be expected. */

@@ -242,7 +242,7 @@ export class Leecher {
     if (download === undefined) return
     this.#lanes.stored(download, event.piece, event.id === undefined, out)
     download.hashKnown.set(event.piece)
-    download.progress(download.spec.pieceBytes, this.#now)
+    download.brought(this.#now)
     if (!download.keep(event.piece)) return
     download.findPeersWait = FIND_PEERS_FIRST_MS
     if (download.pending(event.piece) > 0) {

@@ -1,13 +1,17 @@
 import type { Download } from './download.ts'
 import { FIND_PEERS_FIRST_MS, FIND_PEERS_MOST_MS } from './download.ts'
 import type { LeecherEffect } from './leecher-types.ts'
+import { ORIGIN_PATIENCE_MS } from './origin-state.ts'
 
 /** Fewer usable neighbours than this, and the home is asked for more. */
 const NEIGHBOURS_LEAST = 4
 /** With fewer a host of a large swarm falls behind: simulated, one in a thousand with five ended 10 % after the others. */
 const NEIGHBOURS_ENOUGH = 10
-/** No byte for this long while somebody should have what is missing: the blob is stalled. */
-const STALLED_MS = 10_000
+/** Nothing, or a trickle, for this long of what somebody has: the blob is stalled. Longer each time, and up to the most. */
+const STALLED_FIRST_MS = 5_000
+const STALLED_MOST_MS = 20_000
+/** Longer than a home goes on with an origin that fails: until then it waits itself, and will say so if it gives up. */
+const WAITING_MOST_MS = ORIGIN_PATIENCE_MS + 15_000
 
 /** Asks for other neighbours when there are too few or nothing comes, and says so when nothing comes for long. */
 export function noticeStarving(
@@ -28,8 +32,11 @@ export function noticeStarving(
       out.push({ type: 'findPeers', blob: download.blob })
     }
   }
-  if (idleMs < STALLED_MS) return
-  download.lively(now)
+  const patience = Math.min(STALLED_MOST_MS, STALLED_FIRST_MS * 2 ** download.stalls)
+  const stalledMs = Math.min(idleMs, now - download.stalledAt)
+  if (stalledMs < (download.missesKnown ? patience : WAITING_MOST_MS)) return
+  download.stalledAt = now
+  download.stalls++
   out.push({ type: 'stalled', blob: download.blob })
 }
 

@@ -196,6 +196,8 @@ export interface PeerLink {
   readonly peer: PeerInfo
   /** Who dialled. */
   readonly direction: 'inbound' | 'outbound'
+  /** Whether nothing at all has come from the peer lately, not even the signs of life that it owes when it is idle. */
+  readonly silent: boolean
   /** Whether the peer understands this: hosts of several versions work together. */
   speaks(name: Spoken): boolean
   /**

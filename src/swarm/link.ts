@@ -118,6 +118,10 @@ export class Link implements PeerLink, ControlReceiver {
     this.#control.setReceiver(this)
   }
 
+  get silent(): boolean {
+    return this.#silentIntervals > 0
+  }
+
   speaks(name: Spoken): boolean {
     return this.#speech.has(name)
   }

@@ -1,6 +1,5 @@
 import { raceAbort, sleep } from '../base/abort.ts'
 import { errorText, isShoalError } from '../base/errors.ts'
-import { ExpiringMap } from '../base/expiring-map.ts'
 import { ASK_MS, AT_WORK_MOST_MS } from '../base/patience.ts'
 import type { Rng } from '../base/rng.ts'
 import { rankHomes } from '../scheduler/index.ts'
@@ -8,6 +7,7 @@ import type { CallArguments, CallName, CallRefusal, CallResults, PeerAddress, Pe
 import { Acquaintances } from './acquaintances.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
 import { CacheDialer } from './cache-dialer.ts'
+import { Suspicion } from './suspicion.ts'
 
 export interface TierOptions {
   /** Addresses of this region's caches (`host:port`, `dns:name:port`); empty = this host is its own tier. */
@@ -38,13 +38,20 @@ export interface Asked<N extends CallName> {
   readonly answer: CallResults[N]
 }
 
+/** A question under way. */
+interface Ask {
+  readonly about: string
+  readonly link: PeerLink
+  /** It has said that it is at work on the answer. */
+  atWork: boolean
+}
+
 /** With nobody left to ask instead, a slow answer is better than none; the runtime's own patience ends the wait. */
 const LAST_ASK_TIMEOUT_MS = 25_000
 /** So long a host asks others that stand in for the caches before it turns to the origin itself. */
 const MEMBERS_PATIENCE_MS = 4_000
-/** How long a cache that stalled or misbehaved is not ranked. */
-const SUSPECT_MS = 30_000
-const MAX_SUSPECTS = 1_024
+/** How often a home that does not answer is looked at whether it has fallen silent. */
+const SILENCE_EVERY_MS = 1_000
 /** So much longer than the grace a host may wait until it has found the others: too early, each takes itself for home. */
 const SEARCH_MS = 3_000
 
@@ -62,7 +69,9 @@ export class Tier {
   readonly #dialer: CacheDialer
   readonly #parentDialers: readonly { readonly region: string; readonly dialer: CacheDialer }[]
   readonly #acquaintances: Acquaintances
-  readonly #suspects: ExpiringMap<true>
+  readonly #suspicion: Suspicion
+  /** Questions under way. */
+  readonly #asks = new Set<Ask>()
   readonly #stop = new AbortController()
   #lastCacheAt: number
   #closed: Promise<void> | undefined
@@ -73,7 +82,7 @@ export class Tier {
     this.#dialer = new CacheDialer(deps)
     this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
     this.#lastCacheAt = deps.clock.now()
-    this.#suspects = new ExpiringMap(deps.clock, MAX_SUSPECTS)
+    this.#suspicion = new Suspicion(deps.clock)
     this.#acquaintances = new Acquaintances({ ...deps, acting: () => this.acting })
   }
 
@@ -96,7 +105,7 @@ export class Tier {
 
   /**
    * Linked caches of this region that may be homes, this host included if it is one. Suspects are left out only while
-   * another is there: a slow cache is better than none.
+   * another is there: a slow cache is better than none. One that does not deliver is not.
    */
   #caches(): string[] {
     const { swarm } = this.#deps
@@ -105,12 +114,7 @@ export class Tier {
     const linked = [...swarm.caches.values()]
       .filter(({ peer }) => peer.region === swarm.self.region)
       .map(({ peer }) => peer.key)
-    return this.#trusted([...self, ...linked])
-  }
-
-  #trusted(keys: string[]): string[] {
-    const trusted = keys.filter((key) => this.#suspects.get(key) === undefined)
-    return trusted.length > 0 ? trusted : keys
+    return this.#suspicion.ranked([...self, ...linked])
   }
 
   /** Whether this host's region has no cache and its hosts stand in for one. */
@@ -127,7 +131,7 @@ export class Tier {
     const near = [...swarm.links.values()].filter(
       ({ peer }) => peer.role === 'agent' && peer.region === swarm.self.region,
     )
-    return this.#asHomes(rankHomes(key, this.#trusted([swarm.self.key, ...near.map(({ peer }) => peer.key)])))
+    return this.#asHomes(rankHomes(key, this.#suspicion.ranked([swarm.self.key, ...near.map(({ peer }) => peer.key)])))
   }
 
   /** The homes of `key` once the grace for a lost tier is over: waits only while no cache is linked. */
@@ -165,7 +169,7 @@ export class Tier {
   /** Linked caches of one region, best first for `key`. */
   ranked(key: string, links: readonly PeerLink[]): PeerLink[] {
     const byKey = new Map(links.map((link) => [link.peer.key, link]))
-    return rankHomes(key, this.#trusted([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
+    return rankHomes(key, this.#suspicion.ranked([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
   }
 
   /**
@@ -213,7 +217,7 @@ export class Tier {
       }
       tried.add(home.link.peer.key)
       const another = homes.some((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
-      const answer = await this.#ask(home.link, question, another ? ASK_MS : LAST_ASK_TIMEOUT_MS, signal)
+      const answer = await this.#ask(key, home.link, question, another ? ASK_MS : LAST_ASK_TIMEOUT_MS, signal)
       // that there is no such thing is for the origin to say, or for a cache that has asked it
       if (answer?.kind === 'refused' && !isUnavailable(answer) && !isCache(home.link)) return undefined
       if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
@@ -228,7 +232,7 @@ export class Tier {
     signal: AbortSignal,
   ): Promise<Asked<N> | undefined> {
     for (const link of this.parents(key)) {
-      const answer = await this.#ask(link, question, ASK_MS, signal)
+      const answer = await this.#ask(key, link, question, ASK_MS, signal)
       if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
     }
     return undefined
@@ -236,29 +240,46 @@ export class Tier {
 
   /** Undefined when the peer does not answer; one that is linked and silent is suspected. */
   async #ask<N extends CallName>(
+    about: string,
     link: PeerLink,
     question: Question<N>,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<CallResults[N] | undefined> {
-    const { clock } = this.#deps
+    const { clock, logger } = this.#deps
+    const { key } = link.peer
     const believedUntil = clock.now() + AT_WORK_MOST_MS
+    const ask: Ask = { about, link, atWork: false }
+    this.#asks.add(ask)
+    const silent = new AbortController()
+    using _watch = this.#whenSilent(link, () => silent.abort(new DOMException('silent', 'AbortError')))
     try {
       for (;;) {
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+        const limit = AbortSignal.any([signal, silent.signal, AbortSignal.timeout(timeoutMs)])
         const answer: CallResults[N] = await link.call(question.name, question.args, limit)
-        const isAtWork = answer.kind === 'refused' && answer.atWork === true
-        if (!isAtWork || clock.now() > believedUntil) return answer
+        ask.atWork = answer.kind === 'refused' && answer.atWork === true
+        if (!ask.atWork || clock.now() > believedUntil) return answer
       }
     } catch (error) {
       signal.throwIfAborted()
-      this.#deps.logger.warn(
-        { peer: link.peer.key, call: question.name, err: errorText(error) },
-        'a home does not answer',
-      )
-      if (!isShoalError(error, 'PEER_GONE')) this.suspect(link.peer.key)
+      logger.warn({ peer: key, call: question.name, err: errorText(error) }, 'a home does not answer')
+      if (link.silent) this.passOver(key)
+      else if (!isShoalError(error, 'PEER_GONE')) this.suspect(key)
       return undefined
+    } finally {
+      this.#asks.delete(ask)
     }
+  }
+
+  /** Calls `then` when nothing at all has come over a link for so long that no answer is to be expected of it. */
+  #whenSilent(link: PeerLink, then: () => void): Disposable {
+    const { clock } = this.#deps
+    let timer = clock.after(ASK_MS, look)
+    function look(): void {
+      if (link.silent) then()
+      else timer = clock.after(SILENCE_EVERY_MS, look)
+    }
+    return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
   }
 
   linked(link: PeerLink): void {
@@ -276,9 +297,25 @@ export class Tier {
     if (role === 'cache' && region === this.#deps.swarm.self.region) this.#lastCacheAt = this.#deps.clock.now()
   }
 
-  /** Leaves a cache out of the ranking for a while: it accepts and does not deliver. */
+  /** Leaves a cache out of the ranking for a while, as long as another is there. */
   suspect(key: string): void {
-    this.#suspects.set(key, true, SUSPECT_MS)
+    this.#suspicion.suspect(key)
+  }
+
+  /** Takes a cache for gone for a while: it answers, and what it has does not come. */
+  passOver(key: string): void {
+    if (key !== this.#deps.swarm.self.key) this.#suspicion.passOver(key)
+  }
+
+  /** Whether a home that lives has been asked about `key` and has not come to say anything yet. */
+  isBusy(key: string): boolean {
+    for (const { about, link, atWork } of this.#asks) if (about === key && !atWork && !link.silent) return true
+    return false
+  }
+
+  /** A cache has delivered what was asked of it. */
+  delivered(key: string): void {
+    this.#suspicion.forgive(key)
   }
 
   status(): {

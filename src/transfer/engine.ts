@@ -18,6 +18,7 @@ import { Neighbourhood } from './neighbourhood.ts'
 import { Numbering } from './numbering.ts'
 import { OriginPort } from './origin-port.ts'
 import { PieceBuffers } from './piece-buffers.ts'
+import { RecentFailures } from './recent-failures.ts'
 import { Router } from './router.ts'
 import { SeederPort } from './seeder-port.ts'
 import { StartOver } from './start-over.ts'
@@ -32,7 +33,6 @@ const LINGER_MS = 30_000
 const LINGER_UNREAD_MS = 5 * 60_000
 /** How long no client may resume a blob of which a wrong prefix was handed out. */
 const TAINTED_MS = 10 * 60_000
-const FAILED_MS = 3_000
 const MAX_REMEMBERED = 1_024
 const IDLE_BUFFER_BYTES = 16 * 1024 * 1024
 
@@ -50,8 +50,7 @@ export class Engine {
   readonly router: Router
   readonly ways: WayFinder
   readonly misconduct: Misconduct
-  /** Blobs that have just failed here: whoever asks is told at once, instead of starting the same again. */
-  readonly failures: ExpiringMap<ShoalError>
+  readonly failures: RecentFailures
   readonly buffers = new PieceBuffers(IDLE_BUFFER_BYTES)
   originPace: ((digest: Digest) => RateLimiter | undefined) | undefined
   readonly #deps: TransferDeps
@@ -74,7 +73,7 @@ export class Engine {
     const { metrics, buffers } = this
     this.desk = new HomeDesk(clock)
     this.misconduct = new Misconduct({ clock, ban: swarm.ban.bind(swarm) })
-    this.failures = new ExpiringMap(clock, MAX_REMEMBERED)
+    this.failures = new RecentFailures(clock)
     this.#tainted = new ExpiringMap(clock, MAX_REMEMBERED)
     this.archive = new HashArchive(store)
     this.router = new Router({ tier: deps.tier, origins: deps.origins })
@@ -222,11 +221,7 @@ export class Engine {
     this.#deps.logger.warn({ digest: active.transfer.digest, code: error.code, err: error.message }, 'transfer failed')
     active.transfer.fail(error)
     const { digest } = active.transfer
-    // no room is not a failure of the sources: the next reader passes the blob through memory; and who waits for a blob
-    // may find it where one that nobody waits for does not look, unless it is a home that looked
-    const isOwn =
-      isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (isBackground(active.order) && !active.asHome)
-    if (!isOwn) this.failures.set(digest, error, FAILED_MS)
+    this.failures.note(active, error)
     // who waits at this home would wait in vain
     if (error.code === 'CONTENT_CORRUPT') this.desk.dissolve(digest)
     else this.desk.giveUp(digest)
@@ -317,6 +312,7 @@ export class Engine {
     this.neighbours.flush(active)
     if (active.shared) await this.seeder.completed(digest)
     this.metrics.finished(transfer, this.#deps.clock.now() - transfer.startedAt)
+    if (active.home !== undefined) this.#deps.tier.delivered(active.home.peer.key)
     this.#deps.logger.info({ digest, bytes: layout.size, received: transfer.received }, 'blob complete')
     this.#forget(active)
     transfer.close(new DOMException('the blob is complete', 'AbortError'))

@@ -1,9 +1,10 @@
-import { errorText, isShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { TransferDeps } from './deps.ts'
 import type { TransferMetrics } from './metrics.ts'
+import { refusalFor } from './refusals.ts'
 import type { Route, RouteRequest, Router } from './router.ts'
 import { fetchSmall } from './small-blob.ts'
 import type { ReceivedFrom, TransferRef } from './transfer.ts'
@@ -78,8 +79,7 @@ export class SmallContent {
       return await this.#put(ref.digest, bytes, 'origin')
     } catch (error) {
       signal.throwIfAborted()
-      const reason = isShoalError(error, 'ORIGIN_DENIED') ? 'denied' : 'unavailable'
-      return { kind: 'refused', reason, message: errorText(error) }
+      return refusalFor(error)
     }
   }
 

@@ -1,4 +1,3 @@
-import { errorText, isShoalError } from '../base/errors.ts'
 import { LINGER_MS, LINGERING_MOST } from '../base/patience.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import { SingleFlight } from '../base/single-flight.ts'
@@ -12,6 +11,7 @@ import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import { MemoryPartial } from './memory-partial.ts'
 import type { ReceivedListener } from './metrics.ts'
+import { otherSize, refusalFor } from './refusals.ts'
 import type { RouteRequest } from './router.ts'
 import { SmallBlobs } from './small-blobs.ts'
 import { SmallContent } from './small-content.ts'
@@ -384,15 +384,3 @@ export class Transfers {
 }
 
 const GONE: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'evicted just now' }
-
-/** What a failure means to who asked for the content. */
-function refusalFor(error: unknown): CallRefusal {
-  const isDenied = isShoalError(error, 'ORIGIN_DENIED')
-  const reason = isShoalError(error, 'ORIGIN_UNKNOWN') ? 'unknown' : isDenied ? 'denied' : 'unavailable'
-  return { kind: 'refused', reason, message: errorText(error).slice(0, 400) }
-}
-
-function otherSize(request: OpenRequest, announced: PieceLayout, found: PieceLayout): CallRefusal {
-  const message = `${request.digest} has ${found.size} bytes at its source, ${announced.size} by its manifest`
-  return { kind: 'refused', reason: 'unavailable', message }
-}

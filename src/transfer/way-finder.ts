@@ -71,12 +71,17 @@ export class WayFinder {
     this.#deps.own(active.rerouting)
   }
 
-  /** Nothing has come for long. A home that keeps saying "join" and never delivers must not hold a pull for ever. */
+  /**
+   * Nothing has come for long of what somebody has. A home that says "join" and does not deliver is passed over: for its
+   * stand-in, and up to the origin itself.
+   */
   stalled(active: Active): void {
-    const { home, transfer, window } = active
-    // a window stands still while its reader does
-    if (home !== undefined && window === undefined) {
-      if (transfer.received.peer === 0) this.#deps.tier.suspect(home.peer.key)
+    const { home, transfer } = active
+    if (home !== undefined) {
+      this.#deps.tier.passOver(home.peer.key)
+      this.#deps.leecher.leave(transfer, home)
+      home.send({ type: 'leave', blob: transfer.digest })
+      active.home = undefined
       if (this.#failedOften(active, new ShoalError('UNAVAILABLE', 'nobody sends anything of the blob'))) return
     }
     this.reroute(active)

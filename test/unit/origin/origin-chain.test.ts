@@ -318,10 +318,8 @@ test('a bucket beside a registry gives content, and its old tags are not believe
   const directory = { kind: 'directory', path: root } as const
   const origins = [directory, { kind: 'registry', url: registry.url }] as const
   await using chain = openOriginChain({ name: 'corp', access: 'public', origins }, deps)
-  assert.deepEqual(await chain.resolveTag({ ...query, tag: 'v1' }), {
-    kind: 'found',
-    state: { digest: sample.manifestDigest },
-  })
+  const resolution = await chain.resolveTag({ ...query, tag: 'v1' })
+  assert.ok(resolution.kind === 'found' && resolution.state.digest === sample.manifestDigest)
   assert.ok((await readAll(await chain.readBlob(whole))).equals(sample.blob))
   assert.ok(!registry.paths().some((path) => path.includes('/blobs/')), 'bytes come from the bucket')
 
@@ -353,5 +351,5 @@ test('an origin that calls repositories by another name is asked by it', async (
   const origins = [{ kind: 'registry', url: registry.url, repository: 'dockerhub-proxy/{repository}' } as const]
   await using chain = openOriginChain({ name: 'docker.io', access: 'public', origins }, deps)
   await chain.resolveTag({ ...query, repository: 'library/nginx', tag: 'v1' })
-  assert.deepEqual(registry.paths(), ['HEAD /v2/dockerhub-proxy/library/nginx/manifests/v1'])
+  assert.deepEqual(registry.paths(), ['GET /v2/dockerhub-proxy/library/nginx/manifests/v1'])
 })

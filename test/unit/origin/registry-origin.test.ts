@@ -36,17 +36,18 @@ function serveManifest(bytes: Uint8Array, headers: Record<string, string> = {}):
   }
 }
 
-test('a tag resolves by HEAD alone, and the same digest is unchanged', async (t) => {
+test('a tag comes with its manifest; one that is known is looked up by HEAD, and the same digest is unchanged', async (t) => {
   const headers = { 'docker-content-digest': sample.manifestDigest }
   const { origin, server } = await openRegistry(t, {
     '/v2/team/app/manifests/v1': serveManifest(sample.manifest, headers),
   })
   const first = await origin.resolveTag({ ...query, tag: 'v1' })
-  assert.deepEqual(first, { kind: 'found', state: { digest: sample.manifestDigest } })
+  const manifest = { bytes: sample.manifest, mediaType: OCI_MANIFEST }
+  assert.deepEqual(first, { kind: 'found', state: { digest: sample.manifestDigest }, manifest })
   const known = { digest: sample.manifestDigest }
   assert.deepEqual(await origin.resolveTag({ ...query, tag: 'v1', known }), { kind: 'unchanged' })
   assert.deepEqual(await origin.resolveTag({ ...query, tag: 'v2' }), { kind: 'unknown' })
-  assert.deepEqual(server.paths().slice(0, 2), Array(2).fill('HEAD /v2/team/app/manifests/v1'))
+  assert.deepEqual(server.paths().slice(0, 2), ['GET /v2/team/app/manifests/v1', 'HEAD /v2/team/app/manifests/v1'])
 })
 
 test('requests name the program, guard against loops, refuse encodings, and never accept schema 1', async (t) => {
@@ -63,7 +64,8 @@ test('requests name the program, guard against loops, refuse encodings, and neve
 test('without Docker-Content-Digest the manifest is fetched and hashed', async (t) => {
   const { origin } = await openRegistry(t, { '/v2/team/app/manifests/v1': serveManifest(sample.manifest) })
   const resolution = await origin.resolveTag({ ...query, tag: 'v1' })
-  assert.deepEqual(resolution, { kind: 'found', state: { digest: sample.manifestDigest } })
+  const manifest = { bytes: sample.manifest, mediaType: OCI_MANIFEST }
+  assert.deepEqual(resolution, { kind: 'found', state: { digest: sample.manifestDigest }, manifest })
 })
 
 test('a manifest comes byte for byte with its media type, without parameters', async (t) => {
@@ -373,7 +375,8 @@ for (const status of [400, 403, 404, 405, 500, 501]) {
         else serveBytes(request, response, sample.manifest)
       },
     })
-    assert.deepEqual(await origin.resolveTag({ repository: 'team/app', signal: never, tag: 'v1' }), {
+    const known = { digest: sample.configDigest }
+    assert.deepEqual(await origin.resolveTag({ repository: 'team/app', signal: never, tag: 'v1', known }), {
       kind: 'found',
       state: { digest: sample.manifestDigest },
     })

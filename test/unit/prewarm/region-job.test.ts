@@ -47,6 +47,7 @@ class Region {
     }
     this.links.set(key, {
       ...{ peer, direction: 'inbound', call: unused, sendPiece: unused, expect: unused, forget: unused, close: unused },
+      silent: false,
       speaks: () => true,
       breach: unused,
       send: (message: ControlMessage) => {

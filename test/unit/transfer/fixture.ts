@@ -8,6 +8,7 @@ import { pieceOf, sha256 } from '../store/store-fixture.ts'
 
 /** A link that nobody is behind: it keeps what was sent. */
 export class SilentLink implements PeerLink {
+  readonly silent = true
   readonly peer: PeerInfo
   readonly direction = 'inbound'
   readonly sent: ControlMessage[] = []

@@ -13,7 +13,7 @@ const TRUE_SIGNATURE = new Uint8Array([1])
 
 /** An intake that notes how many signatures it has checked; a signature is true if it says so. */
 function intake(): { hashes: HashIntake; active: Active; checked: { count: number }; believed: HashRun[] } {
-  const transfer = transferOf(new MemoryPartial(testBlob(PIECES * PIECE, 1).layout))
+  const transfer = transferOf(new MemoryPartial(testBlob(PIECES * PIECE, 1).layout, 64))
   const active: Active = {
     ...{ transfer, asHome: false, shared: true, order: 0, window: undefined, home: undefined, chain: undefined },
     ...{ rerouting: undefined, failures: 0, startingOver: false, memberHolds: new Map(), told: new Map() },

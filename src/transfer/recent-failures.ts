@@ -1,0 +1,32 @@
+import type { Clock } from '../base/clock.ts'
+import type { ShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
+import type { Digest } from '../oci/digest.ts'
+import { isBackground } from '../scheduler/index.ts'
+import type { Active } from './active.ts'
+
+const REMEMBERED_MS = 3_000
+const MAX_REMEMBERED = 1_024
+
+/** Blobs that have just failed here: whoever asks is told at once, instead of starting the same again. */
+export class RecentFailures {
+  readonly #errors: ExpiringMap<ShoalError>
+
+  constructor(clock: Clock) {
+    this.#errors = new ExpiringMap(clock, MAX_REMEMBERED)
+  }
+
+  get(digest: Digest): ShoalError | undefined {
+    return this.#errors.get(digest)
+  }
+
+  /**
+   * No room is not a failure of the sources: the next reader passes the blob through memory. And who waits for a blob
+   * may find it where one that nobody waits for does not look, unless it is a home that looked.
+   */
+  note({ transfer, order, asHome }: Active, error: ShoalError): void {
+    const isOwn = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (isBackground(order) && !asHome)
+    if (!isOwn) this.#errors.set(transfer.digest, error, REMEMBERED_MS)
+  }
+}
