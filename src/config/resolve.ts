@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
-import { canonicalUpstream } from '../oci/reference.ts'
+import { canonicalUpstream, DOCKER_HUB } from '../oci/reference.ts'
 import type { OriginSettings, OriginTransport } from '../origin/index.ts'
 import { accessOf } from './access.ts'
 import type { Config } from './config.ts'
@@ -33,7 +33,7 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
     limits: settings.limits,
     prewarm: resolvePrewarm(settings.prewarm, absolute),
     tags: { ttlMs: tags.ttl, maxStaleMs: tags.maxStale },
-    search: settings.search.map(canonicalUpstream),
+    search: settings.search?.map(canonicalUpstream) ?? searchFollowing(upstreams),
     upstreams: upstreams.map((upstream) => ({
       name: canonicalUpstream(upstream.name),
       access: accessOf(upstream),
@@ -58,6 +58,16 @@ function resolvePrewarm(
     // A client without a slash is looked for in PATH.
     containerd: { ...containerd, socket: absolute(containerd.socket) },
   }
+}
+
+/**
+ * A name without a registry is Docker Hub's by convention; a fleet without that serves what it has. Not every upstream
+ * beside docker.io: they would be told of, and could answer for, each of its images.
+ */
+function searchFollowing(upstreams: Settings['upstreams']): string[] {
+  const names = upstreams.map(({ name }) => canonicalUpstream(name))
+  const usual = ['local', DOCKER_HUB].filter((name) => names.includes(name))
+  return usual.length > 0 ? usual : names
 }
 
 /** Without proof of membership the peer port must not be reachable from outside. */

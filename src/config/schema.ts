@@ -204,9 +204,9 @@ export const settingsSchema = z.strictObject({
   limits,
   prewarm,
   tags,
-  search: setting(z.array(upstreamName(), { error: 'is not a list' }), ['local', 'docker.io'], {
-    doc: 'Upstreams asked, in order, for a repository that names none (/v2/<repository>).',
-    allowed: 'a list of upstream names',
+  search: setting(z.array(upstreamName(), { error: 'is not a list' }).nullable(), null, {
+    doc: "Upstreams asked, in order, for a repository that names none (/v2/<repository>) and for Docker Hub's, before docker.io itself. null: local and docker.io, or all upstreams where there is neither.",
+    allowed: 'a list of upstream names, or null',
   }),
   upstreams: setting(
     z.array(upstream, { error: 'is not a list' }).min(1, { error: 'is empty' }),

@@ -77,7 +77,7 @@ describe('loading a configuration', () => {
     assert.equal(config.upstreams[0]?.access, 'node')
     assert.equal(config.upstreams[0]?.name, 'docker.io')
     assert.deepEqual(config.upstreams[1]?.origins, [{ kind: 'directory', path: '/srv', use: null, repository: null }])
-    assert.deepEqual(config.search, ['docker.io', 'docker.io'])
+    assert.deepEqual(config.search, ['docker.io'])
   })
 
   it('reads with the credentials that are there, unless access says otherwise', async () => {
