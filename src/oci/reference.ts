@@ -50,10 +50,19 @@ export function tagOrDigestText(target: TagOrDigest): string {
   return target.kind === 'tag' ? target.tag : target.digest
 }
 
-/** One name for the three Docker Hub goes by; other hosts in lower case. */
+/** What Docker Hub is called here. */
+export const DOCKER_HUB = 'docker.io'
+const HUB_HOSTS: ReadonlySet<string> = new Set([
+  DOCKER_HUB,
+  'index.docker.io',
+  'registry-1.docker.io',
+  'registry.hub.docker.com',
+])
+
+/** One name for the four Docker Hub goes by; other hosts in lower case, without the default port or the root's dot. */
 export function canonicalUpstream(host: string): string {
-  const lower = host.toLowerCase()
-  return lower === 'index.docker.io' || lower === 'registry-1.docker.io' ? 'docker.io' : lower
+  const bare = host.toLowerCase().replace(/:443$/, '').replace(/\.$/, '')
+  return HUB_HOSTS.has(bare) ? DOCKER_HUB : bare
 }
 
 /** Docker Hub's official images live under `library/`; nobody else has such a rule. */

@@ -12,7 +12,8 @@ import type { RouteContext } from './route-context.ts'
  */
 export async function answerManifest(target: TagOrDigest, context: RouteContext): Promise<Answer> {
   const outcome = await outcomeInTime(
-    (signal) => firstKnown(context.candidates, (ref) => context.content.manifest({ ...ref, target }, signal)),
+    (signal) =>
+      firstKnown(context.candidates, (ref) => context.content.manifest({ ...ref, target }, signal), context.foundAt),
     context.clock,
     context.client,
   )

@@ -17,10 +17,12 @@ const TOO_LATE: Refusal = {
 export async function firstKnown<T>(
   candidates: readonly RepositoryRef[],
   ask: (ref: RepositoryRef) => Promise<Outcome<T>>,
+  foundAt: (ref: RepositoryRef) => void = () => {},
 ): Promise<Outcome<T>> {
   let outcome: Outcome<T> = NOBODY
   for (const ref of candidates) {
     outcome = await ask(ref)
+    if (outcome.ok) foundAt(ref)
     if (outcome.ok || outcome.reason !== 'unknown') return outcome
   }
   return outcome

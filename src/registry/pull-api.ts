@@ -3,10 +3,11 @@ import type { Clock } from '../base/clock.ts'
 import { isCrossSite } from '../base/cross-site.ts'
 import type { Logger } from '../base/log.ts'
 import type { ContentService } from '../blob/interface.ts'
-import { canonicalUpstream } from '../oci/reference.ts'
+import { canonicalUpstream, DOCKER_HUB } from '../oci/reference.ts'
 import type { Answer } from './answer.ts'
 import { jsonAnswer, withHeaders } from './answer.ts'
 import { answerBlob } from './blob-route.ts'
+import { FoundAt } from './found-at.ts'
 import type { HostGuard } from './host-guard.ts'
 import { answerManifest } from './manifest-route.ts'
 import { cannotServe, ociError } from './oci-error.ts'
@@ -18,7 +19,7 @@ import { parsePullQuery } from './pull-query.ts'
 import { answerReferrers } from './referrers-route.ts'
 import type { RouteContext } from './route-context.ts'
 import { answerTags } from './tags-route.ts'
-import { chooseUpstreams } from './upstream-choice.ts'
+import { chooseUpstreams, hubUpstreams } from './upstream-choice.ts'
 
 /** A request reduced to what decides its answer. */
 export interface PullRequest {
@@ -48,11 +49,13 @@ export class PullApi {
   readonly #deps: PullApiDeps
   readonly #search: readonly string[]
   readonly #mayBeMeant: HostGuard
+  readonly #foundAt: FoundAt
 
   constructor(deps: PullApiDeps, options: { readonly search: readonly string[]; readonly guard: HostGuard }) {
     this.#deps = deps
     this.#search = options.search
     this.#mayBeMeant = options.guard
+    this.#foundAt = new FoundAt(deps.clock)
   }
 
   /**
@@ -105,8 +108,9 @@ export class PullApi {
   /** GET /v2/: runtimes decide by it whether there is a mirror at all, so it waits for nobody unless it must challenge. */
   async #base(query: PullQuery, request: PullRequest): Promise<Answer> {
     const { content, clock } = this.#deps
-    const upstream = query.ns ?? this.#search[0]
-    const canonical = upstream === undefined ? undefined : canonicalUpstream(upstream)
+    const named = query.ns === undefined ? DOCKER_HUB : canonicalUpstream(query.ns)
+    const knows = (upstream: string): boolean => content.knows(upstream)
+    const canonical = named === DOCKER_HUB ? hubUpstreams({ search: this.#search, knows })[0] : named
     if (canonical !== undefined && request.headers.authorization === undefined && content.knows(canonical)) {
       const outcome = await outcomeInTime(
         async (signal) => ({ ok: true, value: await content.challenge(canonical, signal) }),
@@ -128,13 +132,15 @@ export class PullApi {
       knows: (upstream) => content.knows(upstream),
     })
     if (candidates.length === 0) return ociError(404, 'NAME_UNKNOWN', 'no configured upstream has this name')
+    const byDigest = path.route === 'blobs' || (path.route === 'manifests' && path.target.kind === 'digest')
     const context: RouteContext = {
       content,
       clock,
       head: request.method === 'HEAD',
       headers: request.headers,
       query,
-      candidates,
+      candidates: byDigest ? this.#foundAt.order(path.name, candidates) : candidates,
+      foundAt: (ref) => this.#foundAt.note(path.name, ref),
       client: request.client,
       adopt: request.adopt,
     }

@@ -12,6 +12,8 @@ export interface RouteContext {
   readonly query: PullQuery
   /** Who to ask, in order; never empty. */
   readonly candidates: readonly RepositoryRef[]
+  /** Told which of the candidates had the manifest. */
+  readonly foundAt: (ref: RepositoryRef) => void
   /** Aborted when the client has left. */
   readonly client: AbortSignal
   /** Takes over work that outlives the request; awaited when the door is disposed. */
