@@ -79,10 +79,10 @@ export class HomeService {
   }
 
   async #answer(link: PeerLink, call: ContentCall, signal: AbortSignal): Promise<CallResults[CallName]> {
-    const { self, manifests, access, listings, transfers } = this.#deps
+    const { self, tier, manifests, access, listings, transfers } = this.#deps
     // another cache of this region asks only whom it takes for the home: passing the question on could go in circles;
     // so could hosts that stand in for the caches, each of whom knows other neighbours
-    const asHome = link.peer.region === self.region && (link.peer.role === 'cache' || self.role !== 'cache')
+    const asHome = link.peer.region === self.region && (tier.isCache(link.peer) || self.role !== 'cache')
     switch (call.name) {
       case 'manifest': {
         const outcome = await (asHome ? manifests.findAsHome(call.args, signal) : manifests.find(call.args, signal))

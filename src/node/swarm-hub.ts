@@ -1,4 +1,4 @@
-import type { CallArguments, CallName, CallResults, ControlMessage, PeerLink, SwarmEvents } from '../swarm/index.ts'
+import type { CallArguments, CallName, CallResults, ContentMessage, PeerLink, SwarmEvents } from '../swarm/index.ts'
 
 /** What peers may say before anybody listens: more than a whole region's hosts do when their cache restarts. */
 const MAX_EARLY_BYTES = 64 * 1024 * 1024
@@ -34,7 +34,7 @@ export class SwarmHub implements SwarmEvents {
     this.#tell(EVENT_BYTES, (owner) => owner.unlinked(link))
   }
 
-  message(link: PeerLink, message: ControlMessage): void {
+  message(link: PeerLink, message: ContentMessage): void {
     const bytes = EVENT_BYTES + (message.type === 'letter' ? message.body.length : 0)
     this.#tell(bytes, (owner) => owner.message(link, message))
   }

@@ -65,7 +65,7 @@ export class PrewarmOffice implements AsyncDisposable {
   constructor(deps: OfficeDeps, { name, labels, platform }: OfficeOptions) {
     this.#deps = deps
     const { clock, logger, tier, store, transfers, swarm, images, now } = deps
-    const post = new Post({ swarm, deliver: (from, letter) => this.#deliver(from, letter) })
+    const post = new Post({ swarm, tier, deliver: (from, letter) => this.#deliver(from, letter) })
     const isAlone = tier.status().state === 'own' && swarm.self.role === 'agent'
     const orders = new Orders({
       trust: swarm.trust,
@@ -172,7 +172,8 @@ export class PrewarmOffice implements AsyncDisposable {
       return { ...needOf(question.ask.plan, this.#deps.store), freeBytes: await this.#deps.freeBytes() }
     }
     if (this.#desk === undefined) throw new ShoalError('UNAVAILABLE', 'this host is no cache')
-    const isFromAbove = link.peer.role === 'cache' && this.#deps.tier.isParentRegion(link.peer.region)
+    const { tier: known } = this.#deps
+    const isFromAbove = known.isCache(link.peer) && known.isParentRegion(link.peer.region)
     if ((question.name === 'survey' || question.name === 'hosts') && isFromAbove) {
       return question.name === 'survey'
         ? this.service.surveyHere(question.ask, question.hops, signal)

@@ -1,5 +1,6 @@
 import { ShoalError } from '../base/errors.ts'
 import type { PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
+import type { Tier } from '../tier/index.ts'
 import type { Letter } from './letters.ts'
 import { encodeLetter, MAX_LETTER_BYTES } from './letters.ts'
 import type { Answer, QuestionName, QuestionOf } from './questions.ts'
@@ -12,6 +13,7 @@ type LetterOf<K extends Letter['kind']> = Extract<Letter, { kind: K }>
 
 export interface PostDeps {
   readonly swarm: Pick<Swarm, 'self' | 'links' | 'caches'>
+  readonly tier: Pick<Tier, 'isCache'>
   /** Receives what this host sends to itself, as it receives what others send. */
   readonly deliver: (from: PeerInfo, letter: Letter) => void
 }
@@ -61,7 +63,8 @@ export class Post {
 
   /** Linked caches that `fits`. */
   caches(fits: (peer: PeerInfo) => boolean): PeerLink[] {
-    return [...this.#deps.swarm.caches.values()].filter(({ peer }) => fits(peer))
+    const { swarm, tier } = this.#deps
+    return [...swarm.caches.values()].filter(({ peer }) => tier.isCache(peer) && fits(peer))
   }
 
   /** Asks a linked host. Throws what it answers with, `PEER_GONE`, or `UNAVAILABLE`. */

@@ -6,7 +6,7 @@ import { ControlChannel } from './control-channel.ts'
 import type { PeerKey } from './interface.ts'
 import { introduceAsDialler, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { controlDeps, handshakeSignal, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
+import { controlDeps, handshakeSignal, sayDoubt, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
 import type { Libp2pHost } from './libp2p-host.ts'
 import { closeConnection } from './libp2p-host.ts'
 import type { Link } from './link.ts'
@@ -50,11 +50,11 @@ export class Dialler {
   }
 
   /** A link to whoever is at this address. */
-  async dialAddress(address: Multiaddr, signal: AbortSignal): Promise<Link> {
-    return await this.#reach([address], signal)
+  async dialAddress(address: Multiaddr, dialled: string, signal: AbortSignal): Promise<Link> {
+    return await this.#reach([address], signal, dialled)
   }
 
-  async #reach(addresses: Multiaddr[], signal: AbortSignal): Promise<Link> {
+  async #reach(addresses: Multiaddr[], signal: AbortSignal, dialled?: string): Promise<Link> {
     const connection = await this.#connect(addresses, signal)
     const key = connection.remotePeer.toString()
     const existing = this.#joining.table.links.get(key)
@@ -63,7 +63,7 @@ export class Dialler {
       return existing
     }
     try {
-      return await this.#introduceOnce(connection, key, signal)
+      return await this.#introduceOnce(connection, key, signal, dialled)
     } catch (error) {
       if (!isDuplicate(error)) throw error
       using waiter = this.#joining.table.wait(key)
@@ -72,13 +72,18 @@ export class Dialler {
   }
 
   /** One introduction per peer: a second connection to it gives way to the first. */
-  async #introduceOnce(connection: Connection, key: PeerKey, signal: AbortSignal): Promise<Link> {
+  async #introduceOnce(
+    connection: Connection,
+    key: PeerKey,
+    signal: AbortSignal,
+    dialled: string | undefined,
+  ): Promise<Link> {
     const other = this.#introducing.get(key)
     if (other !== undefined) {
       if (other.connection !== connection) void closeConnection(connection)
       return await raceAbort(other.done, signal)
     }
-    const done = this.#introduce(connection, key, signal)
+    const done = this.#introduce(connection, key, signal, dialled)
     this.#introducing.set(key, { connection, done })
     try {
       return await done
@@ -96,7 +101,7 @@ export class Dialler {
     return await this.#host.dial(addresses, AbortSignal.any([signal, controller.signal]))
   }
 
-  async #introduce(connection: Connection, key: PeerKey, caller: AbortSignal): Promise<Link> {
+  async #introduce(connection: Connection, key: PeerKey, caller: AbortSignal, dialled?: string): Promise<Link> {
     const { table, bans, context } = this.#joining
     using limit = handshakeSignal(this.#joining, connection, caller)
     const { signal } = limit
@@ -111,18 +116,25 @@ export class Dialler {
       control = new ControlChannel(talk, controlDeps(this.#joining))
       control.open()
       const introducing = { ...context, offer: ticket?.offer }
-      const { peer, speech, offer, observed } = await introduceAsDialler(
-        control,
-        key,
-        introducing,
-        signal,
-        piecesStream!,
-      )
+      const introduced = await introduceAsDialler(control, key, introducing, signal, piecesStream!)
+      const { peer, speech, offer, shown, observed } = introduced
       const pieces = await piecesStream!
       if (table.links.has(key)) throw refusal('duplicate', 'the peer has linked from its side')
+      sayDoubt(this.#joining, peer, introduced.doubt)
       widenAcrossRegions(context, peer, [talk, pieces])
       const tls = tlsTerms(this.#joining, ticket, offer)
-      return this.#joining.link({ peer, speech, direction: 'outbound', connection, control, pieces, tls, observed })
+      return this.#joining.link({
+        peer,
+        speech,
+        direction: 'outbound',
+        connection,
+        control,
+        pieces,
+        tls,
+        shown,
+        dialled,
+        observed,
+      })
     } catch (error) {
       ticket?.[Symbol.dispose]()
       // The caller need not wait for the goodbye to be read.

@@ -34,6 +34,7 @@ export type {
   CallRefusal,
   CallResults,
   Clone,
+  ContentMessage,
   ControlMessage,
   HashRun,
   MessageOf,

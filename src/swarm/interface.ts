@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
-import type { Order, Trust } from '../trust/index.ts'
+import type { Judgement, Order, Trust } from '../trust/index.ts'
 import type { Feature } from './speech.ts'
 
 /** A peer's identity: its libp2p peer id as text, proven by the noise handshake. */
@@ -16,6 +16,12 @@ export interface PeerInfo {
   readonly zone: string | null
   /** Where it can be dialled: `host:port`. */
   readonly addresses: readonly string[]
+  /** What it ranks by as a home, if it has said: a secret among members, or its key. */
+  readonly rank?: string | undefined
+  /** Whether an authority of the fleet says that it is a cache, and not only the fleet's cache key. */
+  readonly certified?: boolean | undefined
+  /** What the cache keys are called whose signatures it believes; undefined when it has not said. */
+  readonly cacheKeys?: readonly string[] | undefined
 }
 
 /** An identity that several live hosts have, and where they were met. */
@@ -32,7 +38,7 @@ export interface PeerAddress {
 
 /**
  * A run of piece hashes, `hashes` being 32 bytes a piece from `first` on. With a signature it is vouched for: made by
- * the fleet's cache key over (blob, size, first, hashes), so that any member can pass it on. Without one it is a
+ * a cache of the region over (blob, size, first, hashes), so that any member can pass it on. Without one it is a
  * peer's word: its pieces may be kept, but prove nothing until the whole digest does.
  */
 export interface HashRun {
@@ -94,6 +100,22 @@ export type ControlMessage =
   | { readonly type: 'addresses'; readonly addresses: readonly string[] }
   /** For the prewarm service of the other side, in its own words (PREWARM.md): the swarm only carries it. */
   | { readonly type: 'letter'; readonly body: Uint8Array }
+  | UpkeepMessage
+
+/** Messages that the swarm's owner is told of. */
+export type ContentMessage = Exclude<ControlMessage, UpkeepMessage>
+
+/** What the swarm says and hears itself; its owner is told nothing of it. */
+export type UpkeepMessage =
+  /** The sender's certificate as a cache (DER) is another one now; `proof` as in its introduction. */
+  | { readonly type: 'credential'; readonly certificate: Uint8Array; readonly proof: Uint8Array }
+  /** What the authority of this fingerprint has revoked (DER), as of then (epoch ms). Proves itself. */
+  | {
+      readonly type: 'revocations'
+      readonly authority: string
+      readonly issuedAtMs: number
+      readonly list: Uint8Array
+    }
 
 /** One kind of them. */
 export type MessageOf<T extends ControlMessage['type']> = Extract<ControlMessage, { type: T }>
@@ -198,6 +220,8 @@ export interface PeerLink {
   readonly direction: 'inbound' | 'outbound'
   /** Whether nothing at all has come from the peer lately, not even the signs of life that it owes when it is idle. */
   readonly silent: boolean
+  /** The address (`host:port`) that this host found the peer at, when it dialled an address and not a peer. */
+  readonly dialled?: string | undefined
   /** Whether the peer understands this: hosts of several versions work together. */
   speaks(name: Spoken): boolean
   /**
@@ -239,7 +263,7 @@ export interface PieceSink {
 export interface SwarmEvents {
   linked(link: PeerLink): void
   unlinked(link: PeerLink): void
-  message(link: PeerLink, message: ControlMessage): void
+  message(link: PeerLink, message: ContentMessage): void
   /** A peer asks. The answer's promise must not reject; the signal aborts when the link ends. */
   call<N extends CallName>(
     link: PeerLink,
@@ -269,8 +293,15 @@ export interface Swarm extends AsyncDisposable {
   connectAddress(address: string, signal: AbortSignal): Promise<PeerLink>
   /** Closes the link and refuses the peer for `ms`. */
   ban(peer: PeerKey, ms: number, reason: string): void
-  /** Signs piece hashes; undefined when this host does not hold the fleet's cache key. */
-  readonly vouch: ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array) | undefined
+  /** Signs piece hashes; undefined when this host may not speak as a cache, or not any more. */
+  readonly vouch:
+    | ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array | undefined)
+    | undefined
   /** Whether a cache that speaks for `region` (default: this host's) has signed the run. */
   vouched(blob: Digest, size: number, run: HashRun, region?: string): boolean
+  /**
+   * What the signature of a run that came over `link` is worth: `good` by a cache of one of the regions, `false` when it
+   * proves that the peer breaks the protocol, `unknown` when it may be right for others or have been right.
+   */
+  judge(blob: Digest, size: number, run: HashRun, regions: readonly string[], link: PeerLink): Judgement
 }

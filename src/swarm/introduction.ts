@@ -1,7 +1,8 @@
 import { ShoalError } from '../base/errors.ts'
-import type { FleetTrust } from '../trust/index.ts'
+import type { CacheVerdict, FleetTrust } from '../trust/index.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo, PeerKey } from './interface.ts'
+import type { ShownOnLink } from './link-credentials.ts'
 import type { Speech } from './speech.ts'
 import { OWN_SPEECH, speechOf } from './speech.ts'
 import type { TlsOffer } from './tls-ticket.ts'
@@ -40,6 +41,9 @@ export interface Introduced {
   readonly offer: TlsOffer | undefined
   /** The address the peer has seen this host come from. */
   readonly observed: string | undefined
+  readonly shown: ShownOnLink
+  /** Why it is taken for a mere member when it says it is a cache. */
+  readonly doubt: string | undefined
 }
 
 /** Refuses a peer: the reason is what it is told, and the label the refusal is counted under. */
@@ -59,7 +63,7 @@ export async function introduceAsDialler(
   checkHello(await nextFrame(control, signal), remote, context)
   control.allowLargeFrames()
   await piecesReady
-  control.send(aboutFrame(context))
+  control.send(aboutFrame({ ...context, remote }))
   return checkAbout(await nextFrame(control, signal), remote, context)
 }
 
@@ -79,8 +83,10 @@ export async function introduceAsListener(
   return checkAbout(await nextFrame(control, signal), remote, context)
 }
 
-export function aboutFrame(context: Introducing): AboutFrame {
+export function aboutFrame(context: Introducing & { readonly remote: PeerKey }): AboutFrame {
   const { self, trust, software, offer, observed } = context
+  const { certificates } = trust
+  const shown = self.role === 'cache' ? certificates?.show(self.key, context.remote) : undefined
   return {
     frame: 'about',
     role: self.role,
@@ -91,6 +97,11 @@ export function aboutFrame(context: Introducing): AboutFrame {
     software,
     tls: offer,
     observed,
+    certificate: shown?.certificate,
+    proof: shown?.proof,
+    revocations: certificates?.revocations.lists.map(({ authority, issuedAtMs }) => ({ authority, issuedAtMs })),
+    rank: self.rank,
+    cacheKeys: trust.cacheKeys,
     speaks: OWN_SPEECH,
   }
 }
@@ -115,11 +126,25 @@ function hasCommonVersion({ version, min = version, max = version }: HelloFrame)
 
 function checkAbout(frame: ReceivedFrame, remote: PeerKey, context: IntroductionContext): Introduced {
   if (frame.frame !== 'about') throw unexpected(frame)
-  const { role, roleProof, region, zone, addresses, tls, observed, speaks } = frame
-  if (role === 'cache' && (roleProof === undefined || !context.trust.isCache(remote, region, roleProof))) {
-    throw refusal('role', 'the peer claims to be a cache and cannot prove it')
+  const { region, zone, addresses, tls, observed, speaks, rank, cacheKeys, certificate, revocations } = frame
+  const verdict = frame.role === 'cache' ? weigh(frame, remote, context) : undefined
+  if (verdict?.kind === 'forged') throw refusal('role', `the peer claims to be a cache, and ${verdict.problem}`)
+  const certified = verdict?.kind === 'certified'
+  const role = certified || verdict?.kind === 'key' ? 'cache' : 'agent'
+  return {
+    peer: { key: remote, role, region, zone, addresses, rank, certified, cacheKeys },
+    speech: speechOf(speaks),
+    offer: tls,
+    observed,
+    shown: { certificate: certified ? certificate : undefined, revocations },
+    doubt: verdict?.kind === 'none' ? verdict.problem : undefined,
   }
-  return { peer: { key: remote, role, region, zone, addresses }, speech: speechOf(speaks), offer: tls, observed }
+}
+
+function weigh(frame: AboutFrame, remote: PeerKey, { trust, self }: IntroductionContext): CacheVerdict {
+  const { certificate, proof, region, roleProof } = frame
+  const shown = certificate === undefined || proof === undefined ? undefined : { certificate, proof }
+  return trust.weigh(remote, self.key, region, { roleProof, shown })
 }
 
 /** What a frame out of turn means. A goodbye says why: some reasons are for good, others pass. */

@@ -12,6 +12,7 @@ import type { PeerInfo } from './interface.ts'
 import type { IntroductionContext } from './introduction.ts'
 import { closeAfterGoodbye, closeConnection } from './libp2p-host.ts'
 import type { Link } from './link.ts'
+import type { ShownOnLink } from './link-credentials.ts'
 import type { LinkTable } from './link-table.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import type { SwarmLimits } from './options.ts'
@@ -34,6 +35,9 @@ export interface NewLink {
   readonly tls: TlsTerms | undefined
   /** The address the peer has seen this host come from. */
   readonly observed?: string | undefined
+  readonly shown: ShownOnLink
+  /** The address this host dialled, not knowing whom it would find. */
+  readonly dialled?: string | undefined
 }
 
 /** What dialling and listening share of the swarm. */
@@ -143,6 +147,13 @@ export async function turnAway(
   }
   control?.close()
   await closeConnection(connection)
+}
+
+/** Says once a link that somebody takes itself for a cache and is none here: it may be this host's clock, or its key. */
+export function sayDoubt({ logger, metrics }: Joining, { key, region }: PeerInfo, doubt: string | undefined): void {
+  if (doubt === undefined) return
+  metrics.refused('credential')
+  logger.warn({ peer: key, region, problem: doubt }, 'a peer says it is a cache, and counts as a member only')
 }
 
 /** Members of one region are near each other; others may be an ocean apart. */

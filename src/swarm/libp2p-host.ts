@@ -166,6 +166,15 @@ function keepConnectionList(libp2p: Libp2p): void {
   connectionManager.getConnections = (peer) => (peer === undefined ? list.slice() : (byPeer.get(peer) ?? []))
 }
 
+/** Where to dial a peer that is known. Throws `PEER_GONE` for what is no peer id. */
+export function peerMultiaddr(address: HostPort, key: PeerKey): Multiaddr {
+  try {
+    return hostPortMultiaddr(address).encapsulate(`/p2p/${peerIdFromString(key)}`)
+  } catch (cause) {
+    throw new ShoalError('PEER_GONE', 'that is no peer id', { cause })
+  }
+}
+
 /**
  * Waits for the other side to close, as it does when it has read a goodbye: closing a socket with unread bytes in it
  * would make the kernel throw away what was sent last. At the latest after a short grace, closes.

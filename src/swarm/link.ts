@@ -15,10 +15,12 @@ import type {
   PieceSink,
   Spoken,
   SwarmEvents,
+  UpkeepMessage,
 } from './interface.ts'
 import type { SwarmLimits } from './options.ts'
 import type { PieceChannel } from './piece-channel.ts'
 import type { Speech } from './speech.ts'
+import { withoutEnvelopes } from './speech.ts'
 import type { CallFrame, Frame, ReceivedFrame, UnknownFrame } from './wire.ts'
 
 /** So many ping intervals without a byte end a link. */
@@ -44,6 +46,7 @@ export interface LinkParts {
   readonly direction: 'inbound' | 'outbound'
   readonly control: ControlChannel
   readonly pieces: PieceChannel
+  readonly dialled?: string | undefined
 }
 
 export interface LinkDeps {
@@ -51,6 +54,8 @@ export interface LinkDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: SwarmLimits
+  /** What is between the two swarms. */
+  readonly upkeep: (link: Link, message: UpkeepMessage) => void
   /** The link is over; called once. The connection below is the owner's to close. */
   readonly ended: (link: Link, error: ShoalError) => void
   readonly callRefused: () => void
@@ -64,6 +69,7 @@ export interface LinkDeps {
 export class Link implements PeerLink, ControlReceiver {
   #peer: PeerInfo
   readonly direction: 'inbound' | 'outbound'
+  readonly dialled: string | undefined
   /** By the clock, when it was linked. */
   readonly sinceMs: number
   readonly #deps: LinkDeps
@@ -81,6 +87,7 @@ export class Link implements PeerLink, ControlReceiver {
   constructor(parts: LinkParts, deps: LinkDeps) {
     this.#peer = parts.peer
     this.direction = parts.direction
+    this.dialled = parts.dialled
     this.#deps = deps
     this.remote = parts.remote
     this.#speech = parts.speech
@@ -133,7 +140,7 @@ export class Link implements PeerLink, ControlReceiver {
       return
     }
     try {
-      this.#control.send({ frame: 'message', message })
+      this.#control.send({ frame: 'message', message: this.#readable(message) })
     } catch (error) {
       this.#deps.logger.error({ type: message.type, err: error }, 'a message was too large to send')
     }
@@ -225,7 +232,8 @@ export class Link implements PeerLink, ControlReceiver {
       return
     }
     try {
-      this.#deps.events.message(this, message)
+      if (message.type === 'credential' || message.type === 'revocations') this.#deps.upkeep(this, message)
+      else this.#deps.events.message(this, message)
     } catch (error) {
       // A fault of ours: it must not cost the peer its link.
       this.#deps.logger.error({ type: message.type, err: error }, 'a message handler failed')
@@ -233,7 +241,15 @@ export class Link implements PeerLink, ControlReceiver {
   }
 
   async #answer(call: CallFrame, signal: AbortSignal): Promise<CallResults[CallName]> {
-    return await this.#deps.events.call(this, call.name, call.args, signal)
+    const result = await this.#deps.events.call(this, call.name, call.args, signal)
+    if (result.kind !== 'swarm' || this.speaks('envelopes')) return result
+    return { ...result, runs: withoutEnvelopes(result.runs) }
+  }
+
+  /** As the peer takes it: one of another version may be strict about what this one says. */
+  #readable(message: ControlMessage): ControlMessage {
+    if (message.type !== 'hashes' || this.speaks('envelopes')) return message
+    return { ...message, runs: withoutEnvelopes(message.runs) }
   }
 
   #watch(): void {

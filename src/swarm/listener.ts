@@ -6,7 +6,15 @@ import type { Dialler } from './dialler.ts'
 import type { PeerInfo } from './interface.ts'
 import { aboutFrame, introduceAsListener, refusal } from './introduction.ts'
 import type { Joining } from './joining.ts'
-import { controlDeps, handshakeSignal, remoteHost, tlsTerms, turnAway, widenAcrossRegions } from './joining.ts'
+import {
+  controlDeps,
+  handshakeSignal,
+  remoteHost,
+  sayDoubt,
+  tlsTerms,
+  turnAway,
+  widenAcrossRegions,
+} from './joining.ts'
 import { StreamChannel } from './stream-channel.ts'
 import { CONTROL_PROTOCOL } from './wire-limits.ts'
 
@@ -81,15 +89,17 @@ export class Listener {
       control = new ControlChannel(talk, controlDeps(this.#joining))
       control.open()
       if (bans.get(key) === true) throw refusal('banned', 'the peer is banned')
-      const { peer, speech, offer } = await introduceAsListener(control, key, context, signal)
+      const introduced = await introduceAsListener(control, key, context, signal)
+      const { peer, speech, offer, shown } = introduced
       const pieces = await raceAbort(session.pieces.promise, signal)
       if (context.self.key < key) await raceAbort(this.#dialler.settled(key), signal)
       this.#makeRoom(peer, remoteHost(connection))
+      sayDoubt(this.#joining, peer, introduced.doubt)
       widenAcrossRegions(context, peer, [talk, pieces])
       const observed = remoteHost(connection)
-      control.send(aboutFrame({ ...context, offer: ticket?.offer, observed }))
+      control.send(aboutFrame({ ...context, remote: key, offer: ticket?.offer, observed }))
       const tls = tlsTerms(this.#joining, ticket, offer)
-      this.#joining.link({ peer, speech, direction: 'inbound', connection, control, pieces, tls })
+      this.#joining.link({ peer, speech, direction: 'inbound', connection, control, pieces, tls, shown })
     } catch (error) {
       ticket?.[Symbol.dispose]()
       await turnAway(this.#joining, connection, control, error)

@@ -8,6 +8,7 @@ const REFUSALS = [
   'stranger',
   'version',
   'role',
+  'credential',
   'banned',
   'full',
   'duplicate',

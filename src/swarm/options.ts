@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
-import type { FleetKey } from '../trust/index.ts'
+import type { FleetKey, FleetTrust } from '../trust/index.ts'
 import type { Role, SwarmEvents } from './interface.ts'
 import type { Interfaces } from './own-addresses.ts'
 
@@ -64,6 +64,8 @@ export interface SwarmOptions {
   readonly zone: string | null
   /** LOOPBACK_KEY when the host has no key file. */
   readonly fleetKey: FleetKey
+  /** In the place of `fleetKey`: several keys, or certificates. */
+  readonly trust?: FleetTrust | undefined
   /** The file with this host's own key; made on the first start. */
   readonly identityPath: string
   /** Default `auto`. */

@@ -1,5 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
@@ -7,7 +5,8 @@ import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
-import { canonicalBytes, FleetTrust, isLoopbackKey, TrueSignatures } from '../trust/index.ts'
+import type { Judgement } from '../trust/index.ts'
+import { FleetTrust } from '../trust/index.ts'
 import type { HostPort } from './address.ts'
 import {
   hostPortMultiaddr,
@@ -19,17 +18,20 @@ import {
   parseListenAddress,
 } from './address.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { checkTrust } from './check-trust.ts'
 import { Clones } from './clones.ts'
 import { Dialler } from './dialler.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
+import { loadHomesSecret } from './homes-secret.ts'
 import { loadIdentity } from './identity.ts'
 import type { Clone, HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
 import { introductionOf } from './introduction.ts'
 import type { Joining, NewLink } from './joining.ts'
 import { remoteHost } from './joining.ts'
-import { closeConnection, Libp2pHost } from './libp2p-host.ts'
+import { closeConnection, Libp2pHost, peerMultiaddr } from './libp2p-host.ts'
 import type { Dropped } from './link.ts'
 import { Link } from './link.ts'
+import { LinkCredentials } from './link-credentials.ts'
 import { LinkTable } from './link-table.ts'
 import { Listener } from './listener.ts'
 import type { SwarmMetrics } from './metrics.ts'
@@ -38,6 +40,7 @@ import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './o
 import { DEFAULT_SWARM_LIMITS } from './options.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { peerAddresses } from './peer-addresses.ts'
+import { RunSignatures } from './run-signatures.ts'
 import { SharedPort } from './shared-port.ts'
 import { TlsDoor } from './tls-door.ts'
 import { TlsLanes } from './tls-lanes.ts'
@@ -64,7 +67,6 @@ interface SwarmParts {
 /** The links of this host, over libp2p: TCP, noise for identity and encryption, yamux for the two streams of a link. */
 export class Libp2pSwarm implements Swarm {
   readonly trust: FleetTrust
-  readonly vouch: ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array) | undefined
   readonly #events: SwarmEvents
   readonly #clock: Clock
   readonly #logger: Logger
@@ -75,7 +77,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #droppedSaid: ExpiringMap<true>
   readonly #budget: ByteBudget
   readonly #metrics: SwarmMetrics
-  readonly #signatures: TrueSignatures
+  readonly #signatures: RunSignatures
   readonly #clones: Clones
   readonly #stopping = new AbortController()
   readonly #flights = new SingleFlight<Link>()
@@ -84,6 +86,7 @@ export class Libp2pSwarm implements Swarm {
   #host: Libp2pHost | undefined
   #dialler: Dialler | undefined
   #listener: Listener | undefined
+  #credentials: LinkCredentials | undefined
   readonly #pieceChannel: PieceChannelKind
   readonly #tls: TlsDoor | undefined
   readonly #port: SharedPort | undefined
@@ -96,9 +99,9 @@ export class Libp2pSwarm implements Swarm {
     this.#clock = deps.clock
     this.#logger = deps.logger
     this.#limits = limits
-    this.#loopbackOnly = isLoopbackKey(options.fleetKey)
+    this.#loopbackOnly = trust.isLoopback
     this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
-    this.#signatures = new TrueSignatures(trust, deps.clock)
+    this.#signatures = new RunSignatures(trust, deps.clock)
     this.#clones = new Clones({ clock: deps.clock, logger: deps.logger, pingIntervalMs: limits.pingIntervalMs })
     this.#droppedSaid = new ExpiringMap(deps.clock, MAX_DROPPED_SAID)
     this.#budget = new ByteBudget(limits.maxUnreadBytes, deps.clock)
@@ -121,9 +124,6 @@ export class Libp2pSwarm implements Swarm {
       })
     }
     this.#self = { key: '', role: options.role, region: options.region, zone: options.zone, addresses: [] }
-    this.vouch = trust.canVouch
-      ? (blob, size, first, hashes) => trust.vouch(hashesStatement(blob, size, first, hashes))!
-      : undefined
   }
 
   /**
@@ -133,9 +133,11 @@ export class Libp2pSwarm implements Swarm {
   static async start(options: SwarmOptions, deps: SwarmDeps): Promise<Libp2pSwarm> {
     const listen = parseListenAddress(options.listen)
     const announce = parseAnnounced(options.announce ?? [])
-    checkKey(options, listen)
+    const trust = options.trust ?? new FleetTrust(options.fleetKey)
+    checkTrust(options, trust, listen)
     const limits = { ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }
-    const trust = new FleetTrust(options.fleetKey)
+    // before there is an identity: a host that had one ranks as it always did
+    const secret = await loadHomesSecret(options.identityPath, deps.logger)
     const privateKey = await loadIdentity(options.identityPath, deps)
     const swarm = new Libp2pSwarm({ options, deps, limits, trust })
     const host = await Libp2pHost.start(
@@ -153,7 +155,9 @@ export class Libp2pSwarm implements Swarm {
       )
     }
     const addresses = swarm.#own?.current ?? announce
-    swarm.#begin(host, { ...swarm.#self, key: host.key, addresses }, options.software ?? 'shoal')
+    const certified = options.role === 'cache' && trust.certificates !== undefined
+    const told = { rank: secret ?? host.key, certified, cacheKeys: trust.cacheKeys }
+    swarm.#begin(host, { ...swarm.#self, ...told, key: host.key, addresses }, options.software ?? 'shoal')
     return swarm
   }
 
@@ -200,7 +204,8 @@ export class Libp2pSwarm implements Swarm {
     if (existing !== undefined) return existing
     const link = await this.#flights.run(
       `address ${address}`,
-      (flight) => this.#ready().dialAddress(hostPortMultiaddr(place), AbortSignal.any([flight, this.#stopping.signal])),
+      (flight) =>
+        this.#ready().dialAddress(hostPortMultiaddr(place), address, AbortSignal.any([flight, this.#stopping.signal])),
       signal,
     )
     this.#table.learn(address, link.peer.key)
@@ -213,10 +218,16 @@ export class Libp2pSwarm implements Swarm {
     this.#table.links.get(peer)?.close(`banned: ${reason}`)
   }
 
+  get vouch(): Swarm['vouch'] {
+    return this.#signatures.vouch
+  }
+
   vouched(blob: Digest, size: number, run: HashRun, region = this.#self.region): boolean {
-    const { first, hashes, signature } = run
-    if (signature === undefined) return false
-    return this.#signatures.vouched(hashesStatement(blob, size, first, hashes), signature, region)
+    return this.#signatures.vouched(blob, size, run, region)
+  }
+
+  judge(blob: Digest, size: number, run: HashRun, regions: readonly string[], link: PeerLink): Judgement {
+    return this.#signatures.judge(blob, size, run, regions, link)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -241,6 +252,8 @@ export class Libp2pSwarm implements Swarm {
       link: (parts) => this.#link(parts),
     }
     this.#host = host
+    const { table, clock, logger } = joining
+    this.#credentials = new LinkCredentials({ trust: this.trust, table, clock, logger, self: self.key })
     this.#dialler = new Dialler(joining, host)
     this.#listener = new Listener(joining, this.#dialler)
   }
@@ -268,7 +281,7 @@ export class Libp2pSwarm implements Swarm {
   }
 
   #link(parts: NewLink): Link {
-    const { speech, direction, control, connection, observed } = parts
+    const { speech, direction, control, connection, observed, shown } = parts
     if (observed !== undefined) this.#own?.observed(observed)
     const addressesOf = (announced: readonly string[]): readonly string[] =>
       peerAddresses(announced, remoteHost(connection))
@@ -279,7 +292,7 @@ export class Libp2pSwarm implements Swarm {
     })
     const lanes = this.#lanes({ ...parts, peer }, pieces)
     const link = new Link(
-      { peer, remote: remoteHost(connection), speech, direction, control, pieces },
+      { peer, remote: remoteHost(connection), speech, direction, control, pieces, dialled: parts.dialled },
       {
         events: this.#events,
         clock: this.#clock,
@@ -288,6 +301,7 @@ export class Libp2pSwarm implements Swarm {
         callRefused: () => this.#metrics.refused('calls'),
         addressesOf,
         dropped: (what) => this.#dropped(peer.key, what),
+        upkeep: (from, message) => this.#credentials?.message(from, message),
         ended: (ended, error) => {
           lanes[Symbol.dispose]()
           this.#unlink(ended, error)
@@ -299,6 +313,7 @@ export class Libp2pSwarm implements Swarm {
     this.#table.add(link)
     this.#logger.debug({ peer: peer.key, role: peer.role, direction }, 'linked')
     this.#tell('linked', link)
+    this.#credentials?.linked(link, shown)
     link.start()
     lanes.start()
     return link
@@ -337,6 +352,7 @@ export class Libp2pSwarm implements Swarm {
 
   #unlink(link: Link, error: ShoalError): void {
     this.#table.remove(link)
+    this.#credentials?.unlinked(link)
     const fields = { peer: link.peer.key, problem: error.message, ...error.details }
     if (error.code === 'PEER_PROTOCOL') {
       this.#metrics.refused(error.details.reason === 'unread' ? 'unread' : 'protocol')
@@ -360,37 +376,14 @@ export class Libp2pSwarm implements Swarm {
     this.#stopping.abort(reason)
     this.#own?.[Symbol.dispose]()
     for (const link of [...this.#table.links.values()]) link.end(reason)
+    this.#credentials?.[Symbol.dispose]()
+    this.#signatures[Symbol.dispose]()
     this.#tls?.[Symbol.dispose]()
     this.#port?.[Symbol.dispose]()
     const stopped = this.#host?.stop().catch((error: unknown) => {
       this.#logger.warn({ err: error }, 'libp2p did not stop cleanly')
     })
     await Promise.race([stopped, sleep(this.#clock, STOP_GRACE_MS)])
-  }
-}
-
-/** What a cache says of a run of piece hashes (32 bytes a piece, from piece `first` on). */
-function hashesStatement(blob: Digest, size: number, first: number, hashes: Uint8Array): Uint8Array {
-  return canonicalBytes('shoal hashes v1', blob, size, first, hashes)
-}
-
-function checkKey(options: SwarmOptions, listen: HostPort): void {
-  if (isLoopbackKey(options.fleetKey) && !isLoopbackHost(listen.host)) {
-    throw new ShoalError(
-      'CONFIG_INVALID',
-      `peer.listen: ${options.listen} needs fleet.keyFile; without a fleet key this host listens on loopback only`,
-    )
-  }
-  if (options.role === 'cache' && options.fleetKey.kind !== 'cache') {
-    throw new ShoalError('CONFIG_INVALID', 'fleet.keyFile: role "cache" needs the cache key; this is an agent key')
-  }
-}
-
-function peerMultiaddr(address: HostPort, key: PeerKey): Multiaddr {
-  try {
-    return hostPortMultiaddr(address).encapsulate(`/p2p/${peerIdFromString(key)}`)
-  } catch (cause) {
-    throw new ShoalError('PEER_GONE', 'that is no peer id', { cause })
   }
 }
 

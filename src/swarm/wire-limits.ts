@@ -29,6 +29,8 @@ export const WIRE_LIMITS = {
   orderText: 4096,
   name: 255,
   spoken: 256,
+  revocations: 8,
+  cacheKeys: 8,
   tags: 10_000,
   inlineBytes: 4 * 1024 * 1024,
   manifestBytes: MAX_MANIFEST_BYTES,

@@ -1,12 +1,16 @@
 import { z } from 'zod'
-import { MAX_SIGNATURE_BYTES } from '../trust/index.ts'
+import { MAX_REVOCATIONS_BYTES, MAX_SIGNATURE_BYTES } from '../trust/index.ts'
 import type { HotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, MessageOf } from './interface.ts'
 import { WIRE_LIMITS } from './wire-limits.ts'
 import {
   addresses,
   bytes,
+  certificate,
   digest,
+  epochMs,
+  exactBytes,
+  fingerprint,
   hashRuns,
   label,
   peerKey,
@@ -41,6 +45,13 @@ export const coldMessages: { readonly [T in ColdMessage['type']]: z.ZodType<Mess
   accuse: z.object({ type: z.literal('accuse'), blob: digest, piece: pieceIndex, peer: peerKey }),
   addresses: z.object({ type: z.literal('addresses'), addresses }),
   letter: z.object({ type: z.literal('letter'), body: letter }),
+  credential: z.object({ type: z.literal('credential'), certificate, proof: exactBytes(64) }),
+  revocations: z.object({
+    type: z.literal('revocations'),
+    authority: fingerprint,
+    issuedAtMs: epochMs,
+    list: bytes(MAX_REVOCATIONS_BYTES),
+  }),
 }
 
 const place = { upstream, repository }

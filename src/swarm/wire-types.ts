@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { parseDigest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
 import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
+import { MAX_CERTIFICATE_BYTES, MAX_SIGNATURE_BYTES } from '../trust/index.ts'
 import { parseHostPort } from './address.ts'
 import { PIECE_TLS, WIRE_LIMITS } from './wire-limits.ts'
 
@@ -31,6 +32,14 @@ export const tlsOffer = z.object({
 
 /** Free text: shown to people at most, never interpreted. */
 export const text = z.string().max(WIRE_LIMITS.text)
+
+/** A certificate (DER), what an authority's is called, and a wall clock's time. */
+export const certificate = bytes(MAX_CERTIFICATE_BYTES)
+export const fingerprint = z.string().regex(/^[0-9a-f]{64}$/)
+export const epochMs = z.int().min(0)
+
+/** By a fleet's cache key, or longer, with the signer's certificate. */
+export const signature = bytes(MAX_SIGNATURE_BYTES).refine((value) => value.length >= 64, 'too few bytes')
 
 /** A region, a zone, a version: printable and short. */
 export const label = z.string().regex(/^[\x21-\x7e]{1,128}$/)
@@ -72,7 +81,7 @@ export const hashRuns = z
     z.object({
       first: pieceIndex,
       hashes: bytes(WIRE_LIMITS.hashesBytes).refine((value) => value.length % HASH_BYTES === 0, 'not whole hashes'),
-      signature: exactBytes(64).optional(),
+      signature: signature.optional(),
     }),
   )
   .max(WIRE_LIMITS.runs)

@@ -6,9 +6,22 @@ import { LENGTH_BYTES } from './frame-decoder.ts'
 import { decodeHotMessage, encodeHotMessage, HOT_MESSAGES, isHotMessage, unknownHotMessage } from './hot-messages.ts'
 import type { CallArguments, CallName, CallResults, ControlMessage, Role } from './interface.ts'
 import type { TlsOffer } from './tls-ticket.ts'
-import { MAX_FRAME_BYTES } from './wire-limits.ts'
+import { MAX_FRAME_BYTES, WIRE_LIMITS } from './wire-limits.ts'
 import { callArguments, callResults, coldMessages } from './wire-messages.ts'
-import { addresses, bytes, ipAddress, label, spoken, tlsOffer, u32, wireName } from './wire-types.ts'
+import {
+  addresses,
+  bytes,
+  certificate,
+  epochMs,
+  exactBytes,
+  fingerprint,
+  ipAddress,
+  label,
+  spoken,
+  tlsOffer,
+  u32,
+  wireName,
+} from './wire-types.ts'
 
 /** Why a side ends a handshake. The only thing a stranger is told. */
 export const BYE_REASONS = ['stranger', 'version', 'role', 'banned', 'full', 'duplicate', 'self', 'closing'] as const
@@ -39,8 +52,23 @@ export interface AboutFrame {
   readonly tls?: TlsOffer | undefined
   /** The address the sender sees the receiver come from: only who was dialled knows. */
   readonly observed?: string | undefined
+  /** Of a cache that an authority has certified (DER); with `proof`, its key's signature over both peers. */
+  readonly certificate?: Uint8Array | undefined
+  readonly proof?: Uint8Array | undefined
+  /** The revocation lists the sender has. Absent when it wants none. */
+  readonly revocations?: readonly IssuedList[] | undefined
+  /** What the cache keys are called whose signatures the sender believes. */
+  readonly cacheKeys?: readonly string[] | undefined
+  /** What the sender ranks by as a home. */
+  readonly rank?: string | undefined
   /** What the sender understands (speech.ts). Absent in hosts from before it was said. */
   readonly speaks?: readonly string[] | undefined
+}
+
+/** A revocation list by its authority's fingerprint and the time it was issued (epoch ms). */
+export interface IssuedList {
+  readonly authority: string
+  readonly issuedAtMs: number
 }
 
 export type CallFrame = {
@@ -95,6 +123,14 @@ const schemas: {
     software: label,
     tls: tlsOffer.optional(),
     observed: ipAddress.optional(),
+    certificate: certificate.optional(),
+    proof: exactBytes(64).optional(),
+    revocations: z
+      .array(z.object({ authority: fingerprint, issuedAtMs: epochMs }))
+      .max(WIRE_LIMITS.revocations)
+      .optional(),
+    cacheKeys: z.array(label).max(WIRE_LIMITS.cacheKeys).optional(),
+    rank: label.optional(),
     speaks: spoken.optional(),
   }),
   bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS), clone: z.boolean().optional() }),

@@ -4,7 +4,7 @@ import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Rng } from '../base/rng.ts'
 import { jittered } from '../base/rng.ts'
-import type { PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import type { PeerAddress, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
 
 /** What one answer names, and what is kept in all: some 100 KB. */
 export const MEMBERS_MOST = 64
@@ -28,6 +28,8 @@ export interface AcquaintancesDeps {
   readonly rng: Rng
   /** Whether the region's caches are gone. */
   readonly acting: () => boolean
+  /** Whether a peer counts as a cache. */
+  readonly isCache: (peer: PeerInfo) => boolean
 }
 
 /**
@@ -95,9 +97,9 @@ export class Acquaintances {
   }
 
   async #askCache(signal: AbortSignal): Promise<void> {
-    const { swarm, clock } = this.#deps
+    const { swarm, clock, isCache } = this.#deps
     this.#asked.clear()
-    const cache = [...swarm.caches.values()].find(({ peer }) => peer.region === swarm.self.region)
+    const cache = [...swarm.caches.values()].find(({ peer }) => peer.region === swarm.self.region && isCache(peer))
     if (cache === undefined) return
     this.#askWaitMs = Math.min(ASK_SELDOM_MS, this.#askWaitMs * 2)
     this.#askAt = clock.now() + jittered(this.#deps.rng, this.#askWaitMs)

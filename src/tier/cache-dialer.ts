@@ -51,6 +51,8 @@ export class CacheDialer {
   /** Resolves when every address has been tried once: before that, "no cache answers" is not known. */
   readonly #settled = Promise.withResolvers<void>()
   #untried = 0
+  #wake = Promise.withResolvers<void>()
+  #retriedAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: DialerDeps) {
     this.#deps = deps
@@ -64,9 +66,23 @@ export class CacheDialer {
     return [...this.#targets].flatMap(([address, { key, state }]) => (state === 'self' ? [] : { address, key, state }))
   }
 
-  /** Peers reached through the configured addresses. */
-  keys(): string[] {
-    return [...this.#targets.values()].flatMap((target) => (target.key === undefined ? [] : [target.key]))
+  /** Whether this peer was the last one found at one of the configured addresses. */
+  reached(key: string): boolean {
+    return [...this.#targets.values()].some((target) => target.key === key)
+  }
+
+  /** Whether this is one of the configured addresses, as names are resolved now. */
+  dials(address: string): boolean {
+    return this.#targets.has(address)
+  }
+
+  /** Dials those again that are waiting for their next turn, once in a while at most. */
+  retry(): void {
+    const { clock } = this.#deps
+    if (clock.now() - this.#retriedAt < RETRY_FIRST_MS) return
+    this.#retriedAt = clock.now()
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers<void>()
   }
 
   start(addresses: readonly string[]): void {
@@ -158,7 +174,7 @@ export class CacheDialer {
         tried()
       }
       // a whole region loses a cache at the same moment: it must not come back at the same moment, too
-      await sleep(clock, jittered(rng, waitMs), signal)
+      await Promise.race([sleep(clock, jittered(rng, waitMs), signal), this.#wake.promise])
       waitMs = Math.min(RETRY_MOST_MS, waitMs * 2)
       if (target.state === 'linked') target.state = 'dialling'
     }

@@ -3,10 +3,20 @@ import { errorText, isShoalError } from '../base/errors.ts'
 import { ASK_MS, AT_WORK_MOST_MS } from '../base/patience.ts'
 import type { Rng } from '../base/rng.ts'
 import { rankHomes } from '../scheduler/index.ts'
-import type { CallArguments, CallName, CallRefusal, CallResults, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import type {
+  CallArguments,
+  CallName,
+  CallRefusal,
+  CallResults,
+  PeerAddress,
+  PeerInfo,
+  PeerLink,
+  Swarm,
+} from '../swarm/index.ts'
 import { Acquaintances } from './acquaintances.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
 import { CacheDialer } from './cache-dialer.ts'
+import { KnownCaches } from './known-caches.ts'
 import { Suspicion } from './suspicion.ts'
 
 export interface TierOptions {
@@ -69,6 +79,7 @@ export class Tier {
   readonly #dialer: CacheDialer
   readonly #parentDialers: readonly { readonly region: string; readonly dialer: CacheDialer }[]
   readonly #acquaintances: Acquaintances
+  readonly #known: KnownCaches
   readonly #suspicion: Suspicion
   /** Questions under way. */
   readonly #asks = new Set<Ask>()
@@ -83,7 +94,12 @@ export class Tier {
     this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
     this.#lastCacheAt = deps.clock.now()
     this.#suspicion = new Suspicion(deps.clock)
-    this.#acquaintances = new Acquaintances({ ...deps, acting: () => this.acting })
+    this.#known = new KnownCaches({ ...deps, own: this.#dialer, parents: this.#parentDialers })
+    this.#acquaintances = new Acquaintances({
+      ...deps,
+      acting: () => this.acting,
+      isCache: (peer) => this.#known.has(peer),
+    })
   }
 
   static start(options: TierOptions, deps: TierDeps): Tier {
@@ -112,9 +128,14 @@ export class Tier {
     const self = swarm.self.role === 'cache' ? [swarm.self.key] : []
     if (this.#options.caches.length === 0 && self.length === 0) return []
     const linked = [...swarm.caches.values()]
-      .filter(({ peer }) => peer.region === swarm.self.region)
+      .filter(({ peer }) => peer.region === swarm.self.region && this.#known.has(peer))
       .map(({ peer }) => peer.key)
     return this.#suspicion.ranked([...self, ...linked])
+  }
+
+  /** Whether a peer counts as a cache here: of this region, of one above, or of another one. */
+  isCache(peer: PeerInfo): boolean {
+    return this.#known.has(peer)
   }
 
   /** Whether this host's region has no cache and its hosts stand in for one. */
@@ -126,7 +147,7 @@ export class Tier {
   homes(key: string): Home[] {
     const { swarm } = this.#deps
     const caches = this.#caches()
-    if (caches.length > 0) return this.#asHomes(rankHomes(key, caches))
+    if (caches.length > 0) return this.#asHomes(this.#rank(key, caches))
     if (this.#options.caches.length === 0) return [{ kind: 'self' }]
     const near = [...swarm.links.values()].filter(
       ({ peer }) => peer.role === 'agent' && peer.region === swarm.self.region,
@@ -151,7 +172,7 @@ export class Tier {
     return this.#parentDialers.flatMap(({ region }) => {
       return this.ranked(
         key,
-        links.filter(({ peer }) => peer.region === region),
+        links.filter(({ peer }) => peer.region === region && this.#known.has(peer)),
       )
     })
   }
@@ -166,10 +187,15 @@ export class Tier {
     return this.#options.parents.some((parent) => parent.region === region)
   }
 
+  /** Whether it is a cache of this region or of one above: what it says of pieces is believed from its own mouth. */
+  isHomeward(peer: PeerInfo): boolean {
+    return this.#known.isHomeward(peer)
+  }
+
   /** Linked caches of one region, best first for `key`. */
   ranked(key: string, links: readonly PeerLink[]): PeerLink[] {
     const byKey = new Map(links.map((link) => [link.peer.key, link]))
-    return rankHomes(key, this.#suspicion.ranked([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
+    return this.#rank(key, this.#suspicion.ranked([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
   }
 
   /**
@@ -283,6 +309,7 @@ export class Tier {
   }
 
   linked(link: PeerLink): void {
+    this.#known.linked(link)
     this.#acquaintances.linked(link)
   }
 
@@ -293,8 +320,9 @@ export class Tier {
 
   /** A link ended: if it was the last cache, the grace starts now. */
   unlinked(link: PeerLink): void {
-    const { role, region } = link.peer
-    if (role === 'cache' && region === this.#deps.swarm.self.region) this.#lastCacheAt = this.#deps.clock.now()
+    if (link.peer.region === this.#deps.swarm.self.region && this.#known.has(link.peer)) {
+      this.#lastCacheAt = this.#deps.clock.now()
+    }
   }
 
   /** Leaves a cache out of the ranking for a while, as long as another is there. */
@@ -339,6 +367,12 @@ export class Tier {
       await Promise.all([this.#dialer.stop(), ...this.#parentDialers.map(({ dialer }) => dialer.stop())])
     })()
     return this.#closed
+  }
+
+  /** Caches rank by the secrets they have told; hosts that stand in for them by their names, which is all they can be held to. */
+  #rank(key: string, caches: readonly string[]): string[] {
+    const { self, links } = this.#deps.swarm
+    return rankHomes(key, caches, (cache) => (cache === self.key ? self : links.get(cache)?.peer)?.rank)
   }
 
   #asHomes(keys: string[]): Home[] {

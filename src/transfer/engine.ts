@@ -99,6 +99,7 @@ export class Engine {
     this.#origin = new OriginPort({ logger, metrics, buffers, limit: limits.origin, pace, drive, stored, broken })
     this.neighbours = new Neighbourhood({
       ...{ clock, logger, swarm, leecher: this.leecher, seeder: this.seeder, desk: this.desk },
+      isHomeward: (peer) => deps.tier.isHomeward(peer),
       signer: (active) => this.signer(active.transfer.layout.digest, active.transfer.layout.size),
       regionsAbove: deps.tier.parentRegions,
       misconduct: this.misconduct,

@@ -19,7 +19,8 @@ interface Entry {
   readonly trust: Trust
 }
 
-export type Signer = (first: number, hashes: Uint8Array) => Uint8Array
+/** Vouches for hashes; undefined when this host may not any more. */
+export type Signer = (first: number, hashes: Uint8Array) => Uint8Array | undefined
 
 /** The piece hashes of one blob: where each comes from, and how they are handed on. */
 export class HashBook {

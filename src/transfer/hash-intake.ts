@@ -1,16 +1,21 @@
 import type { HashRun, PeerLink } from '../swarm/index.ts'
+import type { Judgement } from '../trust/index.ts'
 import type { Active } from './active.ts'
 
 /** Signatures checked in one turn of the event loop: some 5 ms of it. */
 const CHECKS_PER_TURN = 48
 /** What may wait of one link; a frame is at most 5 MiB. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
+/** Runs of one link whose signatures mean nothing here: as many as a few large images have. */
+const MAX_UNKNOWN = 16_384
 /** What a run takes beside its hashes. */
 const RUN_BYTES = 256
 
 export interface HashIntakeDeps {
-  /** Whether a cache has signed the run. */
-  readonly vouched: (active: Active, link: PeerLink, run: HashRun) => boolean
+  /** What the run's signature is worth. */
+  readonly judge: (active: Active, link: PeerLink, run: HashRun) => Judgement
+  /** Whether a link is to a cache of this region or of one above. */
+  readonly isHomeward: (link: PeerLink) => boolean
   /** A run is believed: signed, or the word of the transfer's home. */
   readonly accept: (active: Active, link: PeerLink, run: HashRun, vouched: boolean) => void
 }
@@ -28,6 +33,7 @@ interface Waiting {
 export class HashIntake {
   readonly #deps: HashIntakeDeps
   readonly #waiting = new Map<PeerLink, Waiting>()
+  readonly #unknown = new WeakMap<PeerLink, number>()
   #checksLeft = CHECKS_PER_TURN
   #turn: NodeJS.Immediate | undefined
 
@@ -78,15 +84,25 @@ export class HashIntake {
       return true
     }
     this.#checksLeft--
-    if (this.#deps.vouched(active, link, run)) {
+    const judgement = this.#deps.judge(active, link, run)
+    if (judgement === 'good') {
       this.#deps.accept(active, link, run, true)
       return true
     }
     // A cache has proven on its link that it is one, which is worth as much as the signature: that may be by a credential
     // this host does not know yet. It is not passed on.
-    if (link.peer.role !== 'cache') return false
-    this.#deps.accept(active, link, { first: run.first, hashes: run.hashes }, true)
-    return true
+    if (this.#deps.isHomeward(link)) {
+      this.#deps.accept(active, link, { first: run.first, hashes: run.hashes }, true)
+      return true
+    }
+    return judgement === 'unknown' && this.#bears(link)
+  }
+
+  /** What nobody here can tell is passed over: keys and certificates change, and not everywhere at once. But not for ever. */
+  #bears(link: PeerLink): boolean {
+    const unknown = (this.#unknown.get(link) ?? 0) + 1
+    this.#unknown.set(link, unknown)
+    return unknown <= MAX_UNKNOWN
   }
 
   #schedule(): void {

@@ -3,7 +3,8 @@ import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { NEIGHBOURS_MOST, oneTooMany, placeHash } from '../scheduler/index.ts'
-import type { HashRun, MessageOf, PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import type { HashRun, MessageOf, PeerAddress, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
+import type { Judgement } from '../trust/index.ts'
 import type { Active } from './active.ts'
 import { Batches, HASH_BATCH_MS, HASH_BATCH_PIECES, HAVE_BATCH_MS, HAVE_BATCH_PIECES, runsOf } from './batches.ts'
 import type { Signer } from './hash-book.ts'
@@ -24,6 +25,8 @@ export interface NeighbourhoodDeps {
   readonly leecher: LeecherPort
   readonly seeder: SeederPort
   readonly desk: HomeDesk
+  /** Whether a peer is a cache of this region or of one above. */
+  readonly isHomeward: (peer: PeerInfo) => boolean
   readonly signer: (active: Active) => Signer | undefined
   /** The regions above this one: their caches vouch for pieces, too. */
   readonly regionsAbove: readonly string[]
@@ -58,7 +61,8 @@ export class Neighbourhood {
       deps.desk.tell(digest, layout.size, runs)
     })
     this.#intake = new HashIntake({
-      vouched: (active, link, run) => this.#vouched(active, link, run),
+      isHomeward: ({ peer }) => deps.isHomeward(peer),
+      judge: (active, link, run) => this.#judge(active, link, run),
       accept: (active, link, run, vouched) => this.#accept(active, link, run, vouched),
     })
   }
@@ -166,10 +170,9 @@ export class Neighbourhood {
   }
 
   /** A cache signs for its region; a host may have hashes from the caches of its own region and of those above. */
-  #vouched({ transfer }: Active, { peer }: PeerLink, run: HashRun): boolean {
+  #judge({ transfer }: Active, link: PeerLink, run: HashRun): Judgement {
     const { swarm, regionsAbove } = this.#deps
-    const regions = new Set([swarm.self.region, ...(peer.role === 'cache' ? [peer.region] : []), ...regionsAbove])
-    return [...regions].some((region) => swarm.vouched(transfer.digest, transfer.layout.size, run, region))
+    return swarm.judge(transfer.digest, transfer.layout.size, run, [swarm.self.region, ...regionsAbove], link)
   }
 
   /** Takes a believed run in; what it proves wrong on disk is dropped. */

@@ -6,8 +6,8 @@ import { roleText } from './certified-role.ts'
 import type { Credential } from './credential.ts'
 import { signEnvelope } from './credential.ts'
 import { decodeEnvelope } from './envelope.ts'
-import type { PeerName } from './interface.ts'
-import type { Revocations } from './revocations.ts'
+import type { Judgement, PeerName } from './interface.ts'
+import type { Revocations, TakenList } from './revocations.ts'
 import { signBytes, verifyBytes } from './signature.ts'
 
 /** What a host shows of itself on a link: its certificate (DER), and that it holds the key to it. */
@@ -29,13 +29,13 @@ export interface CertificateParts {
 export class CertificateTrust {
   readonly authorities: Authorities
   readonly credential: Credential | undefined
-  readonly #revocations: Revocations
+  readonly revocations: Revocations
   readonly #now: () => number
 
   constructor(parts: CertificateParts) {
     this.authorities = parts.authorities
     this.credential = parts.credential
-    this.#revocations = parts.revocations
+    this.revocations = parts.revocations
     this.#now = parts.now
   }
 
@@ -55,12 +55,14 @@ export class CertificateTrust {
   }
 
   /** Whether the envelope is over `statement`, by somebody whose role `fits`, now. */
-  verify(statement: Uint8Array, envelope: Uint8Array, fits: (role: CertifiedRole) => boolean): boolean {
+  judge(statement: Uint8Array, envelope: Uint8Array, fits: (role: CertifiedRole) => boolean): Judgement {
     const opened = decodeEnvelope(envelope)
-    if (opened === undefined) return false
+    if (opened === undefined) return 'false'
     const checked = this.check(opened.certificate)
-    if (!checked.ok || !fits(checked.certificate.role)) return false
-    return verifyBytes(checked.certificate.x509.publicKey, statement, opened.signature)
+    if (!checked.ok) return 'unknown'
+    const { x509, role } = checked.certificate
+    if (!verifyBytes(x509.publicKey, statement, opened.signature)) return 'false'
+    return fits(role) ? 'good' : 'unknown'
   }
 
   /** Shows `verifier` who `prover` (this host) is; undefined without a credential. */
@@ -75,8 +77,13 @@ export class CertificateTrust {
     const checked = this.authorities.check(der, this.#now())
     if (!checked.ok) return checked
     const { certificate, authority } = checked
-    if (!this.#revocations.isRevoked(authority.fingerprint, certificate.serial)) return checked
+    if (!this.revocations.isRevoked(authority.fingerprint, certificate.serial)) return checked
     return { ok: false, problem: `its certificate ${certificate.serial} was revoked` }
+  }
+
+  /** Takes a revocation list in (PEM or DER). Rejects with a plain Error when it is by none of the authorities. */
+  takeRevocations(encoded: Uint8Array | string): Promise<TakenList> {
+    return this.revocations.take(encoded, this.authorities.all)
   }
 
   /** Whether what `prover` shows is its own: the certificate's key has signed this pair of peers. Says nothing of its worth. */

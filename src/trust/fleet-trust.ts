@@ -1,10 +1,12 @@
 import { canonicalBytes } from './canonical.ts'
 import type { CertificateTrust, ShownCertificate } from './certificate-trust.ts'
+import type { CertifiedRole } from './certified-role.ts'
 import { roleText } from './certified-role.ts'
 import type { FleetKey } from './fleet-key.ts'
-import type { PeerName, Trust } from './interface.ts'
+import type { Judgement, PeerName, Trust } from './interface.ts'
 import { KeyRing } from './key-ring.ts'
 import { orderStatement } from './order-signer.ts'
+import { SIGNATURE_BYTES } from './signature.ts'
 
 /** What a peer shows for being a cache. */
 export interface CacheClaim {
@@ -138,11 +140,26 @@ export class FleetTrust implements Trust {
   }
 
   vouched(statement: Uint8Array, signature: Uint8Array, region: string): boolean {
-    if (this.#keyCounts && this.#keys.verify(statement, signature)) return true
-    return (
-      this.#certificates?.verify(statement, signature, (role) => role.role === 'cache' && role.region === region) ??
-      false
-    )
+    return this.judge(statement, signature, [region]) === 'good'
+  }
+
+  judge(statement: Uint8Array, signature: Uint8Array, regions: readonly string[]): Judgement {
+    if (signature.length === SIGNATURE_BYTES) {
+      if (!this.#keyCounts || !this.#keys.canVerify) return 'unknown'
+      return this.#keys.verify(statement, signature) ? 'good' : 'false'
+    }
+    const isOne = (role: CertifiedRole): boolean => role.role === 'cache' && regions.includes(role.region)
+    return this.#certificates?.judge(statement, signature, isOne) ?? 'unknown'
+  }
+
+  /** What the cache keys are called whose signatures count here. */
+  get cacheKeys(): readonly string[] {
+    return this.#keyCounts ? this.#keys.names : []
+  }
+
+  /** Whether somebody believes a cache key that this host does not. */
+  lacksOneOf(cacheKeys: readonly string[]): boolean {
+    return cacheKeys.some((name) => !this.cacheKeys.includes(name))
   }
 
   /** Whether this process holds an operator's credential; without an authority, the fleet's cache key. */
@@ -159,7 +176,7 @@ export class FleetTrust implements Trust {
   ordered(statement: Uint8Array, signature: Uint8Array): boolean {
     const bytes = orderStatement(statement)
     if (this.#keyCounts && this.#keys.verify(bytes, signature)) return true
-    return this.#certificates?.verify(bytes, signature, (role) => role.role === 'operator') ?? false
+    return this.#certificates?.judge(bytes, signature, (role) => role.role === 'operator') === 'good'
   }
 
   #weighCertificate(

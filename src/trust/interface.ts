@@ -13,6 +13,8 @@ export interface Trust {
   vouch(statement: Uint8Array): Uint8Array | undefined
   /** Whether a cache that may speak for `region` has signed the statement. */
   vouched(statement: Uint8Array, signature: Uint8Array, region: string): boolean
+  /** What a signature is worth that somebody hands on as a cache's of one of these regions. */
+  judge(statement: Uint8Array, signature: Uint8Array, regions: readonly string[]): Judgement
   /** Whether this host holds an operator's credential of its own, and therefore `order` answers. */
   readonly canOrder: boolean
   /** Signs a statement that acts on the fleet; undefined when this host may not. */
@@ -20,6 +22,12 @@ export interface Trust {
   /** Whether somebody who may act on the fleet has signed the statement. */
   ordered(statement: Uint8Array, signature: Uint8Array): boolean
 }
+
+/**
+ * `good`: by a cache of one of the regions. `false`: not by whom it says it is. `unknown`: it may be right, but not here, or not
+ * any more: of another region, ended, revoked, by an authority or key that this host does not have.
+ */
+export type Judgement = 'good' | 'false' | 'unknown'
 
 /** The longest signature there is: what the wire bounds it by. */
 export const MAX_SIGNATURE_BYTES = 2048

@@ -96,7 +96,12 @@ export async function issueRevocationList(
     issuer: issuer.subject,
     thisUpdate: new Date(nowMs),
     nextUpdate: new Date(nowMs + days * DAY_MS),
-    entries: revoked.map(({ serial, atMs }) => ({ serialNumber: serial, revocationDate: new Date(atMs) })),
+    entries: revoked.map(({ serial, atMs }) => ({
+      serialNumber: positive(serial),
+      revocationDate: new Date(atMs),
+      // without any extension the library writes an empty list of them, which others do not read
+      reason: x509.X509CrlReason.privilegeWithdrawn,
+    })),
     signingKey: await signingKey(authority),
     signingAlgorithm: ALGORITHM,
     extensions: [
@@ -141,11 +146,15 @@ function newSerial(): string {
   return bytes.toString('hex')
 }
 
+/** Whole bytes, and none that make DER read a negative number. */
+function positive(hex: string): string {
+  const even = hex.length % 2 === 0 ? hex : `0${hex}`
+  return /^[89a-f]/i.test(even) ? `00${even}` : even
+}
+
 function derInteger(value: number): Uint8Array<ArrayBuffer> {
-  const hex = value.toString(16)
-  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
-  const positive = (bytes[0] ?? 0) > 0x7f ? Buffer.concat([Buffer.of(0), bytes]) : bytes
-  return new Uint8Array([0x02, positive.length, ...positive])
+  const bytes = Buffer.from(positive(value.toString(16)), 'hex')
+  return new Uint8Array([0x02, bytes.length, ...bytes])
 }
 
 function pem(certificate: { toString(format: 'pem'): string }): string {

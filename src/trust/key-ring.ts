@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 import { canonicalBytes } from './canonical.ts'
 import { ed25519PrivateKey, ed25519PublicKey } from './ed25519.ts'
 import type { FleetKey } from './fleet-key.ts'
@@ -7,11 +7,16 @@ import { isLoopbackKey } from './fleet-key.ts'
 import type { PeerName } from './interface.ts'
 import { signBytes, verifyBytes } from './signature.ts'
 
+/** Enough to tell the few keys of a fleet apart. */
+const NAME_DIGITS = 16
+
 /** A fleet's shared keys: the first proves and signs, all are accepted. More than one while they are being replaced. */
 export class KeyRing {
   readonly #secrets: readonly Uint8Array[]
   readonly #signingKey: KeyObject | undefined
   readonly #publicKeys: readonly KeyObject[]
+  /** What the keys are called whose signatures it can tell, as a host tells it to others. */
+  readonly names: readonly string[]
   /** Whether this is the key that everybody has. */
   readonly isLoopback: boolean
 
@@ -21,6 +26,7 @@ export class KeyRing {
     this.#secrets = keys.map(({ secret }) => secret)
     this.#signingKey = first.kind === 'cache' ? ed25519PrivateKey(first.signingSeed) : undefined
     this.#publicKeys = keys.flatMap((key) => (key.kind === 'member' ? [] : ed25519PublicKey(key.publicKey)))
+    this.names = keys.flatMap((key) => (key.kind === 'member' ? [] : nameOf(key.publicKey)))
     this.isLoopback = keys.some(isLoopbackKey)
   }
 
@@ -53,6 +59,10 @@ export class KeyRing {
   verify(bytes: Uint8Array, signature: Uint8Array): boolean {
     return this.#publicKeys.some((key) => verifyBytes(key, bytes, signature))
   }
+}
+
+function nameOf(publicKey: Uint8Array): string {
+  return hash('sha256', publicKey).slice(0, NAME_DIGITS)
 }
 
 function memberProof(secret: Uint8Array, prover: PeerName, verifier: PeerName): Uint8Array {

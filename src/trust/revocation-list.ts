@@ -14,7 +14,8 @@ export interface RevocationList {
   readonly issuedAtMs: number
   /** When the authority meant to have issued the next one. */
   readonly nextAtMs: number | undefined
-  readonly serials: ReadonlySet<string>
+  /** When each serial was revoked, epoch ms. */
+  readonly revoked: ReadonlyMap<string, number>
 }
 
 /**
@@ -46,7 +47,9 @@ export async function readRevocationList(
       authority: fingerprint,
       issuedAtMs: list.thisUpdate.getTime(),
       nextAtMs: list.nextUpdate?.getTime(),
-      serials: new Set(list.entries.map(({ serialNumber }) => canonicalSerial(serialNumber))),
+      revoked: new Map(
+        list.entries.map((entry) => [canonicalSerial(entry.serialNumber), entry.revocationDate.getTime()]),
+      ),
     }
   }
   throw new Error('is a revocation list by no authority of this fleet')

@@ -7,6 +7,12 @@ import type { Authority } from './authorities.ts'
 import type { RevocationList } from './revocation-list.ts'
 import { readRevocationList } from './revocation-list.ts'
 
+/** A list that proved itself, and whether it told anything. */
+export interface TakenList {
+  readonly list: RevocationList
+  readonly isNews: boolean
+}
+
 const FILE = /^revocations-[0-9a-f]{16}\.crl$/
 
 /**
@@ -27,7 +33,7 @@ export class Revocations {
   }
 
   isRevoked(authority: string, serial: string): boolean {
-    return this.#lists.get(authority)?.serials.has(serial) ?? false
+    return this.#lists.get(authority)?.revoked.has(serial) ?? false
   }
 
   get lists(): readonly RevocationList[] {
@@ -53,25 +59,22 @@ export class Revocations {
     }
   }
 
-  /**
-   * Takes a list in if it is newer than what is known of its authority. Returns it then, else undefined. Rejects with a plain
-   * Error when it is none of these authorities'.
-   */
-  take(encoded: Uint8Array | string, authorities: readonly Authority[]): Promise<RevocationList | undefined> {
+  /** Takes a list in if it is newer than what is known of its authority. Rejects with a plain Error when it is by none of these. */
+  take(encoded: Uint8Array | string, authorities: readonly Authority[]): Promise<TakenList> {
     const taking = this.#turn.then(() => this.#take(encoded, authorities))
     this.#turn = taking.catch(() => {})
     return taking
   }
 
-  async #take(encoded: Uint8Array | string, authorities: readonly Authority[]): Promise<RevocationList | undefined> {
+  async #take(encoded: Uint8Array | string, authorities: readonly Authority[]): Promise<TakenList> {
     const list = await readRevocationList(encoded, authorities)
-    if (list.issuedAtMs <= this.issuedAt(list.authority)) return undefined
+    if (list.issuedAtMs <= this.issuedAt(list.authority)) return { list, isNews: false }
     // lists of authorities that are gone go with them
     const known = authorities.map(({ fingerprint }) => fingerprint)
     this.#lists = new Map([...this.#lists].filter(([authority]) => known.includes(authority)))
     this.#lists.set(list.authority, list)
     await this.#keep(list)
-    return list
+    return { list, isNews: true }
   }
 
   async #keep(list: RevocationList): Promise<void> {

@@ -12,11 +12,18 @@ const TRUE_MS = 60_000
 /** Remembers which signatures of caches were found true: all neighbours of a host hand the same ones on. */
 export class TrueSignatures {
   readonly #trust: Pick<Trust, 'vouched'>
-  readonly #true: ExpiringMap<true>
+  readonly #clock: Clock
+  #true: ExpiringMap<true>
 
   constructor(trust: Pick<Trust, 'vouched'>, clock: Clock) {
     this.#trust = trust
+    this.#clock = clock
     this.#true = new ExpiringMap(clock, MAX_TRUE)
+  }
+
+  /** What is believed has changed: all are checked again. */
+  forget(): void {
+    this.#true = new ExpiringMap(this.#clock, MAX_TRUE)
   }
 
   /** As `Trust.vouched`. */

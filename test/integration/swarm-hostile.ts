@@ -109,6 +109,13 @@ export class HostilePeer implements AsyncDisposable {
     this.say({ frame: 'about', role: 'cache', roleProof, region: 'test', zone: null, addresses: [], software: 'liar' })
   }
 
+  /** The same, showing a certificate (DER). */
+  claimCertified(verifier: string, certificate: Uint8Array, proof: Uint8Array): void {
+    this.say({ frame: 'hello', version: PROTOCOL_VERSION, proof: this.#trust.proveMember(this.key, verifier) })
+    const about = { role: 'cache', region: 'test', zone: null, addresses: [], software: 'thief' } as const
+    this.say({ frame: 'about', ...about, certificate, proof })
+  }
+
   get closed(): boolean {
     return this.connection?.status !== 'open'
   }

@@ -34,7 +34,11 @@ class Region {
 
   head(): RegionJob {
     const swarm = { self: SELF, links: this.links, caches: new Map() }
-    const post = new Post({ swarm, deliver: () => {} })
+    const post = new Post({
+      tier: { isCache: () => true },
+      swarm,
+      deliver: () => {},
+    })
     const clock = { now: () => this.now, wall: () => this.now, after: () => ({ [Symbol.dispose]() {} }) }
     return new RegionJob(this.row, { clock, post, roll: this.roll, now: () => this.now, goneMs: GONE_MS })
   }

@@ -62,6 +62,7 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speec
       logger: silentLogger,
       limits: { ...DEFAULT_SWARM_LIMITS.agent, maxCalls: 4 },
       addressesOf: (announced) => announced,
+      upkeep: () => {},
       callRefused: () => {
         made.refused++
       },

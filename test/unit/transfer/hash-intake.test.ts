@@ -10,6 +10,8 @@ import { SilentLink, transferOf } from './fixture.ts'
 
 const PIECES = 512
 const TRUE_SIGNATURE = new Uint8Array([1])
+/** What a signature is worth, by its first byte. */
+const JUDGEMENTS = ['false', 'good', 'unknown'] as const
 
 /** An intake that notes how many signatures it has checked; a signature is true if it says so. */
 function intake(): { hashes: HashIntake; active: Active; checked: { count: number }; believed: HashRun[] } {
@@ -22,10 +24,11 @@ function intake(): { hashes: HashIntake; active: Active; checked: { count: numbe
   const checked = { count: 0 }
   const believed: HashRun[] = []
   const hashes = new HashIntake({
-    vouched: (_active, _link, { signature }) => {
+    judge: (_active, _link, { signature }) => {
       checked.count++
-      return signature?.[0] === 1
+      return JUDGEMENTS[signature?.[0] ?? 0]!
     },
+    isHomeward: ({ peer }) => peer.role === 'cache',
     accept: (_active, _link, run, vouched) => {
       believed.push(run)
       transfer.book.addRun(run, vouched ? 'vouched' : 'word')
@@ -103,4 +106,17 @@ test('unsigned hashes are believed from the home of the transfer, and from nobod
   assert.equal(believed.length, 0)
   hashes.take(active, home, runs(4, undefined))
   assert.deepEqual([believed.length, member.breaches.length], [4, 0])
+})
+
+test('what cannot be told here is passed over, and ends the link of a member only when there is no end of it', async () => {
+  const { hashes, active, believed } = intake()
+  const link = new SilentLink('peer')
+  const strange = runs(1, new Uint8Array([2]))
+  hashes.take(active, link, strange)
+  assert.deepEqual([believed.length, link.breaches.length], [0, 0])
+  for (let told = 0; told < 40 && link.breaches.length === 0; told++) {
+    hashes.take(active, link, runs(4096, new Uint8Array([2])))
+    for (let i = 0; i < 4096 / 48 + 1; i++) await turn()
+  }
+  assert.deepEqual([believed.length, link.breaches.length], [0, 1])
 })

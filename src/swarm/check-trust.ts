@@ -1,0 +1,21 @@
+import { ShoalError } from '../base/errors.ts'
+import type { FleetTrust } from '../trust/index.ts'
+import type { HostPort } from './address.ts'
+import { isLoopbackHost } from './address.ts'
+import type { SwarmOptions } from './options.ts'
+
+/** Throws `CONFIG_INVALID` when a host could not be what it is to be with what it can prove. */
+export function checkTrust({ listen, role }: SwarmOptions, trust: FleetTrust, place: HostPort): void {
+  if (trust.isLoopback && !isLoopbackHost(place.host)) {
+    throw new ShoalError(
+      'CONFIG_INVALID',
+      `peer.listen: ${listen} needs fleet.keyFile; without a fleet key this host listens on loopback only`,
+    )
+  }
+  if (role === 'cache' && !trust.canVouch) {
+    throw new ShoalError(
+      'CONFIG_INVALID',
+      'fleet.keyFile: role "cache" needs the cache key, or a certificate of its own (fleet.credential)',
+    )
+  }
+}
