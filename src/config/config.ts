@@ -53,7 +53,15 @@ export interface Config {
     readonly caches: readonly string[]
     readonly parents: readonly { readonly region: string; readonly caches: readonly string[] }[]
   }
-  readonly fleet: { readonly keyFile: string | null }
+  readonly fleet: {
+    readonly keyFile: string | null
+    readonly authorities: readonly string[]
+    readonly credential: string | null
+    readonly credentialKey: string | null
+    readonly revocations: string | null
+    readonly name: string | null
+    readonly acceptCacheKeys: boolean
+  }
   /** Bytes per second; 0 = unlimited. */
   readonly limits: {
     readonly upload: number

@@ -9,6 +9,7 @@ export function crossCheck(settings: Partial<Settings>): Problem[] {
   return [
     ...checkDoors(settings),
     ...checkOpenMirror(settings),
+    ...checkFleet(settings),
     ...checkNames(settings),
     ...checkAccess(settings),
     ...checkHooks(settings),
@@ -51,6 +52,29 @@ function lentRights(upstream: Upstream): string | undefined {
   // a bucket is read with keys or with the machine's own role, hardly ever as anybody
   const isPrivate = upstream.origins.some((origin) => origin.kind === 's3' && origin.credentials !== 'anonymous')
   return isPrivate ? 'an s3 bucket' : undefined
+}
+
+/** What a fleet's credentials need of each other; what is in the files is looked at when they are read. */
+function checkFleet({ role, tier, fleet }: Partial<Settings>): Problem[] {
+  if (fleet === undefined) return []
+  const { authorities, keyFile, credential, credentialKey, revocations, acceptCacheKeys } = fleet
+  const problem = (key: string, message: string): Problem => ({ path: ['fleet', key], message })
+  if (authorities.length === 0) {
+    const without = 'means nothing without fleet.authorities'
+    if (credential !== null) return [problem('credential', without)]
+    if (revocations !== null) return [problem('revocations', without)]
+    return acceptCacheKeys ? [problem('acceptCacheKeys', without)] : []
+  }
+  if (keyFile === null) {
+    return [
+      problem('authorities', 'needs fleet.keyFile: a certificate does not make a member (shoal fleet init makes both)'),
+    ]
+  }
+  if (credential === null && credentialKey !== null)
+    return [problem('credentialKey', 'means nothing without fleet.credential')]
+  if (role !== 'cache' || credential !== null || acceptCacheKeys) return []
+  const mend = `shoal fleet certify cache --region ${tier?.region ?? 'REGION'} makes one`
+  return [problem('credential', `role "cache" needs a credential where the fleet has an authority; ${mend}`)]
 }
 
 function checkNames({ upstreams, search }: Partial<Settings>): Problem[] {

@@ -17,6 +17,7 @@ const DIAL = 'a list of host:port, or dns:host:port for every address behind a n
 const REGION_NAME = 'a name of letters, digits, ".", "_" and "-", at most 63 long'
 
 const regionValue = () => textValue(REGION, 'a region name')
+const requiredFile = () => z.string({ error: 'is not a path' }).min(1, { error: 'is empty' })
 const fileValue = () => z.string({ error: 'is not a path' }).min(1, { error: 'is empty' }).nullable()
 
 const upstreamName = () =>
@@ -137,8 +138,32 @@ const tier = section({
 
 const fleet = section({
   keyFile: setting(fileValue(), null, {
-    doc: "The fleet's key, as `shoal fleet-key` makes it. Without one, peers on this machine only.",
+    doc: "The fleet's key, as `shoal fleet-key` or `shoal fleet init` makes it. Without one, peers on this machine only. While it is replaced, a line each: the first proves, all are accepted.",
     allowed: 'a path or null',
+  }),
+  authorities: setting(z.array(requiredFile(), { error: 'is not a list' }).max(8, { error: 'is too long' }), [], {
+    doc: "Certificates of the authorities that say who is a cache and who may act on the fleet (`shoal fleet init`); two during a change. Empty: whoever holds the fleet's cache key.",
+    allowed: 'a list of paths',
+  }),
+  credential: setting(fileValue(), null, {
+    doc: "This host's own certificate (PEM), with its key unless credentialKey is set. Caches need one where there are authorities (`shoal fleet certify cache`).",
+    allowed: 'a path or null',
+  }),
+  credentialKey: setting(fileValue(), null, {
+    doc: "The credential's private key (PEM), when it is in a file of its own.",
+    allowed: 'a path or null',
+  }),
+  revocations: setting(fileValue(), null, {
+    doc: 'A certificate revocation list of an authority (`shoal fleet revoke`). On caches is enough: they hand it on.',
+    allowed: 'a path or null',
+  }),
+  name: setting(textValue(REGION, 'a fleet name').nullable(), null, {
+    doc: 'The only fleet whose certificates count, for authorities that serve several; null takes any.',
+    allowed: `${REGION_NAME}, or null`,
+  }),
+  acceptCacheKeys: setting(z.boolean({ error: 'is neither true nor false' }), false, {
+    doc: 'Whether the cache key still counts beside certificates: while a fleet moves from one to the other.',
+    allowed: 'true or false',
   }),
 })
 

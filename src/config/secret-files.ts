@@ -15,17 +15,39 @@ export interface SecretFileFindings {
 export async function checkSecretFiles(settings: Partial<Settings>, cwd: string): Promise<SecretFileFindings> {
   const problems: Problem[] = []
   const warnings: Problem[] = []
-  for (const { path, file } of secretFiles(settings)) {
+  for (const { path, file, isPublic } of [...secretFiles(settings), ...publicFiles(settings)]) {
     const finding = await lookAt(resolve(cwd, file))
     if (finding?.fatal === true) problems.push({ path, message: `${file} ${finding.message}` })
-    else if (finding !== undefined) warnings.push({ path, message: `${file} ${finding.message}` })
+    else if (finding !== undefined && isPublic !== true) warnings.push({ path, message: `${file} ${finding.message}` })
   }
   return { problems, warnings }
 }
 
-function secretFiles({ fleet, admin, prewarm, upstreams }: Partial<Settings>): { path: KeyPath; file: string }[] {
-  const files: { path: KeyPath; file: string }[] = []
+interface NamedFile {
+  readonly path: KeyPath
+  readonly file: string
+  /** Nobody minds who reads it. */
+  readonly isPublic?: boolean
+}
+
+/** Certificates and what was revoked. */
+function publicFiles({ fleet }: Partial<Settings>): NamedFile[] {
+  const isPublic = true
+  const files: NamedFile[] = (fleet?.authorities ?? []).map((file, i) => {
+    return { path: ['fleet', 'authorities', i], file, isPublic }
+  })
+  if (fleet?.revocations) files.push({ path: ['fleet', 'revocations'], file: fleet.revocations, isPublic })
+  // the key is elsewhere, so this is a certificate only
+  if (fleet?.credential && fleet.credentialKey)
+    files.push({ path: ['fleet', 'credential'], file: fleet.credential, isPublic })
+  return files
+}
+
+function secretFiles({ fleet, admin, prewarm, upstreams }: Partial<Settings>): NamedFile[] {
+  const files: NamedFile[] = []
   if (fleet?.keyFile) files.push({ path: ['fleet', 'keyFile'], file: fleet.keyFile })
+  if (fleet?.credentialKey) files.push({ path: ['fleet', 'credentialKey'], file: fleet.credentialKey })
+  else if (fleet?.credential) files.push({ path: ['fleet', 'credential'], file: fleet.credential })
   if (admin?.tokenFile) files.push({ path: ['admin', 'tokenFile'], file: admin.tokenFile })
   for (const [i, { secretFile }] of (prewarm?.hooks ?? []).entries()) {
     files.push({ path: ['prewarm', 'hooks', i, 'secretFile'], file: secretFile })

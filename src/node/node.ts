@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AdminDoorDeps, MetricsText } from '../admin/index.ts'
 import { AdminDoor, ownToken, readTokenFile } from '../admin/index.ts'
@@ -34,10 +33,11 @@ import { newJobId } from '../prewarm/index.ts'
 import { MirrorDoor } from '../registry/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import { DiskStore } from '../store/index.ts'
-import type { CallArguments, CallName, CallResults, FleetKey, PeerLink, Swarm } from '../swarm/index.ts'
-import { Libp2pSwarm, LOOPBACK_KEY, parseFleetKey } from '../swarm/index.ts'
+import type { CallArguments, CallName, CallResults, PeerLink, Swarm } from '../swarm/index.ts'
+import { Libp2pSwarm, LOOPBACK_KEY } from '../swarm/index.ts'
 import { Tier } from '../tier/index.ts'
 import { Transfers } from '../transfer/index.ts'
+import type { FleetTrust } from '../trust/index.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { ManifestSource } from './image-source.ts'
 import type { ReloadReport } from './live-config.ts'
@@ -46,6 +46,7 @@ import { LiveUpstreams } from './live-upstreams.ts'
 import type { Limiters } from './node-status.ts'
 import { NodeStatusSource } from './node-status.ts'
 import { openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
+import { openTrust, reloadTrust } from './open-trust.ts'
 import { declareOriginStates } from './origin-metrics.ts'
 import { openHooks, openPins } from './prewarm-entrances.ts'
 import { SwarmHub } from './swarm-hub.ts'
@@ -96,14 +97,15 @@ export class ShoalNode implements AsyncDisposable {
     declareOriginStates(registry, () => live.byName)
     const limiters = limitersOf(config)
     const hub = new SwarmHub()
-    const swarm = stack.use(await startSwarm(config, deps, hub))
+    const keeper = stack.use(await openTrust(config, deps, stack))
+    const swarm = stack.use(await startSwarm(config, deps, hub, keeper.trust))
     const tier = stack.use(startTier(config, swarm, logger))
     const origins = (upstream: string): OriginChain | undefined => upstreams.get(upstream)?.chain
     const settings = new LiveConfig(config, {
       upstreams: live,
       limiters,
       resizeStore: (sizes) => store.resize(sizes),
-      credentials: async () => [],
+      credentials: async (next) => reloadTrust(keeper, settings.current, next),
     })
     const services = buildServices(settings, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
     const pins = await openPins(() => live.first, store, services.images)
@@ -215,14 +217,17 @@ function limitersOf({ limits }: Config): Limiters {
   }
 }
 
-async function startSwarm(config: Config, { logger, registry }: NodeDeps, hub: SwarmHub): Promise<Libp2pSwarm> {
-  const { keyFile } = config.fleet
-  const fleetKey: FleetKey = keyFile === null ? LOOPBACK_KEY : parseFleetKey(await readFile(keyFile, 'utf8'))
+async function startSwarm(
+  config: Config,
+  { logger, registry }: NodeDeps,
+  hub: SwarmHub,
+  trust: FleetTrust,
+): Promise<Libp2pSwarm> {
   const { role } = config
   const { region, zone } = config.tier
   return Libp2pSwarm.start(
     {
-      ...{ role, region, zone, fleetKey, software: productVersion() },
+      ...{ role, region, zone, fleetKey: LOOPBACK_KEY, trust, software: productVersion() },
       listen: addressText(config.peer.listen),
       announce: config.peer.announce,
       pieceChannel: config.peer.pieceChannel,
