@@ -1,10 +1,12 @@
-import { open, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { FleetKey } from '../swarm/index.ts'
-import { agentKeyOf, formatFleetKey, generateFleetKey, parseFleetKey } from '../swarm/index.ts'
+import { agentKeyOf, formatFleetKey, generateFleetKey } from '../swarm/index.ts'
+import { parseFleetKeys } from '../trust/index.ts'
 import type { CommandIo } from './command-io.ts'
+import { createSecretFile } from './secret-file.ts'
 
 const optionsSchema = z.object({
   out: z.string().optional(),
@@ -14,6 +16,7 @@ const optionsSchema = z.object({
 
 const HELP = `
 The key is for caches: it also lets them vouch for pieces. Give the other hosts the agent key made from it.
+With "shoal fleet" caches get certificates instead, which name a region, end on a date and can be revoked.
 Name the file in fleet.keyFile. Files are created for their owner only and never overwritten.
 
 Examples:
@@ -33,17 +36,17 @@ export function createCommand(io: CommandIo): Command {
     .addHelpText('after', HELP)
     .action(async (raw: unknown) => {
       const { out, agentKeyFrom, json } = optionsSchema.parse(raw)
-      const key = agentKeyFrom === undefined ? generateFleetKey() : agentKeyOf(await readKey(agentKeyFrom))
-      const text = formatFleetKey(key)
-      if (out !== undefined) await createSecretFile(out, `${text}\n`)
-      const told = out === undefined ? { kind: key.kind, key: text } : { kind: key.kind, file: out }
+      const keys = agentKeyFrom === undefined ? [generateFleetKey()] : (await readKeys(agentKeyFrom)).map(agentKeyOf)
+      const { kind } = keys[0]!
+      const text = keys.map(formatFleetKey).join('\n')
+      if (out !== undefined) await createSecretFile('--out', out, `${text}\n`)
+      const told = out === undefined ? { kind, key: text } : { kind, file: out }
       if (json) io.stdout.write(`${JSON.stringify(told)}\n`)
-      else
-        io.stdout.write(out === undefined ? `${text}\n` : `${out}: ${key.kind} key created; name it in fleet.keyFile\n`)
+      else io.stdout.write(out === undefined ? `${text}\n` : `${out}: ${kind} key created; name it in fleet.keyFile\n`)
     })
 }
 
-async function readKey(file: string): Promise<FleetKey> {
+async function readKeys(file: string): Promise<FleetKey[]> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -51,20 +54,8 @@ async function readKey(file: string): Promise<FleetKey> {
     throw new ShoalError('CONFIG_INVALID', `--agent-key-from ${file}: cannot be read (${errorText(cause)})`, { cause })
   }
   try {
-    return parseFleetKey(text)
+    return parseFleetKeys(text)
   } catch (cause) {
     throw new ShoalError('CONFIG_INVALID', `--agent-key-from ${file}: ${errorText(cause)}`, { cause })
-  }
-}
-
-async function createSecretFile(file: string, text: string): Promise<void> {
-  try {
-    await using handle = await open(file, 'wx', 0o600)
-    await handle.writeFile(text)
-    await handle.sync()
-  } catch (cause) {
-    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
-    const why = exists ? 'exists, and keys are never overwritten; choose another file' : errorText(cause)
-    throw new ShoalError('CONFIG_INVALID', `--out ${file}: ${why}`, { cause })
   }
 }

@@ -25,6 +25,7 @@ const ENTRIES: readonly Entry[] = [
   },
   { name: 'pin', summary: 'keep an image on a host for a while', load: () => import('./pin.ts') },
   { name: 'unpin', summary: 'let a pinned image go', load: () => import('./unpin.ts') },
+  { name: 'fleet', summary: "make, rotate and revoke a fleet's credentials", load: () => import('./fleet.ts') },
   { name: 'fleet-key', summary: 'make the key that hosts of a fleet share', load: () => import('./fleet-key.ts') },
 ]
 
@@ -73,10 +74,16 @@ async function buildProgram(args: readonly string[], io: CommandIo): Promise<Com
   const wanted = first === 'help' ? second : first
   for (const { name, summary, load } of ENTRIES) {
     const command = name === wanted ? (await load()).createCommand(io) : new Command(name).summary(summary)
-    program.addCommand(command.copyInheritedSettings(program))
-    for (const sub of command.commands) sub.copyInheritedSettings(command)
+    program.addCommand(inherit(command, program))
   }
   return program
+}
+
+/** Settings go down to the last subcommand: how errors are written, and that none ends the process. */
+function inherit(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent)
+  for (const sub of command.commands) inherit(sub, command)
+  return command
 }
 
 function oneLine(text: string): string {
