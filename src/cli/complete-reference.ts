@@ -1,5 +1,5 @@
 import { nodeStatusSchema } from '../admin/index.ts'
-import { parseReference, referenceText } from '../oci/reference.ts'
+import { DOCKER_HUB, parseReference, wholeReferenceText } from '../oci/reference.ts'
 import type { AdminClient } from './admin-client.ts'
 
 /** Two registries that nobody means, to see whether a reference names one itself. */
@@ -14,8 +14,10 @@ export async function completeReferences(
   references: readonly string[],
   signal: AbortSignal,
 ): Promise<string[]> {
-  const upstream = references.some(isBare) ? await defaultUpstream(client, signal) : ONE
-  const whole = references.map((text) => referenceText(parseReference(text, upstream)))
+  const { upstream, knows } = references.some(isBare)
+    ? await readAs(client, signal)
+    : { upstream: ONE, knows: undefined }
+  const whole = references.map((text) => wholeReferenceText(parseReference(text, upstream, knows)))
   return [...new Set(whole)]
 }
 
@@ -23,7 +25,8 @@ function isBare(text: string): boolean {
   return parseReference(text, ONE).upstream !== parseReference(text, OTHER).upstream
 }
 
-async function defaultUpstream(client: AdminClient, signal: AbortSignal): Promise<string> {
-  const { defaultUpstream: named } = await client.get('/api/v1/status', nodeStatusSchema, signal)
-  return named ?? 'docker.io'
+async function readAs(client: AdminClient, signal: AbortSignal) {
+  const { defaultUpstream, upstreams } = await client.get('/api/v1/status', nodeStatusSchema, signal)
+  const names = new Set(upstreams.map(({ name }) => name))
+  return { upstream: defaultUpstream ?? DOCKER_HUB, knows: (word: string) => names.has(word) }
 }

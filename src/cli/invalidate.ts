@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { invalidatedSchema } from '../admin/index.ts'
-import { parseReference } from '../oci/reference.ts'
+import { DOCKER_HUB, parseReference, referenceText } from '../oci/reference.ts'
 import type { OrderSigner } from '../trust/index.ts'
 import { orderInvalidate, orderJson } from '../trust/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
@@ -53,5 +53,7 @@ async function ordered(
   signal: AbortSignal,
 ): Promise<{ readonly reference: string; readonly order: object }> {
   const [reference = text] = await completeReferences(client, [text], signal)
-  return { reference, order: orderJson(signed(orderInvalidate(signer, reference, Date.now()))) }
+  // what is signed is the reference as people read it, which is the same on every host
+  const subject = referenceText(parseReference(reference, DOCKER_HUB))
+  return { reference, order: orderJson(signed(orderInvalidate(signer, subject, Date.now()))) }
 }

@@ -119,7 +119,7 @@ export class NodeStatusSource implements AdminSource {
     signal: AbortSignal,
   ): Promise<{ digest?: string | undefined; everywhere: boolean }> {
     const { home, tags, upstreams, defaultUpstream } = this.#deps
-    const { upstream, repository, target } = parseReference(text, defaultUpstream)
+    const { upstream, repository, target } = parseReference(text, defaultUpstream, (word) => upstreams.has(word))
     if (target.kind !== 'tag') {
       throw new ShoalError(
         'REFERENCE_INVALID',

@@ -149,12 +149,9 @@ export class ShoalNode implements AsyncDisposable {
         'prewarm.hooks can start nothing on this host: only a cache or an operator may act on the fleet',
       )
     }
+    const names = { first: () => live.first, has: (name: string) => upstreams.has(name) }
     const admin = stack.use(
-      await startAdmin(
-        config,
-        { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm, () => live.first) },
-        deps,
-      ),
+      await startAdmin(config, { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm, names) }, deps),
     )
     const mirror = await MirrorDoor.start(
       {

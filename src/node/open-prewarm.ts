@@ -5,7 +5,7 @@ import type { PrewarmSource } from '../admin/index.ts'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Config } from '../config/index.ts'
-import { parseReference, referenceText } from '../oci/reference.ts'
+import { parseReference, wholeReferenceText } from '../oci/reference.ts'
 import type {
   ImageLoader,
   LoadRuntime,
@@ -61,17 +61,24 @@ function openLoader({ prewarm, store }: Config, runtime: LoadRuntime, mirror: st
   })
 }
 
+/** How this host reads the names of images. */
+export interface KnownUpstreams {
+  /** What a name without a registry means. */
+  readonly first: () => string
+  /** Whether an upstream is configured. */
+  readonly has: (upstream: string) => boolean
+}
+
 /** Prewarm as the admin door asks for it: reads what people write, and completes image names as this host means them. */
 export class PrewarmDoorway implements PrewarmSource {
   readonly #service: PrewarmService
   readonly #orders: Orders
-  readonly #defaultUpstream: () => string
+  readonly #upstreams: KnownUpstreams
 
-  /** `defaultUpstream` is what an image name without a registry means. */
-  constructor({ service, orders }: Pick<PrewarmOffice, 'service' | 'orders'>, defaultUpstream: () => string) {
+  constructor({ service, orders }: Pick<PrewarmOffice, 'service' | 'orders'>, upstreams: KnownUpstreams) {
     this.#service = service
     this.#orders = orders
-    this.#defaultUpstream = defaultUpstream
+    this.#upstreams = upstreams
   }
 
   start(request: unknown, id: string | undefined, signal: AbortSignal): ReturnType<PrewarmService['submit']> {
@@ -113,7 +120,8 @@ export class PrewarmDoorway implements PrewarmSource {
 
   #spec(request: unknown): PrewarmSpec {
     const spec = parsePrewarmSpec(request)
-    const images = spec.images.map((text) => referenceText(parseReference(text, this.#defaultUpstream())))
+    const { first, has } = this.#upstreams
+    const images = spec.images.map((text) => wholeReferenceText(parseReference(text, first(), has)))
     return { ...spec, images: [...new Set(images)] }
   }
 }

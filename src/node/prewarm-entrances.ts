@@ -5,7 +5,7 @@ import type { MetricRegistry } from '../base/metrics.ts'
 import type { HomeService, UpstreamAccess } from '../blob/index.ts'
 import type { Config } from '../config/index.ts'
 import type { Digest } from '../oci/digest.ts'
-import { referenceText } from '../oci/reference.ts'
+import { wholeReferenceText } from '../oci/reference.ts'
 import type { HintedImage, HookRule, ImageSource, PrewarmSpec } from '../prewarm/index.ts'
 import { HookService, PinBook, Pins, parsePrewarmSpec } from '../prewarm/index.ts'
 import type { BlobStore } from '../store/index.ts'
@@ -81,5 +81,5 @@ async function resolveAnew(
 }
 
 function textOf({ upstream, repository, tag }: HintedImage): string {
-  return referenceText({ upstream, repository, target: { kind: 'tag', tag } })
+  return wholeReferenceText({ upstream, repository, target: { kind: 'tag', tag } })
 }

@@ -72,14 +72,20 @@ export function canonicalRepository(upstream: string, repository: string): strin
 
 /**
  * Parses `[host/]repository[:tag][@digest]`. A missing host is `defaultUpstream`, a missing tag `latest`; a digest
- * wins over a tag. Throws `REFERENCE_INVALID` naming the part that is wrong.
+ * wins over a tag. `knows`: upstreams that are called by a plain word, which counts as a host then. Throws
+ * `REFERENCE_INVALID` naming the part that is wrong.
  */
-export function parseReference(text: string, defaultUpstream: string): Reference {
+export function parseReference(
+  text: string,
+  defaultUpstream: string,
+  knows: (upstream: string) => boolean = () => false,
+): Reference {
   const at = text.indexOf('@')
   const beforeDigest = at < 0 ? text : text.slice(0, at)
   const slash = beforeDigest.indexOf('/')
-  const hasHost = slash > 0 && looksLikeHost(beforeDigest.slice(0, slash))
-  const upstream = canonicalUpstream(hasHost ? beforeDigest.slice(0, slash) : defaultUpstream)
+  const first = beforeDigest.slice(0, Math.max(slash, 0))
+  const hasHost = slash > 0 && (looksLikeHost(first) || knows(first))
+  const upstream = canonicalUpstream(hasHost ? first : defaultUpstream)
   const rest = hasHost ? beforeDigest.slice(slash + 1) : beforeDigest
   const colon = rest.lastIndexOf(':')
   const repository = canonicalRepository(upstream, colon < 0 ? rest : rest.slice(0, colon))
@@ -99,6 +105,16 @@ export function parseReference(text: string, defaultUpstream: string): Reference
   return { upstream, repository, target }
 }
 
+/**
+ * A reference that reads the same wherever it is read, with any default upstream: one that is called by a plain word has
+ * the root's dot behind it (`local./team/app`), by which it is a host like any other.
+ */
+export function wholeReferenceText(reference: Reference): string {
+  const { upstream } = reference
+  return referenceText(looksLikeHost(upstream) ? reference : { ...reference, upstream: `${upstream}.` })
+}
+
+/** As people read it. */
 export function referenceText(reference: Reference): string {
   const separator = reference.target.kind === 'tag' ? ':' : '@'
   return `${reference.upstream}/${reference.repository}${separator}${tagOrDigestText(reference.target)}`

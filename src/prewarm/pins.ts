@@ -87,7 +87,7 @@ export class Pins {
   }
 
   #parse(text: string): Reference {
-    const reference = parseReference(text, this.#options.defaultUpstream)
+    const reference = parseReference(text, this.#options.defaultUpstream, (word) => this.#deps.images.knows(word))
     if (this.#deps.images.knows(reference.upstream)) return reference
     const message = `"${text}": no upstream is called ${reference.upstream} (see upstreams in the configuration)`
     throw new ShoalError('REFERENCE_INVALID', message)

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import {
+  canonicalUpstream,
   isRegistryHost,
   isRepositoryName,
   isTag,
   parseReference,
   parseTagOrDigest,
   referenceText,
+  wholeReferenceText,
 } from '../../../src/oci/reference.ts'
 
 const DIGEST = `sha256:${'a1'.repeat(32)}`
@@ -35,6 +37,36 @@ describe('references', () => {
       assert.deepEqual(parseReference(meaning, 'elsewhere.example'), reference)
     })
   }
+
+  for (const [text, meaning] of [
+    ['demo/team/app:v1', 'demo/team/app:v1'],
+    ['demo/app', 'demo/app:latest'],
+    ['demo', 'docker.io/library/demo:latest'],
+    ['other/app', 'docker.io/other/app:latest'],
+    ['docker.io/demo/app', 'docker.io/demo/app:latest'],
+  ] as const) {
+    it(`"${text}" is ${meaning} where an upstream is called demo, and reads the same everywhere`, () => {
+      const reference = parseReference(text, 'docker.io', (word) => word === 'demo')
+      assert.equal(referenceText(reference), meaning)
+      for (const elsewhere of ['docker.io', 'demo', 'other.example']) {
+        assert.deepEqual(parseReference(wholeReferenceText(reference), elsewhere), reference)
+      }
+    })
+  }
+
+  it('call Docker Hub and default ports by one name', () => {
+    for (const host of [
+      'docker.io',
+      'docker.io:443',
+      'index.docker.io',
+      'registry.hub.docker.com',
+      'Registry-1.docker.io.',
+    ]) {
+      assert.equal(canonicalUpstream(host), 'docker.io', host)
+    }
+    assert.equal(canonicalUpstream('ghcr.io:443'), 'ghcr.io')
+    assert.equal(canonicalUpstream('ghcr.io:8443'), 'ghcr.io:8443')
+  })
 
   it('without a host are of the default upstream', () => {
     assert.equal(referenceText(parseReference('app', 'demo')), 'demo/app:latest')
