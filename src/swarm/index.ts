@@ -2,10 +2,12 @@
 //
 //   swarm            the Swarm: dial, listen, link, ban, dispose
 //   dialler,listener one link per peer, whoever dials      joining       what both share
-//   speech           what a peer understands
+//   speech           what a peer understands            dropped-names  what it does not
 //   introduction     who is who, before anything else      identity      this host's own key (host-facts: whose it is)
 //   clones           hosts that have one identity
 //   byte-budget      what all links together may make this host hold
+//   inbound-port     arrivals, TLS and libp2p on one port
+//   arrivals         inbound connections that are no links yet: arrival-order, address-group
 //   link             a live link                           link-table    all of them
 //   control-channel  frames (wire*, hot-messages, frame-decoder), byte-gate; call-client, call-server
 //   piece-channel    bulk: framed-piece-channel, piece-sender, piece-receiver, piece-frame

@@ -4,6 +4,7 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
 import { multiaddrHostPort } from './address.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { ByteChannel } from './byte-channel.ts'
 import type { Clones } from './clones.ts'
@@ -48,6 +49,7 @@ export interface Joining {
   readonly clones: Clones
   readonly context: IntroductionContext
   readonly limits: SwarmLimits
+  readonly arrivals: Arrivals
   readonly budget: ByteBudget
   readonly clock: Clock
   readonly logger: Logger

@@ -3,7 +3,6 @@ import { setImmediate } from 'node:timers/promises'
 import { noise } from '@chainsafe/libp2p-noise'
 import type { Connection, PeerId, PrivateKey, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
@@ -17,8 +16,8 @@ import type { SharedPort } from './shared-port.ts'
 import { CONTROL_PROTOCOL, PIECES_PROTOCOL } from './wire-limits.ts'
 
 const KIB = 1024
-/** One unreachable address must not use up the time for a peer's others. */
-const ADDRESS_DIAL_TIMEOUT_MS = 2_000
+/** One unreachable address must not use up the time for a peer's others: it has this part of it. */
+const ADDRESS_DIAL_SHARE = 0.4
 /** Enough for the bye to leave. */
 const CLOSE_GRACE_MS = 500
 const UNLIMITED = 1_000_000
@@ -39,8 +38,8 @@ export interface HostOptions {
   readonly privateKey: PrivateKey
   readonly listen: HostPort
   readonly limits: SwarmLimits
-  /** When the port is not libp2p's alone. */
-  readonly port: SharedPort | undefined
+  /** What stands before libp2p: every connection comes through it. */
+  readonly port: SharedPort
 }
 
 /** libp2p with TCP, noise and yamux, and everything that acts on its own switched off: connections are dialled and kept by us. */
@@ -211,12 +210,13 @@ function libp2pOptions(options: HostOptions, events: HostEvents): Parameters<typ
     // A burst comes from hundreds of hosts at once, in tests from one: membership is our filter, not the rate.
     connectionManager: {
       maxConnections: limits.maxLinks * 4 + limits.maxHandshakes * 2,
-      maxIncomingPendingConnections: limits.maxHandshakes,
+      // whom libp2p sees at all is settled before it: arrivals.ts
+      maxIncomingPendingConnections: UNLIMITED,
       inboundConnectionThreshold: UNLIMITED,
       maxParallelDials: 64,
       maxDialQueueLength: limits.maxLinks * 4,
       dialTimeout: limits.dialTimeoutMs,
-      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+      addressDialTimeout: limits.dialTimeoutMs * ADDRESS_DIAL_SHARE,
       inboundUpgradeTimeout: limits.handshakeTimeoutMs,
       inboundStreamProtocolNegotiationTimeout: limits.handshakeTimeoutMs,
       outboundStreamProtocolNegotiationTimeout: limits.handshakeTimeoutMs,
@@ -229,13 +229,13 @@ function libp2pOptions(options: HostOptions, events: HostEvents): Parameters<typ
       denyInboundConnection: () => !events.admits(),
       filterMultiaddrForPeer: () => false,
     },
-    transports: [options.port?.transport(TCP) ?? tcp(TCP)],
+    transports: [options.port.transport(TCP)],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
-        maxInboundStreams: 4,
-        maxOutboundStreams: 4,
-        maxEarlyStreams: 4,
+        maxInboundStreams: 2,
+        maxOutboundStreams: 2,
+        maxEarlyStreams: 2,
         // libp2p ends a connection that is idle for two minutes, and a link may have moved all it says to TLS.
         enableKeepAlive: true,
         keepAliveInterval: 30_000,

@@ -1,6 +1,8 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { raceAbort } from '../base/abort.ts'
 import { ShoalError } from '../base/errors.ts'
+import { multiaddrHostPort } from './address.ts'
+import { placeOf } from './address-group.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { Dialler } from './dialler.ts'
 import type { PeerInfo } from './interface.ts'
@@ -44,17 +46,12 @@ export class Listener {
     this.#dialler = dialler
   }
 
-  /** Connections that have not become links yet. */
-  get size(): number {
-    return this.#sessions.size
-  }
-
   /** Whether there is room for another connection. Asked before a single byte of it is read. */
   admits(): boolean {
     const { table, limits, metrics, stopping } = this.#joining
     if (stopping.aborted) return false
     const hasRoom = table.links.size < limits.maxLinks || this.#mayBeTold()
-    if (hasRoom && this.#sessions.size < limits.maxHandshakes) return true
+    if (hasRoom) return true
     metrics.refused('full')
     return false
   }
@@ -73,8 +70,14 @@ export class Listener {
       stream.abort(new Error('no stream is expected here'))
       return
     }
-    const slot = protocol === CONTROL_PROTOCOL ? session.control : session.pieces
-    slot.resolve(new StreamChannel(stream))
+    const channel = new StreamChannel(stream)
+    if (protocol === CONTROL_PROTOCOL) {
+      session.control.resolve(channel)
+      return
+    }
+    // nothing is asked of a peer that is not linked, so it has no piece to send: what it sends would only be held
+    channel.expectNothing(() => connection.abort(new Error('pieces came before the introduction was over')))
+    session.pieces.resolve(channel)
   }
 
   async #welcome(connection: Connection, session: Session): Promise<void> {
@@ -99,6 +102,7 @@ export class Listener {
       const observed = remoteHost(connection)
       control.send(aboutFrame({ ...context, remote: key, offer: ticket?.offer, observed }))
       const tls = tlsTerms(this.#joining, ticket, offer)
+      this.#settled(connection)
       this.#joining.link({ peer, speech, direction: 'inbound', connection, control, pieces, tls, shown })
     } catch (error) {
       ticket?.[Symbol.dispose]()
@@ -106,6 +110,12 @@ export class Listener {
     } finally {
       this.#sessions.delete(connection.id)
     }
+  }
+
+  /** It counts as an arrival no longer. */
+  #settled({ remoteAddr }: Connection): void {
+    const remote = multiaddrHostPort(remoteAddr)
+    if (remote !== undefined) this.#joining.arrivals.settled(placeOf(remote.host, remote.port))
   }
 
   /** Throws a refusal when the peer cannot have a link now; ends the one it has if that must be dead. */

@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net'
 import { Server } from 'node:net'
 import { tcp } from '@libp2p/tcp'
-import type { Clock } from '../base/clock.ts'
-import type { SwarmLimits } from './options.ts'
+import type { Arrivals } from './arrivals.ts'
 
 type Transports = ReturnType<typeof tcp>
 
@@ -10,21 +9,17 @@ type Transports = ReturnType<typeof tcp>
 const TLS_HANDSHAKE = 0x16
 
 interface SharedPortOptions {
-  readonly clock: Clock
-  readonly limits: SwarmLimits
-  /** Takes a connection that begins like TLS, its bytes unread. */
-  readonly tls: (socket: Socket) => void
-  /** A connection was closed because too many have not said anything yet. */
-  readonly full: () => void
+  readonly arrivals: Arrivals
+  /** Takes a connection that begins like TLS, its bytes unread. Undefined when this host wants no TLS. */
+  readonly tls: ((socket: Socket) => void) | undefined
 }
 
 /**
  * One port for libp2p and TLS, told apart by the first byte: one hole in the firewall, one address to announce, and
- * wherever a peer was reached over noise it can be reached over TLS.
+ * wherever a peer was reached over noise it can be reached over TLS. Neither sees a connection before its turn has come.
  */
-export class SharedPort implements Disposable {
+export class SharedPort {
   readonly #options: SharedPortOptions
-  readonly #silent = new Set<Socket>()
 
   constructor(options: SharedPortOptions) {
     this.#options = options
@@ -49,47 +44,16 @@ export class SharedPort implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    for (const socket of this.#silent) socket.destroy()
-  }
-
   #divide(server: Server): void {
+    const { arrivals, tls } = this.#options
     const takers = server.listeners('connection') as ((...args: unknown[]) => unknown)[]
     server.removeAllListeners('connection')
     server.on('connection', (socket) => {
-      this.#firstByte(socket, (byte) => {
-        if (byte === TLS_HANDSHAKE) this.#options.tls(socket)
-        else hand(takers, server, socket)
+      arrivals.take(socket, (firstByte) => {
+        if (firstByte !== TLS_HANDSHAKE) hand(takers, server, socket)
+        else if (tls !== undefined) tls(socket)
+        else socket.destroy()
       })
-    })
-  }
-
-  #firstByte(socket: Socket, tell: (byte: number) => void): void {
-    const { clock, limits, full } = this.#options
-    // Whoever gets the socket adds its own; until then, and in between, an error must have somebody to go to.
-    socket.on('error', () => {})
-    if (this.#silent.size >= limits.maxHandshakes) {
-      socket.destroy()
-      full()
-      return
-    }
-    const timer = clock.after(limits.handshakeTimeoutMs, () => socket.destroy())
-    this.#silent.add(socket)
-    const heard = (): void => {
-      timer[Symbol.dispose]()
-      this.#silent.delete(socket)
-    }
-    socket.once('close', heard)
-    socket.once('readable', () => {
-      socket.off('close', heard)
-      heard()
-      const first: unknown = socket.read()
-      if (!(first instanceof Uint8Array) || first.length === 0) {
-        socket.destroy()
-        return
-      }
-      socket.unshift(first)
-      tell(first[0]!)
     })
   }
 }

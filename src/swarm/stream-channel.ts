@@ -17,6 +17,7 @@ export class StreamChannel implements ByteChannel {
   readonly #stream: Stream
   #receiver: ByteReceiver | undefined
   #waiting: ((open: boolean) => void)[] = []
+  #onEarly: () => void = () => {}
   #closed = false
 
   constructor(stream: Stream) {
@@ -64,10 +65,17 @@ export class StreamChannel implements ByteChannel {
       receiver.closed()
       return
     }
+    this.#stream.removeEventListener('message', this.#onEarly)
     this.#stream.maxReadBufferLength = OPEN_READ_BUFFER_BYTES
     this.#stream.addEventListener('message', this.#onMessage)
     // Both may have happened before anyone listened.
     if (this.#stream.status !== 'open' || this.#stream.remoteWriteStatus === 'closed') this.#onClose()
+  }
+
+  /** Until the channel is opened, what comes is not kept but told of: the peer has nothing to say yet. */
+  expectNothing(early: () => void): void {
+    this.#onEarly = early
+    this.#stream.addEventListener('message', early)
   }
 
   close(): void {
@@ -113,6 +121,7 @@ export class StreamChannel implements ByteChannel {
   #end(): void {
     this.#closed = true
     this.#stream.removeEventListener('message', this.#onMessage)
+    this.#stream.removeEventListener('message', this.#onEarly)
     this.#stream.removeEventListener('drain', this.#onProgress)
     this.#stream.removeEventListener('idle', this.#onProgress)
     this.#stream.removeEventListener('close', this.#onClose)

@@ -21,15 +21,16 @@ import { ByteBudget } from './byte-budget.ts'
 import { checkTrust } from './check-trust.ts'
 import { Clones } from './clones.ts'
 import { Dialler } from './dialler.ts'
+import { DroppedNames } from './dropped-names.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
 import { loadHomesSecret } from './homes-secret.ts'
 import { loadIdentity } from './identity.ts'
+import { InboundPort } from './inbound-port.ts'
 import type { Clone, HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
 import { introductionOf } from './introduction.ts'
 import type { Joining, NewLink } from './joining.ts'
 import { remoteHost } from './joining.ts'
 import { closeConnection, Libp2pHost, peerMultiaddr } from './libp2p-host.ts'
-import type { Dropped } from './link.ts'
 import { Link } from './link.ts'
 import { LinkCredentials } from './link-credentials.ts'
 import { LinkTable } from './link-table.ts'
@@ -41,8 +42,6 @@ import { DEFAULT_SWARM_LIMITS } from './options.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { peerAddresses } from './peer-addresses.ts'
 import { RunSignatures } from './run-signatures.ts'
-import { SharedPort } from './shared-port.ts'
-import { TlsDoor } from './tls-door.ts'
 import { TlsLanes } from './tls-lanes.ts'
 
 /** Links say goodbye within this; then the sockets are cut. */
@@ -53,9 +52,6 @@ const NEAR_WINDOW_BYTES = 4 * 1024 * 1024
 const FAR_WINDOW_BYTES = 8 * 1024 * 1024
 /** Far more than a fleet has liars; the oldest ban gives way. */
 const MAX_BANS = 4096
-/** What two versions do not share is said once per peer and name, and again after a day. */
-const DROPPED_SAID_EVERY_MS = 24 * 60 * 60 * 1000
-const MAX_DROPPED_SAID = 8192
 
 interface SwarmParts {
   readonly options: SwarmOptions
@@ -74,7 +70,7 @@ export class Libp2pSwarm implements Swarm {
   readonly #loopbackOnly: boolean
   readonly #table = new LinkTable()
   readonly #bans: ExpiringMap<true>
-  readonly #droppedSaid: ExpiringMap<true>
+  readonly #dropped: DroppedNames
   readonly #budget: ByteBudget
   readonly #metrics: SwarmMetrics
   readonly #signatures: RunSignatures
@@ -88,8 +84,7 @@ export class Libp2pSwarm implements Swarm {
   #listener: Listener | undefined
   #credentials: LinkCredentials | undefined
   readonly #pieceChannel: PieceChannelKind
-  readonly #tls: TlsDoor | undefined
-  readonly #port: SharedPort | undefined
+  readonly #inbound: InboundPort
   #disposal: Promise<void> | undefined
 
   private constructor(parts: SwarmParts) {
@@ -103,26 +98,23 @@ export class Libp2pSwarm implements Swarm {
     this.#bans = new ExpiringMap(deps.clock, MAX_BANS)
     this.#signatures = new RunSignatures(trust, deps.clock)
     this.#clones = new Clones({ clock: deps.clock, logger: deps.logger, pingIntervalMs: limits.pingIntervalMs })
-    this.#droppedSaid = new ExpiringMap(deps.clock, MAX_DROPPED_SAID)
     this.#budget = new ByteBudget(limits.maxUnreadBytes, deps.clock)
     this.#metrics = swarmMetrics(deps.metrics, () => ({
       links: this.#table.links.values(),
-      handshakes: this.#listener?.size ?? 0,
+      handshakes: this.#inbound.arrivals.served,
       banned: this.#bans.size,
       clones: this.clones.length,
       unreadBytes: this.#budget.bytes,
     }))
+    this.#dropped = new DroppedNames({ clock: deps.clock, logger: deps.logger, metrics: this.#metrics })
     this.#pieceChannel = options.pieceChannel ?? 'auto'
-    if (this.#pieceChannel !== 'stream') {
-      const { clock } = deps
-      const tls = new TlsDoor({ clock, limits, refused: (problem) => this.#tlsRefused(problem) })
-      this.#tls = tls
-      this.#port = new SharedPort({
-        ...{ clock, limits },
-        tls: (socket) => tls.accept(socket),
-        full: () => this.#metrics.refused('full'),
-      })
-    }
+    this.#inbound = new InboundPort({
+      clock: deps.clock,
+      logger: deps.logger,
+      limits,
+      pieceChannel: this.#pieceChannel,
+      metrics: () => this.#metrics,
+    })
     this.#self = { key: '', role: options.role, region: options.region, zone: options.zone, addresses: [] }
   }
 
@@ -141,7 +133,7 @@ export class Libp2pSwarm implements Swarm {
     const privateKey = await loadIdentity(options.identityPath, deps)
     const swarm = new Libp2pSwarm({ options, deps, limits, trust })
     const host = await Libp2pHost.start(
-      { privateKey, listen, limits, port: swarm.#port },
+      { privateKey, listen, limits, port: swarm.#inbound.shared },
       {
         admits: () => swarm.#listener?.admits() ?? false,
         inbound: (connection) => swarm.#listener?.connected(connection),
@@ -243,11 +235,12 @@ export class Libp2pSwarm implements Swarm {
       clones: this.#clones,
       context: introductionOf(() => this.#self, this.trust, software),
       limits: this.#limits,
+      arrivals: this.#inbound.arrivals,
       budget: this.#budget,
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
-      tls: this.#tls,
+      tls: this.#inbound.tls,
       stopping: this.#stopping.signal,
       link: (parts) => this.#link(parts),
     }
@@ -300,7 +293,7 @@ export class Libp2pSwarm implements Swarm {
         limits: this.#limits,
         callRefused: () => this.#metrics.refused('calls'),
         addressesOf,
-        dropped: (what) => this.#dropped(peer.key, what),
+        dropped: (what) => this.#dropped.note(peer.key, what),
         upkeep: (from, message) => this.#credentials?.message(from, message),
         ended: (ended, error) => {
           lanes[Symbol.dispose]()
@@ -335,21 +328,6 @@ export class Libp2pSwarm implements Swarm {
     )
   }
 
-  /** Two versions meet: nothing is wrong, but whoever wonders why something is missing finds it named. */
-  #dropped(peer: PeerKey, what: Dropped): void {
-    this.#metrics.dropped(what)
-    const { direction, kind, name } = what
-    const key = `${peer} ${direction} ${kind} ${name}`
-    if (this.#droppedSaid.get(key) === true) return
-    this.#droppedSaid.set(key, true, DROPPED_SAID_EVERY_MS)
-    this.#logger.info({ peer, direction, kind, name }, 'a peer is of another version: this is left out')
-  }
-
-  #tlsRefused(problem: string): void {
-    this.#metrics.pieceChannel('tls', 'refused')
-    this.#logger.debug({ problem }, 'a TLS connection was refused')
-  }
-
   #unlink(link: Link, error: ShoalError): void {
     this.#table.remove(link)
     this.#credentials?.unlinked(link)
@@ -378,8 +356,7 @@ export class Libp2pSwarm implements Swarm {
     for (const link of [...this.#table.links.values()]) link.end(reason)
     this.#credentials?.[Symbol.dispose]()
     this.#signatures[Symbol.dispose]()
-    this.#tls?.[Symbol.dispose]()
-    this.#port?.[Symbol.dispose]()
+    this.#inbound[Symbol.dispose]()
     const stopped = this.#host?.stop().catch((error: unknown) => {
       this.#logger.warn({ err: error }, 'libp2p did not stop cleanly')
     })

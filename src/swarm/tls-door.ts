@@ -26,6 +26,8 @@ interface DoorOptions {
   readonly limits: SwarmLimits
   /** A connection was closed because it was not what a link is waiting for. */
   readonly refused: (problem: string) => void
+  /** A connection from this place has shown the token of a link. */
+  readonly arrived?: (host: string, port: number) => void
 }
 
 /**
@@ -76,6 +78,12 @@ export class TlsDoor implements Disposable {
   /** Takes an inbound connection that begins like TLS; its first bytes may be read already, and put back. */
   accept(socket: Socket): void {
     const from = remoteName(socket)
+    // nobody has been told a token that could be shown
+    if (this.#tickets.size === 0) {
+      socket.destroy()
+      this.#options.refused('no link waits for a connection')
+      return
+    }
     if (this.#arriving.size >= this.#options.limits.maxHandshakes) {
       socket.destroy()
       this.#options.refused('too many connections at once')
@@ -152,6 +160,7 @@ export class TlsDoor implements Disposable {
     }
     this.#tickets.delete(tokenName(token))
     this.#arriving.delete(remoteName(socket))
+    this.#options.arrived?.(socket.remoteAddress ?? '', socket.remotePort ?? 0)
     ticket.arrive(socket)
   }
 

@@ -232,7 +232,7 @@ test('hostile bytes on the piece stream end the link', async () => {
 
 test('bytes on the piece stream before the handshake are not acted on', async () => {
   await using fleet = await TestFleet.create()
-  const host = await fleet.host({ limits: { handshakeTimeoutMs: 300 } })
+  const host = await fleet.host()
   await using peer = await HostilePeer.create()
   await peer.dial(host.address)
   for (let i = 0; i < 64 && peer.pieces?.status === 'open'; i++) peer.pieces.send(new Uint8Array(65_536))
