@@ -7,12 +7,13 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { guardRequests } from './guard.ts'
 import { addHookRoutes } from './hook-routes.ts'
-import type { AdminSource, HookSink, MetricsText, PinSource, PrewarmSource } from './interface.ts'
+import type { AdminSource, HookSink, MetricsText, PinSource, PrewarmSource, VerifySource } from './interface.ts'
 import { answerErrors } from './json-error.ts'
 import { listenOnSocket } from './local-socket.ts'
 import { addPinRoutes } from './pin-routes.ts'
 import { addPrewarmRoutes } from './prewarm-routes.ts'
 import { addApiRoutes, addProbeRoutes } from './routes.ts'
+import { addVerifyRoutes } from './verify-routes.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 const MAX_CONNECTIONS = 256
@@ -24,6 +25,7 @@ export interface AdminDoorDeps {
   readonly pins: PinSource
   readonly hooks: HookSink
   readonly prewarm: PrewarmSource
+  readonly verify: VerifySource
   readonly logger: Logger
 }
 
@@ -80,6 +82,7 @@ export class AdminDoor implements AsyncDisposable {
     addApiRoutes(app, deps.source)
     addPinRoutes(app, deps.pins)
     addPrewarmRoutes(app, deps.prewarm)
+    addVerifyRoutes(app, deps.verify)
     await addHookRoutes(app, deps.hooks)
     try {
       await app.ready()

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Limits, NodeStatus, PeerStatus, PinStatus, TransferStatus } from './interface.ts'
+import type { Limits, NodeStatus, PeerStatus, PinStatus, TransferStatus, VerifyView } from './interface.ts'
 
 /*
  * The admin API as a client reads it. Unknown keys are let through: an older command may talk to a newer agent.
@@ -95,6 +95,22 @@ export const pinSchema: z.ZodType<PinStatus> = z.object({
   presentBytes: z.number(),
 })
 export const pinsSchema = z.object({ pins: z.array(pinSchema) })
+const counted = z.object({ total: z.number(), checked: z.number() })
+export const verifyViewSchema: z.ZodType<VerifyView> = z.object({
+  state: z.enum(['running', 'done', 'stopped']),
+  startedEpochMs: z.number(),
+  blobs: counted,
+  bytes: counted,
+  damaged: z.array(
+    z.object({
+      digest: z.string(),
+      sizeBytes: z.number(),
+      pieces: z.array(z.number()),
+      wholeAgain: z.boolean(),
+    }),
+  ),
+  absent: z.array(z.string()),
+})
 export const unpinnedSchema = z.object({ reference: z.string(), unpinned: z.boolean() })
 export const invalidatedSchema = z.object({
   reference: z.string(),

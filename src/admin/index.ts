@@ -14,6 +14,7 @@ export {
   pinsSchema,
   transfersSchema,
   unpinnedSchema,
+  verifyViewSchema,
 } from './api-schema.ts'
 export type {
   AdminSource,
@@ -35,6 +36,9 @@ export type {
   ReceivedBytes,
   SentBytes,
   TransferStatus,
+  VerifiedDamage,
+  VerifySource,
+  VerifyView,
 } from './interface.ts'
 export { MAX_SOCKET_PATH_BYTES } from './local-socket.ts'
 export { ownToken, readTokenFile } from './token-file.ts'

@@ -203,6 +203,38 @@ export interface PinSource {
   unpin(reference: string): Promise<boolean>
 }
 
+/** A blob that a verification found damaged, and dropped. */
+export interface VerifiedDamage {
+  readonly digest: string
+  readonly sizeBytes: number
+  /** Which pieces; none when it was dropped as a whole. */
+  readonly pieces: readonly number[]
+  /** Whether it has been fetched again by now. */
+  readonly wholeAgain: boolean
+}
+
+/** A comparison of stored blobs with what they must be. */
+export interface VerifyView {
+  readonly state: 'running' | 'done' | 'stopped'
+  readonly startedEpochMs: number
+  readonly blobs: { readonly total: number; readonly checked: number }
+  readonly bytes: { readonly total: number; readonly checked: number }
+  readonly damaged: readonly VerifiedDamage[]
+  /** Digests that were asked for and are not here. */
+  readonly absent: readonly string[]
+}
+
+export interface VerifySource {
+  /**
+   * Begins to compare images and blobs by digest; none named = everything. Throws `REFERENCE_INVALID`, and `UNAVAILABLE` while
+   * another one runs.
+   */
+  start(targets: readonly string[], signal: AbortSignal): Promise<VerifyView>
+  /** The one that runs, or ran last. */
+  view(): VerifyView | undefined
+  stop(): Promise<void>
+}
+
 /** A webhook before its body is read: `headers` as node:http gives them, `pathSecret` what follows the source in the path. */
 export interface HookHead {
   readonly source: string

@@ -61,6 +61,10 @@ export const pinSchema = z.strictObject({
   platform: z.string().max(100).optional(),
 })
 
+export const verifySchema = z.strictObject({
+  targets: z.array(z.string().min(1).max(MAX_REFERENCE_CHARS)).max(1_000).default([]),
+})
+
 export const unpinSchema = z.strictObject({ reference: z.string().min(1).max(MAX_REFERENCE_CHARS) })
 
 /** A request's body as `schema` wants it; throws a refusal naming the first key that is wrong. */

@@ -26,6 +26,7 @@ const ENTRIES: readonly Entry[] = [
   { name: 'pin', summary: 'keep an image on a host for a while', load: () => import('./pin.ts') },
   { name: 'unpin', summary: 'let a pinned image go', load: () => import('./unpin.ts') },
   { name: 'fleet', summary: "make, rotate and revoke a fleet's credentials", load: () => import('./fleet.ts') },
+  { name: 'verify', summary: 'compare what is stored with its digests', load: () => import('./verify.ts') },
   { name: 'fleet-key', summary: 'make the key that hosts of a fleet share', load: () => import('./fleet-key.ts') },
 ]
 

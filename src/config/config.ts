@@ -44,7 +44,13 @@ export interface Config {
     /** `auto` = in the store, where its path is short enough; null = none. */
     readonly socket: string | null
   }
-  readonly store: { readonly path: string; readonly capacityBytes: number; readonly minFreeBytes: number }
+  readonly store: {
+    readonly path: string
+    readonly capacityBytes: number
+    readonly minFreeBytes: number
+    /** From one full look at what is stored to the next; 0 = none. */
+    readonly scrubMs: number
+  }
   readonly tier: {
     readonly region: string
     readonly zone: string | null

@@ -27,7 +27,12 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
       tokenFile: optional(admin.tokenFile, absolute),
       socket: admin.socket === 'auto' ? 'auto' : optional(admin.socket, absolute),
     },
-    store: { path: absolute(store.path), capacityBytes: store.capacity, minFreeBytes: store.minFree },
+    store: {
+      path: absolute(store.path),
+      capacityBytes: store.capacity,
+      minFreeBytes: store.minFree,
+      scrubMs: store.scrub,
+    },
     tier: settings.tier,
     fleet: {
       ...fleet,

@@ -92,6 +92,10 @@ const store = section({
     doc: 'Free space left to the rest of the disk, whatever the capacity says.',
     allowed: 'a size such as 2GiB, or 0',
   }),
+  scrub: setting(durationValue(365 * DAY_MS, '365d'), '7d', {
+    doc: 'How often all that is stored is slowly read and compared; what is damaged is fetched again.',
+    allowed: 'a duration such as 7d, up to 365d; 0 for never',
+  }),
 })
 
 const tier = section({

@@ -49,6 +49,7 @@ import { openPrewarm, PrewarmDoorway } from './open-prewarm.ts'
 import { openTrust, reloadTrust } from './open-trust.ts'
 import { declareOriginStates } from './origin-metrics.ts'
 import { openHooks, openPins } from './prewarm-entrances.ts'
+import { openStoreChecks } from './store-checks.ts'
 import { SwarmHub } from './swarm-hub.ts'
 
 export interface NodeDeps {
@@ -150,9 +151,10 @@ export class ShoalNode implements AsyncDisposable {
       )
     }
     const names = { first: () => live.first, has: (name: string) => upstreams.has(name) }
-    const admin = stack.use(
-      await startAdmin(config, { source: status, pins, hooks, prewarm: new PrewarmDoorway(prewarm, names) }, deps),
-    )
+    const checking = { store, images: services.images, logger, registry, defaultUpstream: names.first }
+    const verify = openStoreChecks(config, checking, stack)
+    const doorway = new PrewarmDoorway(prewarm, names)
+    const admin = stack.use(await startAdmin(config, { source: status, pins, hooks, prewarm: doorway, verify }, deps))
     const mirror = await MirrorDoor.start(
       {
         listen: addressText(config.mirror.listen),
@@ -367,7 +369,7 @@ function buildServices(
 
 async function startAdmin(
   config: Config,
-  sources: Pick<AdminDoorDeps, 'source' | 'pins' | 'hooks' | 'prewarm'>,
+  sources: Pick<AdminDoorDeps, 'source' | 'pins' | 'hooks' | 'prewarm' | 'verify'>,
   { logger, registry }: NodeDeps,
 ): Promise<AdminDoor> {
   const log = logger.child({ room: 'admin' })

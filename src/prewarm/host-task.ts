@@ -4,6 +4,7 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../store/index.ts'
+import { checkBlob } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
 import { transferEnded } from '../transfer/index.ts'
 import type { HostReport, HostState, ImageSource, LoadRuntime, MovedBytes, PlannedBlob } from './interface.ts'
@@ -197,6 +198,8 @@ export class HostTask {
     const { images } = this.#task.plan
     const { upstream, repository, reference } = images[image] ?? images[0]!
     const place = this.#places.get(digest)!
+    // what has lain here for long may have rotted: who says "ready" has looked; what is damaged is dropped, and missing then
+    if (store.size(digest) !== undefined) await checkBlob(store, digest, async () => signal.throwIfAborted())
     let lastBytes = -1
     const ask = async (): Promise<void> => {
       if (store.size(digest) !== undefined) return

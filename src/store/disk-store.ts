@@ -101,8 +101,8 @@ export class DiskStore implements BlobStore {
     return this.#parts.catalogue.blobs.get(digest)?.size
   }
 
-  open(digest: Digest): Promise<StoredBlob | undefined> {
-    return this.#gate.run(() => this.#open(digest))
+  open(digest: Digest, purpose: 'read' | 'check' = 'read'): Promise<StoredBlob | undefined> {
+    return this.#gate.run(() => this.#open(digest, purpose))
   }
 
   readSmall(digest: Digest, maxBytes: number): Promise<Uint8Array | undefined> {
@@ -239,8 +239,8 @@ export class DiskStore implements BlobStore {
     await index[Symbol.asyncDispose]()
   }
 
-  async #open(digest: Digest): Promise<StoredBlob | undefined> {
-    const opened = await this.#openFile(digest)
+  async #open(digest: Digest, purpose: 'read' | 'check'): Promise<StoredBlob | undefined> {
+    const opened = await this.#openFile(digest, purpose)
     if (opened === undefined) return undefined
     const { entry, file } = opened
     let kept = false
@@ -273,11 +273,14 @@ export class DiskStore implements BlobStore {
   }
 
   /** Opens a blob's file and counts as its user. */
-  async #openFile(digest: Digest): Promise<{ readonly entry: BlobEntry; readonly file: FileHandle } | undefined> {
+  async #openFile(
+    digest: Digest,
+    purpose: 'read' | 'check' = 'read',
+  ): Promise<{ readonly entry: BlobEntry; readonly file: FileHandle } | undefined> {
     const { catalogue, shelf, locks } = this.#parts
     const entry = catalogue.blobs.get(digest)
     if (entry === undefined) return undefined
-    shelf.touch(entry)
+    if (purpose === 'read') shelf.touch(entry)
     entry.users++
     let opened = false
     try {

@@ -8,9 +8,12 @@
 //   stored-blob     reading a complete blob
 //   checked-file    the one way from a file to a reader: pieces compared with their proofs (piece-check, blob-proofs, recent-pieces)
 //   damage          what becomes of content that the disk has changed
+//   check-blob      reading a blob to compare it; scrub: all of them, once in a while
 //   store-index     rows in level, written in batches; rows: their codecs; level-table: small tables
 //   recovery        comparing index and files at start
 //   format-file, paths, files, gate, keyed-lock: what these stand on
+export type { BlobCheck } from './check-blob.ts'
+export { checkBlob } from './check-blob.ts'
 export { DiskStore } from './disk-store.ts'
 export type {
   BlobStore,
@@ -24,3 +27,4 @@ export type {
 } from './interface.ts'
 export type { StoreDeps, StoreOptions } from './options.ts'
 export { HIGH_MARK, LOW_MARK } from './options.ts'
+export { Scrub } from './scrub.ts'

@@ -9,8 +9,8 @@ import type { ByteRange, PieceLayout } from '../piece/piece-layout.ts'
 export interface BlobStore extends AsyncDisposable {
   /** Size of a complete blob in bytes, without touching the disk. */
   size(digest: Digest): number | undefined
-  /** Opens a complete blob for reading; it is not evicted until disposed. Marks it used. */
-  open(digest: Digest): Promise<StoredBlob | undefined>
+  /** Opens a complete blob for reading; it is not evicted until disposed. Marks it used, unless it is only to be checked. */
+  open(digest: Digest, purpose?: 'read' | 'check'): Promise<StoredBlob | undefined>
   /**
    * The whole of a small complete blob (a manifest, a config), compared with its digest. Undefined if absent, above
    * `maxBytes`, or damaged: then it has been dropped.

@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
 import { digestOf } from '../../src/oci/digest.ts'
+import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { StorePaths } from '../../src/store/paths.ts'
+import { tryPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { runCommand } from '../support/run-command.ts'
 
 const UP = 'registry.test'
 const REPOSITORY = 'team/app'
@@ -72,6 +75,14 @@ class Region {
     await this.fleet.push('origin', REPOSITORY, tag, image)
     return { tag, image }
   }
+}
+
+function ownAdmin({ node, path }: Host): string[] {
+  return ['--admin', node.adminUrl, '--token-file', join(path, 'admin.token')]
+}
+
+function bySize(a: { readonly sizeBytes: number }, b: { readonly sizeBytes: number }): number {
+  return a.sizeBytes - b.sizeBytes
 }
 
 async function corrupt({ node }: Host): Promise<number> {
@@ -172,6 +183,76 @@ test('on the only cache: whatever of an image a bit turns over in, hosts have it
       }
     })
   }
+})
+
+test('a prewarm job calls a host ready only when what it has is right', async (t) => {
+  const region = await Region.open(t)
+  const cache = await region.host('cache', 'cache')
+  const agent = await region.host('agent', [cache.node])
+  const { tag, image } = await region.image()
+  await pullWhole(agent, tag, image)
+  const damaged = Object.values(PARTS).map((of) => of(image))
+  for (const blob of damaged) await flip(agent, blob)
+  const ask = (path: string, body?: unknown) =>
+    tryPrewarm(cache.node, path, body === undefined ? {} : { method: 'POST', body }).then(
+      (answer) => answer.body as PrewarmView,
+    )
+  const { id } = await ask('', { images: [`${UP}/${REPOSITORY}:${tag}`] })
+  const job = await eventually('the job has ended', async () => {
+    const view = await ask(`/${id}`)
+    return view.state === 'running' ? undefined : view
+  })
+  assert.deepEqual([job?.state, job?.hosts.ready], ['done', 1])
+  for (const { digest } of damaged) {
+    assert.equal(digestOf(await readFile(new StorePaths(agent.path).blob(digest))), digest)
+  }
+})
+
+test('shoal verify finds damage that nobody has read, says what was done and fails; afterwards all is well', async (t) => {
+  const region = await Region.open(t)
+  const cache = await region.host('cache', 'cache')
+  const agent = await region.host('agent', [cache.node])
+  const [first, second] = [await region.image(), await region.image()]
+  for (const { tag, image } of [first, second]) await pullWhole(agent, tag, image)
+  await eventually('all is committed', async () => (await agent.node.storedDigests()).length === 8)
+  const verify = (...args: string[]) => runCommand(['verify', ...args, ...ownAdmin(agent)])
+  assert.match((await verify()).stdout, /^8 of 8 blobs .* compared: no damage$/m)
+  const layer = first.image.layers[0]!
+  await flip(agent, layer)
+  await flip(agent, first.image.config)
+  const other = await verify(`${UP}/${REPOSITORY}:${second.tag}`)
+  assert.deepEqual([other.code, other.stderr], [0, ''])
+  assert.match(other.stdout, /^4 of 4 blobs .* no damage$/m)
+  const found = await verify('--json', `${UP}/${REPOSITORY}:${first.tag}`)
+  assert.equal(found.code, 1, found.stderr)
+  const { state, damaged, absent } = JSON.parse(found.stdout)
+  assert.deepEqual([state, absent], ['done', []])
+  const config = {
+    digest: first.image.config.digest,
+    sizeBytes: first.image.config.size,
+    pieces: [0],
+    wholeAgain: true,
+  }
+  const pieces = { digest: layer.digest, sizeBytes: layer.size, pieces: [8], wholeAgain: true }
+  assert.deepEqual(damaged.toSorted(bySize), [config, pieces].toSorted(bySize))
+  assert.equal((await verify(layer.digest)).code, 0)
+  assert.match((await verify(`sha256:${'0'.repeat(64)}`)).stdout, /^not here: sha256:0+$/m)
+})
+
+test('shoal verify --store compares what a stopped agent has, and drops what is damaged', async (t) => {
+  const region = await Region.open(t)
+  const cache = await region.host('cache', 'cache')
+  const { tag, image } = await region.image()
+  await pullWhole(cache, tag, image)
+  const running = await runCommand(['verify', '--store', cache.path])
+  assert.deepEqual([running.code, /in use by another agent/.test(running.stderr)], [1, true])
+  const layer = image.layers[0]!
+  await flip(cache, layer)
+  await cache.node.node[Symbol.asyncDispose]()
+  const found = await runCommand(['verify', '--store', cache.path])
+  assert.equal(found.code, 1)
+  assert.match(found.stdout, new RegExp(`^${layer.digest} .* piece 8 +dropped$`, 'm'))
+  assert.equal((await runCommand(['verify', '--store', cache.path])).code, 0)
 })
 
 test('a pinned blob that was found damaged is fetched again, although nobody asks for it', async (t) => {

@@ -170,10 +170,11 @@ export function adminOptions(change: Partial<AdminDoorOptions> = {}): AdminDoorO
 }
 
 /** The parts of a door's dependencies that most tests do not look at. */
-export function quietEntrances(): Pick<AdminDoorDeps, 'pins' | 'hooks' | 'prewarm'> {
+export function quietEntrances(): Pick<AdminDoorDeps, 'pins' | 'hooks' | 'prewarm' | 'verify'> {
   return {
     pins: new MemoryPins(),
     hooks: { admits: () => 'unknown', receive: () => ({ kind: 'unknown' }) },
     prewarm: NO_PREWARM,
+    verify: { start: noPrewarm, view: () => undefined, stop: async () => {} },
   }
 }

@@ -176,6 +176,7 @@ export class NodeFleet implements AsyncDisposable {
         path,
         capacityBytes: 512 * MIB,
         minFreeBytes: 0,
+        scrubMs: 0,
         ...store,
       },
       tier: { ...defaults.tier, region, caches: addresses(caches), parents },

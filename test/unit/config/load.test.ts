@@ -29,10 +29,14 @@ describe('loading a configuration', () => {
   it('puts the environment over the file, and --set over both', async () => {
     await using dir = await TempDir.make()
     const file = join(dir.path, 'agent.yaml')
-    await writeFile(file, 'store: { path: /file, capacity: 1GiB, minFree: 1MiB }\ntags: { ttl: 1m }\nfleet:\n')
+    await writeFile(
+      file,
+      'store: { path: /file, capacity: 1GiB, minFree: 1MiB, scrub: 0 }\ntags: { ttl: 1m }\nfleet:\n',
+    )
     const env = { SHOAL_STORE_PATH: '/env', SHOAL_STORE_CAPACITY: '2GiB', PATH: '/bin' }
     const { config } = await loadConfig({ file, env, set: ['store.path=/first', 'store.path=/set'] })
-    assert.deepEqual(config.store, { path: '/set', capacityBytes: 2 * 1024 ** 3, minFreeBytes: 1024 ** 2 })
+    const sizes = { capacityBytes: 2 * 1024 ** 3, minFreeBytes: 1024 ** 2 }
+    assert.deepEqual(config.store, { path: '/set', scrubMs: 0, ...sizes })
     assert.deepEqual(config.tags, { ttlMs: 60_000, maxStaleMs: 86_400_000 })
   })
 
@@ -124,7 +128,7 @@ log: { level: loud }
       [
         '/agent.yaml:1: rol: unknown key; the nearest is role; allowed here: role, mirror, peer, admin, store, tier, fleet, limits, prewarm, tags, search, upstreams, log',
         '/agent.yaml:4: store.minFree: "plenty" is not a size; allowed: a size such as 2GiB, or 0',
-        '/agent.yaml:3: store.capacty: unknown key; the nearest is store.capacity; allowed here: path, capacity, minFree',
+        '/agent.yaml:3: store.capacty: unknown key; the nearest is store.capacity; allowed here: path, capacity, minFree, scrub',
         '/agent.yaml:5: log.level: "loud" is not allowed; allowed: trace, debug, info, warn, error or silent',
       ],
     )

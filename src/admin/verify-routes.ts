@@ -1,0 +1,25 @@
+import type { FastifyInstance } from 'fastify'
+import type { VerifySource } from './interface.ts'
+import { HttpRefusal } from './json-error.ts'
+import { parseBody, verifySchema } from './request-schema.ts'
+
+const RESOLVE_TIMEOUT_MS = 25_000
+
+/** A comparison of what is stored with its digests: begun, followed and ended by requests of their own, as it may take hours. */
+export function addVerifyRoutes(app: FastifyInstance, verify: VerifySource): void {
+  app.post('/api/v1/verify', (request) => {
+    const { targets } = parseBody(verifySchema, request.body)
+    return verify.start(targets, AbortSignal.timeout(RESOLVE_TIMEOUT_MS))
+  })
+  app.get('/api/v1/verify', () => viewOf(verify))
+  app.delete('/api/v1/verify', async () => {
+    await verify.stop()
+    return viewOf(verify)
+  })
+}
+
+function viewOf(verify: VerifySource) {
+  const view = verify.view()
+  if (view === undefined) throw new HttpRefusal(404, 'NOT_FOUND', 'nothing has been verified since the start')
+  return view
+}
