@@ -8,7 +8,6 @@ import { systemClock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
-import { RateLimiter } from '../base/rate-limiter.ts'
 import { seededRng } from '../base/rng.ts'
 import { productVersion } from '../base/version.ts'
 import type { UpstreamAccess } from '../blob/index.ts'
@@ -40,6 +39,7 @@ import { Transfers } from '../transfer/index.ts'
 import type { FleetTrust } from '../trust/index.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { ManifestSource } from './image-source.ts'
+import { limitersOf } from './limiters.ts'
 import type { ReloadReport } from './live-config.ts'
 import { LiveConfig } from './live-config.ts'
 import { LiveUpstreams } from './live-upstreams.ts'
@@ -205,15 +205,6 @@ function openUpstreams(config: Config, { logger, registry }: NodeDeps): LiveUpst
   const metrics = createOriginMetrics(registry)
   const log = logger.child({ room: 'origin' })
   return new LiveUpstreams(config, { logger: log, metrics, clock: systemClock, version: productVersion() })
-}
-
-function limitersOf({ limits }: Config): Limiters {
-  return {
-    upload: new RateLimiter(systemClock, limits.upload),
-    download: new RateLimiter(systemClock, limits.download),
-    origin: new RateLimiter(systemClock, limits.origin),
-    prewarm: new RateLimiter(systemClock, limits.prewarm),
-  }
 }
 
 async function startSwarm(
