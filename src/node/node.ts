@@ -109,7 +109,11 @@ export class ShoalNode implements AsyncDisposable {
       credentials: async (next) => reloadTrust(keeper, settings.current, next),
     })
     const services = buildServices(settings, deps, { store, swarm, tier, upstreams, origins, limiters }, stack)
-    const pins = await openPins(() => live.first, store, services.images)
+    const pins = await openPins(() => live.first, {
+      store,
+      images: services.images,
+      logger: logger.child({ room: 'prewarm' }),
+    })
     let addresses = { mirror: '', peer: peerAddress(config, swarm), admin: '' }
     const prewarm = stack.use(
       openPrewarm(config, {

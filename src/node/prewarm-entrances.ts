@@ -16,9 +16,12 @@ export function hostPlatform(): string {
   return `linux/${architecture}`
 }
 
-export async function openPins(first: () => string, store: BlobStore, images: ImageSource): Promise<Pins> {
+export async function openPins(
+  first: () => string,
+  { store, images, logger }: { readonly store: BlobStore; readonly images: ImageSource; readonly logger: Logger },
+): Promise<Pins> {
   return new Pins(
-    { book: await PinBook.open(store, Date.now), store, images, now: Date.now },
+    { book: await PinBook.open(store, Date.now, logger), store, images, now: Date.now },
     {
       get defaultUpstream() {
         return first()

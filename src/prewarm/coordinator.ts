@@ -16,7 +16,8 @@ import type {
   RegionSurvey,
 } from './interface.ts'
 import { createJob, homeKeyOf, isFinal, patchJob } from './job.ts'
-import { impossible, refuseOther, refuseTooFew, sameJob, unanswered } from './job-refusals.ts'
+import { MAX_LIVE_JOBS } from './job-book.ts'
+import { impossible, refuseOther, refuseTooFew, refuseTooLarge, sameJob, unanswered } from './job-refusals.ts'
 import type { JobOrderOf, Orders } from './orders.ts'
 import { withOrder } from './orders.ts'
 import type { Planner } from './planner.ts'
@@ -29,8 +30,7 @@ import { planViewOf, viewOf } from './views.ts'
 
 /** A cache that has not answered after so long is passed over; what is asked may make it ask origins and other regions. */
 const ASK_TIMEOUT_MS = 20_000
-/** Each is kept by every cache, with its plan and its hosts. */
-const MAX_LIVE_JOBS = 256
+const MAX_LIST_BYTES = 3 * 1024 * 1024
 /** Jobs named in an error. */
 const MAX_NAMED = 16
 
@@ -271,7 +271,8 @@ export class Coordinator implements PrewarmService {
       faster === undefined
         ? createJob({ id, root, spec, plan, order, orderedEpochMs: issuedEpochMs, surveys, absent }, now())
         : sameJob(faster, spec)
-    await desk.accept(row)
+    if (faster === undefined) refuseTooLarge(row, plan, (one) => desk.hasRoom(one))
+    await desk.accept(row, plan)
     this.#deps.logger.info({ job: id, images: spec.images.length, bytes: plan.bytes }, 'a prewarm job has begun')
     return this.#view(row)
   }
@@ -337,7 +338,7 @@ export class Coordinator implements PrewarmService {
     const views = new Map(
       [...own.map((row) => this.#view(row)), ...(above?.value ?? [])].map((view) => [view.id, view]),
     )
-    return [...views.values()].sort((a, b) => b.createdEpochMs - a.createdEpochMs)
+    return newestThatFit([...views.values()].sort((a, b) => b.createdEpochMs - a.createdEpochMs))
   }
 
   async #edit(question: QuestionOf<'edit'>, signal: AbortSignal): Promise<PrewarmView> {
@@ -366,6 +367,15 @@ export class Coordinator implements PrewarmService {
     const desk = this.#desk()
     return viewOf(row, desk.tallies(row.id), desk.bytesPerSec(row.id), this.#deps.now())
   }
+}
+
+/** The list goes in one message; the oldest jobs are left out when it would not fit. */
+function newestThatFit(views: readonly PrewarmView[]): PrewarmView[] {
+  let left = MAX_LIST_BYTES
+  return views.filter((view) => {
+    left -= JSON.stringify(view).length
+    return left > 0
+  })
 }
 
 /** What a region's caches are ranked by for a plan, which has no id. */

@@ -1,23 +1,21 @@
 import { sleep } from '../base/abort.ts'
-import type { Clock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
-import type { Logger } from '../base/log.ts'
-import type { BlobStore } from '../store/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
-import type { Tier } from '../tier/index.ts'
-import type { Transfers } from '../transfer/index.ts'
+import type { DeskDeps } from './desk-deps.ts'
 import { HostRoll } from './host-roll.ts'
-import type { HostReport, HostView, ImageSource, JobRow, Tally } from './interface.ts'
-import { advanceJob, homeKeyOf, isFinal, isLive, withRegion } from './job.ts'
+import type { HostReport, HostView, JobRow, Plan, Tally, ToldRow } from './interface.ts'
+import { advanceJob, endLost, headOf, homeKeyOf, isFinal, isLive, withRegion } from './job.ts'
 import { JobBook } from './job-book.ts'
 import type { RosterEntry } from './ledger.ts'
 import type { Letter } from './letters.ts'
-import type { Orders } from './orders.ts'
 import { OriginAccount } from './origin-account.ts'
-import type { Post } from './post.ts'
+import { PlanStore } from './plan-store.ts'
 import { RegionJob } from './region-job.ts'
 import { Replicas } from './replicas.ts'
 import { Standings } from './standings.ts'
+import type { KnownTallies } from './tallies.ts'
+import { talliesOf } from './tallies.ts'
+import { Telling } from './telling.ts'
 import { RateWindow } from './views.ts'
 
 const TICK_MS = 1_000
@@ -25,30 +23,15 @@ const TICK_MS = 1_000
 const SOON_MS = 50
 /** A restarted cache waits so long for its hosts to link before it says which there are. */
 const SETTLE_MS = 5_000
-const SWEEP_MS = 10 * 60_000
-
-export interface DeskDeps {
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly tier: Tier
-  readonly store: BlobStore
-  readonly transfers: Transfers
-  readonly post: Post
-  readonly images: ImageSource
-  readonly orders: Pick<Orders, 'specOf'>
-  /** Wall clock, epoch milliseconds. */
-  readonly now: () => number
-}
+/** So long hosts of a job that has ended are told so, whether they speak or not. */
+const TELL_END_MS = 10 * 60_000
+const MAX_REGIONS = 1024
 
 /** What is known of a job beside its row. */
-interface Known {
-  readonly region: RegionJob
-  /** What regions say; of this cache's own, what its head says. */
+interface Known extends KnownTallies {
+  region: RegionJob
   readonly tallies: Map<string, Tally>
   readonly rate: RateWindow
-  /** What was last told to other caches. */
-  toldTallies: string
-  toldOriginBytes: number
 }
 
 /**
@@ -64,12 +47,19 @@ export class Desk implements AsyncDisposable {
   readonly #origin: OriginAccount
   readonly #replicas: Replicas
   readonly #standings: Standings
+  readonly #plans: PlanStore
+  readonly #telling: Telling
   readonly #stop = new AbortController()
   readonly #startedAt: number
+  /** Waits for work whose failure is worth a line, and no more. */
+  readonly #logFailure = (work: Promise<unknown>, what: string): Promise<void> =>
+    work.then(
+      () => {},
+      (error: unknown) => this.#deps.logger.warn({ err: errorText(error) }, what),
+    )
   #wake = Promise.withResolvers<void>()
   #loop: Promise<void> | undefined
   #recalling: Promise<void> | undefined
-  #sweptAt: number
 
   constructor(deps: DeskDeps) {
     this.#deps = deps
@@ -77,18 +67,28 @@ export class Desk implements AsyncDisposable {
     this.#origin = new OriginAccount({ ...deps, book: this.book, counts: this.#self.role === 'cache' })
     this.#replicas = new Replicas(deps)
     this.#standings = new Standings({ ...deps, book: this.book })
+    this.#plans = new PlanStore(deps.store, this.#origin)
+    this.#telling = new Telling({
+      clock: deps.clock,
+      post: deps.post,
+      tier: deps.tier,
+      plans: this.#plans,
+      job: (id) => this.#jobs.get(id)?.region,
+      tallies: (id) => this.tallies(id),
+      isHead: (id) => this.#rank(id) === 0,
+    })
     this.#startedAt = deps.clock.now()
-    this.#sweptAt = this.#startedAt
   }
 
   async start(): Promise<void> {
-    await this.book.load()
-    const rows = this.book.all()
-    for (const row of rows) this.#open(row)
-    const live = rows.filter((row) => isLive(row, this.#deps.now()))
-    for (const { id } of live) await this.#recall(id)
+    const dropped = await this.book.load()
+    if (dropped > 0)
+      this.#deps.logger.warn({ jobs: dropped }, 'prewarm jobs were set aside: there are too many of them')
+    for (const row of this.book.all()) this.#open(row)
+    const live = this.book.all().filter((row) => isLive(row, this.#deps.now()))
+    for (const row of live) await this.#resume(row)
     // a week of large jobs is read for a minute: nobody waits for what is only to be looked at
-    this.#recalling = this.#recallAll(rows.filter((row) => !live.includes(row)))
+    this.#recalling = this.#recallAll(this.book.all().filter(({ id }) => !live.some((row) => row.id === id)))
     this.#origin.start()
     this.#loop ??= this.#run().catch(() => {})
   }
@@ -104,13 +104,13 @@ export class Desk implements AsyncDisposable {
   linked({ peer }: PeerLink): void {
     if (peer.role !== 'cache') return
     for (const row of this.book.all()) {
-      const isRoot = row.root === this.#self.region && this.#rank(row.id) === 0 && !this.#isAbove(peer)
+      const isRoot = row.root === this.#self.region && this.#rank(row.id) === 0 && !this.#telling.isAbove(peer)
       const grown = isRoot ? withRegion(row, peer.region, this.#deps.now()) : undefined
       if (grown !== undefined) void this.accept(grown)
-      if (!this.#isAbove(peer)) this.#tellRow(peer, row)
-      this.#tellTallies(row, [peer])
-      if (this.#isNear(peer)) this.#tellOriginBytes(row.id, [peer])
     }
+    // those under way first
+    const rows = this.book.all().sort((a, b) => Number(isFinal(a.state)) - Number(isFinal(b.state)))
+    void this.#telling.all(peer, rows, this.#stop.signal).catch(() => {})
   }
 
   unlinked({ peer }: PeerLink): void {
@@ -118,71 +118,79 @@ export class Desk implements AsyncDisposable {
     for (const { region } of this.#jobs.values()) region.unlinked(peer.key)
   }
 
+  /** Whether this peer may send it has been looked at (message-rights.ts). */
   letter(from: PeerInfo, letter: Letter): void {
-    const isCache = from.role === 'cache'
-    const isNear = this.#isNear(from)
     switch (letter.kind) {
       case 'host':
-        if (isNear && this.roll.note(from, letter.facts)) this.#soon()
+        if (this.roll.note(from, letter.facts)) this.#soon()
         return
       case 'report':
-        if (isNear) this.#report(from, letter.job, letter.report)
-        return
+        return this.#report(from, letter.job, letter.report)
       case 'checkIn':
-        if (isNear) this.#standings.answer(from.key, letter.job)
-        return
+        return this.#standings.answer(from.key, letter.job)
       case 'row':
-        if (isCache && (isNear || this.#isAbove(from))) void this.#hear(from, letter.row)
-        return
+        return void this.#hear(from, letter.row)
       case 'roster':
-        if (isCache && isNear) this.#roster(letter.job, letter.first, letter.hosts)
-        return
+        return this.#roster(letter.job, letter.first, letter.hosts)
       case 'tally':
-        if (isCache && (isNear || letter.region !== this.#self.region)) this.#tallied(letter)
+        // of this region its own caches alone can tell
+        if (this.#telling.isNear(from) || letter.region !== this.#self.region) this.#tallied(letter)
         return
       case 'fetched':
-        if (isCache && isNear) this.#jobs.get(letter.job)?.region.fetched(from.key, letter.originBytes)
+        return this.#jobs.get(letter.job)?.region.fetched(from.key, letter.originBytes)
+      case 'task':
+      case 'standing':
         return
       default:
-        return
+        return letter satisfies never
     }
   }
 
   /** A row of another cache is taken over when the job's own orders say what it says. */
-  async #hear(from: PeerInfo, row: JobRow): Promise<void> {
+  async #hear(from: PeerInfo, told: ToldRow): Promise<void> {
+    const { plan, ...rest } = told
+    const row: JobRow = { ...rest, plan: headOf(plan) }
     if (!this.book.wants(row)) return
-    const spec = this.#deps.orders.specOf(row, this.book.get(row.id)?.orders)
-    if (spec !== undefined) return this.accept({ ...row, spec })
-    this.#deps.logger.warn({ job: row.id, peer: from.key }, 'a job without an order that counts here was dropped')
+    const spec = this.#deps.orders.specOf(told, this.book.get(row.id)?.orders)
+    const { id: job } = row
+    if (spec === undefined) {
+      this.#deps.logger.warn({ job, peer: from.key }, 'a job without an order that counts here was dropped')
+    } else if (!this.#jobs.has(job) && !isFinal(row.state) && !this.hasRoom(plan)) {
+      this.#deps.logger.warn(
+        { job, peer: from.key },
+        'a job was dropped: all that are under way are too large together',
+      )
+    } else await this.accept({ ...row, spec }, plan)
   }
 
-  /** Takes over a newer row and tells the other caches; resolves when it is on the disk. Never rejects. */
-  async accept(row: JobRow): Promise<void> {
+  /** Whether a job with this plan can be under way beside the others. */
+  hasRoom(plan: Plan): boolean {
+    this.#releaseEnded()
+    return this.#plans.hasRoom(plan)
+  }
+
+  /** Takes over a newer row, of a new job with its plan, and tells the other caches; resolves when it is on the disk. Never rejects. */
+  async accept(row: JobRow, plan?: Plan): Promise<void> {
     const { kept, written } = this.book.put(row)
     if (!kept) return
     const known = this.#jobs.get(row.id)
     if (known === undefined) this.#open(row)
     else known.region.update(row)
-    for (const { peer } of this.#deps.post.caches((peer) => !this.#isAbove(peer))) this.#tellRow(peer, row)
+    const saved = known === undefined && plan !== undefined ? this.#plans.save(row.id, plan) : Promise.resolve()
+    if (known === undefined && plan !== undefined && !isFinal(row.state)) this.#plans.hold(row.id, plan)
+    const below = this.#deps.post.caches((peer) => !this.#telling.isAbove(peer)).map(({ peer }) => peer)
+    await this.#logFailure(Promise.all([saved, this.#telling.row(below, row)]), 'a prewarm job cannot be told')
     this.#soon()
-    await this.#safely(written, 'a prewarm job cannot be written')
+    await this.#logFailure(written, 'a prewarm job cannot be written')
     // who takes part is who is here when the job begins, not a moment later
-    if (known === undefined && !isFinal(row.state)) await this.#safely(this.#drive(row), 'a prewarm job does not begin')
+    if (known === undefined && !isFinal(row.state))
+      await this.#logFailure(this.#drive(row), 'a prewarm job does not begin')
   }
 
   /** What regions say of a job, this one included. */
   tallies(id: string): Map<string, Tally> {
     const known = this.#jobs.get(id)
-    const all = new Map(known?.tallies)
-    const row = this.book.get(id)
-    const own = known?.region.tally()
-    // a region that takes no part counts when it has read the origin for others
-    const helps = row?.shares[this.#self.region] === undefined && own !== undefined && own.originBytes > 0
-    if (own === undefined || (known?.region.hasRoster !== true && !helps)) return all
-    const told = all.get(this.#self.region)
-    // hosts report to the job's head and its stand-in; the others know what the head says, and who was away, too
-    const knowsBest = told === undefined || (this.#rank(id) < 2 && row !== undefined && !isFinal(row.state))
-    return all.set(this.#self.region, knowsBest || own.haveBytes >= told.haveBytes ? own : told)
+    return known === undefined ? new Map() : talliesOf(known, this.book.get(id), this.#self.region, this.#rank(id))
   }
 
   /** This region's part in the jobs that run and that this cache is head of. */
@@ -204,43 +212,64 @@ export class Desk implements AsyncDisposable {
     return this.#deps.post.self
   }
 
-  #isAbove(peer: PeerInfo): boolean {
-    return this.#deps.tier.isParentRegion(peer.region)
-  }
-
-  #isNear(peer: PeerInfo): boolean {
-    return peer.region === this.#self.region
-  }
-
   /** This cache's place among the homes of a job: 0 is its head, 1 the stand-in. */
   #rank(id: string): number {
     return this.#deps.tier.homes(homeKeyOf(id)).findIndex(({ kind }) => kind === 'self')
   }
 
   async #recallAll(rows: readonly JobRow[]): Promise<void> {
+    await this.#logFailure(this.book.sweep(), 'what is left of old jobs cannot be read')
     for (const { id } of rows) {
       if (this.#stop.signal.aborted) return
-      await this.#safely(this.#recall(id), 'the hosts of a job cannot be read')
+      await this.#logFailure(this.#recall(id), 'the hosts of a job cannot be read')
     }
   }
 
-  /** What this cache's disk says of a job's hosts. */
+  /** What this cache's disk says of a job's hosts: all of it at once, so that nobody sees a part. */
   async #recall(id: string): Promise<void> {
-    const { roster, ended, originBytes } = await this.book.hosts(id)
-    const region = this.#jobs.get(id)?.region
-    this.#origin.restore(id, originBytes)
-    if (roster !== undefined) region?.learnRoster(roster)
-    for (const [key, report] of ended) region?.restore({ key, name: key }, report)
+    const row = this.book.get(id)
+    if (row === undefined) return
+    const region = this.#newRegion(row)
+    this.#origin.restore(id, await this.book.fetched(id))
+    await this.book.hosts(id, {
+      roster: (hosts) => region.learnRoster(hosts),
+      ended: (key, report) => region.restore({ key, name: key }, report),
+    })
+    region.update(this.book.get(id) ?? row)
+    const known = this.#jobs.get(id)
+    if (known !== undefined) known.region = region
+  }
+
+  /** A job that was under way: without its plan it cannot go on. */
+  async #resume(row: JobRow): Promise<void> {
+    const plan = await this.#plans.read(row.id)
+    if (plan !== undefined && this.#plans.hasRoom(plan)) this.#plans.hold(row.id, plan)
+    else {
+      this.#deps.logger.warn({ job: row.id }, 'a prewarm job has ended: its plan is lost, or there is no room for it')
+      await this.accept(endLost(row, this.#deps.now()))
+    }
+    await this.#recall(row.id)
+  }
+
+  /** Nothing more is done with jobs that have ended. */
+  #releaseEnded(): void {
+    for (const row of this.book.all()) {
+      const plan = this.#plans.held(row.id)
+      if (plan === undefined || isLive(row, this.#deps.now()) || this.#endedJustNow(row)) continue
+      this.#plans.release(row.id)
+      this.#jobs.get(row.id)?.region.release()
+    }
   }
 
   #open(row: JobRow): void {
+    const rate = new RateWindow(this.#deps.clock)
+    this.#jobs.set(row.id, { region: this.#newRegion(row), tallies: new Map(), rate })
+    this.#origin.open(row.id)
+  }
+
+  #newRegion(row: JobRow): RegionJob {
     const { clock, post, now } = this.#deps
-    const known: Known = {
-      region: new RegionJob(row, { clock, post, now, roll: this.roll }),
-      ...{ tallies: new Map(), rate: new RateWindow(clock), toldTallies: '', toldOriginBytes: 0 },
-    }
-    this.#jobs.set(row.id, known)
-    this.#origin.add(row)
+    return new RegionJob(row, { clock, post, now, roll: this.roll })
   }
 
   #report(from: PeerInfo, id: string, report: HostReport): void {
@@ -252,24 +281,19 @@ export class Desk implements AsyncDisposable {
     const wasEnded = job.ended(from.key)
     if (!job.report({ key: from.key, name }, report) || !job.ended(from.key)) return
     if (!wasEnded) this.#soon()
-    void this.#safely(this.book.saveEnded(id, from.key, report), 'how a host ended cannot be written')
+    void this.#logFailure(this.book.saveEnded(id, from.key, report), 'how a host ended cannot be written')
   }
 
   #roster(id: string, first: number, hosts: readonly RosterEntry[]): void {
     if (this.#jobs.get(id)?.region.learnRoster(hosts) !== true) return
-    void this.#safely(this.book.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
+    void this.#logFailure(this.book.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
   }
 
   #tallied({ job, region, tally }: Extract<Letter, { kind: 'tally' }>): void {
-    this.#jobs.get(job)?.tallies.set(region, tally)
+    const tallies = this.#jobs.get(job)?.tallies
+    if (tallies === undefined || (!tallies.has(region) && tallies.size >= MAX_REGIONS)) return
+    tallies.set(region, tally)
     this.#soon()
-  }
-
-  #tellRow(peer: PeerInfo, row: JobRow): void {
-    this.#deps.post.send(peer.key, { kind: 'row', row })
-    const job = this.#jobs.get(row.id)?.region
-    if (this.#isNear(peer) && job?.hasRoster === true)
-      this.#deps.post.sendRoster([peer], { job: row.id, first: 0, hosts: job.roster })
   }
 
   #soon(): void {
@@ -295,12 +319,13 @@ export class Desk implements AsyncDisposable {
     for (const row of this.book.all()) {
       if (isLive(row, this.#deps.now()) || this.#endedJustNow(row)) await this.#drive(row)
     }
-    if (this.#deps.clock.now() - this.#sweptAt > SWEEP_MS) await this.#sweep()
+    this.#releaseEnded()
+    await this.#forgetOld()
   }
 
-  /** For a while hosts that come back must still be told that the job is over. */
+  /** For a while hosts must still be told that the job is over; who comes back later hears it when it speaks. */
   #endedJustNow({ changedEpochMs }: JobRow): boolean {
-    return this.#deps.now() - changedEpochMs < SWEEP_MS
+    return this.#deps.now() - changedEpochMs < TELL_END_MS
   }
 
   async #drive(row: JobRow): Promise<void> {
@@ -310,15 +335,16 @@ export class Desk implements AsyncDisposable {
     const isHead = this.#rank(row.id) === 0
     // the caches of a region read from origins in equal parts, also for those below it alone
     const { originRateBytesPerSec } = share ?? row.spec
-    this.#origin.setRate(row.id, Math.ceil(originRateBytesPerSec / (1 + this.#others.length)))
+    this.#origin.setRate(row.id, Math.ceil(originRateBytesPerSec / (1 + this.#telling.others.length)))
     if (share !== undefined) {
-      if (this.#self.role === 'cache') this.#replicas.follow(row)
-      if (isHead) this.#step(row, known.region)
+      const plan = this.#plans.held(row.id)
+      if (this.#self.role === 'cache') this.#replicas.follow(row, plan)
+      if (isHead && plan !== undefined) this.#step(row, known.region, plan)
     }
-    this.#tellOriginBytes(row.id)
+    this.#noteOriginBytes(row.id, known.region)
     const tallies = this.tallies(row.id)
     known.rate.add([...tallies.values()].reduce((sum, { haveBytes }) => sum + haveBytes, 0))
-    this.#tellTallies(row)
+    this.#telling.tallies(row)
     const next = isHead && row.root === this.#self.region ? advanceJob(row, tallies, this.#deps.now()) : undefined
     if (next === undefined) return
     if (next.state !== row.state) {
@@ -327,72 +353,36 @@ export class Desk implements AsyncDisposable {
     await this.accept(next)
   }
 
-  /** Caches of this region, without this one. */
-  get #others(): PeerInfo[] {
-    return this.#deps.post.caches((peer) => this.#isNear(peer)).map(({ peer }) => peer)
-  }
-
-  #step({ id, shares, createdEpochMs }: JobRow, job: RegionJob): void {
+  #step({ id, shares, createdEpochMs }: JobRow, job: RegionJob, plan: Plan): void {
     const { clock, now } = this.#deps
     const isSettled = clock.now() - this.#startedAt > SETTLE_MS || createdEpochMs > now() - SETTLE_MS
     if (!job.hasRoster && !isSettled) return
-    const added = job.step(shares[this.#self.region]!)
+    const added = job.step(shares[this.#self.region]!, plan)
     if (added === undefined) return
-    void this.#safely(this.book.saveRoster(id, added.first, added.hosts), 'the hosts of a job cannot be written')
-    this.#deps.post.sendRoster(this.#others, { job: id, ...added })
-  }
-
-  /**
-   * Regions above hear of all regions, of this one from its head. Those of this region's caches that hosts do not report to
-   * hear of it from the head as well. To all of them what changed, or to `peers` what is known.
-   */
-  #tellTallies({ id, root }: JobRow, peers?: readonly PeerInfo[]): void {
-    const { post, tier } = this.#deps
-    const known = this.#jobs.get(id)
-    const { region } = this.#self
-    const tallies = this.tallies(id)
-    const isHead = this.#rank(id) === 0
-    const above = root === region ? [] : tier.parents(homeKeyOf(id)).map(({ peer }) => peer)
-    const others = this.#others
-    const to = peers ?? [...above, ...(isHead && others.length > 1 ? others : [])]
-    const said = JSON.stringify([to.map(({ key }) => key), [...tallies]])
-    if (known === undefined || (peers === undefined && known.toldTallies === said)) return
-    if (peers === undefined) known.toldTallies = said
-    for (const peer of to) {
-      for (const [of, tally] of tallies) {
-        const isWanted = this.#isNear(peer) ? of === region : this.#isAbove(peer) && (of !== region || isHead)
-        if (isWanted) post.send(peer.key, { kind: 'tally', job: id, region: of, tally })
-      }
-    }
+    void this.#logFailure(this.book.saveRoster(id, added.first, added.hosts), 'the hosts of a job cannot be written')
+    this.#deps.post.sendRoster(this.#telling.others, { job: id, ...added })
   }
 
   /** What this cache read from origins counts at every cache of the region, so that any of them can be head. */
-  #tellOriginBytes(id: string, peers?: readonly PeerInfo[]): void {
-    const known = this.#jobs.get(id)
-    const originBytes = this.#origin.bytes(id)
-    known?.region.fetched(this.#self.key, originBytes)
-    if (known === undefined || (peers === undefined && known.toldOriginBytes === originBytes)) return
-    if (peers === undefined) {
-      known.toldOriginBytes = originBytes
-      void this.#safely(this.book.saveFetched(id, originBytes), 'what was read for a job cannot be written')
-    }
-    for (const { key } of peers ?? this.#others) this.#deps.post.send(key, { kind: 'fetched', job: id, originBytes })
+  #noteOriginBytes(id: string, region: RegionJob): void {
+    const bytes = this.#origin.bytes(id)
+    region.fetched(this.#self.key, bytes)
+    if (!this.#telling.originBytes(id, bytes)) return
+    void this.#logFailure(this.book.saveFetched(id, bytes), 'what was read for a job cannot be written')
   }
 
-  async #sweep(): Promise<void> {
-    this.#sweptAt = this.#deps.clock.now()
-    for (const row of this.book.expired(this.#deps.now())) {
-      this.#jobs.delete(row.id)
-      this.#origin.delete(row)
-      await this.#safely(this.book.forget(row.id), 'an old job cannot be forgotten')
-    }
-  }
-
-  async #safely(work: Promise<void>, what: string): Promise<void> {
-    try {
-      await work
-    } catch (error) {
-      this.#deps.logger.warn({ err: errorText(error) }, what)
+  /** Jobs that are over for long, and the oldest of those that have ended where there are too many, or hosts of them. */
+  async #forgetOld(): Promise<void> {
+    const crowd = this.book.crowd((id) => this.#jobs.get(id)?.region.size ?? 0)
+    const gone = new Set([...this.book.expired(this.#deps.now()), ...crowd].map(({ id }) => id))
+    for (const id of gone) {
+      this.#jobs.delete(id)
+      this.#origin.delete(id)
+      this.#telling.forget(id)
+      await this.#logFailure(
+        Promise.all([this.book.forget(id), this.#plans.forget(id)]),
+        'an old job cannot be forgotten',
+      )
     }
   }
 }

@@ -16,6 +16,7 @@ import type {
   share,
   surveySchema,
   tallySchema,
+  toldRowSchema,
 } from './shapes.ts'
 import type { amount, patchSchema, runtime, specSchema } from './spec-shapes.ts'
 
@@ -41,6 +42,8 @@ export type ReasonGroup = Shape<typeof reasonGroup>
 export type Tally = Shape<typeof tallySchema>
 export type Share = Shape<typeof share>
 export type JobRow = Shape<typeof rowSchema>
+export type PlanHead = JobRow['plan']
+export type ToldRow = Shape<typeof toldRowSchema>
 export type RegionSurvey = Shape<typeof surveySchema>
 
 export type PrewarmView = Shape<typeof prewarmViewSchema>

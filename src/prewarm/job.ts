@@ -2,7 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { ShoalError } from '../base/errors.ts'
 import type { Order } from '../trust/index.ts'
 import { atMost, EVERYBODY, split, splitOneEach, within } from './amount.ts'
-import type { JobRow, JobState, Plan, PrewarmPatch, PrewarmSpec, RegionSurvey, Share, Tally } from './interface.ts'
+import type {
+  JobRow,
+  JobState,
+  Plan,
+  PlanHead,
+  PrewarmPatch,
+  PrewarmSpec,
+  RegionSurvey,
+  Share,
+  Tally,
+} from './interface.ts'
 
 /** How long an ended job can still be looked at. */
 const KEPT_MS = 7 * 86_400_000
@@ -56,12 +66,18 @@ export function createJob(
     shares[region] = { ...closedShare(select), planned: selected[i] ?? 0 }
   }
   const row: JobRow = {
-    ...{ id, root, spec, plan, createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
+    ...{ id, root, spec, plan: headOf(plan), createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
     orders: [order],
     orderedEpochMs,
     ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares, absent },
   }
   return { ...row, shares: sharesOf(row, new Map(surveys.map(({ region }, i) => [region, selected[i] ?? 0]))) }
+}
+
+/** What of a plan is kept in memory with its job. */
+export function headOf({ images, blobs, bytes }: Plan): PlanHead {
+  const heads = images.map(({ reference, digest, bytes: own }) => ({ reference, digest, bytes: own }))
+  return { images: heads, blobs: blobs.length, bytes }
 }
 
 /** Of a region that may not begin with anybody yet. */
@@ -163,6 +179,11 @@ export function advanceJob(row: JobRow, tallies: ReadonlyMap<string, Tally>, now
   }
   const shares = sharesOf(row, selectedOf(known))
   return sameShares(shares, row.shares) ? undefined : changed({ ...row, shares }, now)
+}
+
+/** A job that cannot go on: what it was to move is not known any more. */
+export function endLost(row: JobRow, now: number): JobRow {
+  return changedForHosts({ ...row, state: 'failed', reason: 'its plan was lost with a disk', endedEpochMs: now }, now)
 }
 
 /** Who counts for the quorum: all that take part but those skipped. */

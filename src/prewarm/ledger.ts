@@ -1,4 +1,4 @@
-import type { HostReport, HostState, HostView, MovedBytes, Plan, ReasonGroup, Share, Tally } from './interface.ts'
+import type { HostReport, HostState, HostView, MovedBytes, PlanHead, ReasonGroup, Share, Tally } from './interface.ts'
 import { HOST_STATES, MOVED_NOTHING } from './shapes.ts'
 
 const MOVED = ['peer', 'home', 'parent', 'origin'] as const
@@ -18,15 +18,14 @@ export interface RosterEntry {
 }
 
 /**
- * One region's hosts in one job and how far each is: a few numbers and a bit per blob for each, in flat arrays, so that
- * ten thousand hosts with two hundred blobs take some 2 MB. Hosts stand in the order in which they are to begin.
+ * One region's hosts in one job and how far each is: a few numbers for each, in flat arrays, so that ten thousand hosts
+ * take some 2 MB, however many blobs there are. Hosts stand in the order in which they are to begin.
  *
  * Bytes only grow. A state moves as the host says; what this side has judged itself (a host that is gone) is taken back
  * when the host speaks again.
  */
 export class Ledger {
-  readonly #plan: Plan
-  readonly #rowBytes: number
+  readonly #plan: PlanHead
   readonly #index = new Map<string, number>()
   readonly #entries: RosterEntry[] = []
   readonly #reasons = new Map<number, string>()
@@ -37,14 +36,13 @@ export class Ledger {
   #begun = new Uint8Array(FIRST_HOSTS)
   #have = new Float64Array(FIRST_HOSTS)
   #moved = new Float64Array(FIRST_HOSTS * MOVED.length)
-  #blobs: Uint8Array
+  /** How many of the plan's blobs each has. */
+  #blobs = new Uint32Array(FIRST_HOSTS)
   readonly #counts = HOST_STATES.map(() => 0)
   #begunCount = 0
 
-  constructor(plan: Plan) {
+  constructor(plan: PlanHead) {
     this.#plan = plan
-    this.#rowBytes = Math.ceil(plan.blobs.length / 8)
-    this.#blobs = new Uint8Array(FIRST_HOSTS * this.#rowBytes)
   }
 
   get size(): number {
@@ -89,8 +87,7 @@ export class Ledger {
       const at = i * MOVED.length + j
       this.#moved[at] = Math.max(this.#moved[at]!, report.moved[from])
     }
-    const bits = report.blobs.subarray(0, this.#rowBytes)
-    for (let byte = 0; byte < bits.length; byte++) this.#blobs[i * this.#rowBytes + byte]! |= bits[byte]!
+    this.#blobs[i] = Math.min(this.#plan.blobs, Math.max(this.#blobs[i]!, bitsIn(report.blobs)))
     this.#setState(i, report.state, report.reason)
     const after = [this.#states[i], this.#acked[i], this.#have[i], this.#reasons.get(i)]
     return after.some((value, j) => value !== before[j])
@@ -181,7 +178,7 @@ export class Ledger {
       const [peer = 0, home = 0, parent = 0, origin = 0] = this.#moved.subarray(at, at + MOVED.length)
       return {
         ...{ key, name, region, state: this.#stateOf(i), haveBytes: this.#have[i]!, totalBytes: this.#plan.bytes },
-        ...{ movedBytes: { peer, home, parent, origin }, blobsDone: this.#bitsOf(i) },
+        ...{ movedBytes: { peer, home, parent, origin }, blobsDone: this.#blobs[i]! },
         reason: this.#reasons.get(i) ?? null,
       }
     })
@@ -205,14 +202,6 @@ export class Ledger {
     return HOST_STATES[this.#states[i]!] ?? 'waiting'
   }
 
-  #bitsOf(i: number): number {
-    let count = 0
-    for (let byte = 0; byte < this.#rowBytes; byte++) {
-      for (let bits = this.#blobs[i * this.#rowBytes + byte]!; bits !== 0; bits &= bits - 1) count++
-    }
-    return count
-  }
-
   #groups(): ReasonGroup[] {
     const groups = new Map<string, { state: ReasonGroup['state']; reason: string; count: number; hosts: string[] }>()
     for (const [i, text] of this.#reasons) {
@@ -234,8 +223,14 @@ export class Ledger {
     this.#begun = grown(this.#begun, new Uint8Array(size))
     this.#have = grown(this.#have, new Float64Array(size))
     this.#moved = grown(this.#moved, new Float64Array(size * MOVED.length))
-    this.#blobs = grown(this.#blobs, new Uint8Array(size * this.#rowBytes))
+    this.#blobs = grown(this.#blobs, new Uint32Array(size))
   }
+}
+
+function bitsIn(bytes: Uint8Array): number {
+  let count = 0
+  for (const byte of bytes) for (let bits = byte; bits !== 0; bits &= bits - 1) count++
+  return count
 }
 
 function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T): T {

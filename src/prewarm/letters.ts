@@ -9,9 +9,9 @@ import {
   planSchema,
   region,
   reportSchema,
-  rowSchema,
   tallySchema,
   text,
+  toldRowSchema,
 } from './shapes.ts'
 import { rateBytesPerSec, runtime } from './spec-shapes.ts'
 
@@ -54,7 +54,7 @@ const letterSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('checkIn'), job: jobId }),
   /** The answer; without being asked, to a host that is at work for a job that is over or that nobody knows. */
   z.object({ kind: z.literal('standing'), job: jobId, runs: z.boolean() }),
-  z.object({ kind: z.literal('row'), row: rowSchema }),
+  z.object({ kind: z.literal('row'), row: toldRowSchema }),
   /** Hosts of a job in a region, in their order, from place `first` on. */
   z.object({
     kind: z.literal('roster'),

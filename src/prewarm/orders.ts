@@ -3,7 +3,7 @@ import { ShoalError } from '../base/errors.ts'
 import { parseReference } from '../oci/reference.ts'
 import type { Order, OrderContent, SignsOrders, Trust } from '../trust/index.ts'
 import { giveOrder, giveOrderAsCache, isFresh, orderContent, provenOrder } from '../trust/index.ts'
-import type { JobRow, PrewarmPatch, PrewarmSpec } from './interface.ts'
+import type { Plan, PrewarmPatch, PrewarmSpec, ToldRow } from './interface.ts'
 import { applyPatch, isFinal } from './job.ts'
 import { jobId } from './shapes.ts'
 import { patchSchema, specSchema } from './spec-shapes.ts'
@@ -79,7 +79,7 @@ export class Orders {
    * What a job's own orders say it is to do; undefined when they do not prove it. Orders that were `proven` here before
    * hold on when the certificate of who gave them has ended. Caches may have ended a job sooner than it was ordered.
    */
-  specOf({ id, root, orders, spec, state, plan }: JobRow, proven: readonly Order[] = []): PrewarmSpec | undefined {
+  specOf({ id, root, orders, spec, state, plan }: ToldRow, proven: readonly Order[] = []): PrewarmSpec | undefined {
     const { trust } = this.#deps
     const said = orders.map((order) => {
       const isProven = proven.some((known) => isDeepStrictEqual(known, order))
@@ -173,7 +173,7 @@ function readJobOrder(order: Order, { verb, subject, content, issuedEpochMs }: O
 }
 
 /** Whether a plan is of the images that were ordered: what their tags mean is the caches' to say, which ones is not. */
-function isPlanOf({ images }: JobRow['plan'], spec: PrewarmSpec): boolean {
+function isPlanOf({ images }: Plan, spec: PrewarmSpec): boolean {
   if (images.length !== spec.images.length) return false
   return images.every(({ upstream, repository, digest }, i) => {
     const wanted = parseReference(spec.images[i]!, 'docker.io')

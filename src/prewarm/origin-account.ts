@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { RateLimiter } from '../base/rate-limiter.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Transfers } from '../transfer/index.ts'
-import type { JobRow } from './interface.ts'
+import type { Plan } from './interface.ts'
 import { isLive } from './job.ts'
 import type { JobBook } from './job-book.ts'
 
@@ -45,9 +45,22 @@ export class OriginAccount implements Disposable {
     this.#deps.transfers.paceOrigin(undefined)
   }
 
-  add({ id, plan }: JobRow): void {
-    this.#accounts.set(id, { bytes: 0, limiter: new RateLimiter(this.#deps.clock, 0) })
-    for (const { digest } of plan.blobs) this.#jobs.set(digest, (this.#jobs.get(digest) ?? new Set()).add(id))
+  open(id: string): void {
+    if (!this.#accounts.has(id)) this.#accounts.set(id, { bytes: 0, limiter: new RateLimiter(this.#deps.clock, 0) })
+  }
+
+  /** What is read of these blobs is the job's from now on. */
+  watch(id: string, { blobs }: Plan): void {
+    for (const { digest } of blobs) this.#jobs.set(digest, (this.#jobs.get(digest) ?? new Set()).add(id))
+  }
+
+  /** No longer. */
+  unwatch(id: string, { blobs }: Plan): void {
+    for (const { digest } of blobs) {
+      const jobs = this.#jobs.get(digest)
+      jobs?.delete(id)
+      if (jobs?.size === 0) this.#jobs.delete(digest)
+    }
   }
 
   /** What was counted before. */
@@ -56,13 +69,8 @@ export class OriginAccount implements Disposable {
     if (account !== undefined) account.bytes += bytes
   }
 
-  delete({ id, plan }: JobRow): void {
+  delete(id: string): void {
     this.#accounts.delete(id)
-    for (const { digest } of plan.blobs) {
-      const jobs = this.#jobs.get(digest)
-      jobs?.delete(id)
-      if (jobs?.size === 0) this.#jobs.delete(digest)
-    }
   }
 
   bytes(id: string): number {

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { silentLogger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import type { ContentPart } from './image-content.ts'
@@ -9,6 +11,8 @@ import { digest as digestSchema } from './shapes.ts'
 /** Images pinned at the same time on one host: each is a row in memory of some kilobytes. */
 const MAX_PINS = 1000
 const MAX_BLOBS = 2000
+/** Of all of them together: some 40 MB. */
+const MAX_ALL_BLOBS = 262_144
 
 /** What a reference meant when it was pinned, and until when all of it stays. */
 export interface Pin {
@@ -52,16 +56,26 @@ export class PinBook {
     this.#table = store.table('pins', jsonCodec(rowSchema))
   }
 
-  /** Reads the rows and makes the store's pins agree with them. `now` is the wall clock, epoch milliseconds. */
-  static async open(store: BlobStore, now: () => number): Promise<PinBook> {
+  /**
+   * Reads the rows and makes the store's pins agree with them; those beyond what may be pinned are dropped, and said to be.
+   * `now` is the wall clock, epoch milliseconds.
+   */
+  static async open(store: BlobStore, now: () => number, logger: Logger = silentLogger): Promise<PinBook> {
     const book = new PinBook(store, now)
     const touched = new Set<Digest>()
+    let dropped = 0
     for await (const [key, { digest, blobs, untilEpochMs, unsettled }] of book.#table.entries('')) {
+      if (!book.#hasRoom(blobs.length)) {
+        dropped++
+        await book.#table.delete(key)
+        continue
+      }
       const parts = blobs.map(([one, size]) => ({ digest: one, size }))
       const pin = { ...ownerOf(key), digest, blobs: parts, untilEpochMs }
       book.#pins.set(key, pin)
       if (unsettled) for (const blob of pin.blobs) touched.add(blob.digest)
     }
+    if (dropped > 0) logger.warn({ pins: dropped }, 'pins were dropped: they are too many or too large')
     await book.#dropEnded()
     const named = new Set([...book.#pins.values()].flatMap(({ blobs }) => blobs.map(({ digest }) => digest)))
     for (const { digest, pinnedUntilEpochMs } of store.list()) {
@@ -85,8 +99,11 @@ export class PinBook {
     return this.#alone(async () => {
       await this.#dropEnded()
       const before = this.#pins.get(keyOf(pin))
-      if (before === undefined && this.#pins.size >= MAX_PINS) {
-        throw new ShoalError('UNAVAILABLE', `${MAX_PINS} images are pinned already; unpin some`)
+      if (before === undefined && !this.#hasRoom(pin.blobs.length)) {
+        throw new ShoalError(
+          'UNAVAILABLE',
+          `${this.#pins.size} images are pinned already, and that is the most; unpin some`,
+        )
       }
       if (pin.blobs.length > MAX_BLOBS) {
         throw new ShoalError('UNAVAILABLE', `${pin.reference} has more than ${MAX_BLOBS} blobs`)
@@ -140,6 +157,16 @@ export class PinBook {
       if (end === undefined) await this.#store.unpin(digest)
       else await this.#store.pin(digest, end)
     }
+  }
+
+  #hasRoom(blobs: number): boolean {
+    return this.#pins.size < MAX_PINS && this.#blobs + blobs <= MAX_ALL_BLOBS
+  }
+
+  get #blobs(): number {
+    let count = 0
+    for (const { blobs } of this.#pins.values()) count += blobs.length
+    return count
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { rankHomes } from '../scheduler/index.ts'
 import type { HostRoll } from './host-roll.ts'
 import { MAX_HOSTS } from './host-roll.ts'
-import type { HostReport, HostView, JobRow, Share, Tally } from './interface.ts'
+import type { HostReport, HostView, JobRow, Plan, Share, Tally } from './interface.ts'
 import { closedShare, isFinal, isOpen, joinsUntil, pinnedUntil } from './job.ts'
 import type { RosterEntry } from './ledger.ts'
 import { Ledger } from './ledger.ts'
@@ -61,6 +61,8 @@ export class RegionJob {
   /** What may be sent of tasks now, and when that was so. */
   #roomBytes = TASK_BYTES_AT_ONCE
   #roomAt: number
+  /** As the last step was given it. */
+  #plan: Plan | undefined
   #encoded: { readonly task: Task; readonly body: Uint8Array } | undefined
 
   constructor(row: JobRow, deps: RegionJobDeps) {
@@ -118,6 +120,17 @@ export class RegionJob {
     this.#fetched.set(cache, Math.max(bytes, this.#fetched.get(cache) ?? 0))
   }
 
+  /** Forgets the plan: the job has ended, and hosts are told no more than that. */
+  release(): void {
+    this.#plan = undefined
+    this.#encoded = undefined
+  }
+
+  /** Hosts known. */
+  get size(): number {
+    return this.#ledger.size
+  }
+
   /** A host is no longer linked: what it was told may be lost. */
   unlinked(key: string): void {
     this.#told.delete(key)
@@ -132,7 +145,8 @@ export class RegionJob {
   }
 
   /** As the job's head in this region: chooses hosts, and tells them what to do. Answers hosts that are new in the order. */
-  step(share: Share): { readonly first: number; readonly hosts: readonly RosterEntry[] } | undefined {
+  step(share: Share, plan: Plan): { readonly first: number; readonly hosts: readonly RosterEntry[] } | undefined {
+    this.#plan = plan
     const first = this.#ledger.size
     const added = this.#choose(share)
     this.#rateBytesPerSec = this.#rate(share)
@@ -176,6 +190,7 @@ export class RegionJob {
     if (!post.reaches(key)) return this.#miss(key)
     if (this.#judge(key, true)) return
     const task = this.#task()
+    if (task === undefined) return
     const { revision, rateBytesPerSec } = task
     const isAcked = this.#ledger.acked(key) >= revision
     let told = this.#told.get(key)
@@ -242,8 +257,10 @@ export class RegionJob {
     return true
   }
 
-  #task(): Task {
-    const { id, spec, plan, state, taskRevision, createdEpochMs } = this.#row
+  #task(): Task | undefined {
+    const { id, spec, state, taskRevision, createdEpochMs } = this.#row
+    const plan = this.#plan
+    if (plan === undefined) return undefined
     return {
       ...{ job: id, revision: taskRevision, plan, resolvedEpochMs: createdEpochMs, load: spec.load },
       state: state === 'paused' ? 'paused' : isOpen(this.#row, this.#deps.now()) ? 'running' : 'stopped',

@@ -7,7 +7,7 @@ import type { BlobStore } from '../store/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import { transferEnded } from '../transfer/index.ts'
-import type { ImageSource, JobRow, PlannedBlob } from './interface.ts'
+import type { ImageSource, JobRow, Plan, PlannedBlob } from './interface.ts'
 
 const BLOBS_AT_ONCE = 4
 /** The ranking changes with the caches: what this one stands in for is looked at again so often. */
@@ -36,12 +36,13 @@ export class Replicas implements AsyncDisposable {
   }
 
   /** Works for the job while it runs, and no longer. */
-  follow(row: JobRow): void {
+  follow(row: JobRow, plan: Plan | undefined): void {
     const running = this.#running.get(row.id)
-    if (row.state !== 'running') return void running?.abort.abort(new DOMException('the job rests', 'AbortError'))
+    if (row.state !== 'running' || plan === undefined)
+      return void running?.abort.abort(new DOMException('the job rests', 'AbortError'))
     if (running !== undefined) return
     const abort = new AbortController()
-    const done = this.#run(row, abort.signal)
+    const done = this.#run(row.id, plan, abort.signal)
       .catch(() => {})
       .then(() => void this.#running.delete(row.id))
     this.#running.set(row.id, { abort, done })
@@ -52,25 +53,25 @@ export class Replicas implements AsyncDisposable {
     await Promise.all([...this.#running.values()].map(({ done }) => done))
   }
 
-  async #run(row: JobRow, signal: AbortSignal): Promise<void> {
+  async #run(job: string, plan: Plan, signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
-        await this.#manifests(row, signal)
-        const left = row.plan.blobs.filter(({ digest }) => this.#standsIn(digest)).values()
+        await this.#manifests(plan, signal)
+        const left = plan.blobs.filter(({ digest }) => this.#standsIn(digest)).values()
         const fetchSome = async (): Promise<void> => {
-          for (const blob of left) await this.#fetch(row, blob, signal)
+          for (const blob of left) await this.#fetch(plan, blob, signal)
         }
         await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, fetchSome))
       } catch (error) {
         signal.throwIfAborted()
-        this.#deps.logger.debug({ job: row.id, err: errorText(error) }, 'no second copy of a blob yet')
+        this.#deps.logger.debug({ job, err: errorText(error) }, 'no second copy of a blob yet')
       }
       await sleep(this.#deps.clock, AGAIN_MS, signal)
     }
   }
 
-  async #manifests({ plan }: JobRow, signal: AbortSignal): Promise<void> {
-    for (const { upstream, repository, manifests } of plan.images) {
+  async #manifests({ images }: Plan, signal: AbortSignal): Promise<void> {
+    for (const { upstream, repository, manifests } of images) {
       for (const digest of manifests) {
         await this.#deps.images.manifest({ upstream, repository, target: { kind: 'digest', digest } }, signal)
       }
@@ -82,8 +83,8 @@ export class Replicas implements AsyncDisposable {
     return store.size(digest) === undefined && tier.homes(digest)[1]?.kind === 'self'
   }
 
-  async #fetch({ plan }: JobRow, { digest, size, image }: PlannedBlob, signal: AbortSignal): Promise<void> {
-    const of = plan.images[image]
+  async #fetch({ images }: Plan, { digest, size, image }: PlannedBlob, signal: AbortSignal): Promise<void> {
+    const of = images[image]
     if (of === undefined) return
     const { upstream, repository } = of
     const opened = await this.#deps.transfers.open({ upstream, repository, digest, size, background: true }, signal)

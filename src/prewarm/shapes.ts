@@ -86,6 +86,16 @@ export const planSchema = z.object({
   bytes: count,
 })
 
+const imageView = z.object({ reference: text, digest: text, bytes: count })
+
+/** What is kept in memory of a plan, whose blobs may be thousands: those are on the disk. */
+const planHead = z.object({
+  images: z.array(imageView).max(MAX_IMAGES),
+  /** How many. */
+  blobs: count,
+  bytes: count,
+})
+
 /** Bytes by where a host got them. */
 export const moved = z.object({ peer: count, home: count, parent: count, origin: count })
 
@@ -145,7 +155,7 @@ export const share = z.object({
   planned: count.optional(),
 })
 
-/** A job as caches keep it on their disks and tell each other: the one with the higher revision counts. */
+/** A job as caches keep it: the one with the higher revision counts. */
 export const rowSchema = z.object({
   id: jobId,
   /** The region whose caches coordinate it. */
@@ -155,7 +165,7 @@ export const rowSchema = z.object({
   orders: z.array(orderSchema).min(1).max(MAX_ORDERS),
   /** When the last order was given: older ones are not obeyed. */
   orderedEpochMs: epochMs,
-  plan: planSchema,
+  plan: planHead,
   createdEpochMs: epochMs,
   revision: count,
   changedEpochMs: epochMs,
@@ -171,6 +181,9 @@ export const rowSchema = z.object({
   /** Regions that were to take part and did not answer. */
   absent: z.array(region).max(MAX_REGIONS).default([]),
 })
+
+/** A job as caches tell each other: with its whole plan. */
+export const toldRowSchema = rowSchema.extend({ plan: planSchema })
 
 /** What one region could do for a plan. */
 export const surveySchema = z.object({
@@ -191,7 +204,6 @@ export const surveySchema = z.object({
   absent: z.boolean(),
 })
 
-const imageView = z.object({ reference: text, digest: text, bytes: count })
 const countsView = hostCounts.extend({ total: count })
 
 const regionView = z.object({

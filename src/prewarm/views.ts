@@ -4,6 +4,7 @@ import type {
   HostState,
   JobRow,
   Plan,
+  PlanHead,
   PrewarmPlanView,
   PrewarmSpec,
   PrewarmView,
@@ -67,7 +68,7 @@ export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: n
   }
 }
 
-function bytesOf(plan: Plan, regions: readonly RegionView[]): PrewarmView['bytes'] {
+function bytesOf(plan: PlanHead, regions: readonly RegionView[]): PrewarmView['bytes'] {
   const bytes = { perHost: plan.bytes, total: 0, have: 0, moved: 0, origin: 0 }
   for (const { haveBytes, totalBytes, movedBytes, originBytes } of regions) {
     bytes.total += totalBytes
@@ -135,7 +136,7 @@ function leastSeconds(spec: PrewarmSpec, plan: Plan, hosts: number, missingBytes
   return seconds === 0 ? null : seconds
 }
 
-function imagesOf({ images }: Plan): PrewarmView['images'] {
+function imagesOf({ images }: Plan | PlanHead): PrewarmView['images'] {
   return images.map(({ reference, digest, bytes }) => ({ reference, digest, bytes }))
 }
 
@@ -149,7 +150,7 @@ function plannedTally(share: Share | undefined): Tally | undefined {
   }
 }
 
-function regionView(region: string, tally: Tally, plan: Plan): RegionView {
+function regionView(region: string, tally: Tally, plan: PlanHead): RegionView {
   return {
     region,
     hosts: { total: tally.selected, ...tally.hosts },

@@ -10,6 +10,7 @@ import type { HostReport, HostState } from './interface.ts'
 import { homeKeyOf } from './job.ts'
 import type { HostFacts, Letter, Task } from './letters.ts'
 import { jsonCodec, taskSchema } from './letters.ts'
+import { partsOf } from './plan-store.ts'
 import type { Post } from './post.ts'
 import { count, HOST_STATES, MOVED_NOTHING, moved, text } from './shapes.ts'
 import { MAX_SPAN_MS } from './spec-shapes.ts'
@@ -26,6 +27,10 @@ const CHECK_IN_EVERY_MS = 2_000
 /** So many ended tasks are remembered, for so long, so that a cache that was away hears of them; then only their content is left. */
 const MAX_REMEMBERED = 32
 const REMEMBERED_MS = 7 * 86_400_000
+/** Tasks that a host has at once, and the blobs and manifests of their plans: some 20 MB. */
+const MAX_TASKS = 512
+const MAX_PARTS = 131_072
+const MAX_REMEMBERED_PARTS = 32_768
 const NOTHING_YET: TaskProgress = { state: 'waiting', reason: null, moved: MOVED_NOTHING }
 
 export interface WorkerDeps extends HostTaskDeps {
@@ -78,9 +83,16 @@ export class Worker implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    for await (const [, { task, progress, changedEpochMs }] of this.#table.entries('')) {
-      this.#add(task, progress, changedEpochMs)
+    let dropped = 0
+    for await (const [key, { task, progress, changedEpochMs }] of this.#table.entries('')) {
+      if (key === task.job && this.#hasRoom(task)) this.#add(task, progress, changedEpochMs)
+      else {
+        dropped++
+        await this.#table.delete(key)
+      }
     }
+    if (dropped > 0)
+      this.#deps.logger.warn({ tasks: dropped }, 'prewarm tasks were set aside: they are too many or too large')
     this.#freeBytes = await this.#deps.freeBytes()
     this.#tellFacts()
     this.#listening = this.#deps.transfers.listen((digest, from, bytes) => {
@@ -149,6 +161,13 @@ export class Worker implements AsyncDisposable {
     if (known === undefined) {
       // a job that is over before it came here is nobody's business
       if (task.state === 'stopped') return
+      if (!this.#hasRoom(task)) {
+        this.#deps.logger.warn(
+          { job: task.job },
+          'a prewarm task was not taken: too many are here, or they are too large',
+        )
+        return
+      }
       const added = this.#add(task, NOTHING_YET, this.#deps.now())
       added.isConfirmed = true
       this.#save(added)
@@ -180,6 +199,18 @@ export class Worker implements AsyncDisposable {
     if (known === undefined || known.work.ended) return
     if (runs) known.isConfirmed = true
     else this.#take({ ...known.work.task, state: 'stopped' })
+  }
+
+  /** Whether one more can be kept in memory: by its plan, and with the others. */
+  #hasRoom({ plan }: Task): boolean {
+    return this.#tasks.size < MAX_TASKS && this.#parts + partsOf(plan) <= MAX_PARTS
+  }
+
+  /** What the plans of all tasks take. */
+  get #parts(): number {
+    let parts = 0
+    for (const { work } of this.#tasks.values()) parts += partsOf(work.task.plan)
+    return parts
   }
 
   /** To be told at the next look. */
@@ -300,8 +331,11 @@ export class Worker implements AsyncDisposable {
   #forgetOld(): void {
     const ended = [...this.#tasks].filter(([, { work }]) => work.ended)
     const byAge = ended.sort(([, a], [, b]) => b.changedEpochMs - a.changedEpochMs)
-    for (const [i, [job, { changedEpochMs }]] of byAge.entries()) {
-      if (i < MAX_REMEMBERED && changedEpochMs >= this.#deps.now() - REMEMBERED_MS) continue
+    let parts = 0
+    for (const [i, [job, { work, changedEpochMs }]] of byAge.entries()) {
+      parts += partsOf(work.task.plan)
+      const isOld = i >= MAX_REMEMBERED || changedEpochMs < this.#deps.now() - REMEMBERED_MS
+      if (!isOld && parts <= MAX_REMEMBERED_PARTS) continue
       this.#tasks.delete(job)
       this.#write(this.#table.delete(job))
     }

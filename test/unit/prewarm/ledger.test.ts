@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Share } from '../../../src/prewarm/interface.ts'
+import { headOf } from '../../../src/prewarm/job.ts'
 import { Ledger } from '../../../src/prewarm/ledger.ts'
 import { planOf, reportOf } from './fixtures.ts'
 
@@ -8,7 +9,7 @@ const MIB = 1024 * 1024
 const ALL: Share = { select: null, open: null, maxHosts: 0, rateBytesPerSec: 0, originRateBytesPerSec: 0 }
 
 function ledgerOf(hosts: number): Ledger {
-  const ledger = new Ledger(planOf())
+  const ledger = new Ledger(headOf(planOf()))
   for (let i = 0; i < hosts; i++) ledger.add({ key: `host-${i}`, name: `web-${i}` })
   return ledger
 }
@@ -117,7 +118,7 @@ describe('the ledger of a job', () => {
 
   it('holds two million states of hosts and blobs in some megabytes', () => {
     const plan = planOf(200)
-    const ledger = new Ledger(plan)
+    const ledger = new Ledger(headOf(plan))
     const before = process.memoryUsage()
     for (let i = 0; i < 10_000; i++) {
       const key = `12D3KooW${String(i).padStart(44, 'x')}`

@@ -36,7 +36,7 @@ const LETTERS: readonly Letter[] = [
   { kind: 'report', job: ID, report: reportOf({ blobs: Uint8Array.of(5), reason: 'x', state: 'failed' }) },
   { kind: 'checkIn', job: ID },
   { kind: 'standing', job: ID, runs: false },
-  { kind: 'row', row },
+  { kind: 'row', row: { ...row, plan: planOf() } },
   { kind: 'roster', job: ID, first: 0, hosts: [{ key: '12D3KooWabc', name: 'web-1' }] },
   { kind: 'tally', job: ID, region: 'a', tally: tallyOf(3, { ready: 1 }) },
   { kind: 'fetched', job: ID, originBytes: 5 },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
-import type { JobRow, PrewarmPatch } from '../../../src/prewarm/interface.ts'
-import { applyPatch, createJob, patchJob } from '../../../src/prewarm/job.ts'
+import type { PrewarmPatch, ToldRow } from '../../../src/prewarm/interface.ts'
+import { applyPatch, createJob, headOf, patchJob } from '../../../src/prewarm/job.ts'
 import { Orders, orderChange, orderJob, withOrder } from '../../../src/prewarm/orders.ts'
 import type { FleetKey, Order } from '../../../src/trust/index.ts'
 import { agentKeyOf, FleetTrust, generateFleetKey, giveOrder, giveOrderAsCache } from '../../../src/trust/index.ts'
@@ -22,15 +22,16 @@ function jobOrdered(at = NOW, spec: unknown = specOf(), id = ID, key: FleetKey =
   return giveOrder(new FleetTrust(key), { verb: 'prewarm', subject: id, content: spec, issuedEpochMs: at })!
 }
 
-function rowOf(order: Order, changes: Partial<JobRow> = {}): JobRow {
+/** As another cache tells it. */
+function rowOf(order: Order): ToldRow {
   const made = { id: ID, root: 'core', spec: specOf(), plan: planOf(), order, orderedEpochMs: NOW }
-  return { ...createJob({ ...made, surveys: [surveyOf('eu', 3)] }, NOW), ...changes }
+  return { ...createJob({ ...made, surveys: [surveyOf('eu', 3)] }, NOW), plan: planOf() }
 }
 
-/** As another cache's message has it. */
-function changed(row: JobRow, patch: PrewarmPatch, at: number): JobRow {
+function changed({ plan, ...row }: ToldRow, patch: PrewarmPatch, at: number): ToldRow {
   const order = orderChange(OPERATOR, ID, patch, { now: at, afterEpochMs: row.orderedEpochMs })!
-  return { ...patchJob(row, patch, at), orders: withOrder(row.orders, order) }
+  const next = patchJob({ ...row, plan: headOf(plan) }, patch, at)
+  return { ...next, plan, orders: withOrder(row.orders, order) }
 }
 
 describe('an order to act on the fleet', () => {
@@ -101,7 +102,7 @@ describe('a job as another cache tells it', () => {
   it('is nothing when they do not prove it', () => {
     const row = rowOf(jobOrdered())
     const own = changed(row, { pinMs: 5 }, NOW + 1)
-    const cases: readonly [name: string, row: JobRow][] = [
+    const cases: readonly [name: string, row: ToldRow][] = [
       ['of another fleet', rowOf(jobOrdered(NOW, specOf(), ID, generateFleetKey()))],
       ['an order for another job', rowOf(jobOrdered(NOW, specOf(), 'job-00002'))],
       ['changes alone', { ...own, orders: own.orders.slice(1) }],

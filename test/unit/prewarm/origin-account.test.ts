@@ -26,7 +26,8 @@ function accountOf(row: () => JobRow) {
   const account = new OriginAccount({
     ...{ clock: new ManualClock(), transfers, book: { get: row }, counts: true, now: () => 10 },
   })
-  account.add(row())
+  account.open(row().id)
+  account.watch(row().id, planOf(2))
   account.restore(row().id, 5)
   account.start()
   return { account, came: (...args: Parameters<Came>) => came(...args), pace: (digest: Digest) => pace?.(digest) }
@@ -37,7 +38,7 @@ describe('what a cache reads from origins for a job', () => {
     newJob({ id: 'job-00001', root: 'a', spec: specOf(), plan: planOf(2), surveys: [surveyOf('a', 1)] }),
     1,
   )
-  const { digest } = first.plan.blobs[0]!
+  const { digest } = planOf(2).blobs[0]!
 
   it('is counted on from before, and what comes from elsewhere or of other blobs is not', () => {
     const { account, came } = accountOf(() => first)

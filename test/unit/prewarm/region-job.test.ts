@@ -12,6 +12,7 @@ import { newJob, planOf, reportOf, specOf, surveyOf } from './fixtures.ts'
 
 const SELF: PeerInfo = { key: 'cache-00001', role: 'cache', region: 'a', zone: null, addresses: ['10.0.0.1:7071'] }
 const GONE_MS = 60_000
+const PLAN = planOf(200)
 
 /** A region's head with hosts that only write down what they are told. */
 class Region {
@@ -26,7 +27,7 @@ class Region {
     for (let i = 0; i < hosts; i++) this.join(`host-${String(i).padStart(5, '0')}`)
     const spec = specOf(request)
     this.row = createJob(
-      newJob({ id: 'job-00001', root: 'a', spec, plan: planOf(200), surveys: [surveyOf('a', hosts)] }),
+      newJob({ id: 'job-00001', root: 'a', spec, plan: PLAN, surveys: [surveyOf('a', hosts)] }),
       this.now,
     )
     this.job = this.head()
@@ -75,7 +76,7 @@ class Region {
 
   step(): void {
     this.job.update(this.row)
-    this.job.step(this.share)
+    this.job.step(this.share, PLAN)
   }
 
   report(key: string, fields: Partial<HostReport>): void {
@@ -182,10 +183,10 @@ describe('the head of a job in a region', () => {
     const standIn = region.head()
     standIn.learnRoster(region.job.roster)
     standIn.report({ key: host!, name: 'web' }, reportOf({ revision: 1 }))
-    standIn.step(region.share)
+    standIn.step(region.share, PLAN)
     assert.equal(region.told.get(host!)?.length, 2)
     region.now += 60_000
-    standIn.step(region.share)
+    standIn.step(region.share, PLAN)
     assert.equal(region.told.get(host!)?.length, 3)
   })
 
@@ -340,7 +341,7 @@ describe('the head of a job in a region', () => {
     standIn.learnRoster(region.job.roster)
     const begun = region.reached
     for (const key of begun.slice(0, 2)) standIn.report({ key, name: key }, reportOf({ revision: 1 }))
-    standIn.step(region.share)
+    standIn.step(region.share, PLAN)
     assert.deepEqual(
       begun.map((key) => region.told.get(key)?.length),
       [1, 1, 2],
