@@ -1,9 +1,12 @@
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
+import { takeInheritedSockets } from '../base/inherited-sockets.ts'
 import type { LoadedConfig } from '../config/index.ts'
 import { loadConfig } from '../config/index.ts'
 import type { CommandIo } from './command-io.ts'
 import { runAgent } from './run-agent.ts'
+import { ServiceManager } from './service-manager.ts'
 
 const optionsSchema = z.object({ config: z.string().optional(), set: z.array(z.string()).default([]) })
 
@@ -11,10 +14,13 @@ const HELP = `
 Configuration: file < environment (SHOAL_STORE_PATH is store.path) < --set. Every key, with its meaning and default,
 is in config/agent.yaml; without --config those defaults hold.
 
-Signals: SIGTERM or SIGINT lets running pulls end (mirror.drain), then stops; a second one stops at once. SIGHUP reads
-the configuration again: limits, upstreams (and their credentials files), search, tags, store.capacity, store.minFree,
-mirror.drain and log.level are taken up at once; the log says what was, and which other changes need a restart. With a
-mistake in the configuration the old one holds, and the log says why.
+Signals: SIGTERM or SIGINT serves the pulls under way to their end (mirror.drain at most), then stops; a second one
+stops at once. SIGHUP reads the configuration again: limits, upstreams (and their credentials files), search, tags,
+store.capacity, store.minFree, mirror.drain and log.level are taken up at once; the log says what was, and which other
+changes need a restart. With a mistake in the configuration the old one holds, and the log says why.
+
+Under systemd a .socket unit may hold the mirror's port, so that a restart refuses no connection; readiness, the end and a
+watchdog are told (Type=notify, NotifyAccess=all).
 
 Examples:
   shoal agent
@@ -46,9 +52,12 @@ export function createCommand(io: CommandIo): Command {
       const registry = new PrometheusRegistry()
       registry.collectProcessMetrics()
       log.measure(registry)
-      await runAgent(() => ShoalNode.start(config, { logger, registry }), {
+      const sockets = takeInheritedSockets(process.env, process.pid)
+      using manager = new ServiceManager(process.env, { clock: systemClock, logger })
+      await runAgent(() => ShoalNode.start(config, { logger, registry, sockets }), {
         config,
         logger,
+        manager,
         signal: io.signal,
         reread: async () => {
           const again = await read()

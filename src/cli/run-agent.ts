@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.ts'
 import type { Config } from '../config/index.ts'
 import type { ReloadReport } from '../node/index.ts'
 import { Hangups } from './hangups.ts'
+import type { ServiceManager } from './service-manager.ts'
 
 /** How long the rest of a shutdown may take after the drain, before the process is ended anyway. */
 const STOP_GRACE_MS = 10_000
@@ -21,6 +22,8 @@ export interface RunningNode extends AsyncDisposable {
 export interface AgentRun {
   readonly config: Pick<Config, 'mirror'>
   readonly logger: Logger
+  /** Whoever started this process and may want to know how it is. */
+  readonly manager: Pick<ServiceManager, 'ready' | 'stopping'>
   /** Reads the configuration again, from where it came the first time. Throws `CONFIG_INVALID`. */
   readonly reread: () => Promise<Config>
   /** Told of each configuration that is taken up. */
@@ -36,7 +39,7 @@ export interface AgentRun {
  * again. Rejects when it cannot start or stop.
  */
 export async function runAgent(start: () => Promise<RunningNode>, run: AgentRun): Promise<void> {
-  const { logger, signal } = run
+  const { logger, manager, signal } = run
   let { drainMs } = run.config.mirror
   using _crashes = endOnCrash(run)
   const starting = start()
@@ -46,7 +49,9 @@ export async function runAgent(start: () => Promise<RunningNode>, run: AgentRun)
   })
   await using node = await starting
   logger.info({ ...node.addresses }, 'ready')
+  manager.ready()
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  manager.stopping()
   endIfStuck(run, drainMs + STOP_GRACE_MS)
   logger.info({ drainMs }, 'stopping: running pulls may end')
   await drain(node, drainMs, logger)

@@ -57,6 +57,8 @@ export interface NodeDeps {
   readonly registry: MetricRegistry & MetricsText
   /** Default: the process's own. */
   readonly clock?: Clock | undefined
+  /** Sockets that listen already, by name: `mirror`. */
+  readonly sockets?: ReadonlyMap<string, number> | undefined
 }
 
 /** How long a host does without its caches before it and its neighbours take turns at the origin. */
@@ -162,6 +164,7 @@ export class ShoalNode implements AsyncDisposable {
     const mirror = await MirrorDoor.start(
       {
         listen: addressText(config.mirror.listen),
+        fd: deps.sockets?.get('mirror'),
         search: live.search,
         drainMs: config.mirror.drainMs,
         selfHosts: config.mirror.hosts,

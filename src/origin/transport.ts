@@ -52,6 +52,8 @@ export class Transport {
       connections: maxSockets,
       // Parallel ranges are faster over several connections than over streams of one.
       allowH2: false,
+      // Policies and cookies of a proxy in front: more than the 16 KiB that HTTP clients expect.
+      maxHeaderSize: 64 * 1024,
     }
     const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY } = this.#proxy
     if (HTTP_PROXY === undefined && HTTPS_PROXY === undefined) return new Agent(agent)

@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
+import { sleep } from '../base/abort.ts'
 import { boundConnections } from '../base/bound-connections.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
@@ -19,9 +21,11 @@ import { PullApi } from './pull-api.ts'
 export interface MirrorDoorOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string
+  /** A socket that listens already, from whoever started this process; `listen` only says whom it serves then. */
+  readonly fd?: number | undefined
   /** Upstreams asked, in order, for a bare /v2/<repository>. */
   readonly search: readonly string[]
-  /** How long `drain` lets running responses go on. */
+  /** How long `drain` goes on with the pulls that are under way. */
   readonly drainMs: number
   /** Further host names this door goes by, for the Host header check. */
   readonly selfHosts?: readonly string[]
@@ -44,6 +48,8 @@ const HEADERS_MS = 130_000
 /** Room for the long bearer tokens some registries issue. */
 const MAX_HEADER_BYTES = 32 * 1024
 const MAX_CONNECTIONS = 4096
+/** A pull asks for its next layer or range well within this: longer without a request, none is under way. */
+const QUIET_MS = 3_000
 
 /**
  * The OCI pull API as an HTTP listener for container runtimes. Fastify owns the listener; its router sees one fixed
@@ -59,6 +65,10 @@ export class MirrorDoor implements AsyncDisposable {
   /** Running requests, and work they left behind (no socket). */
   readonly #running = new Map<Promise<void>, Socket | undefined>()
   #closing: Promise<void> | undefined
+  /** Aborts when a drain has lasted long enough. */
+  readonly #over = new AbortController()
+  /** When the last request ended, or began if one runs; undefined without any. */
+  #lastAt: number | undefined
 
   private constructor(options: MirrorDoorOptions, deps: MirrorDoorDeps, listenHost: string) {
     this.#clock = deps.clock
@@ -85,7 +95,7 @@ export class MirrorDoor implements AsyncDisposable {
   static async start(options: MirrorDoorOptions, deps: MirrorDoorDeps): Promise<MirrorDoor> {
     const { host, port } = parseListenAddress(options.listen)
     const door = new MirrorDoor(options, deps, host)
-    await door.#app.listen({ host, port })
+    await door.#listen(options.fd === undefined ? { host, port } : { fd: options.fd })
     door.#logger.info({ url: door.url }, 'the mirror is open')
     return door
   }
@@ -96,17 +106,28 @@ export class MirrorDoor implements AsyncDisposable {
   }
 
   /**
-   * Stops accepting, lets running responses go on for `drainMs`, then cuts them off. A second call cuts off at once.
-   * Resolves when all is closed.
+   * Goes on taking requests until the pulls under way have ended (no request for some seconds), for `drainMs` at most,
+   * then closes and cuts off what still runs: who closed the listener first would fail every layer a pull has not asked
+   * for yet. A second call cuts off at once. Resolves when all is closed.
    */
   drain(): Promise<void> {
-    if (this.#closing !== undefined) this.#cutOff()
+    if (this.#closing !== undefined) this.#endNow()
     this.#closing ??= this.#close()
     return this.#closing
   }
 
+  /** Closes at once: whoever wants pulls to end drains first. */
   [Symbol.asyncDispose](): Promise<void> {
+    void this.drain()
     return this.drain()
+  }
+
+  async #listen(where: { readonly host: string; readonly port: number } | { readonly fd: number }): Promise<void> {
+    if (!('fd' in where)) return void (await this.#app.listen(where))
+    const { server } = this.#app
+    await this.#app.ready()
+    server.listen(where)
+    await once(server, 'listening')
   }
 
   #createApp(): FastifyInstance {
@@ -135,7 +156,11 @@ export class MirrorDoor implements AsyncDisposable {
         target: request.originalUrl,
         last: this.#closing !== undefined,
       }
-      this.#track(serveExchange(this.#exchange, incoming), request.raw.socket)
+      this.#lastAt = this.#clock.now()
+      const served = serveExchange(this.#exchange, incoming).finally(() => {
+        this.#lastAt = this.#clock.now()
+      })
+      this.#track(served, request.raw.socket)
     })
     this.#configure(app.server)
     return app
@@ -178,13 +203,30 @@ export class MirrorDoor implements AsyncDisposable {
     this.#app.server.closeAllConnections()
   }
 
+  #endNow(): void {
+    this.#over.abort()
+    this.#cutOff()
+  }
+
+  /** Until no pull is under way, or the drain has lasted long enough. */
+  async #untilQuiet(): Promise<void> {
+    const { signal } = this.#over
+    while (!signal.aborted) {
+      if (this.#running.size > 0) {
+        await Promise.allSettled(this.#running.keys())
+        continue
+      }
+      const left = this.#lastAt === undefined ? 0 : this.#lastAt + QUIET_MS - this.#clock.now()
+      if (left <= 0) return
+      await sleep(this.#clock, left, signal).catch(() => {})
+    }
+  }
+
   async #close(): Promise<void> {
     const { server } = this.#app
+    using _timer = this.#clock.after(this.#drainMs, () => this.#endNow())
+    await this.#untilQuiet()
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
-    {
-      using _timer = this.#clock.after(this.#drainMs, () => this.#cutOff())
-      while (this.#running.size > 0) await Promise.allSettled(this.#running.keys())
-    }
     // Connections kept alive by responses from before the drain would hold the listener for minutes.
     this.#cutOff()
     await stopped

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import type { Clock } from '../../src/base/clock.ts'
 import { MEDIA_TYPE } from '../../src/oci/manifest.ts'
 import { eventually } from '../support/eventually.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { MemoryContent } from '../support/memory-content.ts'
 import type { OpenDoor } from '../support/open-door.ts'
 import { openDoor } from '../support/open-door.ts'
@@ -189,32 +190,47 @@ describe('draining', () => {
     return connection
   }
 
-  it('lets a running response end, though kept alive, and takes no more connections', async () => {
-    const door = await openDoor(content, {}, new HandClock())
+  it('serves the rest of a pull, layer after layer, and closes when none is under way', async () => {
+    const clock = new ManualClock()
+    const door = await openDoor(content, { drainMs: 60_000 }, clock)
     using idle = await RawConnection.open(door.port)
     using running = await halfSent(door)
     const drained = door.door.drain()
-    assert.equal(await idle.ended, 'fin')
+    for (let layer = 0; layer < 3; layer++) {
+      const next = await fetch(`${door.url}/v2/app/manifests/v1`)
+      assert.equal(next.status, 200, 'a layer that had not been asked for yet')
+      await next.arrayBuffer()
+    }
+    blob.arrive(BYTES.length)
+    await running.until(() => running.body.length === BYTES.length)
+    assert.deepEqual(running.body, BYTES)
+    assert.equal((await fetch(`${door.url}/v2/`)).status, 200, 'the runtime unpacks, and asks again')
+    await eventually('the quiet is waited for', () => {
+      clock.advance(1_000)
+      return idle.isEnded
+    })
+    await drained
     const refused = connect({ port: door.port, host: '127.0.0.1' })
     const [error] = await once(refused, 'error')
     assert.equal(error.code, 'ECONNREFUSED')
-    blob.arrive(BYTES.length)
-    assert.equal(await running.ended, 'fin')
-    assert.deepEqual(running.body, BYTES)
-    await drained
-    await door[Symbol.asyncDispose]()
+  })
+
+  it('closes at once when nobody pulls', async () => {
+    const clock = new ManualClock()
+    const door = await openDoor(content, {}, clock)
+    await (await fetch(`${door.url}/v2/`)).arrayBuffer()
+    clock.advance(10_000)
+    await door.door.drain()
   })
 
   it('cuts off what is still running after its time', async () => {
-    const clock = new HandClock()
+    const clock = new ManualClock()
     const door = await openDoor(content, { drainMs: 1234 }, clock)
     using running = await halfSent(door)
     const drained = door.door.drain()
-    assert.deepEqual(
-      [...clock.timers].map(({ ms }) => ms),
-      [1234],
-    )
-    clock.fire()
+    clock.advance(1233)
+    assert.equal(running.isEnded, false)
+    clock.advance(1)
     assert.equal(await running.ended, 'fin')
     assert.equal(running.body.length, 50_000)
     await drained
@@ -233,7 +249,7 @@ describe('draining', () => {
   })
 
   it('answers requests on connections still open, and closes those', async () => {
-    const door = await openDoor(content, {}, new HandClock())
+    const door = await openDoor(content, {}, new ManualClock())
     using running = await halfSent(door)
     const drained = door.door.drain()
     running.send('GET /v2/app/manifests/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -243,6 +259,7 @@ describe('draining', () => {
     const rest = running.body.subarray(BYTES.length).toString('latin1')
     assert.match(rest, /^HTTP\/1\.1 200 /)
     assert.match(rest, /connection: close/i)
+    await door[Symbol.asyncDispose]()
     await drained
   })
 })

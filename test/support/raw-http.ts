@@ -7,6 +7,8 @@ export class RawConnection implements Disposable {
   readonly socket: Socket
   /** How the server ended the connection; pending while it has not. */
   readonly ended: Promise<'fin' | 'rst'>
+  /** Whether it has. */
+  isEnded = false
   #received: Buffer = Buffer.alloc(0)
 
   private constructor(socket: Socket) {
@@ -14,6 +16,9 @@ export class RawConnection implements Disposable {
     this.ended = new Promise((resolve) => {
       socket.once('end', () => resolve('fin'))
       socket.on('error', () => resolve('rst'))
+    })
+    void this.ended.then(() => {
+      this.isEnded = true
     })
     socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk])

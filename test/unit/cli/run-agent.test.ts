@@ -6,7 +6,12 @@ import type { RunningNode } from '../../../src/cli/run-agent.ts'
 import { runAgent } from '../../../src/cli/run-agent.ts'
 import { defaultConfig } from '../../../src/config/index.ts'
 
-const UNUSED = { reread: async () => defaultConfig(), reloaded() {}, flushLog: async () => {} }
+const UNUSED = {
+  manager: { ready() {}, stopping() {} },
+  reread: async () => defaultConfig(),
+  reloaded() {},
+  flushLog: async () => {},
+}
 
 /** Notes what happens, in order: log messages and the node's own steps. */
 function scene(drain: () => Promise<void> = async () => {}) {
