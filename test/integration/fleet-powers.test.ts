@@ -14,13 +14,17 @@ import {
   FleetTrust,
   formatFleetKey,
   generateFleetKey,
+  generateMemberKey,
   giveOrder,
   orderInvalidate,
 } from '../../src/trust/index.ts'
 import { askPrewarm, tryPrewarm } from '../support/ask-prewarm.ts'
+import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 import { runCommand } from '../support/run-command.ts'
+import type { Signed } from '../support/test-authority.ts'
+import { TestAuthority } from '../support/test-authority.ts'
 import { specOf } from '../unit/prewarm/fixtures.ts'
 import { soon, TestFleet } from './swarm-support.ts'
 
@@ -179,4 +183,62 @@ test('on an agent prewarm wants a credential and says which; looking does not', 
   const forgotten = await run(agent, 'invalidate', IMAGE)
   assert.deepEqual([forgotten.code, /on this host alone/.test(forgotten.stderr)], [0, true])
   assert.equal((await run(agent, 'invalidate', 'team/app:v1', '--credential', files.cacheKey)).stderr, '')
+})
+
+/** A fleet with an authority: a cache in each of two regions, one above the other, and a host below. */
+async function certifiedFleet(t: TestContext) {
+  const authority = await TestAuthority.create()
+  const fleet = await NodeFleet.create(t)
+  const write = async (name: string, text: string): Promise<string> => {
+    await writeFile(join(fleet.directory, name), text, { mode: 0o600 })
+    return join(fleet.directory, name)
+  }
+  const file = async (name: string, made: Promise<Signed>): Promise<string> => write(name, (await made).pem)
+  const yesterday = { fromMs: Date.now() - 48 * HOUR_MS, days: 1 }
+  const files = {
+    operator: await file('operator.pem', authority.operator()),
+    expired: await file('expired.pem', authority.operator(yesterday)),
+    stranger: await file('stranger.pem', (await TestAuthority.create()).operator()),
+    core: await file('core.pem', authority.cache('core')),
+    edge: await file('edge.pem', authority.cache('edge')),
+  }
+  const image = await fleet.image({ sizeBytes: 64 * 1024, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const shared = { upstreams, key: formatFleetKey(generateMemberKey()) }
+  const authorities = [await write('authority.pem', authority.pem)]
+  const certified = (credential: string | null) => ({ authorities, credential })
+  const core = await fleet.start({ ...shared, role: 'cache', region: 'core', fleet: certified(files.core) })
+  const parent = { region: 'core', caches: [core] }
+  const below = { ...shared, region: 'edge', parent }
+  const edge = await fleet.start({ ...below, role: 'cache', fleet: certified(files.edge) })
+  const agent = await fleet.start({ ...below, caches: [edge], fleet: certified(null) })
+  return { files, core, edge, agent }
+}
+
+test('in a fleet with an authority an operator orders everywhere, a cache for its region and below', async (t) => {
+  const { files, core, edge, agent } = await certifiedFleet(t)
+  const start = (host: TestNode, ...args: string[]) =>
+    runCommand(['prewarm', IMAGE, '--wait', '--json', '--admin', host.adminUrl, ...args])
+  await eventually('the host is known', async () => (await start(core, '--dry-run')).stdout.includes('"total":1'))
+  const cases: readonly [name: string, host: TestNode, args: readonly string[], code: number][] = [
+    ['a host by itself', agent, [], 2],
+    ["a cache's certificate in a user's hands", agent, ['--credential', files.edge], 2],
+    ['an operator whose time is over', agent, ['--credential', files.expired], 2],
+    ['an operator of another fleet', agent, ['--credential', files.stranger], 2],
+    ['a cache of the region below', edge, [], 2],
+    ['an operator', agent, ['--credential', files.operator], 0],
+    ['an operator at a cache below', edge, ['--credential', files.operator], 0],
+    ['a cache of the region that coordinates', core, [], 0],
+  ]
+  for (const [name, host, args, code] of cases) {
+    const done = await start(host, ...args)
+    assert.equal(done.code, code, `${name}: ${done.stderr}`)
+    if (code !== 0) assert.match(done.stderr, /^shoal: [^\n]*(certificate|credential|order)[^\n]*\n$/, name)
+  }
+  assert.deepEqual(
+    (await jobs(agent)).map((job) => job.split(' ')[1]),
+    ['done', 'done', 'done'],
+  )
+  const pins = await agent.admin('pins')
+  assert.deepEqual(pins, { pins: [] })
 })

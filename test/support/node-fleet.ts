@@ -35,6 +35,8 @@ export interface HostSpec {
   readonly clock?: Clock
   /** The fleet's key, as its file holds it; default: the one that everybody has. */
   readonly key?: string
+  /** Authorities, certificates and the like. */
+  readonly fleet?: Omit<Partial<Config['fleet']>, 'keyFile'>
 }
 
 export interface PulledManifest {
@@ -169,7 +171,11 @@ export class NodeFleet implements AsyncDisposable {
       ...defaults,
       role,
       mirror: { listen: LOOPBACK, hosts: [], open: false, drainMs: 0 },
-      fleet: { ...defaults.fleet, keyFile: spec.key === undefined ? null : await this.#keyFile(path, spec.key) },
+      fleet: {
+        ...defaults.fleet,
+        ...spec.fleet,
+        keyFile: spec.key === undefined ? null : await this.#keyFile(path, spec.key),
+      },
       peer: { ...defaults.peer, listen: LOOPBACK },
       admin: { ...defaults.admin, listen: LOOPBACK },
       store: {
