@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
+import { openFileLimit } from '../base/open-files.ts'
 import type { FleetKey, FleetTrust } from '../trust/index.ts'
 import type { Role, SwarmEvents } from './interface.ts'
 import type { Interfaces } from './own-addresses.ts'
@@ -48,6 +49,34 @@ const COMMON_LIMITS = {
 export const DEFAULT_SWARM_LIMITS: Readonly<Record<Role, SwarmLimits>> = {
   agent: { maxLinks: 256, maxUnreadBytes: 32 * MIB, ...COMMON_LIMITS },
   cache: { maxLinks: 4096, maxUnreadBytes: 64 * MIB, ...COMMON_LIMITS },
+}
+
+/** A link has up to three sockets; files, the mirror and origins need some as well. */
+const FILES_PER_LINK = 3
+const FILES_FOR_OTHERS = 64
+const FILES_PER_HANDSHAKE = 16
+const LEAST_LINKS = 4
+
+/** The limits that so many open files allow: a peer that is refused finds another host, a pull without a file fails. */
+export function fittingLimits(limits: SwarmLimits, openFiles: number): SwarmLimits {
+  const links = Math.floor((openFiles - FILES_FOR_OTHERS) / FILES_PER_LINK)
+  const handshakes = Math.floor(openFiles / FILES_PER_HANDSHAKE)
+  return {
+    ...limits,
+    maxLinks: Math.min(limits.maxLinks, Math.max(links, LEAST_LINKS)),
+    maxHandshakes: Math.min(limits.maxHandshakes, Math.max(handshakes, LEAST_LINKS)),
+  }
+}
+
+/** The same for this process; says so when it is less than was wanted. */
+export function limitsHere(wanted: SwarmLimits, logger: Logger): SwarmLimits {
+  const openFiles = openFileLimit()
+  const limits = fittingLimits(wanted, openFiles)
+  if (limits.maxLinks < wanted.maxLinks) {
+    const fields = { openFiles, links: limits.maxLinks, wanted: wanted.maxLinks }
+    logger.warn(fields, 'few files may be open (ulimit -n): this host takes fewer links than it could')
+  }
+  return limits
 }
 
 /** How pieces travel. auto: over TLS, or over the libp2p stream where that cannot be had. tls, stream: that or nothing. */

@@ -54,7 +54,7 @@ export class OwnAddresses implements Disposable {
   readonly #bound: HostPort
   readonly #deps: OwnAddressesDeps
   #observed: readonly string[] = []
-  #current: readonly string[]
+  #current: readonly string[] = []
   #timer: Disposable | undefined
 
   constructor(bound: HostPort, deps: OwnAddressesDeps) {
@@ -93,7 +93,12 @@ export class OwnAddresses implements Disposable {
     this.#deps.changed(found)
   }
 
+  /** The system cannot always say, without a file to ask by for one: then nothing is known to have changed. */
   #lookUp(): readonly string[] {
-    return reachableAddresses(this.#bound, (this.#deps.interfaces ?? networkInterfaces)(), this.#observed)
+    try {
+      return reachableAddresses(this.#bound, (this.#deps.interfaces ?? networkInterfaces)(), this.#observed)
+    } catch {
+      return this.#current
+    }
   }
 }

@@ -38,7 +38,7 @@ import { Listener } from './listener.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import { swarmMetrics } from './metrics.ts'
 import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
-import { DEFAULT_SWARM_LIMITS } from './options.ts'
+import { DEFAULT_SWARM_LIMITS, limitsHere } from './options.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { peerAddresses } from './peer-addresses.ts'
 import { RunSignatures } from './run-signatures.ts'
@@ -127,7 +127,7 @@ export class Libp2pSwarm implements Swarm {
     const announce = parseAnnounced(options.announce ?? [])
     const trust = options.trust ?? new FleetTrust(options.fleetKey)
     checkTrust(options, trust, listen)
-    const limits = { ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }
+    const limits = limitsHere({ ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }, deps.logger)
     // before there is an identity: a host that had one ranks as it always did
     const secret = await loadHomesSecret(options.identityPath, deps.logger)
     const privateKey = await loadIdentity(options.identityPath, deps)

@@ -4,8 +4,9 @@ import { test } from 'node:test'
 import { parseListenAddress } from '../../../src/swarm/address.ts'
 import { formatHostPort, hostPortMultiaddr, isLoopbackHost, parseHostPort } from '../../../src/swarm/index.ts'
 import type { Interfaces } from '../../../src/swarm/own-addresses.ts'
-import { reachableAddresses } from '../../../src/swarm/own-addresses.ts'
+import { OwnAddresses, reachableAddresses } from '../../../src/swarm/own-addresses.ts'
 import { peerAddresses, plainHost } from '../../../src/swarm/peer-addresses.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 
 test('addresses are read, written and turned into multiaddrs', () => {
   const cases = [
@@ -102,4 +103,26 @@ test('what a peer announces is taken in the light of where it comes from', () =>
   for (const [announced, remote, expected] of cases) assert.deepEqual(peerAddresses(announced, remote), expected)
   assert.equal(plainHost('::ffff:10.0.0.1'), '10.0.0.1')
   assert.equal(plainHost('fd00::1'), 'fd00::1')
+})
+
+test('a system that cannot name its interfaces just now, for want of a file, changes nothing', () => {
+  const clock = new ManualClock()
+  const changes: (readonly string[])[] = []
+  let looks = 0
+  using own = new OwnAddresses(
+    { host: '0.0.0.0', port: 5 },
+    {
+      clock,
+      interfaces: () => {
+        if (looks++ > 0) throw new Error('EMFILE')
+        return { eth0: [at('10.0.0.1')] }
+      },
+      changed: (addresses) => changes.push(addresses),
+    },
+  )
+  clock.advance(3_000)
+  clock.advance(3_000)
+  assert.ok(looks > 1)
+  assert.deepEqual(own.current, ['10.0.0.1:5'])
+  assert.deepEqual(changes, [])
 })
