@@ -53,6 +53,10 @@ export class LightStore implements BlobStore {
     return size === 0 ? undefined : size
   }
 
+  isKept(digest: Digest): boolean {
+    return this.size(digest) !== undefined
+  }
+
   async putSmall(digest: Digest, bytes: Uint8Array): Promise<void> {
     this.hold(digest, bytes.length)
   }
@@ -89,7 +93,7 @@ export class LightStore implements BlobStore {
   }
 
   usage(): StoreUsage {
-    const none = { partialBytes: 0, pinnedBytes: 0, evictedBytes: 0, diskFull: false }
+    const none = { partialBytes: 0, pinnedBytes: 0, evictedBytes: 0, diskFull: false, state: 'ok' as const }
     return { capacityBytes: CAPACITY_BYTES, completeBytes: this.#completeBytes, ...none }
   }
 

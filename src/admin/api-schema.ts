@@ -30,6 +30,8 @@ export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
     partialBytes: z.number(),
     pinnedBytes: z.number(),
     diskFull: z.boolean(),
+    /** Absent in hosts of before. */
+    state: z.string().default('ok'),
   }),
   peers: z.object({
     linked: z.number(),

@@ -39,6 +39,8 @@ export interface NodeStatus {
     readonly partialBytes: number
     readonly pinnedBytes: number
     readonly diskFull: boolean
+    /** E.g. `ok`, `full`, `read_only`, `failed`, `stalled`. */
+    readonly state: string
   }
   /** Live links, by role. */
   readonly peers: {

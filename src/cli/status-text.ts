@@ -35,7 +35,9 @@ function clonesRows({ clones = [] }: NodeStatus['peers']): string[][] {
 function storeText(store: NodeStatus['store']): string {
   const used = sizeText(store.completeBytes + store.partialBytes)
   const parts = `${sizeText(store.partialBytes)} in partials, ${sizeText(store.pinnedBytes)} pinned`
-  const alarm = store.diskFull ? '; DISK FULL: pulls go through without being kept' : ''
+  const isWell = store.state === 'ok' && !store.diskFull
+  const problem = (store.state === 'ok' ? 'full' : store.state).replace('_', ' ').toUpperCase()
+  const alarm = isWell ? '' : `; DISK ${problem}: pulls go through without being kept`
   return `${used} of ${sizeText(store.capacityBytes)} (${parts})${alarm}`
 }
 

@@ -16,7 +16,7 @@ import type { RateLimiter } from '../base/rate-limiter.ts'
 import { productVersion } from '../base/version.ts'
 import type { HomeService, TagCache, UpstreamAccess } from '../blob/index.ts'
 import { parseReference } from '../oci/reference.ts'
-import type { BlobStore } from '../store/index.ts'
+import type { BlobStore, DiskState } from '../store/index.ts'
 import type { Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers, TransferView } from '../transfer/index.ts'
@@ -37,6 +37,15 @@ export interface NodeStatusDeps {
   readonly defaultUpstream: string
   readonly addresses: () => NodeStatus['addresses']
   readonly runtimeBytes: () => number
+}
+
+/** What readiness says of the disk. */
+const DISK: Readonly<Record<DiskState, string>> = {
+  ok: 'ok',
+  full: 'the disk is full: pulls go through without being kept',
+  read_only: 'the disk is read-only: pulls go through without being kept',
+  failed: 'the disk fails: pulls go through without being kept',
+  stalled: 'the disk does not answer: pulls go through without being kept',
 }
 
 /** What the admin door shows of a running node; everything but `invalidate` is read from memory. */
@@ -60,7 +69,7 @@ export class NodeStatusSource implements AdminSource {
     const conditions = {
       tier: tier.acting ? 'no cache of this region answers' : 'ok',
       origin: originCondition(upstreams),
-      disk: store.usage().diskFull ? 'the disk is full: pulls go through without being kept' : 'ok',
+      disk: DISK[store.usage().state],
     }
     const missing = want.find((condition) => conditions[condition] !== 'ok')
     const reason = this.#notReady ?? (missing === undefined ? 'ok' : `${missing}: ${conditions[missing]}`)
@@ -70,13 +79,13 @@ export class NodeStatusSource implements AdminSource {
   status(): NodeStatus {
     const { clock, store, swarm, tier, transfers, upstreams } = this.#deps
     const { key, role, region, zone } = swarm.self
-    const { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull } = store.usage()
+    const { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull, state } = store.usage()
     const links = [...swarm.links.values()]
     const { totals } = transfers.traffic
     return {
       ...{ version: productVersion(), role, region, zone, peerId: key, addresses: this.#deps.addresses() },
       uptimeSeconds: Math.round((clock.now() - this.#startedAt) / 1000),
-      store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull },
+      store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull, state },
       peers: {
         linked: links.length,
         caches: links.filter(({ peer }) => peer.role === 'cache').length,

@@ -31,7 +31,7 @@ import type { PrewarmOffice } from '../prewarm/index.ts'
 import { newJobId } from '../prewarm/index.ts'
 import { MirrorDoor } from '../registry/index.ts'
 import type { BlobStore } from '../store/index.ts'
-import { DiskStore } from '../store/index.ts'
+import { SteadyStore } from '../store/index.ts'
 import type { CallArguments, CallName, CallResults, PeerLink, Swarm } from '../swarm/index.ts'
 import { Libp2pSwarm, LOOPBACK_KEY } from '../swarm/index.ts'
 import { Tier } from '../tier/index.ts'
@@ -50,6 +50,7 @@ import { openTrust, reloadTrust } from './open-trust.ts'
 import { declareOriginStates } from './origin-metrics.ts'
 import { openHooks, openPins } from './prewarm-entrances.ts'
 import { openStoreChecks } from './store-checks.ts'
+import { storeMemory } from './store-memory.ts'
 import { SwarmHub } from './swarm-hub.ts'
 
 export interface NodeDeps {
@@ -93,7 +94,10 @@ export class ShoalNode implements AsyncDisposable {
     await using stack = new AsyncDisposableStack()
     const { logger, registry } = deps
     const store = stack.use(
-      await DiskStore.open(config.store, { logger: logger.child({ room: 'store' }), metrics: registry }),
+      await SteadyStore.open(
+        { ...config.store, memoryBytes: storeMemory(config.role) },
+        { logger: logger.child({ room: 'store' }), metrics: registry, clock: deps.clock },
+      ),
     )
     const live = stack.use(openUpstreams(config, deps))
     const upstreams = live.byName

@@ -109,7 +109,7 @@ export class HostTask {
     const blobs = new Uint8Array(Math.ceil(plan.blobs.length / 8))
     for (const transfer of this.#running.values()) this.#noteSeen(transfer)
     for (const [i, { digest, size }] of plan.blobs.entries()) {
-      if (this.#deps.store.size(digest) === undefined) continue
+      if (!this.#deps.store.isKept(digest)) continue
       blobs[i >> 3]! |= 1 << (i & 7)
       this.#seen[i] = size
     }
@@ -202,14 +202,18 @@ export class HostTask {
     if (store.size(digest) !== undefined) await checkBlob(store, digest, async () => signal.throwIfAborted())
     let lastBytes = -1
     const ask = async (): Promise<void> => {
-      if (store.size(digest) !== undefined) return
+      if (store.isKept(digest)) {
+        this.#roomless.delete(digest)
+        return
+      }
       const limit = this.#limited ? 0 : undefined
       const opened = await transfers.open({ upstream, repository, digest, size, background: true, limit }, signal)
       this.#roomless.delete(digest)
       if (opened.kind === 'refused') {
         throw new ShoalError(REFUSED[opened.reason], opened.message)
       }
-      if (opened.kind === 'bytes') throw new ShoalError('STORE_DISK_FULL', 'no room for it')
+      if (opened.kind === 'bytes' || (opened.kind === 'stored' && !store.isKept(digest)))
+        throw new ShoalError('STORE_DISK_FULL', 'no room for it')
       if (opened.kind === 'transfer') await this.#follow(opened.transfer, signal)
     }
     // a blob that goes on coming is not given up
@@ -236,7 +240,7 @@ export class HostTask {
     await transferEnded(transfer, signal)
     this.#noteSeen(transfer)
     this.#running.delete(transfer.digest)
-    if (store.size(transfer.digest) === undefined) {
+    if (!store.isKept(transfer.digest)) {
       throw transfer.failure ?? new ShoalError('UNAVAILABLE', 'the transfer was stopped')
     }
   }

@@ -15,7 +15,7 @@ export function needOf({ blobs }: Pick<Plan, 'blobs'>, store: BlobStore): Need {
   for (const { digest, state, storedBytes } of store.list()) if (state === 'partial') partials.set(digest, storedBytes)
   let missingBytes = 0
   for (const [i, { digest, size }] of blobs.entries()) {
-    if (store.size(digest) !== undefined) continue
+    if (store.isKept(digest)) continue
     missing[i >> 3]! |= 1 << (i & 7)
     missingBytes += Math.max(0, size - (partials.get(digest) ?? 0))
   }

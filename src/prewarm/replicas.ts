@@ -80,7 +80,7 @@ export class Replicas implements AsyncDisposable {
 
   #standsIn(digest: Digest): boolean {
     const { store, tier } = this.#deps
-    return store.size(digest) === undefined && tier.homes(digest)[1]?.kind === 'self'
+    return !store.isKept(digest) && tier.homes(digest)[1]?.kind === 'self'
   }
 
   async #fetch({ images }: Plan, { digest, size, image }: PlannedBlob, signal: AbortSignal): Promise<void> {

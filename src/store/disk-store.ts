@@ -1,6 +1,8 @@
 import type { FileHandle } from 'node:fs/promises'
+import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
@@ -10,7 +12,8 @@ import type { BlobEntry } from './blob-entries.ts'
 import { BlobProofs, proofsOfBytes, proofsRow } from './blob-proofs.ts'
 import { isPartialEntry } from './catalogue.ts'
 import { Damage } from './damage.ts'
-import { openEmpty, readIfThere, removeFile, storeError, writeFully } from './files.ts'
+import { isMissing, openEmpty, readIfThere, removeFile, storeError, writeFully } from './files.ts'
+import type { FormatDeps } from './format-file.ts'
 import { prepareDirectory } from './format-file.ts'
 import { Gate } from './gate.ts'
 import type {
@@ -48,13 +51,17 @@ interface StoreParts extends PartialDeps {
  */
 export class DiskStore implements BlobStore {
   readonly #parts: StoreParts
+  readonly #logger: Logger
+  readonly #clock: Pick<Clock, 'wall'>
   readonly #recent = new RecentPieces()
   readonly #gate = new Gate('the store')
   readonly #handles = new Set<AsyncDisposable>()
   #disposal: Promise<void> | undefined
 
-  private constructor(parts: StoreParts) {
+  private constructor(parts: StoreParts, { logger, clock }: Pick<FormatDeps, 'logger' | 'clock'>) {
     this.#parts = parts
+    this.#logger = logger
+    this.#clock = clock
   }
 
   /**
@@ -88,7 +95,7 @@ export class DiskStore implements BlobStore {
       const damage = new Damage({ catalogue, shelf, locks, logger, corrupt: metrics.corrupt })
       const proofs = new BlobProofs(index)
       const parts = { paths, index, catalogue, shelf, space, locks, now, damage, proofs }
-      const store: DiskStore = new DiskStore(parts)
+      const store: DiskStore = new DiskStore(parts, { logger, clock })
       await space.trim()
       return store
     } catch (error) {
@@ -99,6 +106,10 @@ export class DiskStore implements BlobStore {
 
   size(digest: Digest): number | undefined {
     return this.#parts.catalogue.blobs.get(digest)?.size
+  }
+
+  isKept(digest: Digest): boolean {
+    return this.size(digest) !== undefined
   }
 
   open(digest: Digest, purpose: 'read' | 'check' = 'read'): Promise<StoredBlob | undefined> {
@@ -150,14 +161,16 @@ export class DiskStore implements BlobStore {
       if (digestOf(bytes, digest) !== digest) {
         throw new ShoalError('CONTENT_CORRUPT', `${bytes.length} bytes do not match ${digest}`, { details: { digest } })
       }
-      await this.#parts.locks.run(digest, () => this.#put(digest, bytes))
+      await this.#parts.locks.run(digest, () => this.#withDirectories(() => this.#put(digest, bytes)))
     })
   }
 
   openPartial(layout: PieceLayout): Promise<PartialBlob> {
     return this.#gate.run(() =>
       this.#parts.locks.run(layout.digest, async () => {
-        const partial = await openPartial(this.#parts, layout, () => this.#handles.delete(partial))
+        const partial = await this.#withDirectories(() =>
+          openPartial(this.#parts, layout, () => this.#handles.delete(partial)),
+        )
         this.#handles.add(partial)
         return partial
       }),
@@ -200,6 +213,11 @@ export class DiskStore implements BlobStore {
     return this.#parts.space.onShortage(letGo)
   }
 
+  /** Evicts as far as the floor of free space asks for. */
+  makeRoom(): Promise<void> {
+    return this.#gate.run(() => this.#parts.space.makeRoom())
+  }
+
   /** Takes up other bounds, and evicts what is above them. */
   resize(bounds: { readonly capacityBytes: number; readonly minFreeBytes: number }): Promise<void> {
     return this.#gate.run(() => this.#parts.space.resize(bounds))
@@ -214,6 +232,7 @@ export class DiskStore implements BlobStore {
       pinnedBytes: catalogue.pinnedBytes,
       evictedBytes: space.evictedBytes,
       diskFull: space.alarm,
+      state: space.alarm ? 'full' : 'ok',
     }
   }
 
@@ -237,6 +256,20 @@ export class DiskStore implements BlobStore {
     await space[Symbol.asyncDispose]()
     shelf.saveUses()
     await index[Symbol.asyncDispose]()
+  }
+
+  /** Somebody may have deleted the store's directories while it is open: they are made again. */
+  async #withDirectories<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isMissing(error instanceof Error ? (error.cause ?? error) : error)) throw error
+      const { paths, shelf } = this.#parts
+      this.#logger.warn({ path: paths.root }, 'directories of the store are gone: made again')
+      await prepareDirectory(paths, { clock: this.#clock, logger: this.#logger }, true)
+      shelf.forgetDirectories()
+      return await work()
+    }
   }
 
   async #open(digest: Digest, purpose: 'read' | 'check'): Promise<StoredBlob | undefined> {
@@ -320,12 +353,13 @@ export class DiskStore implements BlobStore {
     }
     const path = paths.staging(digest)
     try {
-      const file = await openEmpty(path)
+      const file = await space.create(() => openEmpty(path))
       try {
         await space.write(bytes.length, () => writeFully(file, bytes, 0))
         const blob = { digest, size: bytes.length, lastUsedEpochMs: now() }
         const layout = new PieceLayout(digest, bytes.length)
-        await shelf.place(blob, { file, path }, proofsRow(layout, proofsOfBytes(layout, bytes)))
+        const rows = [...proofsRow(layout, proofsOfBytes(layout, bytes))]
+        await space.create(() => shelf.place(blob, { file, path }, rows))
         catalogue.blobs.add(digest, blob.size, blob.lastUsedEpochMs)
         const partial = catalogue.partials.get(digest)
         if (partial?.isOpen === false) await shelf.erasePartial(partial)

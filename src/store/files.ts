@@ -2,11 +2,28 @@ import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { errnoCode } from '../base/errno.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 
-/** Opens a file of the store: private to its user, and never what a link in its place points to. */
-export function openFile(path: string, flags: number): Promise<FileHandle> {
-  return open(path, flags | constants.O_NOFOLLOW, 0o600)
+/** In all three seconds: what holds files open then does so for good. */
+const FILE_TRIES = 30
+const FILE_WAIT_MS = 100
+
+/**
+ * Opens a file of the store: private to its user, and never what a link in its place points to. While this process may
+ * open no more, waits a moment for others to be closed.
+ */
+export async function openFile(path: string, flags: number): Promise<FileHandle> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await open(path, flags | constants.O_NOFOLLOW, 0o600)
+    } catch (error) {
+      const isTooMany = errnoCode(error) === 'EMFILE' || errnoCode(error) === 'ENFILE'
+      if (!isTooMany || tries === FILE_TRIES) throw error
+      await setTimeout(FILE_WAIT_MS)
+    }
+  }
 }
 
 /** Opens a file to be written whole. */
@@ -91,8 +108,4 @@ export function storeError(error: unknown, doing: string): ShoalError {
   if (isShoalError(error)) return error
   const code = isDiskFull(error) ? 'STORE_DISK_FULL' : 'STORE_FAILED'
   return new ShoalError(code, `${doing}: ${errorText(error)}`, { cause: error })
-}
-
-function errnoCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

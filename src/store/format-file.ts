@@ -21,16 +21,16 @@ export interface FormatDeps {
 
 /**
  * Makes the store's directories, or checks that those there are a store of this format; a format file that was lost or
- * damaged is written again, which the answer tells. Throws `STORE_FAILED` for a store of another format and for a directory
+ * damaged is written again, which the answer tells. `isOpen`: this process has it open, whatever is left of it. Throws `STORE_FAILED` for a store of another format and for a directory
  * that holds something else: recovery deletes files it does not know.
  */
-export async function prepareDirectory(paths: StorePaths, deps: FormatDeps): Promise<boolean> {
+export async function prepareDirectory(paths: StorePaths, deps: FormatDeps, isOpen = false): Promise<boolean> {
   try {
     // Blobs of private repositories lie here.
     await mkdir(paths.root, { recursive: true, mode: 0o700 })
     await makePrivate(paths.root, true)
     const found = await readFormat(paths)
-    const isDamaged = found !== FORMAT_TEXT && (await isOurs(paths))
+    const isDamaged = found !== FORMAT_TEXT && (isOpen || (await isOurs(paths)))
     if (found !== undefined && found !== FORMAT_TEXT && (!isDamaged || OTHER_FORMAT.test(found))) {
       throw otherFormat(paths, found)
     }

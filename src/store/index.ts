@@ -1,6 +1,8 @@
 // The store: blobs on this host's disk. FORMAT.md describes what lies there.
 //
-//   disk-store      the BlobStore, composed of:
+//   steady-store    the BlobStore that everybody uses: the disk's while it can be used (disk-health), else memory's
+//                   (memory-blobs, held-partial; rows of tables: steady-table, unwritten-rows); room-at-start
+//   disk-store      the BlobStore on disk, composed of:
 //   catalogue       what there is, in memory (blob-entries, partial-entries, pins) and the sums
 //   space           room: capacity, free-space floor, eviction, the alarm
 //   shelf           file, row and entry of a blob changed together, crash-safe
@@ -14,6 +16,8 @@
 //   format-file, paths, files, gate, keyed-lock: what these stand on
 export type { BlobCheck } from './check-blob.ts'
 export { checkBlob } from './check-blob.ts'
+export type { DiskState } from './disk-health.ts'
+export { DISK_STATES } from './disk-health.ts'
 export { DiskStore } from './disk-store.ts'
 export type {
   BlobStore,
@@ -25,6 +29,8 @@ export type {
   StoreUsage,
   TableCodec,
 } from './interface.ts'
+export { MemoryPartial } from './memory-partial.ts'
 export type { StoreDeps, StoreOptions } from './options.ts'
 export { HIGH_MARK, LOW_MARK } from './options.ts'
 export { Scrub } from './scrub.ts'
+export { SteadyStore } from './steady-store.ts'

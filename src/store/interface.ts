@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { ByteRange, PieceLayout } from '../piece/piece-layout.ts'
+import type { DiskState } from './disk-health.ts'
 
 /**
  * The blobs on this host's disk. A stored blob is complete and proven by its digest, always; everything else is a
@@ -9,6 +10,8 @@ import type { ByteRange, PieceLayout } from '../piece/piece-layout.ts'
 export interface BlobStore extends AsyncDisposable {
   /** Size of a complete blob in bytes, without touching the disk. */
   size(digest: Digest): number | undefined
+  /** Whether a complete blob is on disk, so that it is there after a restart, too. */
+  isKept(digest: Digest): boolean
   /** Opens a complete blob for reading; it is not evicted until disposed. Marks it used, unless it is only to be checked. */
   open(digest: Digest, purpose?: 'read' | 'check'): Promise<StoredBlob | undefined>
   /**
@@ -23,7 +26,7 @@ export interface BlobStore extends AsyncDisposable {
    * One open partial per digest at a time. Throws `STORE_DISK_FULL` when room for the whole blob cannot be made, and
    * `STORE_FAILED` when the blob is complete or its partial open already.
    */
-  openPartial(layout: PieceLayout): Promise<PartialBlob>
+  openPartial(layout: PieceLayout, options?: OpenPartialOptions): Promise<PartialBlob>
   /** The proofs of a complete blob's pieces, one after another: what its digest has proven. Undefined without the blob. */
   proofs(digest: Digest): Promise<Uint8Array | undefined>
   /**
@@ -46,6 +49,11 @@ export interface BlobStore extends AsyncDisposable {
   list(): readonly StoreEntry[]
   /** Small durable tables that live and die with the store (tags, access grants, peers seen). */
   table<T>(name: string, codec: TableCodec<T>): StoreTable<T>
+}
+
+export interface OpenPartialOptions {
+  /** Only on disk: when that cannot be, it throws instead of holding the blob in memory. */
+  readonly onDisk?: boolean
 }
 
 export interface StoredBlob extends AsyncDisposable {
@@ -105,6 +113,7 @@ export interface StoreUsage {
   readonly evictedBytes: number
   /** True while writes are refused for want of space: the alarm. */
   readonly diskFull: boolean
+  readonly state: DiskState
 }
 
 export interface StoreEntry {

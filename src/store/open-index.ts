@@ -46,7 +46,7 @@ async function attempt({ paths, logger, clock, now }: OpenIndexDeps, way: IndexW
   const index = await StoreIndex.open(paths.level, logger, way, clock.wall())
   try {
     const catalogue = new Catalogue(now)
-    const recovered = await recover({ paths, index, catalogue, logger, now })
+    const recovered = await recover({ paths, index, catalogue, logger, now, proves: way === 'as it is' })
     return { index, catalogue, way, recovered }
   } catch (error) {
     await index[Symbol.asyncDispose]()

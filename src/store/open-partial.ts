@@ -46,7 +46,7 @@ export async function openPartial(
   let file: FileHandle | undefined
   try {
     const flags = constants.O_RDWR | constants.O_CREAT | (entry.storedBytes === 0 ? constants.O_TRUNC : 0)
-    file = await openFile(deps.paths.partial(layout.digest), flags)
+    file = await deps.space.create(() => openFile(deps.paths.partial(layout.digest), flags))
     await file.truncate(layout.size)
     const resumed = await resume(deps, layout, entry, file)
     deps.catalogue.partials.addStored(entry, resumed.storedBytes - entry.storedBytes)
@@ -120,7 +120,7 @@ function keeper(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, onC
         const lastUsedEpochMs = deps.now()
         const from = { file, path: deps.paths.partial(digest) }
         const rows: IndexWrite[] = [[partialKey(digest), undefined], ...proofsRow(layout, packed)]
-        await shelf.place({ digest, size, lastUsedEpochMs }, from, rows)
+        await deps.space.create(() => shelf.place({ digest, size, lastUsedEpochMs }, from, rows))
         index.clear(piecePrefix(digest))
         catalogue.partials.remove(entry)
         committed = catalogue.blobs.add(digest, size, lastUsedEpochMs)

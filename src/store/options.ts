@@ -14,6 +14,9 @@ export const LAST_USE_GRANULARITY_MS = 60_000
 /** How often a store that refuses writes looks whether there is space again: soon for an operator, rare for the disk. */
 export const ALARM_RECHECK_MS = 5_000
 
+/** Blobs held in memory while the disk takes none: a cache has more to hold. */
+export const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024
+
 export interface StoreOptions {
   /** The store's directory; made when absent. */
   readonly path: string
@@ -21,6 +24,8 @@ export interface StoreOptions {
   readonly capacityBytes: number
   /** What the store leaves free on its file system, whatever its capacity. */
   readonly minFreeBytes: number
+  /** The most that blobs may take in memory while the disk takes none. Default `DEFAULT_MEMORY_BYTES`. */
+  readonly memoryBytes?: number | undefined
   /** Wall-clock time in epoch ms: last uses and pins outlive the process. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }

@@ -36,6 +36,8 @@ export interface RecoveryDeps {
   readonly catalogue: Catalogue
   readonly logger: Logger
   readonly now: () => number
+  /** Whether files without a row are hashed now; else when they are first opened, which makes their proofs. */
+  readonly proves: boolean
 }
 
 /** What a start found missing or wrong. */
@@ -135,19 +137,19 @@ async function keepBlob(deps: RecoveryDeps, found: Found, digest: Digest, size: 
   const row = found.blobs.get(digest)
   if (row?.size === size) return true
   const path = deps.paths.blob(digest)
-  if (row !== undefined || !(await contentMatches(path, digest, size))) {
+  if (row !== undefined || (deps.proves && !(await contentMatches(path, digest, size)))) {
     deps.logger.warn({ digest, bytes: size }, 'file in the store is not what its name says: deleted')
     found.lostBlobs++
     await removeFile(path)
     return false
   }
   // A crash came between rename and row. The rename itself may not be durable yet.
-  await syncDirectory(deps.paths.shard(digest))
+  if (deps.proves) await syncDirectory(deps.paths.shard(digest))
   const adopted = { size, lastUsedEpochMs: deps.now() }
   found.blobs.set(digest, adopted)
   found.adopted++
   found.repairs.push([blobKey(digest), encodeBlobRow(adopted)])
-  deps.logger.info({ digest, bytes: size }, 'stored blob without a row adopted')
+  deps.logger.debug({ digest, bytes: size }, 'stored blob without a row adopted')
   return true
 }
 

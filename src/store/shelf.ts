@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { rename } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
@@ -74,8 +75,7 @@ export class Shelf {
     const path = this.#deps.paths.blob(blob.digest)
     try {
       await from.file.sync()
-      const shard = await this.#shard(blob.digest)
-      await rename(from.path, path)
+      const shard = await this.#intoShard(blob.digest, from.path)
       try {
         await syncDirectory(shard)
         await this.#deps.index.write([...writes, [blobKey(blob.digest), encodeBlobRow(blob)]], { sync: true })
@@ -133,6 +133,11 @@ export class Shelf {
     this.#deps.index.queue([[partialKey(entry.digest), encodePartialRow(entry)]])
   }
 
+  /** They may be gone: each is made again before its next use. */
+  forgetDirectories(): void {
+    this.#shards.clear()
+  }
+
   /** Marks a blob used; the index learns of it only now and then. */
   touch(entry: BlobEntry): void {
     this.#deps.catalogue.blobs.touch(entry)
@@ -149,6 +154,21 @@ export class Shelf {
   #saveUse(entry: BlobEntry): void {
     entry.savedUseEpochMs = entry.lastUsedEpochMs
     this.#deps.index.queue([[blobKey(entry.digest), encodeBlobRow(entry)]])
+  }
+
+  /** Moves a complete file to its place; answers the directory. */
+  async #intoShard(digest: Digest, from: string): Promise<string> {
+    const shard = await this.#shard(digest)
+    try {
+      await rename(from, this.#deps.paths.blob(digest))
+    } catch (error) {
+      // somebody has deleted the directory
+      if (!isMissing(error) || !this.#shards.delete(shard)) throw error
+      await mkdir(dirname(shard), { recursive: true, mode: 0o700 })
+      await this.#shard(digest)
+      await rename(from, this.#deps.paths.blob(digest))
+    }
+    return shard
   }
 
   async #shard(digest: Digest): Promise<string> {

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobEntry } from './blob-entries.ts'
@@ -33,6 +33,10 @@ export interface SpaceDeps {
 type Shortage = { readonly of: 'capacity' | 'free space'; readonly freeBytes: number }
 
 const LOCK = 'space'
+/** Files given up at once for want of inodes: the index needs some, too. */
+const EVICTED_FOR_INODES = 32
+/** What a try of the disk needs. */
+const PROBED_BYTES = 1024 * 1024
 
 /** How long a look at the file system's free space is good for: a look for each piece would cost as much as its write. */
 const FREE_SPACE_MS = 250
@@ -118,6 +122,33 @@ export class Space implements AsyncDisposable {
     } finally {
       catalogue.writing(-bytes)
     }
+  }
+
+  /**
+   * Runs what makes a file. On a disk without inodes evicts some blobs and tries once more; then throws `STORE_DISK_FULL`.
+   */
+  async create<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+    await this.#turn.run(LOCK, async () => void (await this.#evict(1, EVICTED_FOR_INODES)))
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      throw this.#refusal(0, { of: 'free space', freeBytes: await this.#freeBytes() }, error)
+    }
+  }
+
+  /** Evicts as far as the floor of free space asks for, now. */
+  makeRoom(): Promise<void> {
+    return this.#turn.run(LOCK, async () => {
+      const lacking = this.#lackingBytes(PROBED_BYTES, await this.#freeBytes())
+      const { ffree, files } = await statfs(this.#options.path)
+      await this.#evict(lacking, files > 0 && ffree < EVICTED_FOR_INODES ? EVICTED_FOR_INODES : 0)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -218,19 +249,21 @@ export class Space implements AsyncDisposable {
     return this.#deps.catalogue.presentBytes + bytes <= HIGH_MARK * this.#options.capacityBytes
   }
 
-  /** Evicts until `bytes` are given back or nothing is left to evict; answers how much it was. */
-  async #evict(bytes: number): Promise<number> {
+  /** Evicts until `bytes` and `files` are given back or nothing is left to evict; answers how much it was. */
+  async #evict(bytes: number, files = 0): Promise<number> {
     let freed = 0
-    if (bytes <= 0) return freed
+    let evicted = 0
+    if (bytes <= 0 && files <= 0) return freed
     for (const entry of this.#deps.catalogue.evictable(this.#deps.isBusy)) {
       const size = entryBytes(entry)
       try {
         await this.#deps.evict(entry)
         freed += size
+        evicted++
       } catch (error) {
         this.#deps.logger.warn({ digest: entry.digest, err: error }, 'blob cannot be evicted')
       }
-      if (freed >= bytes) break
+      if (freed >= bytes && evicted >= files) break
     }
     this.#evictedBytes += freed
     if (freed > 0) this.#deps.evictedBytes(freed)
@@ -311,4 +344,9 @@ export class Space implements AsyncDisposable {
       this.#recheckLater()
     }
   }
+}
+
+/** Whether there was no room for a file, or for the row that goes with it. */
+function isFull(error: unknown): boolean {
+  return isDiskFull(error) || isShoalError(error, 'STORE_DISK_FULL')
 }

@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises'
 import { Level } from 'level'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { removeFile } from './files.ts'
 import type { IndexWay } from './index-files.ts'
 import { isIndexDamage, lacksEntrance, markDamaged, prepareIndexFiles } from './index-files.ts'
 
@@ -14,6 +16,9 @@ interface Waiter {
 
 /** How long rows nobody waits for gather: a piece alone would cost as much to write as fifty. */
 const GATHER_MS = 50
+
+/** As much as opening the database may write at least. */
+const TRY_BYTES = 64 * 1024
 
 /** Sorts behind every other. */
 const LAST_CHARACTER = '\u{10ffff}'
@@ -189,17 +194,34 @@ export class StoreIndex implements AsyncDisposable {
     }
   }
 
-  /** LevelDB refuses every write after a failed one until it is opened again, so a full disk would stay full for it. */
+  /**
+   * LevelDB refuses every write after a failed one until it is opened again, so a full disk would stay full for it. It is not
+   * closed while the disk takes nothing: then it could not be read either.
+   */
   async #put(batch: ReadonlyMap<string, Uint8Array | undefined>, sync: boolean): Promise<void> {
     const operations = Array.from(batch, ([key, value]) =>
       value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
     )
     try {
       await this.#level.batch(operations, { sync })
-    } catch {
+    } catch (error) {
+      await this.#tryDisk(error)
       await this.#level.close()
       await this.#level.open()
       await this.#level.batch(operations, { sync })
+    }
+  }
+
+  async #tryDisk(failure: unknown): Promise<void> {
+    // one that is closed already has nothing to lose
+    if (this.#level.status !== 'open') return
+    const path = `${this.#directory}.try`
+    try {
+      await writeFile(path, new Uint8Array(TRY_BYTES), { flush: true })
+    } catch {
+      throw failure
+    } finally {
+      await removeFile(path).catch(() => {})
     }
   }
 

@@ -1,7 +1,7 @@
 import type { OriginChain } from '../origin/index.ts'
 import type { Bitfield } from '../piece/bitfield.ts'
+import type { MemoryPartial } from '../store/index.ts'
 import type { PeerLink } from '../swarm/index.ts'
-import type { MemoryPartial } from './memory-partial.ts'
 import type { Transfer } from './transfer.ts'
 
 /** A transfer under way and how it gets its pieces. */

@@ -7,7 +7,7 @@
  *   router.ts         homes, tiers above, origin: whom to ask
  *   leecher-port.ts, seeder-port.ts, origin-port.ts   drive the schedulers with links and origins
  *   neighbourhood.ts  what neighbours tell each other (hash-intake.ts: which hashes are believed); home-desk.ts: what a home tells its members
- *   memory-partial.ts a blob that cannot be stored; small-content.ts: one that needs no swarm (small-blob.ts: from the
+ *   small-content.ts  a blob that needs no swarm (small-blob.ts: from the
  *   origin; small-blobs.ts: for many hosts that ask at once)
  */
 

@@ -5,11 +5,11 @@ import type { Digest } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
 import { BACKGROUND_ORDER, isBackground } from '../scheduler/index.ts'
+import { MemoryPartial } from '../store/index.ts'
 import type { CallArguments, CallRefusal, CallResults, ControlMessage, HashRun, PeerLink } from '../swarm/index.ts'
 import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
-import { MemoryPartial } from './memory-partial.ts'
 import type { ReceivedListener } from './metrics.ts'
 import { otherSize, refusalFor } from './refusals.ts'
 import type { RouteRequest } from './router.ts'
@@ -243,7 +243,9 @@ export class Transfers {
     const announced = request.size === undefined ? undefined : new PieceLayout(request.digest, request.size)
     const wantsPartial = announced !== undefined && announced.count > 1
     await this.#engine.released(request.digest)
-    let partial = wantsPartial ? await this.#deps.store.openPartial(announced) : undefined
+    // what nobody waits for is wanted on disk, or not at all
+    const onDisk = request.background === true
+    let partial = wantsPartial ? await this.#deps.store.openPartial(announced, { onDisk }) : undefined
     try {
       const have = partial?.have.toBytes() ?? new Uint8Array()
       const route = await this.#small.route(request, this.#routeRequest(request, announced, have), signal)
@@ -252,7 +254,7 @@ export class Transfers {
       const layout = new PieceLayout(request.digest, route.kind === 'origin' ? route.size : route.joined.size)
       if (announced !== undefined && announced.size !== layout.size) return otherSize(request, announced, layout)
       if (layout.count <= 1) return await this.#small.fetch(request, route, layout, signal)
-      partial ??= await this.#deps.store.openPartial(layout)
+      partial ??= await this.#deps.store.openPartial(layout, { onDisk })
       const shared = request.authorization === undefined
       const { asHome = false } = request
       const active = this.#engine.begin(request, partial, {

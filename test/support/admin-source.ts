@@ -31,6 +31,7 @@ export const SAMPLE_STATUS: NodeStatus = {
     partialBytes: 2 * MIB,
     pinnedBytes: MIB,
     diskFull: false,
+    state: 'ok',
   },
   peers: { linked: 5, caches: 1 },
   tier: {

@@ -37,8 +37,10 @@ class Host {
       return { kind: 'refused', reason: 'denied', message: 'nobody may have it' }
     }
     const limit = (_transfer: unknown, pieces: number | undefined): void => void this.limits.push(pieces)
+    const isKept = (digest: Digest): boolean => this.refusal === undefined && digest !== moving!.digest
+    const store = { list: () => [], size: () => undefined, isKept }
     const deps = {
-      ...{ clock: this.clock, logger: silentLogger, store: { list: () => [], size: () => undefined } },
+      ...{ clock: this.clock, logger: silentLogger, store },
       ...{ transfers: { open, limit }, images: { manifest: async () => {}, rememberTag: async () => {} } },
       ...{ pins: { unpinJob: async () => {} }, freeBytes: async () => 2 ** 40, hostRate: () => 0 },
     }

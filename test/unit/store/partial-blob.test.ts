@@ -207,6 +207,7 @@ test('content put whole while its partial is open wins; the partial commits to i
       pinnedBytes: 0,
       evictedBytes: 0,
       diskFull: false,
+      state: 'ok',
     },
   )
 })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { MemoryPartial } from '../../../src/store/index.ts'
 import type { HashRun } from '../../../src/swarm/index.ts'
 import type { Active } from '../../../src/transfer/active.ts'
 import { HashIntake } from '../../../src/transfer/hash-intake.ts'
-import { MemoryPartial } from '../../../src/transfer/memory-partial.ts'
 import { PIECE, testBlob } from '../store/store-fixture.ts'
 import { SilentLink, transferOf } from './fixture.ts'
 

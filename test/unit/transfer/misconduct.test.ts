@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryPartial } from '../../../src/transfer/memory-partial.ts'
+import { MemoryPartial } from '../../../src/store/index.ts'
 import { Misconduct } from '../../../src/transfer/misconduct.ts'
 import type { Transfer } from '../../../src/transfer/transfer.ts'
 import { ManualClock } from '../../support/manual-clock.ts'

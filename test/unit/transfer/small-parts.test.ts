@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryPartial } from '../../../src/transfer/memory-partial.ts'
+import { MemoryPartial } from '../../../src/store/index.ts'
 import { Numbering } from '../../../src/transfer/numbering.ts'
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { assertBytes, PIECE, testBlob, writePieces } from '../store/store-fixture.ts'

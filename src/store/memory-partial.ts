@@ -1,7 +1,7 @@
 import { ShoalError } from '../base/errors.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
-import type { PartialBlob } from '../store/index.ts'
+import type { PartialBlob } from './interface.ts'
 
 interface Kept {
   readonly bytes: Uint8Array

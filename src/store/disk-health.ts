@@ -1,0 +1,186 @@
+import type { Clock } from '../base/clock.ts'
+import { errnoCode } from '../base/errno.ts'
+import { ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+
+/** How the disk is: `full` is out of bytes or inodes, `stalled` takes calls and does not return from them. */
+export const DISK_STATES = ['ok', 'full', 'read_only', 'failed', 'stalled'] as const
+export type DiskState = (typeof DISK_STATES)[number]
+
+/** What a call may be, and how long it may take before the disk counts as stalled: far beyond a busy one. */
+export const PATIENCE_MS = { row: 3_000, read: 8_000, write: 8_000, commit: 120_000 } as const
+export type DiskCall = keyof typeof PATIENCE_MS
+
+/** How often a disk that is not well is tried. */
+const PROBE_EVERY_MS = 2_000
+/** A process that was itself held up reads its answers before it blames the disk. */
+const SECOND_LOOK_MS = 200
+
+const BY_ERRNO: Readonly<Record<string, DiskState>> = {
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+  EROFS: 'read_only',
+  EIO: 'failed',
+  ENXIO: 'failed',
+  ESTALE: 'failed',
+}
+/** LevelDB names what the system said in its message only. */
+const BY_TEXT: readonly (readonly [RegExp, DiskState])[] = [
+  [/no space left|quota exceeded/i, 'full'],
+  [/read-only file system/i, 'read_only'],
+  [/input\/output error|database is not open|database failed to open/i, 'failed'],
+]
+
+/** What an error says of the disk; undefined when it says nothing. */
+export function diskStateOf(error: unknown): Exclude<DiskState, 'ok'> | undefined {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const { message } = cause
+    const state = BY_ERRNO[errnoCode(cause) ?? ''] ?? BY_TEXT.find(([text]) => text.test(message))?.[1]
+    // a refusal for want of room is no fault, and its text is ours
+    const isOurs = cause instanceof ShoalError
+    if (state !== undefined && state !== 'ok' && !isOurs) return state
+  }
+  return undefined
+}
+
+export interface DiskHealthDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly path: string
+  /** Tries what a healthy disk can do; rejects when it cannot. */
+  readonly probe: () => Promise<void>
+  /** The disk is well again. Must not reject. */
+  readonly recovered: () => Promise<void>
+}
+
+/**
+ * Whether the disk can be used now. Errors of calls and calls that hang make it unwell, which is said once; then nothing
+ * is asked of it any more, but a try every few seconds, until one succeeds. Also bounds the calls that run at once, so
+ * that a disk that hangs does not take all of the process's threads with it.
+ */
+export class DiskHealth implements AsyncDisposable {
+  readonly #deps: DiskHealthDeps
+  readonly #slots: number
+  readonly #waiting: (() => void)[] = []
+  #running = 0
+  #state: DiskState = 'ok'
+  #readsHang = false
+  #probing: Promise<void> | undefined
+  #timer: Disposable | undefined
+  #disposed = false
+
+  /** `threads`: of the pool that file calls run on. */
+  constructor(deps: DiskHealthDeps, threads: number) {
+    this.#deps = deps
+    this.#slots = Math.max(2, Math.floor(threads / 2))
+  }
+
+  get state(): DiskState {
+    return this.#state
+  }
+
+  /** A full disk is tried each time: it makes room among its own blobs when it can. */
+  get isWritable(): boolean {
+    return this.#state === 'ok' || this.#state === 'full'
+  }
+
+  /** A disk that cannot be written may still be read. */
+  get isReadable(): boolean {
+    return !this.#readsHang
+  }
+
+  /** Makes a call, and rejects `STORE_FAILED` when it does not return in time; it then goes on unattended. */
+  async run<T>(call: DiskCall, work: () => Promise<T>): Promise<T> {
+    const isWrite = call === 'write' || call === 'commit'
+    if (!isWrite) return await this.#inTime(call, work())
+    await this.#inTime(call, this.#slot())
+    const working = work()
+    const release = (): void => this.#release()
+    working.then(release, release)
+    return await this.#inTime(call, working)
+  }
+
+  /** Takes note of what an error says of the disk. Returns whether the disk is to blame for it. */
+  note(error: unknown): boolean {
+    const state = diskStateOf(error)
+    if (state !== undefined) this.#unwell(state, error)
+    return state !== undefined || !this.isWritable
+  }
+
+  /** Tries the disk at once. */
+  check(): Promise<void> {
+    this.#timer?.[Symbol.dispose]()
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = undefined
+      if (this.#state !== 'ok') this.#checkLater()
+    })
+    return this.#probing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
+    this.#timer?.[Symbol.dispose]()
+  }
+
+  #slot(): Promise<void> {
+    if (this.#running < this.#slots) {
+      this.#running++
+      return Promise.resolve()
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #release(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#running--
+    else next()
+  }
+
+  #inTime<T>(call: DiskCall, working: Promise<T>): Promise<T> {
+    const { clock } = this.#deps
+    return new Promise((resolve, reject) => {
+      let timer = clock.after(PATIENCE_MS[call], () => {
+        timer = clock.after(SECOND_LOOK_MS, () => {
+          const error = new ShoalError('STORE_FAILED', 'the disk of the store does not answer')
+          if (call === 'read') this.#readsHang = true
+          this.#unwell('stalled', error)
+          reject(error)
+        })
+      })
+      const stop = (): void => timer[Symbol.dispose]()
+      working.then(resolve, reject)
+      working.then(stop, stop)
+    })
+  }
+
+  #unwell(state: Exclude<DiskState, 'ok'>, error: unknown): void {
+    if (this.#state === state || this.#disposed) return
+    this.#state = state
+    const { logger, path } = this.#deps
+    logger.error({ path, state, err: error }, 'the disk of the store cannot be used: content passes through memory')
+    this.#checkLater()
+  }
+
+  #checkLater(): void {
+    if (this.#disposed) return
+    this.#timer?.[Symbol.dispose]()
+    this.#timer = this.#deps.clock.after(PROBE_EVERY_MS, () => void this.check())
+  }
+
+  async #probe(): Promise<void> {
+    const { probe, recovered, logger, path } = this.#deps
+    try {
+      // a try that hangs is waited for: there is one at a time
+      await probe()
+    } catch (error) {
+      this.note(error)
+      return
+    }
+    if (this.#disposed) return
+    const was = this.#state
+    this.#state = 'ok'
+    this.#readsHang = false
+    if (was !== 'ok') logger.info({ path, was }, 'the disk of the store can be used again')
+    await recovered()
+  }
+}
