@@ -115,9 +115,12 @@ export class KnownTags {
   proven({ upstream, repository, tag }: TagRef, { link, answer }: TagAnswer): TagProof | undefined {
     const { digest, mediaType, proof } = answer
     if (proof === undefined || !this.#deps.proofs.covers(proof)) return undefined
-    if (this.#deps.proofs.holds({ upstream, repository, tag, digest, mediaType }, proof)) return proof
-    // a cache may sign with a credential that this host does not know yet
-    if (link.peer.role !== 'cache') link.breach('a peer handed on a tag with a false signature')
+    const said = { upstream, repository, tag, digest, mediaType }
+    const judgement = this.#deps.proofs.judge(said, proof, link.peer.cacheKeys)
+    if (judgement === 'good') return proof
+    // what cannot be told here is no fault of a member, nor a credential that this host does not know yet one of a cache
+    if (judgement === 'false' && link.peer.role !== 'cache')
+      link.breach('a peer handed on a tag with a false signature')
     return undefined
   }
 

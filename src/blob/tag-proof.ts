@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import type { TagProof } from '../swarm/index.ts'
-import type { Trust } from '../trust/index.ts'
+import type { Judgement, Trust } from '../trust/index.ts'
 import { canonicalBytes } from '../trust/index.ts'
 
 /** What a cache says of a tag. */
@@ -30,11 +30,11 @@ const SIGNED_MS = 60_000
  * (epoch ms). Nobody else's word is believed, and whoever holds a proof may pass it on.
  */
 export class TagProofs {
-  readonly #trust: Pick<Trust, 'vouch' | 'vouched'>
+  readonly #trust: Pick<Trust, 'vouch' | 'judge'>
   readonly #options: TagProofsOptions
   readonly #signed = new LRUCache<string, TagProof>({ max: MAX_SIGNED, ttl: SIGNED_MS })
 
-  constructor(trust: Pick<Trust, 'vouch' | 'vouched'>, options: TagProofsOptions) {
+  constructor(trust: Pick<Trust, 'vouch' | 'judge'>, options: TagProofsOptions) {
     this.#trust = trust
     this.#options = options
   }
@@ -60,9 +60,13 @@ export class TagProofs {
 
   /** Whether a cache of this region, or of one above, has said so. */
   holds(said: TagStatement, proof: TagProof): boolean {
+    return this.covers(proof) && this.judge(said, proof, undefined) === 'good'
+  }
+
+  /** What the signature is worth that a peer hands on who believes these cache keys. */
+  judge(said: TagStatement, proof: TagProof, cacheKeys: readonly string[] | undefined): Judgement {
     const { region, confirmedEpochMs, signature } = proof
-    if (!this.covers(proof)) return false
-    return this.#trust.vouched(statementOf(said, region, confirmedEpochMs), signature, region)
+    return this.#trust.judge(statementOf(said, region, confirmedEpochMs), signature, [region], cacheKeys)
   }
 }
 

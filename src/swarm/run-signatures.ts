@@ -36,9 +36,7 @@ export class RunSignatures implements Disposable {
     if (signature === undefined) return 'unknown'
     const statement = statementOf(blob, size, run)
     if (regions.some((region) => this.#true.vouched(statement, signature, region))) return 'good'
-    const judgement = this.#trust.judge(statement, signature, regions)
-    // while keys are replaced, an honest peer hands on what is signed with a key that this host has not yet, or no more
-    return judgement === 'false' && this.#trust.lacksOneOf(peer.cacheKeys ?? []) ? 'unknown' : judgement
+    return this.#trust.judge(statement, signature, regions, peer.cacheKeys)
   }
 }
 

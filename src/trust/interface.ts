@@ -13,8 +13,16 @@ export interface Trust {
   vouch(statement: Uint8Array): Uint8Array | undefined
   /** Whether a cache that may speak for `region` has signed the statement. */
   vouched(statement: Uint8Array, signature: Uint8Array, region: string): boolean
-  /** What a signature is worth that somebody hands on as a cache's of one of these regions. */
-  judge(statement: Uint8Array, signature: Uint8Array, regions: readonly string[]): Judgement
+  /**
+   * What a signature is worth that somebody hands on as a cache's of one of these regions. `cacheKeys`: what the cache keys
+   * are called that he believes (`PeerInfo.cacheKeys`): one that is not known here may be the one.
+   */
+  judge(
+    statement: Uint8Array,
+    signature: Uint8Array,
+    regions: readonly string[],
+    cacheKeys?: readonly string[] | undefined,
+  ): Judgement
   /** Whether this host holds an operator's credential of its own, and therefore `order` answers. */
   readonly canOrder: boolean
   /** Signs a statement that acts on the fleet; undefined when this host may not. */
