@@ -24,6 +24,18 @@ export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
   peerId: z.string(),
   uptimeSeconds: z.number(),
   addresses: z.object({ mirror: z.string(), peer: z.string(), admin: z.string() }),
+  credentials: z
+    .array(
+      z.object({
+        role: z.string(),
+        text: z.string(),
+        serial: z.string(),
+        endsEpochMs: z.number(),
+        daysLeft: z.number(),
+        problem: z.string().nullable(),
+      }),
+    )
+    .optional(),
   store: z.object({
     capacityBytes: z.number(),
     completeBytes: z.number(),

@@ -20,6 +20,7 @@ export type {
   AdminSource,
   BlobStatus,
   CacheStatus,
+  CredentialStatus,
   HookHead,
   HookSink,
   Limits,

@@ -24,6 +24,18 @@ export interface CacheStatus {
   readonly state: string
 }
 
+/** A certificate: this host's own, or an authority's. */
+export interface CredentialStatus {
+  readonly role: string
+  /** `cache of region eu-1`, or an authority's name. */
+  readonly text: string
+  readonly serial: string
+  readonly endsEpochMs: number
+  readonly daysLeft: number
+  /** Why it counts for nothing; null when it counts. */
+  readonly problem: string | null
+}
+
 export interface NodeStatus {
   readonly version: string
   readonly role: string
@@ -42,6 +54,8 @@ export interface NodeStatus {
     /** E.g. `ok`, `full`, `read_only`, `failed`, `stalled`. */
     readonly state: string
   }
+  /** This host's own certificate and the fleet's authorities; none in a fleet without. */
+  readonly credentials?: readonly CredentialStatus[] | undefined
   /** Live links, by role. */
   readonly peers: {
     readonly linked: number

@@ -13,6 +13,7 @@ export function statusText(status: NodeStatus): string {
     ],
     ['Peer id', status.peerId],
     ['Doors', `mirror ${addresses.mirror}, peer ${addresses.peer}, admin ${addresses.admin}`],
+    ...credentialRows(status),
     ['Tier', tierText(status)],
     ['Peers', `${peers.linked} linked, ${peers.caches} of them caches`],
     ...clonesRows(peers),
@@ -22,6 +23,15 @@ export function statusText(status: NodeStatus): string {
     ['Transfers', `${status.transfersActive} running`],
     ['Upstreams', status.upstreams.map(upstreamText).join('; ')],
   ])
+}
+
+function credentialRows({ credentials = [] }: NodeStatus): string[][] {
+  if (credentials.length === 0) return []
+  const text = credentials.map(({ text: what, endsEpochMs, daysLeft, problem }) => {
+    const ends = `until ${new Date(endsEpochMs).toISOString().slice(0, 10)} (${daysLeft} days)`
+    return problem === null ? `${what} ${ends}` : `${what} ${ends}, COUNTS FOR NOTHING: ${problem}`
+  })
+  return [['Credentials', text.join('; ')]]
 }
 
 /** Only where there is something wrong. */

@@ -37,6 +37,7 @@ export interface NodeStatusDeps {
   readonly defaultUpstream: string
   readonly addresses: () => NodeStatus['addresses']
   readonly runtimeBytes: () => number
+  readonly credentials: () => NodeStatus['credentials']
 }
 
 /** What readiness says of the disk. */
@@ -91,6 +92,7 @@ export class NodeStatusSource implements AdminSource {
         caches: links.filter(({ peer }) => peer.role === 'cache').length,
         clones: swarm.clones.map(({ key: peerId, addresses }) => ({ peerId, addresses })),
       },
+      credentials: this.#deps.credentials(),
       tier: tierStatus(tier),
       received: { ...totals.received },
       sent: { ...totals.sent, runtime: this.#deps.runtimeBytes() },

@@ -143,6 +143,7 @@ export class ShoalNode implements AsyncDisposable {
       },
       addresses: () => ({ ...addresses, peer: peerAddress(config, swarm) }),
       runtimeBytes: () => runtimeBytes,
+      credentials: () => keeper.views(),
     })
     const hooks = stack.use(
       await openHooks(config, {

@@ -19,6 +19,8 @@ export interface CredentialView {
   readonly text: string
   readonly serial: string
   readonly endsEpochMs: number
+  /** Whole days until then, below zero after it. */
+  readonly daysLeft: number
   /** Why it counts for nothing; null when it counts. */
   readonly problem: string | null
 }
@@ -29,8 +31,8 @@ interface Life {
 }
 
 /** What a host's own credential and its authorities are like now. */
-export function credentialViews(trust: FleetTrust): CredentialView[] {
-  return lives(trust).map(({ view }) => view)
+export function credentialViews(trust: FleetTrust, nowMs: number): CredentialView[] {
+  return lives(trust, nowMs).map(({ view }) => view)
 }
 
 /** Says in log and metrics when this host's credential or an authority of its fleet ends. */
@@ -54,7 +56,7 @@ export class CredentialEnds implements Disposable {
       ['role'],
       (gauge) => {
         const last = new Map<string, number>()
-        for (const { role, endsEpochMs } of credentialViews(trust)) {
+        for (const { role, endsEpochMs } of credentialViews(trust, this.#clock.wall())) {
           last.set(role, Math.max(last.get(role) ?? 0, endsEpochMs / 1000))
         }
         for (const [role, seconds] of last) gauge.set({ role }, seconds)
@@ -68,7 +70,7 @@ export class CredentialEnds implements Disposable {
   }
 
   #look(): void {
-    for (const life of lives(this.#trust)) this.#sayIfNear(life)
+    for (const life of lives(this.#trust, this.#clock.wall())) this.#sayIfNear(life)
     this.#timer = this.#clock.after(LOOK_EVERY_MS, () => this.#look())
   }
 
@@ -80,7 +82,7 @@ export class CredentialEnds implements Disposable {
     if (saidAt !== undefined && this.#clock.now() - saidAt < SAID_EVERY_MS) return
     this.#saidAt.set(serial, this.#clock.now())
     const ends = new Date(endsEpochMs).toISOString()
-    const fields = { credential: text, serial, ends, daysLeft: Math.floor(leftMs / DAY_MS), problem }
+    const fields = { credential: text, serial, ends, daysLeft: view.daysLeft, problem }
     if (problem !== null) this.#logger.error(fields, `this host's ${role} credential counts for nothing`)
     else
       this.#logger.warn(
@@ -90,7 +92,8 @@ export class CredentialEnds implements Disposable {
   }
 }
 
-function lives({ certificates }: FleetTrust): Life[] {
+function lives({ certificates }: FleetTrust, nowMs: number): Life[] {
+  const daysLeft = (endsEpochMs: number): number => Math.floor((endsEpochMs - nowMs) / DAY_MS)
   if (certificates === undefined) return []
   const own = certificates.credential?.certificate
   const authorities = certificates.authorities.all.map(({ x509, name, notAfterMs }): Life => {
@@ -99,6 +102,7 @@ function lives({ certificates }: FleetTrust): Life[] {
       text: name,
       serial: x509.serialNumber,
       endsEpochMs: notAfterMs,
+      daysLeft: daysLeft(notAfterMs),
       problem: null,
     }
     return { view, beganMs: x509.validFromDate.getTime() }
@@ -109,6 +113,7 @@ function lives({ certificates }: FleetTrust): Life[] {
     text: roleText(own.role),
     serial: own.serial,
     endsEpochMs: own.notAfterMs,
+    daysLeft: daysLeft(own.notAfterMs),
     problem: certificates.ownProblem(own.role.role) ?? null,
   }
   return [{ view, beganMs: own.notBeforeMs }, ...authorities]

@@ -109,7 +109,8 @@ export async function issueRevocationList(
       new x509.Extension(CRL_NUMBER, false, derInteger(Math.floor(nowMs / 1000))),
     ],
   })
-  return `${list.toString('pem')}\n`
+  // RFC 7468 has this label; the library would write another
+  return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`
 }
 
 interface NewKeys {

@@ -7,6 +7,8 @@ import { Authorities } from './authorities.ts'
 import { dateProblem } from './certificate.ts'
 import { CertificateTrust } from './certificate-trust.ts'
 import { roleText } from './certified-role.ts'
+import type { CredentialView } from './credential-ends.ts'
+import { credentialViews } from './credential-ends.ts'
 import type { FleetTrustParts } from './fleet-trust.ts'
 import { FleetTrust } from './fleet-trust.ts'
 import { Revocations } from './revocations.ts'
@@ -65,6 +67,11 @@ export class TrustKeeper implements AsyncDisposable {
     await revocations.recall(contents.authorities)
     const parts = await partsOf(settings, contents, { ...deps, revocations })
     return new TrustKeeper(settings, deps, revocations, parts, seen)
+  }
+
+  /** What this host's credential and its authorities are like now. */
+  views(): CredentialView[] {
+    return credentialViews(this.trust, this.#deps.clock.wall())
   }
 
   /** Begins to look at the files now and then. */
@@ -170,7 +177,9 @@ function checkOwn(
   const isRight = is.role === 'cache' && is.region === region
   const checked = trust.check(certificate.der)
   const problem = checked.ok ? dateProblem(certificate, nowMs) : checked.problem.replace(/^its certificate /, '')
-  const wrong = isRight ? problem : `is for a ${roleText(is)}, and this host is a cache of region ${region}`
+  const wrong = isRight
+    ? problem
+    : `is for ${is.role === 'cache' ? 'a' : 'an'} ${roleText(is)}, and this host is a cache of region ${region}`
   if (wrong !== undefined) throw invalid(`fleet.credential: ${files.credential}: its certificate ${wrong}; ${mend}`)
 }
 
