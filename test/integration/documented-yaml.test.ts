@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/index.ts'
 import { PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import { TempDir } from '../support/temp-dir.ts'
+import { TestAuthority } from '../support/test-authority.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** Ports that are free, and a store of its own: all that a reader's host has and this one lacks. */
@@ -33,6 +34,15 @@ const all = await blocks()
 
 test('the documentation shows configurations', () => assert.ok(all.some(({ file }) => file === 'README.md')))
 
+const authority = await TestAuthority.create()
+const credential = await authority.cache('eu-1')
+
+function contentOf(path: string): string {
+  if (path.endsWith('.key')) return formatFleetKey(agentKeyOf(generateFleetKey()))
+  if (path.endsWith('.crt')) return authority.pem
+  return path.endsWith('.pem') ? credential.pem : 'a-secret-of-many-letters\n'
+}
+
 for (const { file, line, yaml } of all) {
   test(`the configuration in ${file}, line ${line}, starts`, async () => {
     await using directory = await TempDir.make()
@@ -40,10 +50,7 @@ for (const { file, line, yaml } of all) {
     let text = yaml
     for (const [path] of yaml.matchAll(/\/etc\/shoal\/[\w./-]+/g)) {
       const made = join(directory.path, path.replaceAll('/', '_'))
-      const content = path.endsWith('.key')
-        ? formatFleetKey(agentKeyOf(generateFleetKey()))
-        : 'a-secret-of-many-letters\n'
-      await writeFile(made, content, { mode: 0o600 })
+      await writeFile(made, contentOf(path), { mode: 0o600 })
       text = text.replaceAll(path, made)
     }
     const config = join(directory.path, 'agent.yaml')
