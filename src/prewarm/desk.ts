@@ -163,9 +163,12 @@ export class Desk implements AsyncDisposable {
     } else await this.accept({ ...row, spec }, plan)
   }
 
-  /** Whether a job with this plan can be under way beside the others. */
+  /** Whether a job with this plan can be under way beside the others; those that have just ended make room for it. */
   hasRoom(plan: Plan): boolean {
-    this.#releaseEnded()
+    for (const row of this.book.oldestEnded()) {
+      if (this.#plans.hasRoom(plan)) return true
+      if (!isLive(row, this.#deps.now())) this.#release(row.id)
+    }
     return this.#plans.hasRoom(plan)
   }
 
@@ -254,11 +257,14 @@ export class Desk implements AsyncDisposable {
   /** Nothing more is done with jobs that have ended. */
   #releaseEnded(): void {
     for (const row of this.book.all()) {
-      const plan = this.#plans.held(row.id)
-      if (plan === undefined || isLive(row, this.#deps.now()) || this.#endedJustNow(row)) continue
-      this.#plans.release(row.id)
-      this.#jobs.get(row.id)?.region.release()
+      if (!isLive(row, this.#deps.now()) && !this.#endedJustNow(row)) this.#release(row.id)
     }
+  }
+
+  #release(id: string): void {
+    if (this.#plans.held(id) === undefined) return
+    this.#plans.release(id)
+    this.#jobs.get(id)?.region.release()
   }
 
   #open(row: JobRow): void {

@@ -137,11 +137,16 @@ export class JobBook {
     return [...new Set([...old, ...this.#tooMany()])]
   }
 
+  /** Those that have ended, the oldest first. */
+  oldestEnded(): JobRow[] {
+    return this.#endedByAge().map(({ row }) => row)
+  }
+
   /** The oldest of those that have ended, as many as have more hosts than all jobs together may have. */
   crowd(hostsOf: (id: string) => number): JobRow[] {
     let over = this.all().reduce((sum, { id }) => sum + hostsOf(id), -MAX_KNOWN_HOSTS)
     const gone: JobRow[] = []
-    for (const { row } of over > 0 ? this.#oldestEnded() : []) {
+    for (const { row } of over > 0 ? this.#endedByAge() : []) {
       if (over <= 0) break
       over -= hostsOf(row.id)
       gone.push(row)
@@ -165,7 +170,7 @@ export class JobBook {
 
   /** The oldest of those that have ended, as many as have to go. */
   #tooMany(): JobRow[] {
-    const ended = this.#oldestEnded()
+    const ended = this.#endedByAge()
     let most = ended.length - MAX_ENDED
     let bytes = this.#bytes - MAX_ROWS_BYTES
     const gone: JobRow[] = []
@@ -178,7 +183,7 @@ export class JobBook {
     return gone
   }
 
-  #oldestEnded(): Kept[] {
+  #endedByAge(): Kept[] {
     const ended = [...this.#rows.values()].filter(({ row }) => isFinal(row.state))
     return ended.sort((a, b) => (a.row.endedEpochMs ?? 0) - (b.row.endedEpochMs ?? 0))
   }
