@@ -51,6 +51,8 @@ export class HomeService {
   ): Promise<CallResults[N]> {
     if (name === 'members') return this.#members(link, args as CallArguments['members']) as CallResults[N]
     if (name === 'prewarm') return unavailableNow('this host takes no part in prewarm') as CallResults[N]
+    if (name === 'join' && this.#isNewHome(link))
+      return (await this.#held(link, args as CallArguments['join'])) as CallResults[N]
     const refusal = this.#refuses(args as ContentArguments)
     if (refusal !== undefined) return refusal as CallResults[N]
     const limit = new AbortController()
@@ -68,6 +70,21 @@ export class HomeService {
 
   #members(link: PeerLink, { limit }: CallArguments['members']): CallResults['members'] {
     return { kind: 'members', peers: this.#deps.tier.members(link, limit) }
+  }
+
+  /** Whether a cache asks this host, which is none, for what it has. */
+  #isNewHome({ peer }: PeerLink): boolean {
+    const { self, tier } = this.#deps
+    return self.role === 'agent' && peer.region === self.region && tier.isCache(peer)
+  }
+
+  async #held(link: PeerLink, { upstream, digest }: CallArguments['join']): Promise<CallResults['join']> {
+    if (!this.#deps.shareable(upstream)) return unavailableNow('not an upstream that this host shares')
+    try {
+      return await this.#deps.transfers.held(link, digest)
+    } catch (error) {
+      return unavailableNow(errorText(error))
+    }
   }
 
   #refuses({ upstream }: ContentArguments): CallRefusal | undefined {

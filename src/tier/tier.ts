@@ -60,6 +60,8 @@ interface Ask {
 const LAST_ASK_TIMEOUT_MS = 25_000
 /** So long a host asks others that stand in for the caches before it turns to the origin itself. */
 const MEMBERS_PATIENCE_MS = 4_000
+/** As long as a home remembers who has a blob. */
+const NEW_HOME_MS = 10 * 60_000
 /** How often a home that does not answer is looked at whether it has fallen silent. */
 const SILENCE_EVERY_MS = 1_000
 /** So much longer than the grace a host may wait until it has found the others: too early, each takes itself for home. */
@@ -85,6 +87,8 @@ export class Tier {
   readonly #asks = new Set<Ask>()
   readonly #stop = new AbortController()
   #lastCacheAt: number
+  /** Since when the region's homes are what they are. */
+  #homesSince: number
   #closed: Promise<void> | undefined
 
   constructor(options: TierOptions, deps: TierDeps) {
@@ -93,6 +97,7 @@ export class Tier {
     this.#dialer = new CacheDialer(deps)
     this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
     this.#lastCacheAt = deps.clock.now()
+    this.#homesSince = this.#lastCacheAt
     this.#suspicion = new Suspicion(deps.clock)
     this.#known = new KnownCaches({ ...deps, own: this.#dialer, parents: this.#parentDialers })
     this.#acquaintances = new Acquaintances({
@@ -311,6 +316,16 @@ export class Tier {
   linked(link: PeerLink): void {
     this.#known.linked(link)
     this.#acquaintances.linked(link)
+    if (this.#isOwnCache(link)) this.#homesSince = this.#deps.clock.now()
+  }
+
+  /** Whether this host may be home of what another was home of until lately: it has just started, or a cache has come or gone. */
+  get isNewHome(): boolean {
+    return this.#deps.clock.now() - this.#homesSince < NEW_HOME_MS
+  }
+
+  #isOwnCache({ peer }: PeerLink): boolean {
+    return peer.region === this.#deps.swarm.self.region && this.#known.has(peer)
   }
 
   /** Hosts of the peer's region that it may want to know when this host is gone. */
@@ -320,9 +335,9 @@ export class Tier {
 
   /** A link ended: if it was the last cache, the grace starts now. */
   unlinked(link: PeerLink): void {
-    if (link.peer.region === this.#deps.swarm.self.region && this.#known.has(link.peer)) {
-      this.#lastCacheAt = this.#deps.clock.now()
-    }
+    if (!this.#isOwnCache(link)) return
+    this.#lastCacheAt = this.#deps.clock.now()
+    this.#homesSince = this.#lastCacheAt
   }
 
   /** Leaves a cache out of the ranking for a while, as long as another is there. */

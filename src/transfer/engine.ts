@@ -10,6 +10,7 @@ import type { Active, BeginOptions } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import { HashArchive } from './hash-archive.ts'
 import type { Signer } from './hash-book.ts'
+import { Holders } from './holders.ts'
 import { HomeDesk } from './home-desk.ts'
 import { LeecherPort } from './leecher-port.ts'
 import { TransferMetrics } from './metrics.ts'
@@ -107,6 +108,7 @@ export class Engine {
     })
     this.ways = new WayFinder({
       ...{ clock, tier: deps.tier, router: this.router, leecher: this.leecher, neighbours: this.neighbours },
+      holders: new Holders({ logger, swarm, tier: deps.tier, leecher: this.leecher, neighbours: this.neighbours }),
       originLimit: () => limits.origin.bytesPerSec,
       running: (active) => this.#runs(active),
       fail: (active, error) => this.fail(active, error),
@@ -306,9 +308,11 @@ export class Engine {
     const { transfer } = active
     if (!this.#runs(active) || transfer.memory !== undefined) return
     const { digest, layout, partial, book } = transfer
-    book.proven()
+    const hadWords = book.proven()
     this.misconduct.proven(transfer)
     await partial.commit()
+    // members are told what is proven: of what was only said to this home they have heard nothing
+    if (hadWords) this.desk.tell(digest, layout.size, book.runs(undefined, this.signer(digest, layout.size)))
     if (active.shared) await this.archive.save(layout, book.runs(undefined, this.signer(digest, layout.size)))
     this.neighbours.flush(active)
     if (active.shared) await this.seeder.completed(digest)

@@ -116,11 +116,13 @@ export class HashBook {
     return sign === undefined ? { first, hashes } : { first, hashes, signature: sign(first, hashes) }
   }
 
-  /** The whole digest is proven: so is every hash. */
-  proven(): void {
+  /** The whole digest is proven: so is every hash. Answers whether some had been no more than somebody's word. */
+  proven(): boolean {
+    const hadWords = this.#entries.some((entry) => entry?.trust === 'word')
     for (const [piece, entry] of this.#entries.entries()) {
       if (entry !== undefined) this.#entries[piece] = { hash: entry.hash, trust: 'own' }
     }
+    return hadWords
   }
 
   clear(): void {

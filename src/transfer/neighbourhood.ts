@@ -175,6 +175,17 @@ export class Neighbourhood {
     return swarm.judge(transfer.digest, transfer.layout.size, run, [swarm.self.region, ...regionsAbove], link)
   }
 
+  /**
+   * A host that has the whole says what its hashes are. In a fleet whose caches sign, what is not signed is nobody's word;
+   * elsewhere it is enough to keep pieces by, until the whole is proven.
+   */
+  holderSays(active: Active, link: PeerLink, runs: readonly HashRun[]): void {
+    const signed = runs.filter(({ signature }) => signature !== undefined)
+    this.hashes(active, link, signed)
+    if (this.#deps.swarm.vouch !== undefined) return
+    for (const run of runs) if (run.signature === undefined) this.#accept(active, link, run, false)
+  }
+
   /** Takes a believed run in; what it proves wrong on disk is dropped. */
   #accept({ transfer, home }: Active, link: PeerLink, run: HashRun, vouched: boolean): void {
     const { leecher, logger } = this.#deps

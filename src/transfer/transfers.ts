@@ -179,6 +179,12 @@ export class Transfers {
     }
   }
 
+  /** A cache of this region has become home of a blob and asks whether this host has it whole. */
+  async held(link: PeerLink, digest: Digest): Promise<CallResults['join']> {
+    const isShared = this.#deps.store.size(digest) !== undefined && (await this.#engine.archive.shareable(digest))
+    return (isShared ? await this.#joinStored(link, digest) : undefined) ?? GONE
+  }
+
   message(link: PeerLink, message: ControlMessage): void {
     const { seeder, neighbours, leecher, desk } = this.#engine
     switch (message.type) {

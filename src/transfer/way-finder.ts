@@ -1,9 +1,11 @@
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import type { OriginChain } from '../origin/index.ts'
 import { isBackground } from '../scheduler/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Active } from './active.ts'
+import type { Holders } from './holders.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import type { Neighbourhood } from './neighbourhood.ts'
 import { lanesAt } from './origin-port.ts'
@@ -23,6 +25,7 @@ export interface WayFinderDeps {
   readonly router: Router
   readonly leecher: LeecherPort
   readonly neighbours: Neighbourhood
+  readonly holders: Holders
   /** Bytes per second that this host may read from origins, 0 for as many as come. */
   readonly originLimit: () => number
   /** Whether the transfer still runs: the answer of a home may come after its end. */
@@ -47,9 +50,7 @@ export class WayFinder {
     if (route.kind === 'origin') {
       active.home = undefined
       active.chain = route.chain
-      const { takesRanges } = route.chain
-      const lanes = lanesAt(this.#deps.originLimit())
-      leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes, takesRanges })
+      this.#deps.own(this.#openOrigin(active, route.chain))
       return
     }
     if (active.chain !== undefined) leecher.drive({ type: 'originOpen', blob: transfer.blob, lanes: 0 })
@@ -60,6 +61,15 @@ export class WayFinder {
     leecher.join(transfer, route.link, route.as, 0)
     neighbours.hashes(active, route.link, route.joined.runs)
     if (active.shared) neighbours.meet(active, route.joined.peers)
+  }
+
+  /** What the region has already is not read again. */
+  async #openOrigin(active: Active, chain: OriginChain): Promise<void> {
+    const { leecher, holders, running, originLimit } = this.#deps
+    if (holders.isWorthAsking(active)) await holders.join(active, chain)
+    if (!running(active) || active.chain !== chain) return
+    const lanes = lanesAt(originLimit())
+    leecher.drive({ type: 'originOpen', blob: active.transfer.blob, lanes, takesRanges: chain.takesRanges })
   }
 
   /** Looks for a way again: the home is gone, starts over, or has more neighbours to introduce. */
