@@ -2,7 +2,7 @@ import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { ANNOUNCE_BUSY_MS } from '../base/patience.ts'
+import { ANNOUNCE_BUSY_MS, OVERLOADED_MS } from '../base/patience.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
@@ -261,6 +261,7 @@ export class Content implements ContentService {
     signal: AbortSignal,
   ): Promise<Outcome<BlobReader>> {
     const { clock, tier, transfers } = this.#deps
+    const askedAt = clock.now()
     const patience = new AbortController()
     const stopped = AbortSignal.any([signal, patience.signal])
     const waited = sleep(clock, ANNOUNCE_BUSY_MS, stopped).then(
@@ -270,7 +271,8 @@ export class Content implements ContentService {
     try {
       const first = await Promise.race([opening, waited])
       if (first !== undefined) return first
-      if (signal.aborted || !tier.isBusy(digest)) return await opening
+      const isOverloaded = clock.now() - askedAt > ANNOUNCE_BUSY_MS + OVERLOADED_MS
+      if (signal.aborted || !tier.isBusy(digest, isOverloaded)) return await opening
       return found(new PendingReader(size, transfers.tainted(digest), opening))
     } finally {
       patience.abort()

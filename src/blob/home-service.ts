@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { AT_WORK_AFTER_MS } from '../base/patience.ts'
+import { AT_WORK_AFTER_MS, OVERLOADED_MS } from '../base/patience.ts'
 import type { CallArguments, CallName, CallRefusal, CallResults, PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Opened, Transfers } from '../transfer/index.ts'
@@ -56,7 +56,12 @@ export class HomeService {
     const refusal = this.#refuses(args as ContentArguments)
     if (refusal !== undefined) return refusal as CallResults[N]
     const limit = new AbortController()
-    using _timer = this.#deps.clock.after(AT_WORK_AFTER_MS, () => limit.abort(AT_WORK))
+    const { clock } = this.#deps
+    const askedAt = clock.now()
+    using _timer = clock.after(AT_WORK_AFTER_MS, () => {
+      // overloaded, it is its own slowness, not its origin's: the asker is left to wait
+      if (clock.now() - askedAt < AT_WORK_AFTER_MS + OVERLOADED_MS) limit.abort(AT_WORK)
+    })
     try {
       const waiting = AbortSignal.any([signal, limit.signal])
       return (await this.#answer(link, { name, args } as ContentCall, waiting)) as CallResults[N]

@@ -1,22 +1,14 @@
 import { raceAbort, sleep } from '../base/abort.ts'
-import { errorText, isShoalError } from '../base/errors.ts'
-import { ASK_MS, AT_WORK_MOST_MS } from '../base/patience.ts'
+import { ASK_MS } from '../base/patience.ts'
 import type { Rng } from '../base/rng.ts'
 import { rankHomes } from '../scheduler/index.ts'
-import type {
-  CallArguments,
-  CallName,
-  CallRefusal,
-  CallResults,
-  PeerAddress,
-  PeerInfo,
-  PeerLink,
-  Swarm,
-} from '../swarm/index.ts'
+import type { CallName, CallRefusal, CallResults, PeerAddress, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
 import { Acquaintances } from './acquaintances.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
 import { CacheDialer } from './cache-dialer.ts'
 import { KnownCaches } from './known-caches.ts'
+import type { Question } from './questions.ts'
+import { Questions } from './questions.ts'
 import { Suspicion } from './suspicion.ts'
 
 export interface TierOptions {
@@ -36,24 +28,10 @@ export interface TierDeps extends DialerDeps {
 /** Whom to ask for a key: this host itself, or a linked one. */
 export type Home = { readonly kind: 'self' } | { readonly kind: 'link'; readonly link: PeerLink }
 
-/** A question to a home, by the name of its call. */
-export interface Question<N extends CallName> {
-  readonly name: N
-  readonly args: CallArguments[N]
-}
-
 export interface Asked<N extends CallName> {
   /** Who answered; undefined when nobody could and `answer` is the last refusal. */
   readonly link: PeerLink | undefined
   readonly answer: CallResults[N]
-}
-
-/** A question under way. */
-interface Ask {
-  readonly about: string
-  readonly link: PeerLink
-  /** It has said that it is at work on the answer. */
-  atWork: boolean
 }
 
 /** With nobody left to ask instead, a slow answer is better than none; the runtime's own patience ends the wait. */
@@ -62,8 +40,6 @@ const LAST_ASK_TIMEOUT_MS = 25_000
 const MEMBERS_PATIENCE_MS = 4_000
 /** As long as a home remembers who has a blob. */
 const NEW_HOME_MS = 10 * 60_000
-/** How often a home that does not answer is looked at whether it has fallen silent. */
-const SILENCE_EVERY_MS = 1_000
 /** So much longer than the grace a host may wait until it has found the others: too early, each takes itself for home. */
 const SEARCH_MS = 3_000
 
@@ -83,8 +59,7 @@ export class Tier {
   readonly #acquaintances: Acquaintances
   readonly #known: KnownCaches
   readonly #suspicion: Suspicion
-  /** Questions under way. */
-  readonly #asks = new Set<Ask>()
+  readonly #questions: Questions
   readonly #stop = new AbortController()
   #lastCacheAt: number
   /** Since when the region's homes are what they are. */
@@ -99,6 +74,7 @@ export class Tier {
     this.#lastCacheAt = deps.clock.now()
     this.#homesSince = this.#lastCacheAt
     this.#suspicion = new Suspicion(deps.clock)
+    this.#questions = new Questions({ ...deps, suspicion: this.#suspicion })
     this.#known = new KnownCaches({ ...deps, own: this.#dialer, parents: this.#parentDialers })
     this.#acquaintances = new Acquaintances({
       ...deps,
@@ -248,7 +224,7 @@ export class Tier {
       }
       tried.add(home.link.peer.key)
       const another = homes.some((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
-      const answer = await this.#ask(key, home.link, question, another ? ASK_MS : LAST_ASK_TIMEOUT_MS, signal)
+      const answer = await this.#questions.ask(key, home.link, question, another ? ASK_MS : LAST_ASK_TIMEOUT_MS, signal)
       // that there is no such thing is for the origin to say, or for a cache that has asked it
       if (answer?.kind === 'refused' && !isUnavailable(answer) && !isCache(home.link)) return undefined
       if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
@@ -263,54 +239,10 @@ export class Tier {
     signal: AbortSignal,
   ): Promise<Asked<N> | undefined> {
     for (const link of this.parents(key)) {
-      const answer = await this.#ask(key, link, question, ASK_MS, signal)
+      const answer = await this.#questions.ask(key, link, question, ASK_MS, signal)
       if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
     }
     return undefined
-  }
-
-  /** Undefined when the peer does not answer; one that is linked and silent is suspected. */
-  async #ask<N extends CallName>(
-    about: string,
-    link: PeerLink,
-    question: Question<N>,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<CallResults[N] | undefined> {
-    const { clock, logger } = this.#deps
-    const { key } = link.peer
-    const believedUntil = clock.now() + AT_WORK_MOST_MS
-    const ask: Ask = { about, link, atWork: false }
-    this.#asks.add(ask)
-    const silent = new AbortController()
-    using _watch = this.#whenSilent(link, () => silent.abort(new DOMException('silent', 'AbortError')))
-    try {
-      for (;;) {
-        const limit = AbortSignal.any([signal, silent.signal, AbortSignal.timeout(timeoutMs)])
-        const answer: CallResults[N] = await link.call(question.name, question.args, limit)
-        ask.atWork = answer.kind === 'refused' && answer.atWork === true
-        if (!ask.atWork || clock.now() > believedUntil) return answer
-      }
-    } catch (error) {
-      signal.throwIfAborted()
-      logger.warn({ peer: key, call: question.name, err: errorText(error) }, 'a home does not answer')
-      if (link.silent) this.passOver(key)
-      else if (!isShoalError(error, 'PEER_GONE')) this.suspect(key)
-      return undefined
-    } finally {
-      this.#asks.delete(ask)
-    }
-  }
-
-  /** Calls `then` when nothing at all has come over a link for so long that no answer is to be expected of it. */
-  #whenSilent(link: PeerLink, then: () => void): Disposable {
-    const { clock } = this.#deps
-    let timer = clock.after(ASK_MS, look)
-    function look(): void {
-      if (link.silent) then()
-      else timer = clock.after(SILENCE_EVERY_MS, look)
-    }
-    return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
   }
 
   linked(link: PeerLink): void {
@@ -350,10 +282,9 @@ export class Tier {
     if (key !== this.#deps.swarm.self.key) this.#suspicion.passOver(key)
   }
 
-  /** Whether a home that lives has been asked about `key` and has not come to say anything yet. */
-  isBusy(key: string): boolean {
-    for (const { about, link, atWork } of this.#asks) if (about === key && !atWork && !link.silent) return true
-    return false
+  /** See Questions. */
+  isBusy(key: string, overloaded: boolean): boolean {
+    return this.#questions.isBusy(key, overloaded)
   }
 
   /** A cache has delivered what was asked of it. */

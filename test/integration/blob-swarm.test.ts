@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import { transfersSchema } from '../../src/admin/index.ts'
 import { NEIGHBOURS_MOST } from '../../src/scheduler/index.ts'
 import { contentBytes } from '../support/content-bytes.ts'
@@ -72,6 +73,8 @@ test('in a swarm larger than a neighbourhood hosts part with whom they can spare
     while (pulling) {
       const { transfers } = transfersSchema.parse(await agent.admin('transfers'))
       most.set(agent, Math.max(most.get(agent) ?? 0, ...transfers.map(({ peers }) => peers)))
+      // without a pause the watching takes the processor from those that are watched
+      await wait(50)
     }
   }
   const watches = Promise.all(agents.slice(0, 6).map(watch))
