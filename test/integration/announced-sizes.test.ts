@@ -70,3 +70,19 @@ test('a layer of more bytes than can be moved: its manifest is refused, with the
   assert.equal(response.status, 404)
   assert.match(await response.text(), /layers\.0\.size is wrong: more bytes than a blob may have/)
 })
+
+test('two pulls that fit one by one but not together both end right, whichever runs out of room on the way', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const images = [
+    await fleet.image({ sizeBytes: 6 * MIB, layerCount: 1, seed: 1 }),
+    await fleet.image({ sizeBytes: 6 * MIB, layerCount: 1, seed: 2 }),
+  ]
+  const origin = await fleet.push('origin', 'team/one', 'v1', images[0]!)
+  await fleet.push('origin', 'team/two', 'v1', images[1]!)
+  const node = await fleet.start({
+    upstreams: [directoryUpstream(UP, origin)],
+    store: { capacityBytes: CAPACITY },
+    limits: { origin: 4 * MIB },
+  })
+  await Promise.all([node.pull(UP, 'team/one', 'v1', images[0]!), node.pull(UP, 'team/two', 'v1', images[1]!)])
+})

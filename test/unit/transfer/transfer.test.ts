@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { open } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { ShoalError } from '../../../src/base/errors.ts'
+import { StorePaths } from '../../../src/store/paths.ts'
 import type { Transfer } from '../../../src/transfer/transfer.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
@@ -11,15 +13,16 @@ import { bring, prove, transferOf } from './fixture.ts'
 const never = new AbortController().signal
 
 /** A transfer of a blob of four pieces into a real store. */
-async function started(t: TestContext, seed: number): Promise<{ blob: TestBlob; transfer: Transfer }> {
+async function started(t: TestContext, seed: number): Promise<{ blob: TestBlob; transfer: Transfer; file: string }> {
   const blob = testBlob(4 * PIECE - 5, seed)
-  const store = await openStore(await tempDir(t))
+  const path = await tempDir(t)
+  const store = await openStore(path)
   const partial = await store.openPartial(blob.layout)
   t.after(async () => {
     await partial[Symbol.asyncDispose]()
     await store[Symbol.asyncDispose]()
   })
-  return { blob, transfer: transferOf(partial) }
+  return { blob, transfer: transferOf(partial), file: new StorePaths(path).partial(blob.digest) }
 }
 
 /** The same blob with one byte of one piece changed. */
@@ -27,6 +30,16 @@ function spoiled(blob: TestBlob, piece: number): TestBlob {
   const bytes = blob.bytes.slice()
   bytes[piece * PIECE]! ^= 1
   return { ...blob, bytes }
+}
+
+/** A bad disk changes a byte. */
+async function spoil(file: string, at: number): Promise<void> {
+  const opened = await open(file, 'r+')
+  const byte = new Uint8Array(1)
+  await opened.read(byte, 0, 1, at)
+  byte[0]! ^= 1
+  await opened.write(byte, 0, 1, at)
+  await opened.close()
 }
 
 test("a piece on a peer's word alone is withheld until the whole is proven", async (t) => {
@@ -44,6 +57,35 @@ test("a piece on a peer's word alone is withheld until the whole is proven", asy
     [0, 1, 2, 3].map((piece) => transfer.servable(piece)),
     [true, true, true, true],
   )
+})
+
+test('a piece that the disk changes between its check and the proof is dropped alone, and blamed on nobody', async (t) => {
+  const { blob, transfer, file } = await started(t, 20)
+  const lost: number[] = []
+  transfer.onLost = (pieces) => lost.push(...pieces)
+  await bring(transfer, blob, [3, 2, 1], 'vouched')
+  await spoil(file, 2 * PIECE)
+  await bring(transfer, blob, [0], 'vouched')
+  assert.equal(await prove(transfer), 'partial')
+  assert.deepEqual([lost, transfer.failedProofs, transfer.partial.have.has(2)], [[2], 0, false])
+  await bring(transfer, blob, [2], 'vouched')
+  assert.equal(await prove(transfer), 'proven')
+})
+
+test('a piece that the disk changes before a reader comes is not read, and is fetched again', async (t) => {
+  const { blob, transfer, file } = await started(t, 21)
+  const lost: number[] = []
+  transfer.onLost = (pieces) => lost.push(...pieces)
+  await bring(transfer, blob, [0, 1], 'vouched')
+  await spoil(file, PIECE + 10)
+  const target = new Uint8Array(100)
+  await assert.rejects(transfer.readInto(target, PIECE), { code: 'STORE_CORRUPT' })
+  assert.deepEqual([lost, transfer.servable(1)], [[1], false])
+  const servable = transfer.whenServable(1, never)
+  await bring(transfer, blob, [1], 'vouched')
+  await servable
+  await transfer.readInto(target, PIECE)
+  assert.deepEqual(target, blob.bytes.slice(PIECE, PIECE + 100))
 })
 
 test('the last piece leaves only after the proof, however well its hash is trusted', async (t) => {
