@@ -86,7 +86,7 @@ export class TokenSource {
       this.#warned = true
       this.#deps.logger.warn(
         { registry: registry.host, realm: realm.host },
-        'the registry names a token server that is not its own: asked without credentials, and only at a public address; if it may have them, list it in trustedRealms of this origin',
+        'the registry names a token server on another domain or port: asked without credentials, and only at a public address; if it may have them, list it in trustedRealms of this origin',
       )
     }
     return undefined
