@@ -41,6 +41,9 @@ export interface OpenPrewarmDeps
 export function openPrewarm(config: Config, { mirror, ...deps }: OpenPrewarmDeps): PrewarmOffice {
   const { store } = deps
   const freeBytes = async (): Promise<number> => {
+    // while its disk takes nothing a host has no room
+    const { state } = store.usage()
+    if (state !== 'ok' && state !== 'full') return 0
     const { bavail, bsize } = await statfs(config.store.path)
     return roomOf(store, bavail * bsize, config.store.minFreeBytes)
   }

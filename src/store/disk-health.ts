@@ -7,8 +7,11 @@ import type { Logger } from '../base/log.ts'
 export const DISK_STATES = ['ok', 'full', 'read_only', 'failed', 'stalled'] as const
 export type DiskState = (typeof DISK_STATES)[number]
 
-/** What a call may be, and how long it may take before the disk counts as stalled: far beyond a busy one. */
-export const PATIENCE_MS = { row: 3_000, read: 8_000, write: 8_000, commit: 120_000 } as const
+/**
+ * What a call may be, and how long it may take before the disk counts as stalled: far beyond a busy one where that costs a
+ * pull, less where memory stands in (a row, a small blob put whole, a partial opened).
+ */
+export const PATIENCE_MS = { row: 3_000, read: 8_000, put: 3_000, write: 8_000, commit: 120_000 } as const
 export type DiskCall = keyof typeof PATIENCE_MS
 
 /** How often a disk that is not well is tried. */
@@ -89,15 +92,22 @@ export class DiskHealth implements AsyncDisposable {
     return !this.#readsHang
   }
 
-  /** Makes a call, and rejects `STORE_FAILED` when it does not return in time; it then goes on unattended. */
-  async run<T>(call: DiskCall, work: () => Promise<T>): Promise<T> {
-    const isWrite = call === 'write' || call === 'commit'
-    if (!isWrite) return await this.#inTime(call, work())
-    await this.#inTime(call, this.#slot())
-    const working = work()
-    const release = (): void => this.#release()
-    working.then(release, release)
-    return await this.#inTime(call, working)
+  /**
+   * Makes a call, and rejects `STORE_FAILED` when it does not return in time; it then goes on unattended, and what it returns
+   * in the end goes to `late`.
+   */
+  async run<T>(call: DiskCall, work: () => Promise<T>, late?: (result: T) => unknown): Promise<T> {
+    const isWrite = call === 'put' || call === 'write' || call === 'commit'
+    const working = isWrite ? this.#inSlot(work) : work()
+    let isLate = false
+    const discard = (result: T): unknown => (isLate ? late?.(result) : undefined)
+    working.then(discard).catch(() => {})
+    try {
+      return await this.#inTime(call, working)
+    } catch (error) {
+      isLate = true
+      throw error
+    }
   }
 
   /** Takes note of what an error says of the disk. Returns whether the disk is to blame for it. */
@@ -120,6 +130,15 @@ export class DiskHealth implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
     this.#timer?.[Symbol.dispose]()
+  }
+
+  async #inSlot<T>(work: () => Promise<T>): Promise<T> {
+    await this.#slot()
+    try {
+      return await work()
+    } finally {
+      this.#release()
+    }
   }
 
   #slot(): Promise<void> {

@@ -6,8 +6,8 @@ import { setTimeout } from 'node:timers/promises'
 import { errnoCode } from '../base/errno.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 
-/** In all three seconds: what holds files open then does so for good. */
-const FILE_TRIES = 30
+/** A moment: who has waited in vain does without the disk. */
+const FILE_TRIES = 3
 const FILE_WAIT_MS = 100
 
 /**

@@ -1,9 +1,10 @@
 import type { Stats } from 'node:fs'
 import { constants } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, rename } from 'node:fs/promises'
+import { lstat, readdir, readFile, rename } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { makeDirectories } from '../base/make-directories.ts'
 import { setAside } from '../base/set-aside.ts'
 import { isMissing, makeDirectory, openEmpty, storeError, syncDirectory, writeFully } from './files.ts'
 import type { StorePaths } from './paths.ts'
@@ -27,7 +28,7 @@ export interface FormatDeps {
 export async function prepareDirectory(paths: StorePaths, deps: FormatDeps, isOpen = false): Promise<boolean> {
   try {
     // Blobs of private repositories lie here.
-    await mkdir(paths.root, { recursive: true, mode: 0o700 })
+    await makeDirectories(paths.root, 0o700)
     await makePrivate(paths.root, true)
     const found = await readFormat(paths)
     const isDamaged = found !== FORMAT_TEXT && (isOpen || (await isOurs(paths)))

@@ -14,6 +14,7 @@ import { DISK_STATES, DiskHealth, diskStateOf } from './disk-health.ts'
 import { DiskStore } from './disk-store.ts'
 import { GuardedBlob } from './guarded-blob.ts'
 import { GuardedPartial } from './guarded-partial.ts'
+import { HeldPartial } from './held-partial.ts'
 import type {
   BlobStore,
   PartialBlob,
@@ -117,7 +118,10 @@ export class SteadyStore implements BlobStore {
   async open(digest: Digest, purpose: 'read' | 'check' = 'read'): Promise<StoredBlob | undefined> {
     const held = this.#memory.open(digest)
     if (held !== undefined) return held
-    const stored = await this.#read((disk) => disk.open(digest, purpose))
+    const stored = await this.#read(
+      (disk) => disk.open(digest, purpose),
+      (late) => late?.[Symbol.asyncDispose](),
+    )
     return stored === undefined ? undefined : new GuardedBlob(stored, this.#health)
   }
 
@@ -144,7 +148,7 @@ export class SteadyStore implements BlobStore {
     }
     if (this.#memory.size(digest) !== undefined) return
     await this.#write(
-      'write',
+      'put',
       (disk) => disk.putSmall(digest, bytes),
       async () => {
         await using partial = this.#memory.openPartial(new PieceLayout(digest, bytes.length))
@@ -157,14 +161,16 @@ export class SteadyStore implements BlobStore {
     if (this.#memory.size(layout.digest) !== undefined) {
       throw new ShoalError('STORE_FAILED', `blob ${layout.digest} is complete already`)
     }
-    return await this.#write(
-      'write',
-      async (disk) => new GuardedPartial(await disk.openPartial(layout), this.#health),
+    const opened = await this.#write<PartialBlob>(
+      'put',
+      (disk) => disk.openPartial(layout),
       async (error) => {
         if (options.onDisk === true) throw error
         return this.#memory.openPartial(layout)
       },
+      (late) => late[Symbol.asyncDispose](),
     )
+    return opened instanceof HeldPartial ? opened : new GuardedPartial(opened, this.#health)
   }
 
   async remove(digest: Digest): Promise<void> {
@@ -223,11 +229,14 @@ export class SteadyStore implements BlobStore {
     return this.#health.isReadable ? this.#disk : undefined
   }
 
-  async #read<T>(call: (disk: DiskStore) => Promise<T | undefined>): Promise<T | undefined> {
+  async #read<T>(
+    call: (disk: DiskStore) => Promise<T | undefined>,
+    late?: (result: T | undefined) => unknown,
+  ): Promise<T | undefined> {
     const disk = this.#readable()
     if (disk === undefined) return undefined
     try {
-      return await this.#health.run('read', () => call(disk))
+      return await this.#health.run('read', () => call(disk), late)
     } catch (error) {
       // what a disk that is not well cannot give is fetched elsewhere
       if (!this.#health.note(error)) throw error
@@ -240,11 +249,12 @@ export class SteadyStore implements BlobStore {
     call: DiskCall,
     onDisk: (disk: DiskStore) => Promise<T>,
     otherwise: (error: unknown) => Promise<T>,
+    late?: (result: T) => unknown,
   ): Promise<T> {
     const disk = this.#health.isWritable ? this.#disk : undefined
     if (disk === undefined) return await otherwise(this.#unusable())
     try {
-      return await this.#health.run(call, () => onDisk(disk))
+      return await this.#health.run(call, () => onDisk(disk), late)
     } catch (error) {
       if (!this.#health.note(error) && !isFault(error)) throw error
       try {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts'
 import { errnoCode, isDiskFault } from '../base/errno.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { makeDirectories } from '../base/make-directories.ts'
 import { setAside } from '../base/set-aside.ts'
 import { ED25519_BYTES } from '../trust/index.ts'
 import type { HostFacts } from './host-facts.ts'
@@ -112,7 +113,7 @@ async function create(path: string): Promise<string> {
   const text = `${PREFIX}${randomBytes(ED25519_BYTES).toString('base64url')}\n`
   const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeDirectories(dirname(path))
     await writeDurably(temporary, text)
     // A hard link fails when the name is taken, where a rename would overwrite another process's identity.
     await link(temporary, path)
