@@ -14,7 +14,7 @@ runtimeTest('podman pulls and runs an image through a mirror with the registry i
   await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 1 }] })
   logsOnFailure(t, fleet)
   await fleet.push({ sizeBytes: 16 * 1024 * 1024, layerCount: 3, program: busybox('from podman') }, 'team/app:1')
-  const mirror = `${new URL(fleet.agents[0]?.mirrorUrl ?? '').host}/registry.test`
+  const mirror = new URL(fleet.agents[0]?.mirrorUrl ?? '').host
   const { policy, env } = await containersConfig(temp.path, 'registry.test', mirror)
   const podman = async (...args: string[]): Promise<string> =>
     (await execute('podman', [...storageIn(temp.path), ...args], { env })).stdout

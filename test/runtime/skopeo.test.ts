@@ -17,7 +17,7 @@ runtimeTest(
     await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 1 }] })
     logsOnFailure(t, fleet)
     const { image } = await fleet.push({ sizeBytes: 24 * 1024 * 1024, layerCount: 3, gzip: true }, 'team/app:1')
-    const mirror = `${new URL(fleet.agents[0]?.mirrorUrl ?? '').host}/registry.test`
+    const mirror = new URL(fleet.agents[0]?.mirrorUrl ?? '').host
     const { registriesConf, policy, env } = await containersConfig(temp.path, 'registry.test', mirror)
     const skopeo = (...args: string[]) =>
       execute('skopeo', ['--registries-conf', registriesConf, '--policy', policy, ...args], { env })

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ManagedProcess } from '../../src/demo/index.ts'
+import { docsBlock } from './docs-block.ts'
 import { execute } from './execute.ts'
 import { findProgram } from './runtime-test.ts'
 
@@ -33,12 +34,15 @@ export class Containerd implements AsyncDisposable {
     }
   }
 
-  /** Makes `mirror` the only place that `registry`'s images come from: nothing is asked upstream. */
+  /** The settings of docs/runtimes.md, but with the mirror in the registry's place too: nothing is asked upstream. */
   async useMirror(registry: string, mirror: string): Promise<void> {
     const directory = join(this.hostsDir, registry)
     await mkdir(directory, { recursive: true })
-    const lines = [`server = "${mirror}"`, `[host."${mirror}"]`, '  capabilities = ["pull", "resolve"]', '']
-    await writeFile(join(directory, 'hosts.toml'), lines.join('\n'))
+    const settings = docsBlock('docs/runtimes.md', 'containerd hosts.toml', {
+      'https://registry.corp': mirror,
+      'http://127.0.0.1:7070': mirror,
+    })
+    await writeFile(join(directory, 'hosts.toml'), settings)
   }
 
   /** Runs `ctr ...` against this containerd. Answers what it printed. */

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { docsBlock } from './docs-block.ts'
 
 /** Files that podman and skopeo read instead of the machine's own. */
 export interface ContainersConfig {
@@ -8,20 +9,18 @@ export interface ContainersConfig {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Settings under which `registry` is pulled through `mirror` (host:port, plain HTTP) and nowhere else is configured. */
+/**
+ * The settings of docs/runtimes.md under which `registry` is pulled through `mirror` (host:port of an agent), and nowhere
+ * else is configured.
+ */
 export async function containersConfig(directory: string, registry: string, mirror: string): Promise<ContainersConfig> {
   const registriesConf = join(directory, 'registries.conf')
   const policy = join(directory, 'policy.json')
-  const lines = [
-    '[[registry]]',
-    `prefix = "${registry}"`,
-    `location = "${registry}"`,
-    '[[registry.mirror]]',
-    `location = "${mirror}"`,
-    'insecure = true',
-    '',
-  ]
-  await writeFile(registriesConf, lines.join('\n'))
+  const settings = docsBlock('docs/runtimes.md', 'registries.conf', {
+    'registry.corp': registry,
+    '127.0.0.1:7070': mirror,
+  })
+  await writeFile(registriesConf, settings)
   await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }))
   const auth = join(directory, 'auth.json')
   await writeFile(auth, '{}')

@@ -1,6 +1,7 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ManagedProcess } from '../../src/demo/index.ts'
+import { docsBlock } from './docs-block.ts'
 import { execute } from './execute.ts'
 import { findProgram } from './runtime-test.ts'
 
@@ -17,10 +18,12 @@ export class Dockerd implements AsyncDisposable {
   /** Keep `directory` short: it becomes part of socket paths, which end at 107 bytes. */
   static async start(directory: string, { mirror }: { readonly mirror: string }): Promise<Dockerd> {
     await mkdir(directory, { recursive: true })
+    const config = join(directory, 'daemon.json')
+    await writeFile(config, docsBlock('docs/runtimes.md', 'daemon.json', { 'http://127.0.0.1:7070': mirror }))
     const args = [
       ...['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'exec')],
       ...['--host', `unix://${join(directory, 'sock')}`, '--pidfile', join(directory, 'pid')],
-      ...['--registry-mirror', mirror, '--storage-driver', 'vfs'],
+      ...['--config-file', config, '--storage-driver', 'vfs'],
       ...['--iptables=false', '--ip-masq=false', '--bridge=none', '--userland-proxy=false'],
     ]
     const started = await ManagedProcess.start({ name: 'dockerd', command: findProgram('dockerd') ?? 'dockerd', args })

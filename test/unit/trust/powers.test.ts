@@ -126,7 +126,7 @@ test('every holder of a credential is in the table', () => {
 test('a signature cannot be changed in any part, and is none over anything else', () => {
   const { certified } = verifiers
   const statement = canonicalBytes('shoal test v1', 'content')
-  const signature = holders['cacheA']!.vouch(statement)!
+  const signature = holders.cacheA!.vouch(statement)!
   assert.ok(certified.vouched(statement, signature, 'a'))
   assert.ok(!certified.vouched(canonicalBytes('shoal test v1', 'other'), signature, 'a'))
   assert.ok(!certified.ordered(statement, signature))
@@ -141,7 +141,7 @@ test('a signature cannot be changed in any part, and is none over anything else'
 })
 
 test('a certificate shown by somebody else, or to somebody else, is forged', () => {
-  const shown = holders['cacheA']!.certificates!.show('alice', 'bob')!
+  const shown = holders.cacheA!.certificates!.show('alice', 'bob')!
   const { certified } = verifiers
   assert.equal(certified.weigh('alice', 'bob', 'a', { roleProof: undefined, shown }).kind, 'certified')
   assert.equal(certified.weigh('mallory', 'bob', 'a', { roleProof: undefined, shown }).kind, 'forged')
