@@ -10,7 +10,7 @@ const RUNTIME_HEADERS_MS = 10_000
 export const MIRROR_ANSWER_MS = RUNTIME_HEADERS_MS - 2_000
 
 /** A timer that comes so much too late says that this process has more to do than it can. */
-export const OVERLOADED_MS = 200
+export const OVERLOADED_MS = 500
 
 /** What a home that is too busy to answer has is announced to runtimes by then. */
 export const ANNOUNCE_BUSY_MS = MIRROR_ANSWER_MS - 1_000
