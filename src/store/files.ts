@@ -65,7 +65,7 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
 
 /** Makes the names in a directory durable: a rename survives power loss only after this. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
+  const directory = await openFile(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     await directory.sync()
   } finally {
