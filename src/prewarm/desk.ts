@@ -29,7 +29,6 @@ const MAX_REGIONS = 1024
 
 /** What is known of a job beside its row. */
 interface Known extends KnownTallies {
-  region: RegionJob
   readonly tallies: Map<string, Tally>
   readonly rate: RateWindow
 }
@@ -75,6 +74,7 @@ export class Desk implements AsyncDisposable {
       plans: this.#plans,
       job: (id) => this.#jobs.get(id)?.region,
       tallies: (id) => this.tallies(id),
+      originBytes: (id) => this.#origin.bytes(id),
       isHead: (id) => this.#rank(id) === 0,
     })
     this.#startedAt = deps.clock.now()
@@ -228,19 +228,24 @@ export class Desk implements AsyncDisposable {
     }
   }
 
-  /** What this cache's disk says of a job's hosts: all of it at once, so that nobody sees a part. */
+  /** What this cache's disk says of a job's hosts, put beside what others have said meanwhile: all at once, so that nobody sees a part. */
   async #recall(id: string): Promise<void> {
-    const row = this.book.get(id)
-    if (row === undefined) return
-    const region = this.#newRegion(row)
-    this.#origin.restore(id, await this.book.fetched(id))
+    const originBytes = await this.book.fetched(id)
+    const roster: RosterEntry[] = []
+    const ended: (readonly [key: string, report: HostReport])[] = []
+    let hasRoster = false
     await this.book.hosts(id, {
-      roster: (hosts) => region.learnRoster(hosts),
-      ended: (key, report) => region.restore({ key, name: key }, report),
+      roster: (hosts) => {
+        hasRoster = true
+        for (const host of hosts) roster.push(host)
+      },
+      ended: (key, report) => ended.push([key, report]),
     })
-    region.update(this.book.get(id) ?? row)
-    const known = this.#jobs.get(id)
-    if (known !== undefined) known.region = region
+    const region = this.#jobs.get(id)?.region
+    this.#origin.restore(id, originBytes)
+    region?.fetched(this.#self.key, this.#origin.bytes(id))
+    if (hasRoster) region?.learnRoster(roster)
+    for (const [key, report] of ended) region?.restore({ key, name: key }, report)
   }
 
   /** A job that was under way: without its plan it cannot go on. */
@@ -268,14 +273,10 @@ export class Desk implements AsyncDisposable {
   }
 
   #open(row: JobRow): void {
-    const rate = new RateWindow(this.#deps.clock)
-    this.#jobs.set(row.id, { region: this.#newRegion(row), tallies: new Map(), rate })
-    this.#origin.open(row.id)
-  }
-
-  #newRegion(row: JobRow): RegionJob {
     const { clock, post, now } = this.#deps
-    return new RegionJob(row, { clock, post, now, roll: this.roll })
+    const region = new RegionJob(row, { clock, post, now, roll: this.roll })
+    this.#jobs.set(row.id, { region, tallies: new Map(), rate: new RateWindow(clock) })
+    this.#origin.open(row.id)
   }
 
   #report(from: PeerInfo, id: string, report: HostReport): void {

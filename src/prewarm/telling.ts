@@ -22,6 +22,8 @@ export interface TellingDeps {
   readonly job: (id: string) => RegionJob | undefined
   /** What regions say of it. */
   readonly tallies: (id: string) => ReadonlyMap<string, Tally>
+  /** What this cache read from origins for it. */
+  readonly originBytes: (id: string) => number
   /** Whether this cache is its head. */
   readonly isHead: (id: string) => boolean
 }
@@ -67,7 +69,7 @@ export class Telling {
         await sleep(this.#deps.clock, (row.plan.blobs * PART_BYTES) / BYTES_PER_MS, signal)
       }
       this.tallies(row, [peer])
-      if (this.isNear(peer)) this.originBytes(row.id, this.#told.get(row.id)?.originBytes ?? 0, [peer])
+      if (this.isNear(peer)) this.originBytes(row.id, this.#deps.originBytes(row.id), [peer])
     }
   }
 
