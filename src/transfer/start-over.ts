@@ -1,3 +1,5 @@
+import { sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Active } from './active.ts'
@@ -15,7 +17,11 @@ const DISTRUST_HOMES_AFTER = 2
 /** A home that has its members start over again and again is as bad as wrong content. */
 const MAX_ATTEMPTS = 8
 
+/** A home whose wrong bytes failed here is about to find out: asked at once, it would give the same again. */
+const HOME_FINDS_OUT_MS = 500
+
 export interface StartOverDeps {
+  readonly clock: Clock
   readonly logger: Logger
   readonly metrics: TransferMetrics
   readonly leecher: LeecherPort
@@ -60,13 +66,14 @@ export class StartOver {
   }
 
   async #startOver(active: Active, isOwnProof: boolean): Promise<void> {
-    const { leecher, neighbours, desk, ways, running, fail, begin } = this.#deps
+    const { clock, leecher, neighbours, desk, ways, running, fail, begin } = this.#deps
     const { transfer } = active
     const { digest } = transfer
     if (transfer.memory !== undefined) {
       // what its reader has passed is gone: nothing can be confirmed any more
       return fail(active, new ShoalError('CONTENT_CORRUPT', `what came of ${digest} failed its digest`))
     }
+    const hadHome = active.home !== undefined
     active.startingOver = true
     leecher.removeBlob(transfer)
     // before the hashes go: nothing more may be said about them
@@ -87,6 +94,10 @@ export class StartOver {
     if (isHopeless)
       return fail(active, new ShoalError('CONTENT_CORRUPT', `no source has the right bytes for ${digest}`))
     if (transfer.ownFailures >= DISTRUST_HOMES_AFTER) active.asHome = true
+    if (isOwnProof && hadHome) {
+      await sleep(clock, HOME_FINDS_OUT_MS * transfer.ownFailures, transfer.signal).catch(() => {})
+      if (!running(active)) return
+    }
     begin(active)
     ways.reroute(active)
   }
