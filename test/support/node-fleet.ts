@@ -49,11 +49,15 @@ export interface PulledManifest {
 /** A whole host in this process, asked through its doors. */
 export class TestNode {
   readonly node: ShoalNode
+  /** What it was started with. */
+  readonly config: Config
   readonly storeDir: string
   readonly #registry: PrometheusRegistry
 
-  constructor(node: ShoalNode, storeDir: string, registry: PrometheusRegistry) {
+  constructor(node: ShoalNode, config: Config, registry: PrometheusRegistry) {
     this.node = node
+    this.config = config
+    const storeDir = config.store.path
     this.storeDir = storeDir
     this.#registry = registry
   }
@@ -194,7 +198,7 @@ export class NodeFleet implements AsyncDisposable {
     }
     const registry = new PrometheusRegistry()
     const deps = { logger: silentLogger, registry, clock: spec.clock }
-    return new TestNode(this.#stack.use(await ShoalNode.start(config, deps)), config.store.path, registry)
+    return new TestNode(this.#stack.use(await ShoalNode.start(config, deps)), config, registry)
   }
 
   /** A cache and some agents of one region. */
