@@ -13,6 +13,12 @@ import { makePrivate } from './private-directory.ts'
 
 /** What the file `format` holds. A change of FORMAT.md that older programs would misread needs another number. */
 export const FORMAT_TEXT = 'shoal-store 1\n'
+/**
+ * What this program keeps beside a store: it may be there before the store is, where a disk was too full for one. A file system
+ * of its own has `lost+found`.
+ */
+const OWN_NAME =
+  /^(?:identity(?:-host)?(?:\..+)?|admin\.(?:sock|token.*)|format\..+|level(?:\..+)?|revocations-.+|\.probe-.+|containerd-hosts|lost\+found)$/
 const OTHER_FORMAT = /^shoal-store ([0-9]{1,9})\n$/
 
 export interface FormatDeps {
@@ -93,7 +99,7 @@ async function kindOf(path: string): Promise<Stats | undefined> {
 
 async function claim(paths: StorePaths, isOurs: boolean): Promise<void> {
   const temporary = `${paths.format}.new`
-  const strangers = (await readdir(paths.root)).filter((name) => name !== 'format.new' && name !== 'lost+found')
+  const strangers = (await readdir(paths.root)).filter((name) => !OWN_NAME.test(name))
   if (strangers.length > 0 && !isOurs) {
     throw new ShoalError(
       'STORE_FAILED',

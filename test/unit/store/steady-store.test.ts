@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { describe, test } from 'node:test'
@@ -74,9 +74,13 @@ describe('a disk that cannot be used', { skip: NO_MOUNTS }, () => {
 
   test('full of other things at the start: the store works in memory, and on disk once there is room', async (t) => {
     const disk = await SmallDisk.inMemory(t, 'size=32m')
+    const path = join(disk.path, 'store')
+    // what else a host keeps there may have found room
+    await mkdir(path)
+    for (const name of ['identity', 'identity-host', 'admin.token', 'admin.sock']) await writeFile(join(path, name), '')
     disk.fill()
     const log = new RecordedLogger()
-    await using store = await steady(join(disk.path, 'store'), {}, log)
+    await using store = await steady(path, {}, log)
     assert.equal(store.state, 'full')
     const { large, check } = await serves(store, 20)
     assert.equal(store.isKept(large.digest), false)
