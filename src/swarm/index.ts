@@ -31,6 +31,7 @@ export {
 export type { HostPort } from './address.ts'
 export { formatHostPort, hostPortMultiaddr, isLoopbackHost, parseHostPort } from './address.ts'
 export type {
+  AddressProof,
   CallArguments,
   CallName,
   CallRefusal,

@@ -34,6 +34,15 @@ export interface Clone {
 export interface PeerAddress {
   readonly key: PeerKey
   readonly addresses: readonly string[]
+  /** What makes it more than the word of who names it. */
+  readonly proof?: AddressProof | undefined
+}
+
+/** A cache of `region` has signed that it met the peer at these addresses (epoch ms, by its clock, rounded down). */
+export interface AddressProof {
+  readonly region: string
+  readonly atMs: number
+  readonly signature: Uint8Array
 }
 
 /**
@@ -222,6 +231,8 @@ export interface PeerLink {
   readonly silent: boolean
   /** The address (`host:port`) that this host found the peer at, when it dialled an address and not a peer. */
   readonly dialled?: string | undefined
+  /** The IP address at the other end, where there is one. */
+  readonly remote: string | undefined
   /** Whether the peer understands this: hosts of several versions work together. */
   speaks(name: Spoken): boolean
   /**
@@ -291,6 +302,8 @@ export interface Swarm extends AsyncDisposable {
   connect(peer: PeerAddress, signal: AbortSignal): Promise<PeerLink>
   /** The same for an address whose peer is not known yet (`host:port`). Rejects `PEER_REFUSED` if it is this host. */
   connectAddress(address: string, signal: AbortSignal): Promise<PeerLink>
+  /** Whether the peer is at an address (`host:port`), by going there and leaving again. Rejects with the signal's reason. */
+  isAt(peer: PeerKey, address: string, signal: AbortSignal): Promise<boolean>
   /** Closes the link and refuses the peer for `ms`. */
   ban(peer: PeerKey, ms: number, reason: string): void
   /** Signs piece hashes; undefined when this host may not speak as a cache, or not any more. */

@@ -107,6 +107,17 @@ export class Libp2pHost {
     }
   }
 
+  /** Whether the peer is there: connects, which proves its id, and hangs up. Rejects with the signal's reason. */
+  async isAt(address: Multiaddr, signal: AbortSignal): Promise<boolean> {
+    try {
+      void closeConnection(await this.#dialAfresh([address], signal))
+      return true
+    } catch {
+      signal.throwIfAborted()
+      return false
+    }
+  }
+
   /** Drops what the library has noted about a peer. */
   forget(key: PeerKey): void {
     this.#libp2p.peerStore.delete(peerIdFromString(key)).catch(() => {})

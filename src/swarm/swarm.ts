@@ -204,6 +204,11 @@ export class Libp2pSwarm implements Swarm {
     return link
   }
 
+  async isAt(peer: PeerKey, address: string, signal: AbortSignal): Promise<boolean> {
+    const place = this.#diallable(address)
+    return place !== undefined && (await this.#host?.isAt(peerMultiaddr(place, peer), signal)) === true
+  }
+
   ban(peer: PeerKey, ms: number, reason: string): void {
     this.#bans.set(peer, true, ms)
     this.#logger.warn({ peer, ms, reason }, 'a peer was banned')
@@ -314,9 +319,9 @@ export class Libp2pSwarm implements Swarm {
 
   #lanes({ peer, connection, direction, control, tls }: NewLink, pieces: FramedPieceChannel): TlsLanes {
     const remote = multiaddrHostPort(connection.remoteAddr)
-    // What this host has dialled is good again; one that has dialled us is at one of its addresses, the one it came from
-    // first.
-    const nearest = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
+    // What this host has dialled is good again; one that has dialled us is where it came from, at the port it names.
+    const named = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
+    const nearest = named.filter(({ host }) => host === remoteHost(connection))
     return new TlsLanes(
       { pieces, control, clock: this.#clock, logger: this.#logger, metrics: this.#metrics },
       {

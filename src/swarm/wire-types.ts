@@ -74,7 +74,10 @@ export const hostPort = z
   .max(WIRE_LIMITS.text)
   .refine((value) => parseHostPort(value) !== undefined, 'not a host:port')
 export const addresses = z.array(hostPort).max(WIRE_LIMITS.addresses)
-export const peers = z.array(z.object({ key: peerKey, addresses })).max(WIRE_LIMITS.peers)
+const addressProof = z.object({ region: label, atMs: z.int().nonnegative(), signature: bytes(MAX_SIGNATURE_BYTES) })
+export const peers = z
+  .array(z.object({ key: peerKey, addresses, proof: addressProof.optional() }))
+  .max(WIRE_LIMITS.peers)
 
 export const hashRuns = z
   .array(

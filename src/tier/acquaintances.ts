@@ -5,6 +5,9 @@ import type { Logger } from '../base/log.ts'
 import type { Rng } from '../base/rng.ts'
 import { jittered } from '../base/rng.ts'
 import type { PeerAddress, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
+import { AddressProofs } from './address-proofs.ts'
+import { Introductions } from './introductions.ts'
+import { Located } from './located.ts'
 
 /** What one answer names, and what is kept in all: some 100 KB. */
 export const MEMBERS_MOST = 64
@@ -22,7 +25,7 @@ const ASK_FIRST_MS = 2_000
 const ASK_SELDOM_MS = 300_000
 
 export interface AcquaintancesDeps {
-  readonly swarm: Pick<Swarm, 'self' | 'links' | 'caches' | 'connect'>
+  readonly swarm: Pick<Swarm, 'self' | 'links' | 'caches' | 'connect' | 'trust' | 'isAt'>
   readonly clock: Clock
   readonly logger: Logger
   readonly rng: Rng
@@ -35,10 +38,15 @@ export interface AcquaintancesDeps {
 /**
  * Other hosts of this region, known while there is no need for them. As long as a cache is linked it is asked now and
  * then for some of its members; when all caches are gone, this host links to those it knows and asks them for more, so
- * that the region's hosts see each other and agree on who stands in as home.
+ * that the region's hosts see each other and agree on who stands in as home. Where a host is, only a cache is believed, or
+ * its signature: others pass that on.
  */
 export class Acquaintances {
+  /** Where hosts are, as this one tells others and is told by them. */
+  readonly introductions: Introductions
   readonly #deps: AcquaintancesDeps
+  readonly #located: Located
+  readonly #proofs: AddressProofs
   /** By peer; the one heard of longest ago goes first. */
   readonly #known = new Map<string, PeerAddress>()
   readonly #asked = new Set<string>()
@@ -51,6 +59,10 @@ export class Acquaintances {
 
   constructor(deps: AcquaintancesDeps) {
     this.#deps = deps
+    const { swarm, clock } = deps
+    this.#located = new Located(deps)
+    this.#proofs = new AddressProofs({ trust: swarm.trust, region: swarm.self.region, clock })
+    this.introductions = new Introductions({ swarm, located: this.#located, acquaintances: this })
     this.#askAt = deps.clock.now() + jittered(deps.rng, ASK_FIRST_MS)
   }
 
@@ -72,17 +84,33 @@ export class Acquaintances {
     // One turn more than wanted at a time, for `to` may be among them; few members are all taken.
     if (members.length <= 2 * MEMBERS_MOST) for (const member of this.#shuffled(members)) chosen.add(member)
     else while (chosen.size <= wanted) chosen.add(members[this.#deps.rng.below(members.length)]!)
-    return [...chosen].filter(({ key }) => key !== to).slice(0, wanted)
+    const named = [...chosen].filter(({ key }) => key !== to).slice(0, wanted)
+    return region === this.#deps.swarm.self.region ? named.map((peer) => this.#proofs.sign(peer)) : named
   }
 
   /** A host has been linked: it may be of use later. */
-  linked({ peer }: PeerLink): void {
-    const { self } = this.#deps.swarm
-    if (peer.role === 'agent' && peer.region === self.region) this.#learn([peer])
+  linked(link: PeerLink): void {
+    void this.#located.look(link)
+    const { peer } = link
+    const addresses = this.#located.of(link)
+    if (peer.role !== 'agent' || peer.region !== this.#deps.swarm.self.region || addresses.length === 0) return
+    // what a cache has signed is of more use than what this host has seen itself
+    if (this.#known.get(peer.key)?.proof === undefined) this.#learn([{ key: peer.key, addresses }])
+  }
+
+  /** What is known of where a host is, with a cache's signature if there is one. */
+  record(key: string): PeerAddress | undefined {
+    return this.#known.get(key)
+  }
+
+  /** Those of the hosts that a peer names which may be dialled: a cache names hosts it has met, others hand proofs on. */
+  believed(from: PeerLink, peers: readonly PeerAddress[]): PeerAddress[] {
+    return this.#deps.isCache(from.peer) ? [...peers] : peers.filter((peer) => this.#proofs.holds(peer))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new DOMException('stopping', 'AbortError'))
+    this.#located[Symbol.dispose]()
     await this.#loop
   }
 
@@ -131,9 +159,12 @@ export class Acquaintances {
     const { swarm, clock } = this.#deps
     if (this.#sampled?.region === region && clock.now() < this.#sampled.until) return this.#sampled.members
     const members = new Map(region === swarm.self.region ? this.#known : [])
-    for (const { peer } of swarm.links.values()) {
-      const { key, addresses } = peer
-      if (peer.role === 'agent' && peer.region === region && addresses.length > 0) members.set(key, { key, addresses })
+    for (const link of swarm.links.values()) {
+      const { role, region: home, key } = link.peer
+      const addresses = this.#located.of(link)
+      const isNews = members.get(key)?.proof === undefined
+      if (addresses.length === 0) void this.#located.look(link)
+      if (role === 'agent' && home === region && addresses.length > 0 && isNews) members.set(key, { key, addresses })
     }
     this.#sampled = { region, members: [...members.values()], until: clock.now() + SAMPLED_FROM_MS }
     return this.#sampled.members
@@ -168,7 +199,7 @@ export class Acquaintances {
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])
       const answer = await link.call('members', { limit: MEMBERS_MOST }, limit)
-      if (answer.kind === 'members') this.#learn(answer.peers)
+      if (answer.kind === 'members') this.#learn(this.believed(link, answer.peers))
     } catch (error) {
       signal.throwIfAborted()
       this.#deps.logger.debug({ peer: link.peer.key, err: errorText(error) }, 'a peer names no others')
@@ -176,10 +207,11 @@ export class Acquaintances {
   }
 
   #learn(peers: readonly PeerAddress[]): void {
-    for (const { key, addresses } of peers) {
+    for (const peer of peers) {
+      const { key, addresses } = peer
       if (key === this.#deps.swarm.self.key || addresses.length === 0) continue
       this.#known.delete(key)
-      this.#known.set(key, { key, addresses })
+      this.#known.set(key, peer)
       const oldest = this.#known.keys().next()
       if (this.#known.size > KNOWN_MOST && oldest.done !== true) this.#known.delete(oldest.value)
     }

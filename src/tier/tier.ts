@@ -6,6 +6,7 @@ import type { CallName, CallRefusal, CallResults, PeerAddress, PeerInfo, PeerLin
 import { Acquaintances } from './acquaintances.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
 import { CacheDialer } from './cache-dialer.ts'
+import type { Introductions } from './introductions.ts'
 import { KnownCaches } from './known-caches.ts'
 import type { Question } from './questions.ts'
 import { Questions } from './questions.ts'
@@ -243,6 +244,10 @@ export class Tier {
       if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
     }
     return undefined
+  }
+
+  get introductions(): Introductions {
+    return this.#acquaintances.introductions
   }
 
   linked(link: PeerLink): void {

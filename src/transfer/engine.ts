@@ -72,7 +72,7 @@ export class Engine {
     const { clock, logger, store, swarm, limits } = deps
     this.metrics = new TransferMetrics(deps.registry, swarm.self.region, () => this.#byBlob.size)
     const { metrics, buffers } = this
-    this.desk = new HomeDesk(clock)
+    this.desk = new HomeDesk(clock, (link) => deps.tier.introductions.of(link))
     this.misconduct = new Misconduct({ clock, ban: swarm.ban.bind(swarm) })
     this.failures = new RecentFailures(clock)
     this.#tainted = new ExpiringMap(clock, MAX_REMEMBERED)

@@ -16,11 +16,14 @@ interface HomedSwarm {
 /** The swarms this host is home of: who takes part, who is introduced to whom, who is told the hashes. */
 export class HomeDesk {
   readonly #clock: Clock
+  readonly #introduction: (link: PeerLink) => PeerAddress | undefined
   readonly #swarms = new Map<Digest, HomedSwarm>()
   #sweptAt = 0
 
-  constructor(clock: Clock) {
+  /** `introduction`: how a member is introduced to others; undefined when it cannot be dialled. */
+  constructor(clock: Clock, introduction: (link: PeerLink) => PeerAddress | undefined) {
     this.#clock = clock
+    this.#introduction = introduction
   }
 
   /** Lists a member and answers whom it should meet. */
@@ -35,9 +38,10 @@ export class HomeDesk {
     const { key, zone } = link.peer
     swarm.members.add({ id: key, zone })
     swarm.links.set(key, link)
-    const peers = swarm.members.introduce(key).flatMap((id): PeerAddress[] => {
-      const peer = swarm.links.get(id)?.peer
-      return peer === undefined ? [] : [{ key: id, addresses: peer.addresses }]
+    const peers = swarm.members.introduce(key).flatMap((id): readonly PeerAddress[] => {
+      const member = swarm.links.get(id)
+      const introduced = member === undefined ? undefined : this.#introduction(member)
+      return introduced === undefined ? [] : [introduced]
     })
     return { peers, members: swarm.members.size }
   }

@@ -158,6 +158,8 @@ export class Transfers {
   ): Promise<CallResults['join']> {
     const { have, ...wanted } = args
     const { digest } = wanted
+    // whoever joins next is introduced to it
+    await this.#deps.tier.introductions.ready(link, signal)
     let opened = await this.open({ ...wanted, asHome }, signal)
     const refusal = opened.kind === 'refused' ? opened : await refuses(opened)
     if (refusal !== undefined) return refusal
@@ -206,7 +208,7 @@ export class Transfers {
         return leecher.busy(link, message.id, message.queue)
       case 'peers':
         for (const active of this.#engine.of(message.blob))
-          if (active.home === link) neighbours.meet(active, message.peers)
+          if (active.home === link) neighbours.meet(active, this.#deps.tier.introductions.believed(link, message.peers))
         return
       case 'accuse':
         // hosts of before say so: without evidence it moves nobody

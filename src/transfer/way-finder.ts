@@ -45,7 +45,7 @@ export class WayFinder {
 
   /** Takes a way to the content: joins the home's swarm, or opens the origin's lanes. */
   apply(active: Active, route: Extract<Route, { kind: 'swarm' | 'origin' }>): void {
-    const { leecher, neighbours } = this.#deps
+    const { leecher, neighbours, tier } = this.#deps
     const { transfer } = active
     if (route.kind === 'origin') {
       active.home = undefined
@@ -60,7 +60,7 @@ export class WayFinder {
     transfer.confirm()
     leecher.join(transfer, route.link, route.as, 0)
     neighbours.hashes(active, route.link, route.joined.runs)
-    if (active.shared) neighbours.meet(active, route.joined.peers)
+    if (active.shared) neighbours.meet(active, tier.introductions.believed(route.link, route.joined.peers))
   }
 
   /** What the region has already is not read again. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile, rename } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import type { BuiltImage } from '../../src/demo/index.ts'
@@ -22,7 +25,7 @@ interface Attacked {
   readonly cacheKey: string
   readonly agentKey: string
   /** A member of the fleet that does as the test says: it holds the agents' key, and nothing else. */
-  member(): Promise<TestHost>
+  member(options?: { readonly announce: readonly string[] }): Promise<TestHost>
 }
 
 /** A fleet with keys, and members in it that mean harm. */
@@ -35,7 +38,7 @@ async function attacked(t: TestContext): Promise<Attacked> {
     fleet: await NodeFleet.create(t),
     cacheKey: formatFleetKey(key),
     agentKey: formatFleetKey(fleetKey),
-    member: () => members.host({ region: 'default', fleetKey }),
+    member: (options) => members.host({ region: 'default', fleetKey, ...options }),
   }
 }
 
@@ -239,4 +242,69 @@ test('a false signature under a tag ends the link, and the answer counts for not
   assert.equal((await agent.manifest(UP, 'team/app', 'v1')).digest, good)
   await eventually('who was asked has lost its link', () => liars.some(({ events }) => events.unlinkedPeers.length > 0))
   assert.ok((await agent.metrics()).sum('shoal_requests_refused_total', { reason: 'protocol' }) > 0)
+})
+
+/** Something in the network that is no host of the fleet, and notes who comes. */
+async function trap(t: TestContext): Promise<{ readonly address: string; visits: number }> {
+  const found = { address: '', visits: 0 }
+  const server = createServer((socket) => {
+    found.visits++
+    socket.on('error', () => {}).destroy()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return Object.assign(found, { address: `127.0.0.1:${(server.address() as AddressInfo).port}` })
+}
+
+test('an address that a member has invented for itself is looked at by its cache once, and dialled by nobody else', async (t) => {
+  const { fleet, cacheKey, agentKey, member } = await attacked(t)
+  const image = await fleet.image({ sizeBytes: 4 * MIB, layerCount: 1 })
+  const layer = image.layers[0]!
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const cache = await fleet.start({ role: 'cache', upstreams, key: cacheKey })
+  const target = await trap(t)
+  const liar = await member({ announce: [target.address] })
+  const link = await liar.swarm.connectAddress(cache.peerAddress, soon())
+  const place = { upstream: UP, repository: 'team/app' }
+  await link.call('manifest', { ...place, target: { kind: 'tag', tag: 'v1' } }, soon())
+  const joined = await link.call('join', { ...place, digest: layer.digest, have: new Uint8Array() }, soon())
+  assert.equal(joined.kind, 'swarm')
+  for (let n = 0; n < 3; n++) {
+    const agent = await fleet.start({ upstreams, caches: [cache], key: agentKey })
+    await agent.pull(UP, 'team/app', 'v1', image)
+  }
+  assert.equal(target.visits, 1)
+  const other = await member()
+  const answer = await (await other.swarm.connectAddress(cache.peerAddress, soon())).call(
+    'members',
+    { limit: 64 },
+    soon(),
+  )
+  assert.ok(answer.kind === 'members')
+  assert.equal(answer.peers.length, 3, 'the hosts that are where they say, and nobody else, are named')
+  assert.ok(answer.peers.every(({ proof }) => proof !== undefined))
+})
+
+test('a member that names others while the caches are gone makes nobody dial them', async (t) => {
+  const scene = await poisoned(t, { ttlMs: HOUR_MS, maxStaleMs: HOUR_MS })
+  const { agents, cache, member } = scene
+  const target = await trap(t)
+  const asked = []
+  const invented = await member()
+  for (let n = 0; n < 2; n++) {
+    const liar = await member()
+    liar.events.answer = async (name) => {
+      if (name !== 'members') return { kind: 'refused', reason: 'unavailable', message: 'no' }
+      asked.push(name)
+      return { kind: 'members', peers: [{ key: invented.swarm.self.key, addresses: [target.address] }] }
+    }
+    for (const agent of agents) await liar.swarm.connectAddress(agent.peerAddress, soon())
+  }
+  await cache.node[Symbol.asyncDispose]()
+  for (const agent of agents) await eventually('the cache is gone', () => isActing(agent))
+  await eventually('the hosts have asked for others', () => asked.length >= 2)
+  // in the same round as the answer, a host dials whom it believes
+  await Promise.all(agents.map((agent) => agent.manifest(UP, 'team/app', 'v1')))
+  assert.equal(target.visits, 0)
 })

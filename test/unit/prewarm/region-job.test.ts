@@ -51,6 +51,7 @@ class Region {
       throw new TypeError('a host of this test is only sent to')
     }
     this.links.set(key, {
+      remote: undefined,
       ...{ peer, direction: 'inbound', call: unused, sendPiece: unused, expect: unused, forget: unused, close: unused },
       silent: false,
       speaks: () => true,

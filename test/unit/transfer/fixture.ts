@@ -11,6 +11,7 @@ export class SilentLink implements PeerLink {
   readonly silent = true
   readonly peer: PeerInfo
   readonly direction = 'inbound'
+  readonly remote: string | undefined = undefined
   readonly sent: ControlMessage[] = []
   readonly breaches: string[] = []
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { PeerAddress, PeerLink } from '../../../src/swarm/index.ts'
 import { HomeDesk } from '../../../src/transfer/home-desk.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { testBlob } from '../store/store-fixture.ts'
@@ -7,9 +8,10 @@ import { SilentLink } from './fixture.ts'
 
 const { digest } = testBlob(1000, 1)
 const MINUTE_MS = 60_000
+const introduced = ({ peer: { key, addresses } }: PeerLink): PeerAddress => ({ key, addresses })
 
 test('who joins is introduced to the others, never to itself', () => {
-  const desk = new HomeDesk(new ManualClock())
+  const desk = new HomeDesk(new ManualClock(), introduced)
   const [a, b, c] = ['a', 'b', 'c'].map((key) => new SilentLink(key))
   assert.deepEqual(desk.join(digest, a!), { peers: [], members: 1 })
   assert.deepEqual(desk.join(digest, b!), { peers: [{ key: 'a', addresses: ['a:7071'] }], members: 2 })
@@ -20,14 +22,14 @@ test('who joins is introduced to the others, never to itself', () => {
 })
 
 test('a large swarm is handed out in parts', () => {
-  const desk = new HomeDesk(new ManualClock())
+  const desk = new HomeDesk(new ManualClock(), introduced)
   for (let i = 0; i < 100; i++) desk.join(digest, new SilentLink(`host-${i}`))
   const { peers } = desk.join(digest, new SilentLink('newcomer'))
   assert.ok(peers.length >= 4 && peers.length <= 16, `${peers.length} neighbours`)
 })
 
 test('members are told hashes until they leave or their link ends', () => {
-  const desk = new HomeDesk(new ManualClock())
+  const desk = new HomeDesk(new ManualClock(), introduced)
   const [a, b, c] = ['a', 'b', 'c'].map((key) => new SilentLink(key))
   for (const link of [a!, b!, c!]) desk.join(digest, link)
   desk.leave(digest, a!)
@@ -41,7 +43,7 @@ test('members are told hashes until they leave or their link ends', () => {
 })
 
 test("a member's old link leaving does not take its new one along", () => {
-  const desk = new HomeDesk(new ManualClock())
+  const desk = new HomeDesk(new ManualClock(), introduced)
   const old = new SilentLink('a')
   const fresh = new SilentLink('a')
   desk.join(digest, old)
@@ -51,7 +53,7 @@ test("a member's old link leaving does not take its new one along", () => {
 })
 
 test('dissolving tells every member to start over', () => {
-  const desk = new HomeDesk(new ManualClock())
+  const desk = new HomeDesk(new ManualClock(), introduced)
   const links = ['a', 'b'].map((key) => new SilentLink(key))
   for (const link of links) desk.join(digest, link)
   desk.dissolve(digest)
@@ -61,7 +63,7 @@ test('dissolving tells every member to start over', () => {
 
 test('an idle swarm is forgotten, one that is being told hashes is not', () => {
   const clock = new ManualClock()
-  const desk = new HomeDesk(clock)
+  const desk = new HomeDesk(clock, introduced)
   const busy = testBlob(1000, 2).digest
   desk.join(digest, new SilentLink('a'))
   desk.join(busy, new SilentLink('a'))

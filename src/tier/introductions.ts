@@ -1,0 +1,46 @@
+import type { PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
+import type { Acquaintances } from './acquaintances.ts'
+import type { Located } from './located.ts'
+
+export interface IntroductionsDeps {
+  readonly swarm: Pick<Swarm, 'links'>
+  readonly located: Located
+  readonly acquaintances: Pick<Acquaintances, 'record' | 'believed'>
+}
+
+/** Hosts that this one introduces to others, and those that others introduce to it: where they are proves itself, or counts for nothing. */
+export class Introductions {
+  readonly #deps: IntroductionsDeps
+
+  constructor(deps: IntroductionsDeps) {
+    this.#deps = deps
+  }
+
+  /** Resolves when it is known where the peer can be dialled, or soon. Rejects with the signal's reason. */
+  async ready(link: PeerLink, signal: AbortSignal): Promise<void> {
+    await this.#deps.located.ready(link, signal)
+  }
+
+  /** How this host introduces a peer to others: at addresses that are its own. Undefined when it knows none. */
+  of(link: PeerLink): PeerAddress | undefined {
+    const { located, acquaintances } = this.#deps
+    const { key } = link.peer
+    const known = acquaintances.record(key)
+    if (known?.proof !== undefined) return known
+    const addresses = located.of(link)
+    return addresses.length === 0 ? undefined : { key, addresses }
+  }
+
+  /** Those of the hosts that a peer introduces which may be dialled. */
+  believed(from: PeerLink, peers: readonly PeerAddress[]): PeerAddress[] {
+    const { swarm, acquaintances } = this.#deps
+    const isLinked = ({ key }: PeerAddress): boolean => swarm.links.has(key)
+    return [
+      ...peers.filter(isLinked),
+      ...acquaintances.believed(
+        from,
+        peers.filter((peer) => !isLinked(peer)),
+      ),
+    ]
+  }
+}
