@@ -14,10 +14,14 @@ const FILE_WAIT_MS = 100
  * Opens a file of the store: private to its user, and never what a link in its place points to. While this process may
  * open no more, waits a moment for others to be closed.
  */
-export async function openFile(path: string, flags: number): Promise<FileHandle> {
+export function openFile(path: string, flags: number): Promise<FileHandle> {
+  return openPatiently(path, flags | constants.O_NOFOLLOW)
+}
+
+async function openPatiently(path: string, flags: number): Promise<FileHandle> {
   for (let tries = 0; ; tries++) {
     try {
-      return await open(path, flags | constants.O_NOFOLLOW, 0o600)
+      return await open(path, flags, 0o600)
     } catch (error) {
       const isTooMany = errnoCode(error) === 'EMFILE' || errnoCode(error) === 'ENFILE'
       if (!isTooMany || tries === FILE_TRIES) throw error
@@ -65,7 +69,8 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
 
 /** Makes the names in a directory durable: a rename survives power loss only after this. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await openFile(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  // the store itself may be a link, the operator's own; and nothing is written here
+  const directory = await openPatiently(path, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     await directory.sync()
   } finally {

@@ -7,6 +7,7 @@ import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { assertOneCopy } from '../support/one-copy.ts'
 
 const UP = 'registry.test'
 const KIB = 1024
@@ -18,7 +19,7 @@ test('several agents pull an image of many pieces at once, and the origin gives 
   const { cache, agents } = await fleet.region({ upstreams }, 3)
   await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
   const layerBytes = contentBytes(image)
-  assert.equal(await cache.received('origin'), layerBytes)
+  assertOneCopy(await cache.received('origin'), layerBytes)
   for (const agent of agents) {
     assert.equal(await agent.originRequests(), 0)
     assert.equal(await agent.received('origin'), 0)
@@ -65,7 +66,7 @@ test('in a swarm larger than a neighbourhood hosts part with whom they can spare
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
   // slow enough that all are in the swarm before the first has everything
   const limits = { download: 2 * KIB * KIB }
-  const { cache, agents } = await fleet.region({ upstreams, limits }, 24)
+  const { cache, agents } = await fleet.region({ upstreams, limits }, NEIGHBOURS_MOST + 4)
   const pulls = Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
   const most = new Map<TestNode, number>()
   let pulling = true
@@ -82,7 +83,7 @@ test('in a swarm larger than a neighbourhood hosts part with whom they can spare
   pulling = false
   await watches
   for (const peers of most.values()) assert.ok(peers >= 8 && peers <= NEIGHBOURS_MOST, `${peers} neighbours at most`)
-  assert.equal(await cache.received('origin'), image.config.size + image.layers[0]!.size)
+  assertOneCopy(await cache.received('origin'), image.config.size + image.layers[0]!.size)
 })
 
 test('two regions under one parent region: the origin gives one copy, the parent one to each', async (t) => {
@@ -97,9 +98,10 @@ test('two regions under one parent region: the origin gives one copy, the parent
   ]
   await Promise.all([...east.agents, ...west.agents].map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
   const bytes = image.config.size + image.layers[0]!.size
-  assert.equal(await core.received('origin'), bytes)
+  assertOneCopy(await core.received('origin'), bytes)
   for (const { cache, agents } of [east, west]) {
-    assert.deepEqual([await cache.received('parent'), await cache.received('origin')], [bytes, 0])
+    assertOneCopy(await cache.received('parent'), bytes)
+    assert.equal(await cache.received('origin'), 0)
     assert.equal(await cache.originRequests(), 0)
     for (const agent of agents) assert.equal((await agent.received('parent')) + (await agent.received('origin')), 0)
   }
