@@ -8,7 +8,6 @@ import type { FleetKey } from '../../src/swarm/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import type { TestHost } from '../integration/swarm-support.ts'
 import { TestFleet } from '../integration/swarm-support.ts'
-import { eventually } from '../support/eventually.ts'
 
 const MIB = 1024 * 1024
 const NEVER = new AbortController().signal
@@ -36,7 +35,8 @@ function lie({ events }: TestHost, layouts: ReadonlyMap<string, PieceLayout>): {
   return lies
 }
 
-test('wrong bytes cost their sender the blob before anything is stored, and of several blobs the fleet; the pull succeeds', async () => {
+// what it takes to be banned for it depends on how many blobs it is asked for: misconduct.test.ts
+test('wrong bytes cost their sender the blob before anything is stored; the pull succeeds', async () => {
   const { key, keys } = newKeys()
   await using strangers = await TestFleet.create()
   await using fleet = await Fleet.start({ regions: [{ name: 'default', caches: 1, agents: 2 }], keys })
@@ -70,10 +70,6 @@ test('wrong bytes cost their sender the blob before anything is stored, and of s
   // what was under way when the first wrong piece came, and nothing after it
   const most = fleet.agents.length * image.layers.length * DEFAULT_LEECHER.maxOutstanding
   assert.ok(lies.served <= most, `${lies.served} pieces were asked of the liar`)
-  await eventually('who was lied to keeps no link to the liar', async () => {
-    const peers = await Promise.all(fleet.agents.map((agent) => agent.api('peers')))
-    return peers.filter((list) => JSON.stringify(list).includes(swarm.self.key)).length < fleet.agents.length
-  })
   const blobs = JSON.stringify(await fleet.agents[0]!.api('blobs'))
   assert.ok(image.layers.every(({ digest }) => blobs.includes(digest)))
 })
