@@ -101,7 +101,10 @@ export class TagCache {
     const { digest, etag, confirmedEpochMs, proof } = row
     const signature = proof === undefined ? undefined : new Uint8Array(Buffer.from(proof.signature, 'base64'))
     return {
-      ...{ digest, etag, confirmedEpochMs, source },
+      digest,
+      etag,
+      confirmedEpochMs,
+      source,
       proof: proof === undefined || signature === undefined ? undefined : { ...proof, signature },
     }
   }

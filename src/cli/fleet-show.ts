@@ -37,7 +37,10 @@ function factsOf(text: string, nowMs: number): Facts {
     const { name, fingerprint, notAfterMs, x509 } = authority!
     return {
       kind: 'authority',
-      ...{ fleet: fleetOf(authority!), name, fingerprint, holdsKey },
+      fleet: fleetOf(authority!),
+      name,
+      fingerprint,
+      holdsKey,
       ...lifetime(x509.validFromDate.getTime(), notAfterMs, nowMs),
     }
   } catch {
@@ -46,9 +49,12 @@ function factsOf(text: string, nowMs: number): Facts {
   const { role, name, serial, notBeforeMs, notAfterMs } = readCertificate(text)
   return {
     kind: role.role,
-    ...{ role: roleText(role), fleet: role.fleet },
+    role: roleText(role),
+    fleet: role.fleet,
     ...(role.role === 'cache' ? { region: role.region } : {}),
-    ...{ name, serial, holdsKey },
+    name,
+    serial,
+    holdsKey,
     ...lifetime(notBeforeMs, notAfterMs, nowMs),
   }
 }

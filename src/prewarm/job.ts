@@ -66,7 +66,14 @@ export function createJob(
     shares[region] = { ...closedShare(select), planned: selected[i] ?? 0 }
   }
   const row: JobRow = {
-    ...{ id, root, spec, plan: headOf(plan), createdEpochMs: now, revision: 1, changedEpochMs: now, taskRevision: 1 },
+    id,
+    root,
+    spec,
+    plan: headOf(plan),
+    createdEpochMs: now,
+    revision: 1,
+    changedEpochMs: now,
+    taskRevision: 1,
     orders: [order],
     orderedEpochMs,
     ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares, absent },

@@ -178,7 +178,8 @@ export class Ledger {
       const [peer = 0, home = 0, parent = 0, origin = 0] = this.#moved.subarray(at, at + MOVED.length)
       return {
         ...{ key, name, region, state: this.#stateOf(i), haveBytes: this.#have[i]!, totalBytes: this.#plan.bytes },
-        ...{ movedBytes: { peer, home, parent, origin }, blobsDone: this.#blobs[i]! },
+        movedBytes: { peer, home, parent, origin },
+        blobsDone: this.#blobs[i]!,
         reason: this.#reasons.get(i) ?? null,
       }
     })

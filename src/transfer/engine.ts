@@ -116,7 +116,13 @@ export class Engine {
     })
     const { leecher, neighbours, desk, ways } = this
     this.#startOver = new StartOver({
-      ...{ clock, logger, metrics, leecher, neighbours, desk, ways },
+      clock,
+      logger,
+      metrics,
+      leecher,
+      neighbours,
+      desk,
+      ways,
       usedBy: (transfer) => this.#origin.usedBy(transfer),
       running: (active) => this.#runs(active),
       fail: (active, error) => this.fail(active, error),
