@@ -8,7 +8,7 @@ const NEIGHBOURS_LEAST = 4
 /** With fewer a host of a large swarm falls behind: simulated, one in a thousand with five ended 10 % after the others. */
 const NEIGHBOURS_ENOUGH = 10
 /** Nothing, or a trickle, for this long of what somebody has: the blob is stalled. Longer each time, and up to the most. */
-const STALLED_FIRST_MS = 5_000
+const STALLED_FIRST_MS = 10_000
 const STALLED_MOST_MS = 20_000
 /** Longer than a home goes on with an origin that fails: until then it waits itself, and will say so if it gives up. */
 const WAITING_MOST_MS = ORIGIN_PATIENCE_MS + 15_000
