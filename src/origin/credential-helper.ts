@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 
 /** Helpers that ask a cloud for a token take seconds; one that wants a person never ends. */
 const TIME_LIMIT_MS = 10_000
@@ -51,14 +52,6 @@ function run(
     // a program that ends without reading breaks the pipe, which its answer tells about
     child.stdin?.on('error', () => {}).end(input)
   })
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function failed(program: string, why: string): ShoalError {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestAlgorithm, digestHex, parseDigest, requireDigest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
@@ -170,12 +171,4 @@ export class OciLayoutOrigin implements Origin {
 function blobPath(folder: string, digest: Digest): string {
   const checked = requireDigest(digest)
   return `${folder}blobs/${digestAlgorithm(checked)}/${digestHex(checked)}`
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 import { statusError } from './http-status.ts'
 
@@ -37,9 +38,5 @@ function outage({ status, place }: HttpAnswer): ShoalError {
 }
 
 function isErrorDocument(text: string): boolean {
-  try {
-    return errorDocument.safeParse(JSON.parse(text)).success
-  } catch {
-    return false
-  }
+  return errorDocument.safeParse(parseJson(text)).success
 }

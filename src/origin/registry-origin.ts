@@ -1,4 +1,5 @@
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf, parseDigest, requireDigest } from '../oci/digest.ts'
 import { MANIFEST_ACCEPT, MAX_MANIFEST_BYTES, MEDIA_TYPE } from '../oci/manifest.ts'
@@ -149,7 +150,7 @@ export class RegistryOrigin implements Origin {
   async #readManifest(answer: HttpAnswer, signal: AbortSignal): Promise<OriginManifest> {
     const bytes = await this.#client.whole(answer, MAX_MANIFEST_BYTES, signal)
     if (bytes !== 'too large') {
-      if (isJson(bytes)) return { bytes, mediaType: mediaTypeOf(answer) }
+      if (parseJson(bytes) !== undefined) return { bytes, mediaType: mediaTypeOf(answer) }
       throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} sends a page where a manifest should be`)
     }
     throw new ShoalError('MANIFEST_INVALID', `${answer.place} sent a manifest above ${MAX_MANIFEST_BYTES} bytes`)
@@ -186,15 +187,6 @@ export class RegistryOrigin implements Origin {
 /** Whether a HEAD's answer would be a GET's, too: whoever refuses HEAD alone does so by other statuses. */
 function isFinal({ status }: HttpAnswer): boolean {
   return status === 401 || status === 429 || status === 503
-}
-
-function isJson(bytes: Uint8Array): boolean {
-  try {
-    JSON.parse(Buffer.from(bytes).toString('utf8'))
-    return true
-  } catch {
-    return false
-  }
 }
 
 function digestHeader(answer: HttpAnswer): Digest | undefined {

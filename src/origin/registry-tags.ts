@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import { isTag } from '../oci/reference.ts'
 import type { OriginQuery, TagPage } from './interface.ts'
 import type { RegistryClient } from './registry-client.ts'
@@ -100,12 +101,4 @@ async function getPage(
 function nextQuery(link: string | readonly string[] | undefined): string | undefined {
   const text = String(link ?? '').slice(0, 4096)
   return /<[^>?]*\?([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(text)?.[1]
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

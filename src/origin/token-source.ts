@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import { parseJson } from '../base/json.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Reach } from './address-guard.ts'
@@ -156,12 +157,4 @@ export function basicAuthorization({ username, password }: BasicCredentials): st
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch {
-    return undefined
-  }
 }
