@@ -11,8 +11,11 @@ setFlagsFromString('--semi-space-growth-factor=1')
 setFlagsFromString('--external-memory-accounted-in-global-limit')
 // File calls hold a thread each while a disk hangs; four are gone at once, and with them name lookups and compression.
 process.env.UV_THREADPOOL_SIZE ??= '16'
-// Before anything else is loaded: compiled code kept beside the packages halves the CPU time of a start.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/shoal', import.meta.url)))
+// Before anything else is loaded: compiled code that is kept halves the CPU time of a start. It lies beside the packages
+// unless the environment names a place, as the service's unit does: its user may not write where it is installed.
+enableCompileCache(
+  process.env.NODE_COMPILE_CACHE ?? fileURLToPath(new URL('../node_modules/.cache/shoal', import.meta.url)),
+)
 const { runProgram } = await import('./cli/index.ts')
 
 const interruption = new AbortController()

@@ -5,22 +5,36 @@ import { describe, it } from 'node:test'
 import { z } from 'zod'
 import type { SourceFile } from './support/architecture-rules.ts'
 import {
+  deadExports,
   deepImports,
   importCycles,
   importsOf,
   impurities,
   layerViolations,
+  ownTimes,
   packageViolations,
+  spreadLiterals,
+  textsAsErrors,
 } from './support/architecture-rules.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const MAX_FILE_LINES = 400
+/** The heart of it stays in small parts. */
+const HEART = ['src/transfer', 'src/scheduler']
+const MAX_HEART_LINES = 300
 
 function filesUnder(directory: string): SourceFile[] {
   return readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => ({ path: relative(ROOT, path), text: readFileSync(path, 'utf8') }))
+}
+
+function longerThan(most: number, directories: readonly string[]): { path: string; lines: number }[] {
+  return directories
+    .flatMap(filesUnder)
+    .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
+    .filter(({ lines }) => lines > most)
 }
 
 function declaredPackages(): Set<string> {
@@ -57,17 +71,33 @@ describe('architecture', () => {
     assert.deepEqual(source.flatMap(impurities), [])
   })
 
+  it('the Clock is the one source of time', () => {
+    assert.deepEqual(source.flatMap(ownTimes), [])
+  })
+
+  it('no literal is spread into another', () => {
+    assert.deepEqual(source.flatMap(spreadLiterals), [])
+  })
+
+  it('the err of a log line is what was thrown', () => {
+    assert.deepEqual(source.flatMap(textsAsErrors), [])
+  })
+
+  it('what is exported is imported somewhere', () => {
+    assert.deepEqual(deadExports(source, ['src', 'test', 'bench', 'config'].flatMap(filesUnder)), [])
+  })
+
   it('rooms name their exports', () => {
     const starred = source.filter(({ text }) => /^export \*/m.test(text)).map(({ path }) => path)
     assert.deepEqual(starred, [])
   })
 
   it(`no file is longer than ${MAX_FILE_LINES} lines`, () => {
-    const long = ['src', 'test', 'bench']
-      .flatMap(filesUnder)
-      .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
-      .filter(({ lines }) => lines > MAX_FILE_LINES)
-    assert.deepEqual(long, [])
+    assert.deepEqual(longerThan(MAX_FILE_LINES, ['src', 'test', 'bench']), [])
+  })
+
+  it(`no file of the transfer core is longer than ${MAX_HEART_LINES} lines`, () => {
+    assert.deepEqual(longerThan(MAX_HEART_LINES, HEART), [])
   })
 })
 
@@ -127,5 +157,24 @@ const text = "import j from './j.ts'"
     const impure = "import { open } from 'node:fs'\n// Date\nconst x = 'process' + Date.now() + Math.random()\n"
     assert.equal(impurities(file('src/scheduler/a.ts', impure)).length, 3)
     assert.equal(impurities(file('src/store/a.ts', impure)).length, 0)
+  })
+
+  it('catch exports that nobody imports', () => {
+    const a = file('src/store/a.ts', 'export const used = 1\nexport interface Dead {}\nexport { x as y, z }\n')
+    const b = file(
+      'src/store/b.ts',
+      "import { used } from './a.ts'\nexport type { y } from './a.ts'\nconst { z } = await import('./a.ts')\n",
+    )
+    assert.deepEqual(deadExports([a], [a, b]), ['src/store/a.ts: Dead'])
+    assert.deepEqual(deadExports([a], [a, file('src/main.ts', "load(() => import('./store/a.ts'))\n")]), [])
+  })
+
+  it('catch time that is not the Clock, spread literals, and texts for errors', () => {
+    const late = '// Date.now\nconst at = Date.now()\nconst now = performance.now\nconst day = new Date(at)\n'
+    assert.equal(ownTimes(file('src/store/a.ts', late)).length, 2)
+    assert.equal(ownTimes(file('src/base/clock.ts', late)).length, 0)
+    const lines = "log({ err: errorText(e) })\nlog({ err: e.message })\nlog({ err: 'no' })\nlog({ err: error })\n"
+    assert.equal(textsAsErrors(file('src/store/a.ts', lines)).length, 3)
+    assert.equal(spreadLiterals(file('src/store/a.ts', 'const x = { ...{ a, b }, ...c, d }\n')).length, 1)
   })
 })

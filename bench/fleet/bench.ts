@@ -82,12 +82,14 @@ async function repeat(
 
 async function runScenario(name: ScenarioName, stage: Stage, options: FleetBenchOptions): Promise<RunResult> {
   const scenario = SCENARIO_TABLE[name]
+  await using world = await scenario.world?.(stage)
   let result: RunResult
   {
-    await using trial = await Trial.open(stage, stage.signal)
+    await using trial = await Trial.open(stage, stage.signal, world)
     result = await measureScenario(name, scenario, trial, options)
   }
-  const compared = await scenario.compare?.(stage, { ...result, seconds: result.perHost, last: result.seconds.last })
+  const times = { ...result, seconds: result.perHost, last: result.seconds.last }
+  const compared = await scenario.compare?.(stage, times, world)
   return compared === undefined ? result : { ...result, extra: { ...result.extra, ...compared } }
 }
 

@@ -1,4 +1,4 @@
-import { quantile } from '../support/quantile.ts'
+import { quantile } from '../../src/base/quantile.ts'
 import type { Hand } from './hand.ts'
 
 /** What the shaped links carry of TCP payload, in bytes per second: HTB counts headers too, and acknowledgements ride along. */

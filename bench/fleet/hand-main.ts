@@ -1,8 +1,9 @@
-// The bench's hand inside one host's namespace: pulls through the host's mirror, asks its loopback doors, sends and
+// The bench's hand inside one host's namespace: pulls through the host's mirror, asks its loopback servers, sends and
 // counts raw TCP for the calibration. Told what to do over IPC, and ends with its parent.
 import type { Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { z } from 'zod'
+import { ShoalError } from '../../src/base/errors.ts'
 import { LOOPBACK } from '../../src/demo/index.ts'
 import { parsePullTarget, pullImage } from '../../src/pull/index.ts'
 import { serveTasks } from '../support/serve-tasks.ts'
@@ -22,6 +23,8 @@ async function perform(task: HandTask): Promise<unknown> {
       return LOOPBACK.ask(task.url, { method: task.method, body: task.body, headers: task.headers })
     case 'pull':
       return pull(task.mirror, task.reference)
+    case 'ranges':
+      return readRanges(task.ranges)
     case 'abandon':
       pulls.abort(new DOMException('abandoned', 'AbortError'))
       pulls = new AbortController()
@@ -43,6 +46,20 @@ async function perform(task: HandTask): Promise<unknown> {
 async function pull(mirror: string, reference: string): Promise<Pulled> {
   const result = await pullImage({ mirror, target: parsePullTarget(reference), signal: pulls.signal })
   return { endedAtMs: sharedNowMs(), bytes: result.bytes, manifest: result.manifest }
+}
+
+async function readRanges(ranges: Extract<HandTask, { do: 'ranges' }>['ranges']): Promise<number[]> {
+  const took: number[] = []
+  for (const { url, start, end } of ranges) {
+    const startedAt = performance.now()
+    const answer = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` }, signal: pulls.signal })
+    const { byteLength } = await answer.arrayBuffer()
+    if (answer.status !== 206 || byteLength !== end - start) {
+      throw new ShoalError('UNAVAILABLE', `${url} answers ${answer.status} with ${byteLength} bytes of ${start}-${end}`)
+    }
+    took.push(performance.now() - startedAt)
+  }
+  return took
 }
 
 /** Milliseconds of one scrape; a failed one is left out, the pulls tell whether the daemon lives. */

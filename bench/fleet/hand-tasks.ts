@@ -10,6 +10,11 @@ export const handTaskSchema = z.discriminatedUnion('do', [
     body: z.string().optional(),
   }),
   z.object({ do: z.literal('pull'), mirror: z.string(), reference: z.string() }),
+  /** Reads ranges one after the other; answers the milliseconds of each. */
+  z.object({
+    do: z.literal('ranges'),
+    ranges: z.array(z.object({ url: z.string(), start: z.number(), end: z.number() })),
+  }),
   /** Ends the pulls under way. */
   z.object({ do: z.literal('abandon') }),
   z.object({ do: z.literal('watch'), url: z.string(), everyMs: z.number() }),

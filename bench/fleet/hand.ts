@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { ShoalError } from '../../src/base/errors.ts'
-import type { DoorRequest, Place } from '../../src/demo/index.ts'
+import type { Place, ServerRequest } from '../../src/demo/index.ts'
 import { commandIn, LOOPBACK } from '../../src/demo/index.ts'
 import type { HandTask, Pulled } from './hand-tasks.ts'
 import { handAnswerSchema, pulledSchema } from './hand-tasks.ts'
 import type { NetworkHost } from './network.ts'
 
 const PROGRAM = fileURLToPath(new URL('./hand-main.ts', import.meta.url))
+const rangesSchema = z.array(z.number())
 const answerSchema = z.object({ status: z.number(), text: z.string() })
 const portSchema = z.object({ port: z.number() })
 const sinkSchema = z.object({ sink: z.number() })
@@ -75,6 +76,11 @@ export class Hand implements AsyncDisposable {
     return pulledSchema.parse(await this.#do({ do: 'pull', mirror, reference }))
   }
 
+  /** Reads ranges one after the other; milliseconds of each. */
+  async readRanges(ranges: Extract<HandTask, { do: 'ranges' }>['ranges']): Promise<number[]> {
+    return rangesSchema.parse(await this.#do({ do: 'ranges', ranges }))
+  }
+
   /** Ends the pulls under way. */
   async abandon(): Promise<void> {
     await this.#do({ do: 'abandon' })
@@ -110,7 +116,10 @@ export class Hand implements AsyncDisposable {
     await this.#ended
   }
 
-  async #ask(url: string, { method = 'GET', body, headers }: DoorRequest = {}): Promise<z.infer<typeof answerSchema>> {
+  async #ask(
+    url: string,
+    { method = 'GET', body, headers }: ServerRequest = {},
+  ): Promise<z.infer<typeof answerSchema>> {
     return answerSchema.parse(await this.#do({ do: 'ask', url, method, body, headers }))
   }
 

@@ -1,15 +1,18 @@
+import { quantile } from '../../src/base/quantile.ts'
 import type { CpuUsage } from '../support/cpu-usage.ts'
 import { CpuMeter, peakRssBytes } from '../support/cpu-usage.ts'
-import { quantile } from '../support/quantile.ts'
 import type { Baseline } from './baselines/baseline.ts'
 import { GOODPUT, goodput } from './calibration.ts'
 import type { GuardResult } from './guards.ts'
 import { checkGuards } from './guards.ts'
+import { LinkWatch, WATCH_EVERY_MS } from './link-watch.ts'
 import type { FleetBenchOptions } from './options.ts'
 import type { Quantiles, RunResult } from './result.ts'
 import { timesOf } from './result.ts'
 import type { Scenario, ScenarioTimes } from './scenarios/scenario.ts'
 import type { Stage } from './stage.ts'
+import type { Timeline, TrafficSample } from './timeline.ts'
+import { timelineOf } from './timeline.ts'
 import type { Trial, TrialNode } from './trial.ts'
 
 const SCRAPE_EVERY_MS = 500
@@ -31,21 +34,25 @@ export async function measureScenario(
   const before = await Promise.all(trial.nodes.filter((node) => isUp(trial, node)).map(nodeNumbers))
   for (const node of watched) await node?.hand.watch(`${node.agent.adminUrl}/metrics`, SCRAPE_EVERY_MS)
   const run = await metered(stage, trial, () => scenario.run(trial, options))
-  const { result: times, cpu } = run
+  const { result: times, cpu, timeline } = run
   const [agentScrapes, cacheScrapes] = await Promise.all(watched.map((node) => node?.hand.unwatch()))
-  const { bytes: originBytes, requests } = await stage.origin.counters()
+  const counted = await stage.origin.counters()
   const nodes = await Promise.all(trial.nodes.filter((node) => isUp(trial, node)).map(nodeNumbers))
   const eventLoopP99Ms = Math.max(...nodes.map((node) => node.eventLoopP99Ms))
   const guards = guardsOf(stage, run, eventLoopP99Ms)
   const agents = nodes.filter(({ role }) => role === 'agent')
   const cache = nodes.find(({ role }) => role === 'cache')
   const agentSeconds = agents.map(({ name: agent }) => cpu.seconds[agent] ?? 0)
+  const received = receivedSince(before, nodes)
+  // where the daemons read another origin than the stage's bucket, they are who counts
+  const isElsewhere = counted.requests === 0
+  const originBytes = isElsewhere ? received.origin : counted.bytes
   return {
     ...common(name, stage, times),
     originBytes,
     originRatio: originBytes / stage.image.sizeBytes,
-    originRequests: requests,
-    received: receivedSince(before, nodes),
+    originRequests: isElsewhere ? undefined : counted.requests,
+    received,
     cpu: {
       busy: cpu.busy,
       softirq: cpu.softirq,
@@ -56,6 +63,7 @@ export async function measureScenario(
     rssMiB: { max: Math.max(...agents.map(({ rss }) => rss)) / MIB, cache: cache && cache.rss / MIB },
     scrapeMs: { agent: quantilesOf(agentScrapes ?? []), cache: cacheScrapes && quantilesOf(cacheScrapes) },
     eventLoopP99Ms,
+    timeline,
     guards,
     valid: guards.every(({ holds }) => holds),
   }
@@ -64,7 +72,7 @@ export async function measureScenario(
 export async function measureBaseline(name: string, baseline: Baseline, stage: Stage): Promise<RunResult> {
   const before = await stage.network.sentBytes(stage.originHand.host)
   const run = await metered(stage, undefined, () => baseline.run(stage))
-  const { result: times, cpu } = run
+  const { result: times, cpu, timeline } = run
   const sent = (await stage.network.sentBytes(stage.originHand.host)) - before
   const originBytes = Math.round(sent * GOODPUT)
   const everything = guardsOf(stage, run, undefined)
@@ -86,6 +94,7 @@ export async function measureBaseline(name: string, baseline: Baseline, stage: S
     rssMiB: undefined,
     scrapeMs: undefined,
     eventLoopP99Ms: undefined,
+    timeline,
     guards,
     valid: guards.every(({ holds }) => holds),
   }
@@ -95,6 +104,7 @@ interface Metered<T> {
   readonly result: T
   readonly cpu: CpuUsage
   readonly mostOverlimits: number
+  readonly timeline: Timeline
 }
 
 /** Runs something with the machine's CPU and the links' shapers watched. */
@@ -110,10 +120,19 @@ async function metered<T>(stage: Stage, trial: Trial | undefined, run: () => Pro
   ])
   const before = await shaperCounts(stage)
   const meter = CpuMeter.start(pids)
-  const result = await run()
+  const watch = LinkWatch.start(stage.network)
+  const result = await run().finally(() => watch[Symbol.asyncDispose]())
   const cpu = meter.stop()
   const after = await shaperCounts(stage)
-  return { result, cpu, mostOverlimits: Math.max(...after.map((count, index) => count - (before[index] ?? 0))) }
+  const mostOverlimits = Math.max(...after.map((count, index) => count - (before[index] ?? 0)))
+  return { result, cpu, mostOverlimits, timeline: timelineFrom(stage, watch.samples) }
+}
+
+/** Of all links that have a rate; what leaves the origin and the cache besides what comes to hosts. */
+function timelineFrom({ network, hostHands, rates }: Stage, samples: readonly TrafficSample[]): Timeline {
+  const perMs = new Map(network.hosts.filter(({ mbps }) => mbps > 0).map((h) => [h.name, rates.link(h.mbps) / 1_000]))
+  const receivers = new Set(hostHands.map(({ host }) => host.name))
+  return timelineOf(samples, perMs, WATCH_EVERY_MS, receivers)
 }
 
 /** Of the ways that content takes: out of the origin, out of the cache, into the hosts. */

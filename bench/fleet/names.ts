@@ -11,6 +11,13 @@ export const SCENARIOS = [
   'layers',
   'tiny',
   'no-tier',
+  'dead-cache',
+  'hanging-cache',
+  'sick-cache',
+  'lying-cache',
+  'slow-origin',
+  'late-origin',
+  'lazy-start',
 ] as const
 export type ScenarioName = (typeof SCENARIOS)[number]
 

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { runCommand } from './command.ts'
 import { useCongestionControl } from './congestion.ts'
 import type { Namespaces } from './namespaces.ts'
-import { overlimits, shape } from './shaping.ts'
+import { overlimits, reshape, shape } from './shaping.ts'
+import type { Traffic } from './timeline.ts'
 
 /** A network of its own: hosts of one segment reach each other and nobody else. */
 export type Segment = 'a' | 'b'
@@ -24,9 +25,12 @@ export interface NetworkHost {
   readonly mbps: number
 }
 
-const linkSchema = z
-  .array(z.object({ stats64: z.object({ tx: z.object({ bytes: z.number() }), rx: z.object({ bytes: z.number() }) }) }))
-  .length(1)
+const linkSchema = z.array(
+  z.object({
+    ifname: z.string(),
+    stats64: z.object({ tx: z.object({ bytes: z.number() }), rx: z.object({ bytes: z.number() }) }),
+  }),
+)
 const DEVICE = 'eth0'
 const SEGMENT_NET: Readonly<Record<Segment, string>> = { a: '10.213', b: '10.214' }
 
@@ -62,6 +66,11 @@ export class Network {
     return this.#plug(host.namespace, 'eth1', `q-${host.name}`, spec)
   }
 
+  /** Changes what a host may send, from now on. */
+  setUplink({ namespace }: NetworkHost, mbps: number): Promise<void> {
+    return reshape(namespace, DEVICE, mbps)
+  }
+
   /** How often the shapers of a host's link made packets wait so far. */
   async overlimits(host: NetworkHost): Promise<{ readonly up: number; readonly down: number }> {
     const port = this.#ports.get(host.name)
@@ -73,6 +82,25 @@ export class Network {
   async sentBytes(host: NetworkHost): Promise<number> {
     const output = await runCommand('ip', '-n', host.namespace, '-s', '-j', 'link', 'show', 'dev', DEVICE)
     return linkSchema.parse(JSON.parse(output))[0]?.stats64.tx.bytes ?? 0
+  }
+
+  /** Bytes so far in either direction, by host. */
+  async traffic(): Promise<Map<string, Traffic>> {
+    const links = await Promise.all(
+      [...this.#switches.values()].map(async (namespace) =>
+        linkSchema.parse(
+          JSON.parse(await runCommand('ip', '-n', namespace, '-s', '-j', 'link', 'show', 'type', 'veth')),
+        ),
+      ),
+    )
+    const byPort = new Map(links.flat().map(({ ifname, stats64 }) => [ifname, stats64]))
+    const traffic = new Map<string, Traffic>()
+    for (const [name, { device }] of this.#ports) {
+      const stats = byPort.get(device)
+      // what the switch receives is what the host sends
+      if (stats !== undefined) traffic.set(name, { up: stats.rx.bytes, down: stats.tx.bytes })
+    }
+    return traffic
   }
 
   async #plug(

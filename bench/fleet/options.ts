@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { parseSizeBytes } from '../../src/base/quantity.ts'
+import { wholeNumber } from '../support/whole-number.ts'
 import type { BaselineName, ScenarioName } from './names.ts'
 import { BASELINES, isBaseline, isScenario, SCENARIOS } from './names.ts'
 
@@ -51,29 +52,21 @@ Examples:
 export function benchCommand(run: (options: FleetBenchOptions) => Promise<void>): Command {
   return new Command('bench:fleet')
     .description('Real daemons over shaped links, against the physical bound.')
-    .option('--hosts <count>', 'hosts that pull', integer(2, 64), 16)
+    .option('--hosts <count>', 'hosts that pull', wholeNumber(2, 64), 16)
     .option('--mbps <rate>', "a host's link", rate, 24)
     .option('--cache-mbps <rate>', "the cache's link", rate, 96)
     .option('--origin-mbps <rate>', "the origin's link", rate, 96)
     .option('--size <size>', 'bytes of the image', size, parseSizeBytes('64MiB'))
-    .option('--layers <count>', 'layers of the image', integer(1, 100), 4)
+    .option('--layers <count>', 'layers of the image', wholeNumber(1, 100), 4)
     .option('--scenario <names>', 'what happens', names(SCENARIOS, isScenario), ['burst'])
     .option('--baseline <names>', 'what it is compared with, in the same namespaces', names(BASELINES, isBaseline), [])
-    .option('--runs <count>', 'times each', integer(1, 100), 1)
+    .option('--runs <count>', 'times each', wholeNumber(1, 100), 1)
     .option('--json <file>', 'write the result there too')
     .addHelpText('after', HELP)
     .action(async (raw: unknown) => {
       const { size: sizeBytes, scenario: scenarios, baseline: baselines, json, ...rest } = optionsSchema.parse(raw)
       await run({ ...rest, sizeBytes, scenarios, baselines, json })
     })
-}
-
-function integer(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-    if (value >= least && value <= most) return value
-    throw new InvalidArgumentError(`must be ${least} to ${most}`)
-  }
 }
 
 function rate(text: string): number {

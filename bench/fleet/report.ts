@@ -1,11 +1,12 @@
-import Table from 'cli-table3'
 import prettyBytes from 'pretty-bytes'
+import { quantile } from '../../src/base/quantile.ts'
+import { plainTable } from '../../src/cli/plain-table.ts'
 import type { Machine } from '../support/machine.ts'
-import { quantile } from '../support/quantile.ts'
 import type { ResultHead } from '../support/result-file.ts'
 import type { Failure } from './bench.ts'
 import type { FleetBenchOptions } from './options.ts'
 import type { RunResult, SeriesResult } from './result.ts'
+import { timelineText } from './timeline.ts'
 
 const SPREAD = [0, 0.25, 0.5, 0.75, 0.9, 1]
 
@@ -34,9 +35,9 @@ export function resultText(machine: Machine, results: readonly SeriesResult[]): 
 
 function resultTable(results: readonly SeriesResult[]): string {
   const head = 'scenario|hosts|Mb/s|cache|image|p50 s|p99 s|last s|bound s|ratio|origin|reqs|CPU|RSS|'.split('|')
-  const table = new Table({ head, style: { head: [], border: [] } })
+  const rows: string[][] = []
   for (const one of results) {
-    table.push([
+    rows.push([
       one.scenario,
       String(one.hosts),
       `${one.mbps} (${one.calibratedMbps.toFixed(1)})`,
@@ -54,17 +55,17 @@ function resultTable(results: readonly SeriesResult[]): string {
       one.valid ? '' : 'INVALID',
     ])
   }
-  return table.toString()
+  return plainTable(rows, head)
 }
 
 function spreadTable(results: readonly SeriesResult[]): string {
   const head = ['seconds of hosts', 'first', 'p25', 'p50', 'p75', 'p90', 'last', 'ratios of all runs']
-  const table = new Table({ head, style: { head: [], border: [] } })
+  const rows: string[][] = []
   for (const { scenario, perHost, runs } of results) {
     const spread = SPREAD.map((q) => quantile(perHost, q).toFixed(2))
-    table.push([scenario, ...spread, runs.map(({ ratio, valid }) => ratio.toFixed(3) + (valid ? '' : '!')).join(' ')])
+    rows.push([scenario, ...spread, runs.map(({ ratio, valid }) => ratio.toFixed(3) + (valid ? '' : '!')).join(' ')])
   }
-  return table.toString()
+  return plainTable(rows, head)
 }
 
 function detailLines(one: RunResult): string[] {
@@ -80,6 +81,7 @@ function detailLines(one: RunResult): string[] {
     const lag = one.eventLoopP99Ms === undefined ? '' : `; event loop p99 at worst ${one.eventLoopP99Ms.toFixed(1)} ms`
     lines.push(`${one.scenario}: /metrics p99 agent ${scrapeMs.agent.p99.toFixed(1)} ms${cache}${lag}`)
   }
+  lines.push(...timelineText(one.timeline).map((line) => `${one.scenario}: ${line}`))
   const extra = Object.entries(one.extra).map(([name, value]) => `${name} ${Number(value.toFixed(3))}`)
   if (extra.length > 0) lines.push(`${one.scenario}: ${extra.join(', ')}`)
   for (const { guard, value, limit, holds } of one.guards) {

@@ -1,6 +1,7 @@
-import { quantile } from '../support/quantile.ts'
+import { quantile } from '../../src/base/quantile.ts'
 import type { GuardResult } from './guards.ts'
 import type { ScenarioTimes } from './scenarios/scenario.ts'
+import type { Timeline } from './timeline.ts'
 
 export interface Quantiles {
   readonly p50: number
@@ -43,6 +44,8 @@ export interface RunResult {
   /** How long /metrics took while the run was on, in milliseconds. */
   readonly scrapeMs: { readonly agent: Quantiles; readonly cache: Quantiles | undefined } | undefined
   readonly eventLoopP99Ms: number | undefined
+  /** How full the links were all the time. */
+  readonly timeline: Timeline
   readonly extra: Readonly<Record<string, number>>
   readonly guards: readonly GuardResult[]
   readonly valid: boolean

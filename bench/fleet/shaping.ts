@@ -15,11 +15,8 @@ const qdiscsSchema = z.array(z.object({ kind: z.string(), overlimits: z.number()
  * queue that counts packets counts 64 KiB ones as one.
  */
 export function shapingCommands(device: string, mbps: number): string[][] {
-  const bytesPerSec = (mbps * 1e6) / 8
-  const burst = `${Math.round(Math.max(MIN_BURST_BYTES, bytesPerSec * BURST_SECONDS))}b`
-  const queue = `${Math.round(Math.max(MIN_QUEUE_BYTES, bytesPerSec * QUEUE_SECONDS))}`
-  const rate = `${Math.round(mbps * 1000)}kbit`
-  const limits = ['rate', rate, 'ceil', rate, 'burst', burst, 'cburst', burst, 'quantum', '60000']
+  const queue = `${Math.round(Math.max(MIN_QUEUE_BYTES, bytesPerSecond(mbps) * QUEUE_SECONDS))}`
+  const limits = htbLimits(mbps)
   return [
     ['qdisc', 'add', 'dev', device, 'root', 'handle', '1:', 'htb', 'default', '10'],
     ['class', 'add', 'dev', device, 'parent', '1:', 'classid', '1:10', 'htb', ...limits],
@@ -29,6 +26,22 @@ export function shapingCommands(device: string, mbps: number): string[][] {
 
 export async function shape(namespace: string, device: string, mbps: number): Promise<void> {
   for (const args of shapingCommands(device, mbps)) await runCommand('tc', '-n', namespace, ...args)
+}
+
+/** Gives a device that is shaped already another rate. */
+export async function reshape(namespace: string, device: string, mbps: number): Promise<void> {
+  const place = ['class', 'change', 'dev', device, 'parent', '1:', 'classid', '1:10', 'htb']
+  await runCommand('tc', '-n', namespace, ...place, ...htbLimits(mbps))
+}
+
+function htbLimits(mbps: number): string[] {
+  const burst = `${Math.round(Math.max(MIN_BURST_BYTES, bytesPerSecond(mbps) * BURST_SECONDS))}b`
+  const rate = `${Math.round(mbps * 1000)}kbit`
+  return ['rate', rate, 'ceil', rate, 'burst', burst, 'cburst', burst, 'quantum', '60000']
+}
+
+function bytesPerSecond(mbps: number): number {
+  return (mbps * 1e6) / 8
 }
 
 /** How often the shaper made a packet wait: 0 means that the link was never the limit. */

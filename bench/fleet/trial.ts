@@ -7,10 +7,12 @@ import { AgentProcess } from '../../src/demo/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import { eachAtMost } from '../support/each-at-most.ts'
 import type { Hand } from './hand.ts'
+import type { Pulled } from './hand-tasks.ts'
 import { sharedNowMs } from './hand-tasks.ts'
 import type { Segment } from './network.ts'
 import type { Stage } from './stage.ts'
 import { REPOSITORY, TAG, WARM_UP_REPOSITORY } from './stage.ts'
+import type { Role, World } from './world.ts'
 
 const PORTS = { mirror: 7070, peer: 7071, admin: 7072 }
 const STARTS_AT_ONCE = 3
@@ -45,17 +47,19 @@ export class Trial implements AsyncDisposable {
   /** Nodes that were killed or stopped on purpose: not to be asked anything. */
   readonly down = new Set<TrialNode>()
   readonly #directory: string
+  readonly #world: World | undefined
   #startedAtMs: number | undefined
 
-  private constructor(stage: Stage, signal: AbortSignal) {
+  private constructor(stage: Stage, signal: AbortSignal, world: World | undefined) {
+    this.#world = world
     this.stage = stage
     this.signal = signal
     this.#directory = join(stage.directory, 'trial')
   }
 
   /** Starts the caches, then the agents, and waits until every agent is linked to its cache and has pulled something. */
-  static async open(stage: Stage, signal: AbortSignal): Promise<Trial> {
-    const trial = new Trial(stage, signal)
+  static async open(stage: Stage, signal: AbortSignal, world?: World): Promise<Trial> {
+    const trial = new Trial(stage, signal, world)
     try {
       await trial.#start()
       return trial
@@ -80,15 +84,18 @@ export class Trial implements AsyncDisposable {
     if (waitMs > 0) await sleep(systemClock, waitMs, this.signal)
   }
 
-  /** All of `nodes` pull the image at this moment. Throws when one fails or gets other content than was pushed. */
-  async pull(nodes: readonly TrialNode[]): Promise<PullTime[]> {
+  /**
+   * All of `nodes` pull the image at this moment. Throws when one fails or gets other content than was pushed; `again`: so
+   * often a pull that fails begins anew, as runtimes and those who drive them do.
+   */
+  async pull(nodes: readonly TrialNode[], again = 0): Promise<PullTime[]> {
     const deadline = AbortSignal.timeout(this.#pullTimeoutMs())
     const startedAtMs = sharedNowMs()
     this.#startedAtMs ??= startedAtMs
     const first = this.#startedAtMs
     const { image } = this.stage
     const pulls = nodes.map(async ({ name, hand, agent }) => {
-      const { endedAtMs, bytes, manifest } = await hand.pull(agent.mirrorUrl, REFERENCE).catch((cause: unknown) => {
+      const { endedAtMs, bytes, manifest } = await pullAgain(hand, agent.mirrorUrl, again).catch((cause: unknown) => {
         throw agent.process.failure(`did not deliver the image: ${errorText(cause)}`)
       })
       if (bytes !== image.sizeBytes || manifest !== image.manifest.digest) {
@@ -149,7 +156,7 @@ export class Trial implements AsyncDisposable {
     await Promise.all(this.hosts.map(({ hand, agent }) => hand.pull(agent.mirrorUrl, WARM_UP_REFERENCE)))
   }
 
-  async #startNode(hand: Hand, role: 'agent' | 'cache', segment: Segment): Promise<void> {
+  async #startNode(hand: Hand, role: Role, segment: Segment): Promise<void> {
     const { name } = hand.host
     const agent = await AgentProcess.start(
       {
@@ -167,17 +174,26 @@ export class Trial implements AsyncDisposable {
     nodes.push({ name, segment, hand, agent })
   }
 
-  #config(role: 'agent' | 'cache', segment: Segment): Record<string, unknown> {
+  #config(role: Role, segment: Segment): Record<string, unknown> {
     const { stage } = this
     const { relay } = stage
     const parents = segment === 'a' || relay === undefined ? [] : [{ region: 'a', caches: [relay.cacheAddress] }]
-    const origin = stage.origin.agentConfig()
     const endpoint = segment === 'a' || relay === undefined ? stage.origin.endpoint : relay.originUrl
+    const origin = this.#world?.originOf?.(role) ?? { ...stage.origin.agentConfig(), endpoint }
     return {
       tier: { region: segment, caches: [`${stage.cacheHand(segment).host.address}:${PORTS.peer}`], parents },
       fleet: { keyFile: join(stage.directory, `${role}.key`) },
       search: [UPSTREAM],
-      upstreams: [{ name: UPSTREAM, access: 'node', origins: [{ ...origin, endpoint }] }],
+      upstreams: [{ name: UPSTREAM, access: 'node', origins: [origin] }],
     }
+  }
+}
+
+async function pullAgain(hand: Hand, mirror: string, again: number): Promise<Pulled> {
+  try {
+    return await hand.pull(mirror, REFERENCE)
+  } catch (error) {
+    if (again === 0) throw error
+    return pullAgain(hand, mirror, again - 1)
   }
 }

@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { parseSizeBytes } from '../../src/base/quantity.ts'
+import { wholeNumber } from '../support/whole-number.ts'
 import type { ChannelKind } from './tasks.ts'
 import { CHANNEL_KINDS } from './tasks.ts'
 
@@ -54,7 +55,7 @@ export function hostCommand(run: (options: HostBenchOptions) => Promise<void>): 
   return new Command('bench:host')
     .description("One agent's cost, against the least it could be.")
     .option('--size <size>', 'bytes of the image', size, parseSizeBytes('1GiB'))
-    .option('--runs <count>', 'times each', integer(1, 100), 3)
+    .option('--runs <count>', 'times each', wholeNumber(1, 100), 3)
     .option('--channel <names>', 'how pieces travel: tls, stream or all', names(CHANNEL_KINDS), ['tls'])
     .option('--part <names>', 'what is measured', names(PARTS), [...PARTS])
     .option('--directory <path>', 'where stores and files go', tmpdir())
@@ -66,14 +67,6 @@ export function hostCommand(run: (options: HostBenchOptions) => Promise<void>): 
       const channels = CHANNEL_KINDS.filter((kind) => channel.includes(kind))
       await run({ ...rest, sizeBytes, channels, parts, json })
     })
-}
-
-function integer(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-    if (value >= least && value <= most) return value
-    throw new InvalidArgumentError(`must be ${least} to ${most}`)
-  }
 }
 
 function size(text: string): number {

@@ -1,5 +1,5 @@
-import Table from 'cli-table3'
 import prettyBytes from 'pretty-bytes'
+import { plainTable } from '../../src/cli/plain-table.ts'
 import type { Machine } from '../support/machine.ts'
 import type { ResultHead } from '../support/result-file.ts'
 import type { HostBenchOptions } from './options.ts'
@@ -42,21 +42,23 @@ function costTable(
   floorCpu: number,
   floorRate: number,
 ): string {
-  const table = tableOf('CPU-s per GiB|median|least-most|user|system|MiB/s|over the floor')
-  for (const part of parts) table.push([part.part, ...partCells(part), BLANK])
-  table.push(['floor: their sum', floorCpu.toFixed(2), BLANK, BLANK, BLANK, floorRate.toFixed(0), '1.00'])
+  const head = 'CPU-s per GiB|median|least-most|user|system|MiB/s|over the floor'.split('|')
+  const rows: string[][] = []
+  for (const part of parts) rows.push([part.part, ...partCells(part), BLANK])
+  rows.push(['floor: their sum', floorCpu.toFixed(2), BLANK, BLANK, BLANK, floorRate.toFixed(0), '1.00'])
   for (const agent of agents) {
     const { userSecondsPerGiB, systemSecondsPerGiB, spread } = agent
     const whole = { part: '', userSecondsPerGiB, systemSecondsPerGiB, ...spread }
-    table.push([`agent, by ${agent.channel}`, ...partCells(whole), agent.ratio.toFixed(2)])
+    rows.push([`agent, by ${agent.channel}`, ...partCells(whole), agent.ratio.toFixed(2)])
   }
-  return table.toString()
+  return plainTable(rows, head)
 }
 
 function agentTable(agents: readonly AgentResult[]): string {
-  const table = tableOf('agent|MiB/s|least-most|first byte ms|p99 ms|RSS MiB|cache CPU-s/GiB sent|')
+  const head = 'agent|MiB/s|least-most|first byte ms|p99 ms|RSS MiB|cache CPU-s/GiB sent|'.split('|')
+  const rows: string[][] = []
   for (const one of agents) {
-    table.push([
+    rows.push([
       `by ${one.channel}`,
       one.mibPerSecond.toFixed(0),
       range(one.spread.mibPerSecond, 0),
@@ -67,21 +69,23 @@ function agentTable(agents: readonly AgentResult[]): string {
       one.valid ? BLANK : 'INVALID',
     ])
   }
-  return table.toString()
+  return plainTable(rows, head)
 }
 
 function pieceTable(channels: readonly PieceChannelResult[]): string {
-  const table = tableOf('link alone, CPU-s per GiB|median|least-most|user|system|MiB/s')
+  const head = 'link alone, CPU-s per GiB|median|least-most|user|system|MiB/s'.split('|')
+  const rows: string[][] = []
   for (const { channel, sender, receiver } of channels) {
-    for (const side of [sender, receiver]) table.push([`${channel}: ${side.part}`, ...partCells(side)])
+    for (const side of [sender, receiver]) rows.push([`${channel}: ${side.part}`, ...partCells(side)])
   }
-  return table.toString()
+  return plainTable(rows, head)
 }
 
 function microTable(results: readonly MicroResult[]): string {
-  const table = tableOf('operation|p50 µs|p99 µs|per second|MiB/s')
+  const head = 'operation|p50 µs|p99 µs|per second|MiB/s'.split('|')
+  const rows: string[][] = []
   for (const { subject, p50Us, p99Us, perSecond, mibPerSecond } of results) {
-    table.push([
+    rows.push([
       subject,
       p50Us.toPrecision(3),
       p99Us.toPrecision(3),
@@ -89,7 +93,7 @@ function microTable(results: readonly MicroResult[]): string {
       mibPerSecond?.toFixed(0) ?? BLANK,
     ])
   }
-  return table.toString()
+  return plainTable(rows, head)
 }
 
 type PartNumbers = Omit<PartResult, 'part'>
@@ -110,8 +114,4 @@ function range({ least, most }: Spread, digits: number): string {
 
 function invalidLine({ channel, foreign }: AgentResult): string {
   return `agent, by ${channel}: INVALID: CPU used by others ${foreign.toFixed(3)}, limit ${MOST_FOREIGN}`
-}
-
-function tableOf(head: string): Table.Table {
-  return new Table({ head: head.split('|'), style: { head: [], border: [] } })
 }

@@ -1,4 +1,4 @@
-import { quantile } from '../support/quantile.ts'
+import { quantile } from '../../src/base/quantile.ts'
 import type { ChannelKind, Cost, CpuSeconds, MicroResult } from './tasks.ts'
 
 const MIB = 1024 * 1024

@@ -5,17 +5,25 @@ import { systemClock } from '../../src/base/clock.ts'
 import { ShoalError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
+import { refused } from '../../src/base/outcome.ts'
 import { RateLimiter } from '../../src/base/rate-limiter.ts'
 import { seededRng } from '../../src/base/rng.ts'
+import { blobRequests } from '../../src/blob/index.ts'
+import { SwarmHub } from '../../src/node/swarm-hub.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import type { ImageSource } from '../../src/prewarm/index.ts'
-import { PrewarmOffice } from '../../src/prewarm/index.ts'
-import type { CallName, CallRefusal, CallResults, FleetKey, SwarmEvents } from '../../src/swarm/index.ts'
+import { DOCKER_HUB } from '../../src/oci/reference.ts'
+import type { ImageSource } from '../../src/pins/index.ts'
+import { Prewarm, prewarmProtocol } from '../../src/prewarm/index.ts'
+import type { FleetKey, Granted } from '../../src/swarm/index.ts'
 import { Libp2pSwarm } from '../../src/swarm/index.ts'
-import { Tier } from '../../src/tier/index.ts'
-import { Transfers } from '../../src/transfer/index.ts'
+import type { Climb } from '../../src/tier/index.ts'
+import { Ladder, requestOf, Tier } from '../../src/tier/index.ts'
+import { Transfers, transferMessages } from '../../src/transfer/index.ts'
 import type { LightStore } from './light-store.ts'
+
+/** It is asked for nothing but its part in jobs. */
+const PROTOCOL = { ...transferMessages, ...prewarmProtocol }
 
 const FREE_BYTES = 2 ** 40
 /** Nobody listens there. A host that loses its cache dials its neighbours; here all of them would do so on one machine. */
@@ -53,14 +61,22 @@ export class LightHost implements AsyncDisposable {
   static async start(options: LightHostOptions, store: LightStore): Promise<LightHost> {
     await using stack = new AsyncDisposableStack()
     const { number, region, fleetKey, cache, directory } = options
-    const events = new LateEvents()
+    const hub = new SwarmHub<typeof PROTOCOL>()
     const clock = systemClock
     const logger = silentLogger
     const identityPath = join(directory, `identity-${number}`)
     const swarm = stack.use(
       await Libp2pSwarm.start(
-        { listen: '127.0.0.1:0', announce: [NOWHERE], role: 'agent', region, zone: null, fleetKey, identityPath },
-        { events, clock, logger, metrics: noMetrics },
+        {
+          listen: { host: '127.0.0.1', port: 0 },
+          announce: [NOWHERE],
+          role: 'agent',
+          region,
+          zone: null,
+          fleetKey,
+          identityPath,
+        },
+        { events: hub, protocol: PROTOCOL, clock, logger, metrics: noMetrics },
       ),
     )
     const tier = stack.use(
@@ -75,24 +91,42 @@ export class LightHost implements AsyncDisposable {
     const transfers = stack.use(
       new Transfers({ clock, logger, registry: noMetrics, store, swarm, tier, origins: () => undefined, limits }),
     )
-    const office = stack.use(
-      new PrewarmOffice(
+    const prewarm = stack.use(
+      new Prewarm(
         {
-          ...{ clock, logger, registry: noMetrics, store, swarm, tier, transfers, now: Date.now },
+          clock,
+          logger,
+          registry: noMetrics,
+          store,
+          swarm,
+          tier,
+          transfers,
           images: new TierManifests(tier),
+          upstreams: { first: () => DOCKER_HUB, has: () => false },
           pins: { pinPlanned: async () => {}, unpinJob: async () => {} },
           loader: () => {
             throw new ShoalError('UNAVAILABLE', 'a light host has no runtime')
           },
           hostRate: () => 0,
           freeBytes: async () => FREE_BYTES,
+          chargePlan: () => true,
         },
         { name: `light-${number}`, labels: {}, platform: 'linux/amd64' },
       ),
     )
-    await office.start()
-    events.attach(tier, transfers, office)
-    for (const link of swarm.links.values()) office.linked(link)
+    await prewarm.start()
+    hub.attach({
+      linked: (link) => {
+        tier.linked(link)
+        prewarm.linked(link)
+      },
+      unlinked: (link) => {
+        tier.unlinked(link)
+        transfers.unlinked(link)
+        prewarm.unlinked(link)
+      },
+      handlers: { ...transfers.handlers, ...prewarm.handlers },
+    })
     // a cache that is busy with others' handshakes is dialled again, as a daemon does
     const deadlineMs = clock.now() + LINK_TIMEOUT_MS
     while (swarm.links.size === 0 && clock.now() < deadlineMs) await sleep(clock, LOOK_EVERY_MS)
@@ -113,61 +147,29 @@ export class LightHost implements AsyncDisposable {
   }
 }
 
-/** What a swarm tells, for rooms that are made after it. */
-class LateEvents implements SwarmEvents {
-  #rooms: { readonly tier: Tier; readonly transfers: Transfers; readonly office: PrewarmOffice } | undefined
-
-  attach(tier: Tier, transfers: Transfers, office: PrewarmOffice): void {
-    this.#rooms = { tier, transfers, office }
-  }
-
-  linked: SwarmEvents['linked'] = (link) => {
-    this.#rooms?.tier.linked(link)
-    this.#rooms?.office.linked(link)
-  }
-
-  unlinked: SwarmEvents['unlinked'] = (link) => {
-    this.#rooms?.tier.unlinked(link)
-    this.#rooms?.transfers.unlinked(link)
-    this.#rooms?.office.unlinked(link)
-  }
-
-  message: SwarmEvents['message'] = (link, message) => {
-    if (message.type === 'letter') this.#rooms?.office.message(link, message)
-    else this.#rooms?.transfers.message(link, message)
-  }
-
-  call: SwarmEvents['call'] = async <N extends CallName>(
-    link: Parameters<SwarmEvents['call']>[0],
-    name: N,
-    args: Parameters<SwarmEvents['call']>[2],
-    signal: AbortSignal,
-  ): Promise<CallResults[N]> => {
-    const office = this.#rooms?.office
-    // the name says which arguments and which answer
-    if (name === 'prewarm' && office !== undefined && 'body' in args) {
-      return (await office.call(link, args.body, signal)) as CallResults[N]
-    }
-    const refusal: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'a light host answers nothing' }
-    return refusal as CallResults[N]
-  }
-}
+type Manifest = Granted<typeof blobRequests.manifest>
 
 /** Manifests from their home, proven and forgotten. */
 class TierManifests implements ImageSource {
-  readonly #tier: Tier
+  readonly #ladder: Ladder<Manifest>
 
   constructor(tier: Tier) {
-    this.#tier = tier
+    this.#ladder = new Ladder({ tier, clock: systemClock, origins: () => undefined })
   }
 
   async manifest(
     ref: Parameters<ImageSource['manifest']>[0],
     signal: AbortSignal,
   ): Promise<{ readonly digest: Digest; readonly bytes: Uint8Array }> {
-    const key = ref.target.kind === 'digest' ? ref.target.digest : ref.target.tag
-    const answer = (await this.#tier.askHomes(key, { name: 'manifest', args: ref }, signal))?.answer
-    if (answer?.kind !== 'manifest' || digestOf(answer.bytes) !== answer.digest) {
+    const climb: Climb<Manifest, Manifest> = {
+      upstream: ref.upstream,
+      key: ref.target.kind === 'digest' ? ref.target.digest : ref.target.tag,
+      request: requestOf(blobRequests.manifest, ref),
+      take: async ({ answer }) => answer,
+      atOrigin: async () => refused('unavailable', 'a light host has no origin'),
+    }
+    const answer = await this.#ladder.forClient(climb, signal)
+    if (answer.kind !== 'manifest' || digestOf(answer.bytes) !== answer.digest) {
       throw new ShoalError('UNAVAILABLE', 'the cache did not give a manifest')
     }
     return answer

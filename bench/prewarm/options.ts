@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
+import { wholeNumber } from '../support/whole-number.ts'
 
 /** What a run of the benchmark does. */
 export interface PrewarmBenchOptions {
@@ -39,7 +40,7 @@ const optionsSchema = z.object({
 const HELP = `
 One real cache, and hosts in a few processes that have the daemon's own links (TCP, noise, proven membership), tier,
 transfers and prewarm worker, but no mirror and no disk: they forget the bytes of the small blobs they receive. A job over
-all of them is submitted at the cache's admin door. Counted is what the cache hears and says, its CPU and its memory; how
+all of them is submitted at the cache's admin server. Counted is what the cache hears and says, its CPU and its memory; how
 long it takes says little, for all the hosts run on this one machine.
 
 A process may have so many files open as "ulimit -n" says: the cache needs one a host, the hosts' processes two.
@@ -54,14 +55,14 @@ Examples:
 export function prewarmCommand(run: (options: PrewarmBenchOptions) => Promise<void>): Command {
   return new Command('bench:prewarm')
     .description('What a prewarm job of thousands of hosts costs their cache.')
-    .option('--hosts <count>', 'hosts of the job', integer(1, MOST_HOSTS), 2000)
-    .option('--blobs <count>', 'blobs of the job', integer(2, MOST_BLOBS), 1000)
-    .option('--blob-size <bytes>', 'bytes of each', integer(1, 65_536), 256)
-    .option('--held <percent>', 'of the blobs, what every host has already', integer(0, 100), 0)
+    .option('--hosts <count>', 'hosts of the job', wholeNumber(1, MOST_HOSTS), 2000)
+    .option('--blobs <count>', 'blobs of the job', wholeNumber(2, MOST_BLOBS), 1000)
+    .option('--blob-size <bytes>', 'bytes of each', wholeNumber(1, 65_536), 256)
+    .option('--held <percent>', 'of the blobs, what every host has already', wholeNumber(0, 100), 0)
     .option('--waves <list>', 'hosts of each wave, as shoal prewarm takes them', amounts, ['10%', '100%'])
-    .option('--max-hosts <count>', 'hosts at work at the same time, 0 = all', integer(0, MOST_HOSTS), 0)
-    .option('--processes <count>', 'processes that the hosts share', integer(1, 64), 4)
-    .option('--timeout <seconds>', 'the job must have ended by then', integer(10, 36_000), 1800)
+    .option('--max-hosts <count>', 'hosts at work at the same time, 0 = all', wholeNumber(0, MOST_HOSTS), 0)
+    .option('--processes <count>', 'processes that the hosts share', wholeNumber(1, 64), 4)
+    .option('--timeout <seconds>', 'the job must have ended by then', wholeNumber(10, 36_000), 1800)
     .option('--json <file>', 'write the result there too')
     .addHelpText('after', HELP)
     .action(async (raw: unknown) => {
@@ -74,14 +75,6 @@ export function prewarmCommand(run: (options: PrewarmBenchOptions) => Promise<vo
       } = optionsSchema.parse(raw)
       await run({ ...rest, blobBytes, heldPercent, timeoutSeconds, json })
     })
-}
-
-function integer(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-    if (value >= least && value <= most) return value
-    throw new InvalidArgumentError(`must be ${least} to ${most}`)
-  }
 }
 
 function amounts(text: string): string[] {

@@ -1,4 +1,4 @@
-import Table from 'cli-table3'
+import { plainTable } from '../../src/cli/plain-table.ts'
 import type { Machine } from '../support/machine.ts'
 import type { ResultHead } from '../support/result-file.ts'
 import type { PrewarmBenchOptions } from './options.ts'
@@ -38,25 +38,23 @@ export function resultText(machine: Machine, options: PrewarmBenchOptions, resul
   ].join('\n')
 }
 
-function ratesTable({ perHostSecond, lettersPerHost }: PrewarmResult): string {
+function ratesTable({ perHostSecond, messagesPerHost }: PrewarmResult): string {
   const head = ['at the cache', 'heard: messages', 'bytes', 'said: messages', 'bytes']
-  const table = new Table({ head, style: { head: [], border: [] } })
+  const rows: string[][] = []
   const row = (name: string, { received, sent }: Rates): void => {
     const cells = [received.frames, received.bytes, sent.frames, sent.bytes]
-    table.push([name, ...cells.map((value) => value.toFixed(value < 10 ? 2 : 0))])
+    rows.push([name, ...cells.map((value) => value.toFixed(value < 10 ? 2 : 0))])
   }
   row('idle, per host and second', perHostSecond.idle)
-  row('job (letters, pings)', perHostSecond.job)
+  row('job (messages, pings)', perHostSecond.job)
   row('job, busiest second', perHostSecond.most)
   row('job, content', perHostSecond.content)
-  row('letters per host, whole job', lettersPerHost)
-  return table.toString()
+  row('messages per host, whole job', messagesPerHost)
+  return plainTable(rows, head)
 }
 
 function numbersTable(rows: readonly (readonly [string, string])[]): string {
-  const table = new Table({ style: { head: [], border: [] } })
-  for (const row of rows) table.push([...row])
-  return table.toString()
+  return plainTable(rows)
 }
 
 function pair(a: number, b: number): string {

@@ -1,10 +1,10 @@
-import { quantile } from '../support/quantile.ts'
+import { quantile } from '../../src/base/quantile.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 
 /** What a cache's frames are about, as its metrics tell them apart. */
-export const FRAME_KINDS = ['letter', 'content', 'call', 'answer', 'upkeep'] as const
+export const FRAME_KINDS = ['prewarm', 'content', 'call', 'answer', 'upkeep'] as const
 export type FrameKind = (typeof FRAME_KINDS)[number]
 export const DIRECTIONS = ['received', 'sent'] as const
 export type Direction = (typeof DIRECTIONS)[number]
@@ -37,7 +37,7 @@ export interface Observations {
     readonly reason: string | null
     readonly hosts: { readonly ready: number; readonly failed: number; readonly skipped: number }
   }
-  /** Blobs that the cache's ledger has, over all hosts. */
+  /** Blobs that the cache's progress table has, over all hosts. */
   readonly states: number
   /** Before any host was linked; when all were; after a while of nothing. */
   readonly alone: Sample
@@ -62,7 +62,7 @@ export interface PrewarmResult {
   readonly states: number
   readonly job: Observations['job']
   readonly seconds: { readonly link: number; readonly job: number }
-  /** Per host and second. `job`: letters and upkeep, which a job and its links need; `most`: in its busiest second. */
+  /** Per host and second. `job`: messages and upkeep, which a job and its links need; `most`: in its busiest second. */
   readonly perHostSecond: {
     readonly idle: Rates
     readonly job: Rates
@@ -70,8 +70,8 @@ export interface PrewarmResult {
     /** Blobs and manifests: a question and an answer for each, which real hosts ask for real blobs as well. */
     readonly content: Rates
   }
-  /** Per host, over the whole job, letters only. */
-  readonly lettersPerHost: Rates
+  /** Per host, over the whole job, messages only. */
+  readonly messagesPerHost: Rates
   readonly rssMiB: {
     readonly alone: number
     readonly linked: number
@@ -88,7 +88,7 @@ export interface PrewarmResult {
   readonly scrapeP99Ms: number
 }
 
-const JOB_KINDS: readonly FrameKind[] = ['letter', 'upkeep']
+const JOB_KINDS: readonly FrameKind[] = ['prewarm', 'upkeep']
 const CONTENT_KINDS: readonly FrameKind[] = ['content', 'call', 'answer']
 
 export function prewarmResult(seen: Observations): PrewarmResult {
@@ -106,7 +106,7 @@ export function prewarmResult(seen: Observations): PrewarmResult {
       most: busiest(during, hosts),
       content: rates(first, last, hosts, CONTENT_KINDS),
     },
-    lettersPerHost: scaled(between(first, last, ['letter']), 1 / hosts),
+    messagesPerHost: scaled(between(first, last, ['prewarm']), 1 / hosts),
     rssMiB: {
       alone: alone.rssBytes / MIB,
       linked: rested.rssBytes / MIB,

@@ -3,6 +3,7 @@ import { BASELINE_TABLE } from '../fleet/baselines/index.ts'
 import type { BaselineName, ScenarioName } from '../fleet/names.ts'
 import { isBaseline, isScenario } from '../fleet/names.ts'
 import { SCENARIO_TABLE } from '../fleet/scenarios/index.ts'
+import { timelineText } from '../fleet/timeline.ts'
 import { directGoal, fleetGoal, ORIGIN_COPIES_GOAL, RSS_GOAL_MIB, SCRAPE_GOAL_MS } from './goals.ts'
 import { atMost, FROM_DOCS, provenance, source, table, withRange } from './markdown.ts'
 import type { FleetFile, FleetRow, Named } from './results.ts'
@@ -22,6 +23,8 @@ const HEAD = [
   `/metrics p99, ms: agent, cache (goal ≤ ${SCRAPE_GOAL_MS})`,
 ]
 
+const PICTURED: ReadonlySet<string> = new Set(['burst', 'warm'] satisfies ScenarioName[])
+
 /** What a baseline is an alternative to: its time is set against that one's bound, not against its own. */
 const INSTEAD_OF: Readonly<Record<BaselineName, ScenarioName>> = {
   direct: 'burst',
@@ -38,7 +41,13 @@ export function fleetSection(file: Named<FleetFile>): string {
     first === undefined ? '' : `${setupOf(first)}. `,
     `${source(file.file, FROM_DOCS)}: ${provenance(file.machine)}, TCP ${file.machine.congestionControl}.`,
   ]
-  return `${parts.join('')}\n\n${table(HEAD, [...rows, ...failed])}`
+  return [parts.join(''), table(HEAD, [...rows, ...failed]), ...file.results.flatMap(pictureOf)].join('\n\n')
+}
+
+/** Where the time over the bound is: drawn of the two that are all about it. */
+function pictureOf({ scenario, timeline }: FleetRow): string[] {
+  if (timeline === undefined || !PICTURED.has(scenario)) return []
+  return [`How full the links were, ${scenario}:`, ['```text', ...timelineText(timeline), '```'].join('\n')]
 }
 
 /** The physical bound a row is held against: a baseline's is that of the scenario it stands in for. */
@@ -72,8 +81,8 @@ function scrapesOf({ scrapeMs }: FleetRow): string {
   return [scrapeMs.agent, scrapeMs.cache].map((one) => one?.p99.toFixed(0) ?? '-').join(', ')
 }
 
-function overDirectOf({ scenario, extra: { overDirect } }: FleetRow): string {
-  return overDirect === undefined ? '-' : `${overDirect.toFixed(2)} (${atMost(directGoal(scenario))})`
+function overDirectOf({ scenario, extra: { overDirect, directLast } }: FleetRow): string {
+  return overDirect === undefined ? '-' : `${overDirect.toFixed(2)} (${atMost(directGoal(scenario, directLast))})`
 }
 
 /** What broke, as the run said it. */

@@ -15,15 +15,15 @@ export function prewarmSection(file: Named<PrewarmFile>): string {
   ].join('\n\n')
 }
 
-function messagesTable({ perHostSecond, lettersPerHost }: PrewarmFile): string {
+function messagesTable({ perHostSecond, messagesPerHost }: PrewarmFile): string {
   const head = ['at the cache', 'messages heard', 'said', 'bytes heard', 'said', 'goal']
   const goal = `≤ ${PREWARM_MESSAGES_GOAL} messages, both ways`
   return table(head, [
     ['idle, per host and second', ...cells(perHostSecond.idle), ''],
-    ['job (letters, pings), per host and second', ...cells(perHostSecond.job), goal],
+    ['job (messages, pings), per host and second', ...cells(perHostSecond.job), goal],
     ['the same in its busiest second', ...cells(perHostSecond.most), ''],
     ['blobs and manifests (questions, answers), per host and second', ...cells(perHostSecond.content), ''],
-    ['letters per host in all', ...cells(lettersPerHost), ''],
+    ['messages per host in all', ...cells(messagesPerHost), ''],
   ])
 }
 

@@ -19,6 +19,8 @@ const machine = z.object({
 })
 export type MachineRow = z.infer<typeof machine>
 
+const shares = z.array(z.object({ link: z.string(), shares: z.array(z.number()) }))
+
 const fleetRow = z.object({
   scenario: z.string(),
   hosts: z.number(),
@@ -32,12 +34,13 @@ const fleetRow = z.object({
   ratio: z.number(),
   originRatio: z.number(),
   originRequests: z.number().optional(),
-  extra: z.object({ overDirect: z.number().optional() }),
+  extra: z.object({ overDirect: z.number().optional(), directLast: z.number().optional() }),
   cpu: z.object({ busy: z.number() }),
   rssMiB: z.object({ max: z.number() }).optional(),
   scrapeMs: z
     .object({ agent: z.object({ p99: z.number() }), cache: z.object({ p99: z.number() }).optional() })
     .optional(),
+  timeline: z.object({ everyMs: z.number(), down: shares, up: shares }).optional(),
   guards: z.array(z.object({ guard: z.string(), value: z.number(), limit: z.number(), holds: z.boolean() })),
   valid: z.boolean(),
   runs: z.array(z.object({ ratio: z.number(), valid: z.boolean() })),
@@ -120,7 +123,7 @@ const prewarmFile = z.object({
   states: z.number(),
   job: z.object({ state: z.string(), hosts: z.object({ ready: z.number() }) }),
   perHostSecond: z.object({ idle: rates, job: rates, most: rates, content: rates }),
-  lettersPerHost: rates,
+  messagesPerHost: rates,
   rssMiB: z.object({
     alone: z.number(),
     linked: z.number(),

@@ -1,12 +1,17 @@
 import { errorText } from '../../src/base/errors.ts'
+import { simulate } from '../../src/sim/index.ts'
 import { describeMachine } from '../support/machine.ts'
 import { writeResult } from '../support/result-file.ts'
 import type { SimBenchOptions } from './options.ts'
 import { simCommand } from './options.ts'
-import { simulate } from './simulate.ts'
 
 async function run(options: SimBenchOptions): Promise<void> {
-  const result = simulate(options)
+  const startedAt = performance.now()
+  const simulated = simulate(options)
+  const { user, system } = process.cpuUsage()
+  const wallSeconds = (performance.now() - startedAt) / 1000
+  // on a machine that does other things the wall says little
+  const result = { ...simulated, wallSeconds, cpuSeconds: (user + system) / 1e6 }
   const rows = Object.entries(result).map(([key, value]) => `${key.padEnd(24)}${text(value)}`)
   process.stdout.write(`${rows.join('\n')}\n`)
   const { json, ...asked } = options

@@ -14,10 +14,10 @@ export function ownerOf(name: string): number | undefined {
   return match === null ? undefined : Number(match[1])
 }
 
-/** Whether a benchmark runs under this pid now. */
+/** Whether a benchmark, or an attack of test/chaos, runs under this pid now. */
 export function isRunning(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('bench/')
+    return /bench\/|test\/(?:chaos|soak)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
   } catch {
     return false
   }

@@ -12,7 +12,7 @@ export function serveTasks<T>(
   process.on('message', (raw) => {
     const { id, task } = messageSchema.parse(raw)
     perform(task).then(
-      (value) => process.send?.({ id, ok: true, value }),
+      (value) => process.send?.({ id, ok: true, value: value ?? null }),
       (error: unknown) => process.send?.({ id, ok: false, error: errorText(error) }),
     )
   })

@@ -1,8 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { z } from 'zod'
 import { raceAbort } from '../../src/base/abort.ts'
 import { ShoalError } from '../../src/base/errors.ts'
+import type { Place } from '../../src/demo/index.ts'
+import { commandIn, LOOPBACK } from '../../src/demo/index.ts'
 
 /** Nothing here takes that long, however slow the machine: who does has hung. */
 const ASK_TIMEOUT_MS = 600_000
@@ -36,9 +38,15 @@ export class TaskProcess<T extends object> implements AsyncDisposable {
     })
   }
 
-  /** Runs `program`; `name` is for messages. */
-  static start<T extends object>(program: string, name: string, signal: AbortSignal): TaskProcess<T> {
-    return new TaskProcess<T>(name, fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }), signal)
+  /** Runs `program` in a place; `name` is for messages. */
+  static start<T extends object>(
+    program: string,
+    name: string,
+    signal: AbortSignal,
+    place: Place = LOOPBACK,
+  ): TaskProcess<T> {
+    const { command, args } = commandIn(place, process.execPath, [...process.execArgv, program])
+    return new TaskProcess<T>(name, spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }), signal)
   }
 
   get pid(): number {
@@ -69,6 +77,6 @@ export class TaskProcess<T extends object> implements AsyncDisposable {
   }
 
   #failure(what: string): ShoalError {
-    return new ShoalError('UNAVAILABLE', `the bench's process for ${this.name}: ${what}`)
+    return new ShoalError('UNAVAILABLE', `the process for ${this.name}: ${what}`)
   }
 }

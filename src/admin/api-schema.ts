@@ -1,105 +1,32 @@
 import { z } from 'zod'
-import type { Limits, NodeStatus, PeerStatus, PinStatus, TransferStatus, VerifyView } from './interface.ts'
+import { LOG_LEVELS } from '../base/log.ts'
+import type { Shape } from '../base/shape.ts'
+import type { PinView } from '../pins/index.ts'
 
 /*
- * The admin API as a client reads it. Unknown keys are let through: an older command may talk to a newer agent.
+ * The admin API as a client reads it, beside what a host says of itself (status.ts). Unknown keys are let through: an older command may talk to a newer agent.
  */
 
-const receivedBytes = z.object({ peer: z.number(), home: z.number(), parent: z.number(), origin: z.number() })
-const cache = z.object({ address: z.string(), key: z.string().optional(), state: z.string() })
-
-const trouble = z.object({
-  state: z.string(),
-  message: z.string(),
-  remedy: z.string(),
-  sinceEpochMs: z.number(),
-  failures: z.number(),
-})
-
-export const nodeStatusSchema: z.ZodType<NodeStatus> = z.object({
-  version: z.string(),
-  role: z.string(),
-  region: z.string(),
-  zone: z.string().nullable(),
-  peerId: z.string(),
-  uptimeSeconds: z.number(),
-  addresses: z.object({ mirror: z.string(), peer: z.string(), admin: z.string() }),
-  credentials: z
-    .array(
-      z.object({
-        role: z.string(),
-        text: z.string(),
-        serial: z.string(),
-        endsEpochMs: z.number(),
-        daysLeft: z.number(),
-        problem: z.string().nullable(),
-      }),
-    )
-    .optional(),
-  store: z.object({
-    capacityBytes: z.number(),
-    completeBytes: z.number(),
-    partialBytes: z.number(),
-    pinnedBytes: z.number(),
-    diskFull: z.boolean(),
-    /** Absent in hosts of before. */
-    state: z.string().default('ok'),
-  }),
-  peers: z.object({
-    linked: z.number(),
-    caches: z.number(),
-    clones: z.array(z.object({ peerId: z.string(), addresses: z.array(z.string()) })).optional(),
-  }),
-  tier: z.object({
-    state: z.string(),
-    caches: z.array(cache),
-    parents: z.array(z.object({ region: z.string(), caches: z.array(cache) })),
-  }),
-  received: receivedBytes,
-  sent: z.object({ runtime: z.number(), peer: z.number(), child: z.number() }),
-  transfersActive: z.number(),
-  defaultUpstream: z.string().optional(),
-  upstreams: z.array(
-    z.object({
-      name: z.string(),
-      access: z.string(),
-      origins: z.array(z.object({ kind: z.string(), label: z.string(), trouble: trouble.optional() })),
-    }),
-  ),
-})
-
-const transferSchema: z.ZodType<TransferStatus> = z.object({
-  digest: z.string(),
-  sizeBytes: z.number(),
-  haveBytes: z.number(),
-  bytesPerSec: z.number(),
-  etaSeconds: z.number().nullable(),
-  from: receivedBytes,
-  peers: z.number(),
-  startedEpochMs: z.number(),
-  state: z.string(),
-})
-
-const peerSchema: z.ZodType<PeerStatus> = z.object({
-  key: z.string(),
-  role: z.string(),
-  region: z.string(),
-  zone: z.string().nullable(),
-  addresses: z.array(z.string()),
-  direction: z.enum(['inbound', 'outbound']),
-  sentBytes: z.number(),
-  receivedBytes: z.number(),
-})
-
-export const transfersSchema = z.object({ transfers: z.array(transferSchema) })
-export const peersSchema = z.object({ peers: z.array(peerSchema) })
-export const limitsSchema: z.ZodType<Limits> = z.object({
+/** Rates in bytes per second; 0 = unlimited. */
+export const limitsSchema = z.object({
   upload: z.number(),
   download: z.number(),
   origin: z.number(),
   prewarm: z.number(),
 })
-export const pinSchema: z.ZodType<PinStatus> = z.object({
+export type Limits = Shape<typeof limitsSchema>
+
+/** What the process logs. */
+export const logSchema = z.object({
+  /** In force now. */
+  level: z.enum(LOG_LEVELS),
+  configured: z.enum(LOG_LEVELS),
+  /** When the configured one holds again; null = it does. */
+  untilEpochMs: z.number().nullable(),
+})
+export type LogView = Shape<typeof logSchema>
+
+export const pinSchema: z.ZodType<PinView> = z.object({
   reference: z.string(),
   job: z.string().nullable(),
   digest: z.string(),
@@ -110,21 +37,30 @@ export const pinSchema: z.ZodType<PinStatus> = z.object({
 })
 export const pinsSchema = z.object({ pins: z.array(pinSchema) })
 const counted = z.object({ total: z.number(), checked: z.number() })
-export const verifyViewSchema: z.ZodType<VerifyView> = z.object({
+/** A blob that a verification found damaged, and dropped. */
+const damage = z.object({
+  digest: z.string(),
+  sizeBytes: z.number(),
+  /** Which pieces; none when it was dropped as a whole. */
+  pieces: z.array(z.number()),
+  /** Whether it has been fetched again by now. */
+  wholeAgain: z.boolean(),
+})
+export type VerifiedDamage = Shape<typeof damage>
+/** A comparison of stored blobs with what they must be. */
+export const verifyViewSchema = z.object({
   state: z.enum(['running', 'done', 'stopped']),
   startedEpochMs: z.number(),
   blobs: counted,
   bytes: counted,
-  damaged: z.array(
-    z.object({
-      digest: z.string(),
-      sizeBytes: z.number(),
-      pieces: z.array(z.number()),
-      wholeAgain: z.boolean(),
-    }),
-  ),
+  damaged: z.array(damage),
+  /** Digests that were asked for and are not here. */
   absent: z.array(z.string()),
 })
+export type VerifyView = Shape<typeof verifyViewSchema>
+
+/** Where a browser may look, once, within this many seconds. */
+export const pageLinkSchema = z.object({ path: z.string(), seconds: z.number() })
 export const unpinnedSchema = z.object({ reference: z.string(), unpinned: z.boolean() })
 export const invalidatedSchema = z.object({
   reference: z.string(),
@@ -134,4 +70,54 @@ export const invalidatedSchema = z.object({
 })
 export const apiErrorSchema = z.object({
   error: z.object({ code: z.string(), message: z.string(), socket: z.string().optional() }),
+})
+
+/** What was asked about an image, now: the digest, or why there is none. */
+const whyPart = z.object({
+  who: z.string(),
+  /** This host is home itself: what the origin says is what it would answer. */
+  isSelf: z.boolean(),
+  digest: z.string().nullable(),
+  refusal: z.object({ reason: z.string(), message: z.string() }).nullable(),
+  seconds: z.number(),
+})
+export type WhyPart = Shape<typeof whyPart>
+/** `troubles`: what ails origins of the upstream, with what to do. */
+const whyOrigin = whyPart.extend({
+  troubles: z.array(z.object({ origin: z.string(), state: z.string(), message: z.string(), remedy: z.string() })),
+})
+export type WhyOrigin = Shape<typeof whyOrigin>
+
+/** What this host, its home and the origin say about one image. */
+export const whySchema = z.object({
+  reference: z.string(),
+  /** `access` is null where no upstream has this name; then nobody is asked. */
+  upstream: z.object({ name: z.string(), access: z.string().nullable() }),
+  upstreams: z.array(z.string()),
+  tier: z.string(),
+  here: z.object({
+    /** What the tag pointed to when it was confirmed last. */
+    digest: z.string().nullable(),
+    ageSeconds: z.number().nullable(),
+    /** Whether whoever is home for it serves it without asking. */
+    fresh: z.boolean().nullable(),
+    manifest: z.boolean(),
+    blobs: z.number(),
+    presentBlobs: z.number(),
+  }),
+  home: whyPart.nullable(),
+  origin: whyOrigin.nullable(),
+  /** Pulls and refusals of the image, as events have them, the last ones. */
+  recent: z.array(z.looseObject({ kind: z.string(), epochMs: z.number() })),
+})
+export type WhyView = Shape<typeof whySchema>
+
+export const gateSchema = z.object({
+  image: z.string(),
+  open: z.boolean(),
+  final: z.boolean(),
+  job: z.string().nullable(),
+  ready: z.number(),
+  needed: z.number(),
+  reason: z.string(),
 })

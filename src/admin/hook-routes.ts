@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { HookSink } from './interface.ts'
+import type { WebhookSink } from './interface.ts'
 import { HttpRefusal } from './json-error.ts'
 
 /** Far above what any source sends for one push, far below what could hurt. */
 const MAX_HOOK_BYTES = 512 * 1024
 
 /** Where webhooks of registries come in. They carry no admin token: each proves itself with its rule's secret. */
-export const HOOK_PATHS: ReadonlySet<string> = new Set(['/hooks/:source', '/hooks/:source/:secret'])
+const HOOK_PATHS: ReadonlySet<string> = new Set(['/hooks/:source', '/hooks/:source/:secret'])
 
 interface HookRoute {
   readonly Params: { readonly source: string; readonly secret?: string }
@@ -16,7 +16,7 @@ interface HookRoute {
 type HookRequest = FastifyRequest<HookRoute>
 
 /** Routes in a scope of their own: bodies come raw, whatever type they say, because signatures are over bytes. */
-export async function addHookRoutes(app: FastifyInstance, hooks: HookSink): Promise<void> {
+export async function addHookRoutes(app: FastifyInstance, hooks: WebhookSink): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(

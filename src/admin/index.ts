@@ -1,45 +1,53 @@
 // The admin server (ACCESS.md says who may what): access.ts has each route's right, local-socket.ts is the socket;
-// the admin door: admin-door.ts listens, guard.ts refuses, routes.ts answers from an AdminSource, json-error.ts says
-// what went wrong. api-schema.ts is the same API from the client's side.
+// the admin server: admin-server.ts listens, guard.ts refuses, routes.ts answers from an AdminSource, json-error.ts says
+// what went wrong. api-schema.ts is the same API from the client's side. page-routes.ts gives a browser the files in page/, and
+// what they show (page-view.ts); page-keys.ts lets it in.
 
-export type { AdminDoorDeps, AdminDoorOptions } from './admin-door.ts'
-export { AdminDoor } from './admin-door.ts'
+export type { AdminServerDeps, AdminServerOptions } from './admin-server.ts'
+export { AdminServer } from './admin-server.ts'
+export type { Limits, LogView, VerifiedDamage, VerifyView, WhyOrigin, WhyPart, WhyView } from './api-schema.ts'
 export {
   apiErrorSchema,
+  gateSchema,
   invalidatedSchema,
   limitsSchema,
-  nodeStatusSchema,
-  peersSchema,
+  logSchema,
+  pageLinkSchema,
   pinSchema,
   pinsSchema,
-  transfersSchema,
   unpinnedSchema,
   verifyViewSchema,
+  whySchema,
 } from './api-schema.ts'
 export type {
   AdminSource,
+  LimitsPatch,
+  LogSource,
+  MetricsText,
+  PinSource,
+  PrewarmSource,
+  VerifySource,
+  WhySource,
+} from './interface.ts'
+export type {
+  JobHost,
+  OwnView,
+  PageHost,
+  PageJob,
+  PageSource,
+  PageTransfer,
+  PageView,
+  ZoneView,
+} from './page-view.ts'
+export type {
   BlobStatus,
   CacheStatus,
-  CredentialStatus,
-  HookHead,
-  HookSink,
-  Limits,
-  LimitsPatch,
-  MetricsText,
   NodeStatus,
   OriginStatus,
   PeerStatus,
-  PinSource,
-  PinStatus,
-  PrewarmSource,
   Readiness,
   ReadinessCondition,
-  ReceivedBytes,
-  SentBytes,
   TransferStatus,
-  VerifiedDamage,
-  VerifySource,
-  VerifyView,
-} from './interface.ts'
-export { MAX_SOCKET_PATH_BYTES } from './local-socket.ts'
+} from './status.ts'
+export { blobsSchema, nodeStatusSchema, peersSchema, transfersSchema } from './status.ts'
 export { ownToken, readTokenFile } from './token-file.ts'

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 
-/** A request this door refuses by itself. */
+/** A request this server refuses by itself. */
 export class HttpRefusal extends Error {
   override readonly name = 'HttpRefusal'
   readonly statusCode: number
@@ -41,6 +41,8 @@ const STATUS_OF = {
   PREWARM_IMPOSSIBLE: 409,
   PREWARM_UNKNOWN: 404,
   ORDER_REQUIRED: 403,
+  // a command's, never the daemon's
+  SETUP_REFUSED: 500,
   UNAVAILABLE: 503,
 } as const satisfies Record<ErrorCode, number>
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { errorText, ShoalError } from '../base/errors.ts'
 
 /** What the kernel's `sun_path` holds, without its end. */
-export const MAX_SOCKET_PATH_BYTES = 107
+const MAX_SOCKET_PATH_BYTES = 107
 const OWNER_ONLY = 0o600
 const PROBE_MS = 1_000
 

@@ -2,16 +2,15 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { isShoalError } from '../base/errors.ts'
+import { ADMIN_ANSWER_MS } from '../base/patience.ts'
 import type { PrewarmView } from '../prewarm/index.ts'
-import { isFinal, isJobId } from '../prewarm/index.ts'
+import { isFinal, isJobId, isScheduleId } from '../prewarm/index.ts'
+import { ALIVE_MS, EventStream } from './event-stream.ts'
 import type { PrewarmSource } from './interface.ts'
-import { obeySchema, parseBody } from './request-schema.ts'
+import { gateQuerySchema, obeySchema, parseBody } from './request-schema.ts'
 
-/** Plans ask the origin for manifests and every region for its hosts. */
-const TIMEOUT_MS = 25_000
 const EVENT_EVERY_MS = 1_000
-/** A stream that has nothing new says so, so that what lies between does not cut it. */
-const ALIVE_EVERY = 15
+const ALIVE_EVERY = ALIVE_MS / EVENT_EVERY_MS
 /** Failures in a row after which a stream ends: its client comes back by itself. */
 const MAX_FAILURES = 30
 
@@ -19,9 +18,27 @@ const paramsSchema = z.object({ id: z.string().refine(isJobId, { error: 'is no i
 /** What is not about the job itself; the rest is read by the prewarm service. */
 const startSchema = z.looseObject({ dryRun: z.boolean().default(false), id: paramsSchema.shape.id.optional() })
 
+const scheduleParamsSchema = z.object({ id: z.string().refine(isScheduleId, { error: 'is no id of a schedule' }) })
+const scheduleSchema = z.looseObject({ schedule: z.unknown() })
+
+/** Jobs that begin by the clock. */
+export function addScheduleRoutes(app: FastifyInstance, prewarm: PrewarmSource): void {
+  const limit = (): AbortSignal => AbortSignal.timeout(ADMIN_ANSWER_MS)
+  app.get('/api/v1/prewarm/schedules', async () => ({ schedules: await prewarm.schedules(limit()) }))
+  app.post('/api/v1/prewarm/schedules', async (request, reply) => {
+    reply.code(201)
+    if (isOrder(request.body)) return prewarm.obeySchedule(parseBody(obeySchema, request.body).order, limit())
+    const { schedule, ...job } = parseBody(scheduleSchema, request.body)
+    return prewarm.schedule(job, schedule, limit())
+  })
+  app.delete('/api/v1/prewarm/schedules/:id', (request) =>
+    prewarm.unschedule(parseBody(scheduleParamsSchema, request.params).id, limit()),
+  )
+}
+
 /** Jobs that make images present on hosts before anybody pulls them. */
 export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): void {
-  const limit = (): AbortSignal => AbortSignal.timeout(TIMEOUT_MS)
+  const limit = (): AbortSignal => AbortSignal.timeout(ADMIN_ANSWER_MS)
   const idOf = (params: unknown): string => parseBody(paramsSchema, params).id
   app.get('/api/v1/prewarm', async () => ({ jobs: await prewarm.list(limit()) }))
   app.post('/api/v1/prewarm', async (request, reply) => {
@@ -32,6 +49,11 @@ export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): 
     const { dryRun, id, ...job } = parseBody(startSchema, request.body)
     if (dryRun) return prewarm.plan(job, limit())
     return reply.code(201).send(await prewarm.start(job, id, limit()))
+  })
+  app.get('/api/v1/prewarm/gate', async (request, reply) => {
+    const { image, quorum, hosts } = parseBody(gateQuerySchema, request.query)
+    const gate = await prewarm.gate(image, { quorumPercent: quorum, hosts }, limit())
+    return reply.code(gate.open ? 200 : 503).send(gate)
   })
   app.get('/api/v1/prewarm/:id', (request) => prewarm.show(idOf(request.params), limit()))
   app.get('/api/v1/prewarm/:id/hosts', async (request) => ({
@@ -55,16 +77,9 @@ function isOrder(body: unknown): boolean {
   return typeof body === 'object' && body !== null && 'order' in body
 }
 
-/** Server-sent events: the job as it changes, until it has ended or its reader has left. */
+/** The job as it changes, until it has ended or its reader has left. */
 async function stream(reply: FastifyReply, first: PrewarmView, show: () => Promise<PrewarmView>): Promise<void> {
-  reply.hijack()
-  const { raw } = reply
-  const left = new AbortController()
-  raw.once('close', () => left.abort())
-  // who leaves is noticed by that
-  raw.on('error', () => {})
-  const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
-  raw.writeHead(200, headers)
+  const events = new EventStream(reply)
   let said = ''
   let quiet = 0
   let failures = 0
@@ -72,20 +87,20 @@ async function stream(reply: FastifyReply, first: PrewarmView, show: () => Promi
     const { seconds: _, ...news } = job
     const text = JSON.stringify(news)
     // a reader that does not read is not written to, and misses only what is old
-    if (raw.writableNeedDrain !== true || isFinal(job.state)) {
-      if (text !== said) raw.write(`event: job\ndata: ${JSON.stringify(job)}\n\n`)
-      else if (quiet++ % ALIVE_EVERY === ALIVE_EVERY - 1) raw.write(': nothing new\n\n')
+    if (!events.isBehind || isFinal(job.state)) {
+      if (text !== said) events.send('job', job)
+      else if (quiet++ % ALIVE_EVERY === ALIVE_EVERY - 1) events.sayAlive()
       said = text
     }
     if (isFinal(job.state)) break
     try {
-      await wait(EVENT_EVERY_MS, undefined, { signal: left.signal })
+      await wait(EVENT_EVERY_MS, undefined, { signal: events.left })
       job = await show()
       failures = 0
     } catch (error) {
-      if (left.signal.aborted) return
+      if (events.left.aborted) return
       if (isShoalError(error, 'PREWARM_UNKNOWN') || ++failures > MAX_FAILURES) break
     }
   }
-  raw.end()
+  events.end()
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { LOG_LEVELS } from '../base/log.ts'
 import { parseDurationMs, parseRateBytesPerSec } from '../base/quantity.ts'
 import { orderSchema } from '../trust/index.ts'
-import { READINESS_CONDITIONS } from './interface.ts'
 import { HttpRefusal } from './json-error.ts'
+import { READINESS_CONDITIONS } from './status.ts'
 
 const MAX_REFERENCE_CHARS = 600
 
@@ -23,6 +24,22 @@ export const limitsPatchSchema = z.strictObject({
   prewarm: rate.optional(),
 })
 
+const MAX_LOG_MS = 86_400_000
+
+export const logPatchSchema = z.strictObject({
+  level: z.enum(LOG_LEVELS),
+  for: z
+    .string()
+    .max(40)
+    .transform((value, context): number => {
+      const ms = parseDurationMs(value)
+      if (ms !== undefined && ms >= 1_000 && ms <= MAX_LOG_MS) return ms
+      context.addIssue({ code: 'custom', message: 'must be a length of time from 1s to 24h, such as "10m"' })
+      return z.NEVER
+    })
+    .prefault('10m'),
+})
+
 /** `?want=tier,origin,disk`: what a probe takes for a reason to be not ready. */
 export const readinessSchema = z.object({
   want: z
@@ -31,6 +48,23 @@ export const readinessSchema = z.object({
     .default('')
     .transform((text) => text.split(',').filter((name) => name !== ''))
     .pipe(z.array(z.enum(READINESS_CONDITIONS))),
+})
+
+/** `?since=ID`: events after this one, of those that are remembered; default: all of them. */
+export const eventsQuerySchema = z.object({ since: z.coerce.number().min(0).default(0) })
+
+export const whyQuerySchema = z.object({ reference: z.string().min(1).max(MAX_REFERENCE_CHARS) })
+
+/** `?image=REF&quorum=95%&hosts=20`: what a pipeline asks before it goes on. */
+export const gateQuerySchema = z.object({
+  image: z.string().min(1).max(MAX_REFERENCE_CHARS),
+  quorum: z
+    .string()
+    .regex(/^\d{1,3}(\.\d+)?%?$/, { error: 'must be a percentage such as 95%' })
+    .transform((text) => Number.parseFloat(text))
+    .pipe(z.number().max(100, { error: 'must be at most 100%' }))
+    .default(100),
+  hosts: z.coerce.number().int().min(0).default(0),
 })
 
 export const invalidateSchema = z.strictObject({

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, readFile, rename, writeFile } from 'node:fs/promises'
+import { systemClock } from '../base/clock.ts'
+import { errnoCode } from '../base/errno.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
+import { setAside } from '../base/set-aside.ts'
 
 const MIN_TOKEN_CHARS = 16
 const MAX_FILE_BYTES = 4096
@@ -39,7 +42,11 @@ export async function ownToken(
     const token = randomBytes(TOKEN_BYTES).toString('hex')
     const made = `${file}.${process.pid}`
     await writeFile(made, `${token}\n`, { mode: PRIVATE, flag: 'wx' })
-    await rename(made, file)
+    await rename(made, file).catch(async (error: unknown) => {
+      if (errnoCode(error) !== 'EISDIR') throw error
+      await setAside(file, systemClock.wall())
+      await rename(made, file)
+    })
     return { token, isKept: true }
   } catch (error) {
     const token = isToken(known.trim()) ? known.trim() : randomBytes(TOKEN_BYTES).toString('hex')
@@ -49,7 +56,7 @@ export async function ownToken(
 
 /** Takes rights of others away, and follows no link: the rights of what it points to are not ours to change. */
 async function readOwn(file: string): Promise<string> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     await handle.chmod(PRIVATE).catch(() => {})
     return await handle.readFile('utf8')

@@ -1,15 +1,14 @@
 import type { FastifyInstance } from 'fastify'
+import { ADMIN_ANSWER_MS } from '../base/patience.ts'
 import type { VerifySource } from './interface.ts'
 import { HttpRefusal } from './json-error.ts'
 import { parseBody, verifySchema } from './request-schema.ts'
-
-const RESOLVE_TIMEOUT_MS = 25_000
 
 /** A comparison of what is stored with its digests: begun, followed and ended by requests of their own, as it may take hours. */
 export function addVerifyRoutes(app: FastifyInstance, verify: VerifySource): void {
   app.post('/api/v1/verify', (request) => {
     const { targets } = parseBody(verifySchema, request.body)
-    return verify.start(targets, AbortSignal.timeout(RESOLVE_TIMEOUT_MS))
+    return verify.start(targets, AbortSignal.timeout(ADMIN_ANSWER_MS))
   })
   app.get('/api/v1/verify', () => viewOf(verify))
   app.delete('/api/v1/verify', async () => {

@@ -28,3 +28,8 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
+
+/** The reason of an abort, for people. */
+export function abortError(why: string): DOMException {
+  return new DOMException(why, 'AbortError')
+}

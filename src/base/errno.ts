@@ -1,4 +1,4 @@
-/** The code of a failed system call, such as `ENOENT`; undefined for everything else. */
+/** The code of a failed system call or library, such as `ENOENT` or `LEVEL_LOCKED`; undefined for everything else. */
 export function errnoCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

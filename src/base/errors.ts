@@ -1,5 +1,5 @@
 /**
- * Every failure Shoal names. The doors map codes to HTTP and exit codes; nothing matches on messages.
+ * Every failure Shoal names. The servers map codes to HTTP and exit codes; nothing matches on messages.
  *
  * - `CONFIG_INVALID`: a key, flag or file the user gave is wrong (exit 2).
  * - `DIGEST_INVALID`, `NAME_INVALID`, `REFERENCE_INVALID`, `MANIFEST_INVALID`: input outside its grammar.
@@ -15,6 +15,7 @@
  * - `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`, `PREWARM_UNKNOWN`: a job asked for wrongly (exit 2), one that could not do what
  *   is asked (no such image, no host), no such job.
  * - `ORDER_REQUIRED`: what acts on the fleet came without the order of somebody who may (exit 2).
+ * - `SETUP_REFUSED`: a container runtime's files are such that changing them could break or lose something.
  * - `UNAVAILABLE`: nobody reachable can give it now.
  */
 export type ErrorCode =
@@ -39,6 +40,7 @@ export type ErrorCode =
   | 'PREWARM_IMPOSSIBLE'
   | 'PREWARM_UNKNOWN'
   | 'ORDER_REQUIRED'
+  | 'SETUP_REFUSED'
   | 'UNAVAILABLE'
 
 /** The one error class. `details` is for logs and JSON: plain data, no secrets. */

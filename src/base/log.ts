@@ -1,6 +1,8 @@
-/** The slice of pino that rooms below `node/` use: fields first, then a constant message. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevelName = (typeof LOG_LEVELS)[number]
+
+/** The slice of pino that rooms below `node/` use: fields first, then a constant message. What was thrown goes into the field `err` as it is. */
 export interface Logger {
-  trace(fields: object, message: string): void
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
@@ -10,7 +12,6 @@ export interface Logger {
 
 /** A logger that drops everything. */
 export const silentLogger: Logger = {
-  trace() {},
   debug() {},
   info() {},
   warn() {},

@@ -1,5 +1,7 @@
 import { raceAbort, sleep } from './abort.ts'
 import type { Clock } from './clock.ts'
+import type { BucketSize } from './token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 /**
  * A token bucket in bytes. A take may overdraw the bucket, and the next one waits until the debt is paid, so that
@@ -7,16 +9,14 @@ import type { Clock } from './clock.ts'
  */
 export class RateLimiter {
   readonly #clock: Clock
+  readonly #bucket: TokenBucket
   #bytesPerSec: number
-  #tokens: number
-  #refilledAt: number
   #tail: Promise<void> = Promise.resolve()
 
   constructor(clock: Clock, bytesPerSec: number) {
     this.#clock = clock
     this.#bytesPerSec = bytesPerSec
-    this.#tokens = this.#burst()
-    this.#refilledAt = clock.now()
+    this.#bucket = new TokenBucket(clock, sizeOf(bytesPerSec))
   }
 
   get bytesPerSec(): number {
@@ -25,9 +25,8 @@ export class RateLimiter {
 
   /** Changes the rate at once; waiters already sleeping keep the wait they were given. */
   setRate(bytesPerSec: number): void {
-    this.#refill()
     this.#bytesPerSec = bytesPerSec
-    this.#tokens = Math.min(this.#tokens, this.#burst())
+    this.#bucket.resize(sizeOf(bytesPerSec))
   }
 
   /** Waits, first come first served, until `bytes` may pass. Rejects with the signal's reason. */
@@ -39,23 +38,19 @@ export class RateLimiter {
     return signal === undefined ? turn : raceAbort(turn, signal)
   }
 
+  /** Takes back what was taken and not used. */
+  give(bytes: number): void {
+    this.#bucket.give(bytes)
+  }
+
   async #pay(bytes: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    this.#refill()
-    if (this.#bytesPerSec > 0 && this.#tokens < 0) {
-      await sleep(this.#clock, (-this.#tokens / this.#bytesPerSec) * 1000, signal)
-      this.#refill()
-    }
-    this.#tokens -= bytes
+    const debt = -this.#bucket.left
+    if (this.#bytesPerSec > 0 && debt > 0) await sleep(this.#clock, (debt / this.#bytesPerSec) * 1000, signal)
+    this.#bucket.take(bytes)
   }
+}
 
-  #burst(): number {
-    return this.#bytesPerSec / 10
-  }
-
-  #refill(): void {
-    const now = this.#clock.now()
-    this.#tokens = Math.min(this.#burst(), this.#tokens + ((now - this.#refilledAt) / 1000) * this.#bytesPerSec)
-    this.#refilledAt = now
-  }
+function sizeOf(bytesPerSec: number): BucketSize {
+  return { most: bytesPerSec / 10, perSec: bytesPerSec, mostDebt: Number.POSITIVE_INFINITY }
 }

@@ -23,8 +23,3 @@ export async function setAside(path: string, wallMs: number): Promise<string> {
   }
   return target
 }
-
-/** Whether a name is one that `setAside` gives. */
-export function isSetAside(name: string): boolean {
-  return name.includes(MARK)
-}

@@ -1,3 +1,4 @@
+import { abortError } from './abort.ts'
 import type { Clock } from './clock.ts'
 
 interface Flight<T> {
@@ -10,7 +11,7 @@ interface Flight<T> {
 }
 
 /** How long jobs go on that nobody waits for, and how many of them. */
-export interface Lingering {
+interface Lingering {
   readonly clock: Clock
   readonly ms: number
   readonly most: number
@@ -88,6 +89,6 @@ export class SingleFlight<T> {
 
   #abort(key: string, flight: Flight<T>): void {
     this.#forget(key, flight)
-    flight.controller.abort(new DOMException('nobody waits for this any more', 'AbortError'))
+    flight.controller.abort(abortError('nobody waits for this any more'))
   }
 }

@@ -1,34 +1,43 @@
-import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { ANNOUNCE_BUSY_MS, OVERLOADED_MS } from '../base/patience.ts'
+import type { Outcome, Refusal } from '../base/outcome.ts'
+import { isRefused, refusalOf, refused } from '../base/outcome.ts'
+import type { SourceLife } from '../base/patience.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { Digest } from '../oci/digest.ts'
+import { parseDigest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
+import { tagName } from '../oci/reference.ts'
 import type { OriginChain } from '../origin/index.ts'
-import { MIN_PIECE_BYTES } from '../piece/piece-layout.ts'
+import { MIN_PIECE_BYTES, PieceLayout } from '../piece/piece-layout.ts'
 import type { BlobStore } from '../store/index.ts'
-import type { Tier } from '../tier/index.ts'
+import type { Asker, Tier } from '../tier/index.ts'
+import { OWN_CLIENT } from '../tier/index.ts'
 import type { Opened, OpenRequest, Transfers } from '../transfer/index.ts'
+import { awaitedBy } from '../transfer/index.ts'
+import { announcedInTime } from './announced-in-time.ts'
 import type { BlobAccess } from './blob-access.ts'
+import { ClientRights } from './client-rights.ts'
 import type {
   BlobReader,
   BlobStat,
+  ClientRef,
   ContentService,
   ManifestContent,
-  Outcome,
+  OpenBlob,
+  ReadRange,
   ReferrersContent,
-  Refusal,
-  RepositoryRef,
   TagList,
 } from './interface.ts'
-import type { Listings } from './listings.ts'
+import type { Listings, ReferrersQuery, TagsQuery } from './listings.ts'
 import type { Manifests } from './manifests.ts'
 import type { Reopen } from './mending-reader.ts'
 import { MendingReader } from './mending-reader.ts'
-import { failure, found, refusalOf, unavailable } from './outcome.ts'
-import { BytesReader, PendingReader, StoredReader, TransferReader, WindowReader } from './readers.ts'
+import { clientsAsker } from './origin-allowance.ts'
+import { isSmallPart, openPart } from './parts.ts'
+import { BytesReader, StoredReader, TransferReader } from './readers.ts'
 import { Siblings } from './siblings.ts'
 
 /** What a runtime may be given of an upstream, and on whose word. */
@@ -37,7 +46,7 @@ export interface UpstreamAccess {
   readonly chain: OriginChain
 }
 
-export interface ContentDeps {
+interface ContentDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly store: BlobStore
@@ -52,23 +61,39 @@ export interface ContentDeps {
 /** Layers that are started together: twice what an image may have. The others of a longer list start when they are asked for. */
 const MOST_SIBLINGS = 256
 
-const GONE = unavailable('evicted just now')
+const GONE = refused('unavailable', 'evicted just now')
 
-type BlobRequest = RepositoryRef & { readonly digest: Digest }
+type BlobRequest = ClientRef & { readonly digest: Digest }
+
+/** A blob as a reader wants it. */
+interface Wanted extends OpenRequest {
+  readonly size: number
+  readonly reads: ReadRange
+}
 
 /** What this host's own runtimes ask for, answered from the store, the swarm or the origin. */
 export class Content implements ContentService {
   readonly #deps: ContentDeps
   readonly #siblings = new Siblings()
-  readonly #stop = new AbortController()
-  readonly #tasks = new Set<Promise<void>>()
+  readonly #rights: ClientRights
+  readonly #clients: Asker
+  readonly #tasks: TaskGroup
 
   constructor(deps: ContentDeps) {
     this.#deps = deps
+    this.#tasks = new TaskGroup(deps.logger)
+    this.#rights = new ClientRights(deps.clock, (upstream, signal) => this.challenge(upstream, signal))
+    this.#clients = clientsAsker(deps.clock)
   }
 
   knows(upstream: string): boolean {
     return this.#deps.upstreams.has(upstream)
+  }
+
+  asksClients(upstream?: string): boolean {
+    const { upstreams } = this.#deps
+    if (upstream !== undefined) return upstreams.get(upstream)?.access === 'passthrough'
+    return [...upstreams.values()].some(({ access }) => access === 'passthrough')
   }
 
   async challenge(upstream: string, signal: AbortSignal): Promise<string | undefined> {
@@ -77,58 +102,69 @@ export class Content implements ContentService {
   }
 
   async manifest(
-    ref: RepositoryRef & { readonly target: TagOrDigest },
+    ref: ClientRef & { readonly target: TagOrDigest },
     signal: AbortSignal,
   ): Promise<Outcome<ManifestContent>> {
-    const client = this.#client(ref)
-    const { manifests, access } = this.#deps
-    const outcome =
-      client === undefined ? await manifests.find(ref, signal) : await manifests.findAsClient(ref, client, signal)
-    if (!outcome.ok) return this.#relay(outcome, ref, signal)
-    if (client !== undefined) access.prove(ref, client)
-    this.#siblings.remember(parseManifest(outcome.value.bytes))
+    const { manifests } = this.#deps
+    const outcome = await this.#inName(
+      ref,
+      () => manifests.find(ref, OWN_CLIENT, signal),
+      (asked, isProven) => manifests.findAsClient(asked, isProven, signal),
+      signal,
+    )
+    if (!isRefused(outcome)) this.#siblings.remember(parseManifest(outcome.bytes))
     return outcome
   }
 
   async statBlob(ref: BlobRequest, signal: AbortSignal): Promise<Outcome<BlobStat>> {
     const outcome = await this.#check(ref, signal)
-    if (!outcome.ok) return outcome
+    if (isRefused(outcome)) return outcome
     const source = this.#deps.store.size(ref.digest) === undefined ? 'home' : 'local'
-    return found({ size: outcome.value.size, source })
+    return { size: outcome.size, source }
   }
 
-  async openBlob(ref: BlobRequest, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+  async openBlob(ref: OpenBlob, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     const checked = await this.#check(ref, signal)
-    if (!checked.ok) return checked
-    const { size } = checked.value
-    const order = this.#deps.store.size(ref.digest) === undefined ? this.#startSiblings(ref) : undefined
-    const request = { ...this.#request(ref), size, order }
-    return this.#soon(ref.digest, size, this.#openMending(request, signal), signal)
+    if (isRefused(checked)) return checked
+    const { size } = checked
+    const reads = ref.reads?.(size) ?? { start: 0, end: size }
+    const isPull = this.#deps.store.size(ref.digest) === undefined && reads.isPart !== true
+    const order = isPull ? this.#startSiblings(ref) : undefined
+    const wanted: Wanted = { ...this.#request(ref), size, order, reads }
+    const open = (reading: AbortSignal): Promise<Outcome<BlobReader>> =>
+      announcedInTime(this.#openMending(wanted, reading), wanted, this.#deps, reading)
+    const { transfers } = this.#deps
+    return isSmallPart(wanted, transfers) ? openPart(wanted, open, this.#deps, signal) : open(signal)
+  }
+
+  lifeOf({ upstream, repository }: ClientRef, target: string): SourceLife | undefined {
+    const { tier, upstreams } = this.#deps
+    const key = parseDigest(target) ?? tagName({ upstream, repository, tag: target })
+    return tier.requests.lifeOf(key) ?? upstreams.get(upstream)?.chain.lifeOf(repository, target)
   }
 
   async listTags(
-    ref: RepositoryRef & { readonly limit?: number | undefined; readonly after?: string | undefined },
+    ref: ClientRef & { readonly limit?: number | undefined; readonly after?: string | undefined },
     signal: AbortSignal,
   ): Promise<Outcome<TagList>> {
-    const outcome = await this.#deps.listings.tags({ ...ref, authorization: this.#client(ref) }, false, signal)
-    return outcome.ok ? outcome : this.#relay(outcome, ref, signal)
+    const list = (query: TagsQuery) => this.#deps.listings.tags(query, OWN_CLIENT, signal)
+    return this.#inName(ref, () => list({ ...ref, authorization: undefined }), list, signal)
   }
 
   async referrers(
     ref: BlobRequest & { readonly artifactType?: string | undefined },
     signal: AbortSignal,
   ): Promise<Outcome<ReferrersContent>> {
-    const outcome = await this.#deps.listings.referrers({ ...ref, authorization: this.#client(ref) }, false, signal)
-    return outcome.ok ? outcome : this.#relay(outcome, ref, signal)
+    const list = (query: ReferrersQuery) => this.#deps.listings.referrers(query, OWN_CLIENT, signal)
+    return this.#inName(ref, () => list({ ...ref, authorization: undefined }), list, signal)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    await Promise.allSettled(this.#tasks)
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#tasks.stop()
   }
 
   /** The client's own proof, where it is what counts; everywhere else it must not travel on. */
-  #client(ref: RepositoryRef): string | undefined {
+  #client(ref: ClientRef): string | undefined {
     const passthrough = this.#deps.upstreams.get(ref.upstream)?.access === 'passthrough'
     return passthrough ? (ref.authorization ?? '') : undefined
   }
@@ -139,51 +175,55 @@ export class Content implements ContentService {
   }
 
   async #check(ref: BlobRequest, signal: AbortSignal): Promise<Outcome<{ size: number }>> {
-    const client = this.#client(ref)
     const { access } = this.#deps
-    const outcome = await (client === undefined ? access.check(ref, signal) : access.checkAsClient(ref, client, signal))
-    return outcome.ok ? outcome : this.#relay(outcome, ref, signal)
+    return this.#inName(
+      ref,
+      () => access.check(ref, this.#clients, signal),
+      (asked, isProven) => access.checkAsClient(asked, isProven, signal),
+      signal,
+    )
   }
 
-  /** A passthrough upstream's "no" becomes its challenge, so that the client can prove itself. */
-  async #relay(refusal: Refusal, ref: RepositoryRef, signal: AbortSignal): Promise<Refusal> {
-    if (refusal.reason !== 'denied' || this.#client(ref) === undefined) return refusal
-    try {
-      const challenge = await this.challenge(ref.upstream, signal)
-      return challenge === undefined ? refusal : { ...refusal, reason: 'unauthorized', challenge }
-    } catch (error) {
-      return failure(error, signal)
-    }
+  /** Asks in the fleet's name or, where that is what counts, in the client's own. */
+  #inName<R extends ClientRef, T>(
+    ref: R,
+    inFleets: () => Promise<Outcome<T>>,
+    inClients: (asked: R & { readonly authorization: string }, isProven: boolean) => Promise<Outcome<T>>,
+    signal: AbortSignal,
+  ): Promise<Outcome<T>> {
+    const authorization = this.#client(ref)
+    return authorization === undefined ? inFleets() : this.#rights.ask({ ...ref, authorization }, inClients, signal)
   }
 
   /** A reader that finds the blob again when the disk fails it on the way. */
-  async #openMending(request: OpenRequest & { size: number }, signal: AbortSignal): Promise<Outcome<BlobReader>> {
-    const opened = await this.#open(request, signal)
-    if (!opened.ok) return opened
-    const reopen: Reopen = async (cause, reading) =>
-      isShoalError(cause, 'STORE_DISK_FULL') ? found(this.#window(request)) : this.#open(request, reading)
-    return found(new MendingReader(opened.value, reopen))
+  async #openMending(wanted: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+    const opened = await this.#open(wanted, signal)
+    if (isRefused(opened)) return opened
+    const reopen: Reopen = (cause, start, reading) => {
+      const rest = { ...wanted, reads: { start, end: wanted.reads.end } }
+      return isShoalError(cause, 'STORE_DISK_FULL') ? this.#window(rest, reading) : this.#open(rest, reading)
+    }
+    return new MendingReader(opened, reopen)
   }
 
   /** Through the store, or past it when the blob cannot be stored. */
-  async #open(request: OpenRequest & { size: number }, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+  async #open(request: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     try {
       const find = async (): Promise<Outcome<BlobReader> | undefined> => {
-        const opened = await this.#deps.transfers.open(request, signal)
+        const awaits = awaitedBy(new PieceLayout(request.digest, request.size), request.reads)
+        const opened = await this.#deps.transfers.open({ ...request, awaits }, signal)
         const outcome = await this.#read(opened)
-        if (outcome?.ok !== true) return outcome
-        const settled = await this.#settled(request, opened, outcome.value, signal)
-        return settled.ok ? this.#announced(opened, settled.value, signal) : settled
+        if (outcome === undefined || isRefused(outcome)) return outcome
+        const settled = await this.#settled(request, opened, outcome, signal)
+        return isRefused(settled) ? settled : this.#announced(opened, settled, signal)
       }
       // evicted, or found damaged, just now
       return (await find()) ?? (await find()) ?? GONE
     } catch (error) {
-      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return failure(error, signal)
-      this.#deps.logger.warn(
-        { digest: request.digest, err: error.message },
-        'the blob cannot be stored: passing it through',
-      )
-      return found(this.#window(request))
+      signal.throwIfAborted()
+      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return refusalOf(error)
+      this.#deps.logger.warn({ digest: request.digest, err: error }, 'the blob cannot be stored: passing it through')
+      return this.#window(request, signal)
     }
   }
 
@@ -194,20 +234,29 @@ export class Content implements ContentService {
     reader: BlobReader,
     signal: AbortSignal,
   ): Promise<Outcome<BlobReader>> {
+    const authorization = this.#client(ref)
     let refusal: Refusal | undefined
     try {
-      refusal = await this.#deps.access.settle({ ...ref, authorization: this.#client(ref) }, opened, false, signal)
+      refusal = await this.#deps.access.settle({ ...ref, authorization }, opened, OWN_CLIENT, signal)
     } catch (error) {
       await reader[Symbol.asyncDispose]()
       throw error
     }
-    if (refusal === undefined) return found(reader)
+    if (refusal === undefined) return reader
     await reader[Symbol.asyncDispose]()
-    return this.#relay(refusal, ref, signal)
+    return authorization === undefined ? refusal : this.#rights.relay(refusal, { ...ref, authorization }, signal)
   }
 
-  #window(request: OpenRequest & { size: number }): BlobReader {
-    return new WindowReader(request.size, 'peer', (start, reading) => this.#openWindow(request, start, reading))
+  /** Through the window in memory that all readers of a blob share which cannot be stored. */
+  async #window(request: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+    try {
+      const opened = await this.#deps.transfers.openWindow(request, request.reads.start, signal)
+      const outcome = (await this.#read(opened)) ?? GONE
+      return isRefused(outcome) ? outcome : ((await this.#announced(opened, outcome, signal)) ?? GONE)
+    } catch (error) {
+      signal.throwIfAborted()
+      return refusalOf(error)
+    }
   }
 
   /**
@@ -215,11 +264,11 @@ export class Content implements ContentService {
    * Undefined when it has come to its end meanwhile.
    */
   async #announced(opened: Opened, reader: BlobReader, signal: AbortSignal): Promise<Outcome<BlobReader> | undefined> {
-    if (opened.kind !== 'transfer') return found(reader)
+    if (opened.kind !== 'transfer') return reader
     const { transfer } = opened
     try {
       await transfer.whenFound(signal)
-      return found(reader)
+      return reader
     } catch (error) {
       await reader[Symbol.asyncDispose]()
       signal.throwIfAborted()
@@ -232,50 +281,15 @@ export class Content implements ContentService {
   async #read(opened: Opened): Promise<Outcome<BlobReader> | undefined> {
     switch (opened.kind) {
       case 'refused':
-        return refusalOf(opened)
+        return opened
       case 'bytes':
-        return found(new BytesReader(opened.bytes, opened.from))
+        return new BytesReader(opened.bytes, opened.from)
       case 'transfer':
-        return found(new TransferReader(this.#deps.transfers, opened.transfer, opened.from))
+        return new TransferReader(this.#deps.transfers, opened.transfer, opened.from)
       case 'stored': {
         const stored = await this.#deps.store.open(opened.digest)
-        return stored === undefined ? undefined : found(new StoredReader(stored, opened.from))
+        return stored === undefined ? undefined : new StoredReader(stored, opened.from)
       }
-    }
-  }
-
-  async #openWindow(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<BlobReader> {
-    const outcome = (await this.#read(await this.#deps.transfers.openWindow(request, start, signal))) ?? GONE
-    if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
-    return outcome.value
-  }
-
-  /**
-   * A home that is too busy to say anything, in a rollout's burst, will come to it: announced in time, its runtime waits
-   * for the bytes, where a "404" would send a whole fleet upstream.
-   */
-  async #soon(
-    digest: Digest,
-    size: number,
-    opening: Promise<Outcome<BlobReader>>,
-    signal: AbortSignal,
-  ): Promise<Outcome<BlobReader>> {
-    const { clock, tier, transfers } = this.#deps
-    const askedAt = clock.now()
-    const patience = new AbortController()
-    const stopped = AbortSignal.any([signal, patience.signal])
-    const waited = sleep(clock, ANNOUNCE_BUSY_MS, stopped).then(
-      () => undefined,
-      () => undefined,
-    )
-    try {
-      const first = await Promise.race([opening, waited])
-      if (first !== undefined) return first
-      const isOverloaded = clock.now() - askedAt > ANNOUNCE_BUSY_MS + OVERLOADED_MS
-      if (signal.aborted || !tier.isBusy(digest, isOverloaded)) return await opening
-      return found(new PendingReader(size, transfers.tainted(digest), opening))
-    } finally {
-      patience.abort()
     }
   }
 
@@ -288,12 +302,13 @@ export class Content implements ContentService {
     for (const [i, { digest, size }] of layers.slice(0, MOST_SIBLINGS).entries()) {
       if (digest === ref.digest || size <= MIN_PIECE_BYTES || store.size(digest) !== undefined) continue
       const request = { ...this.#request({ ...ref, digest }), size, order: first + i }
-      const task = transfers.open(request, this.#stop.signal).then(
-        () => {},
-        (error: unknown) => logger.debug({ digest, err: errorText(error) }, 'a sibling layer could not be started'),
-      )
-      this.#tasks.add(task)
-      void task.finally(() => this.#tasks.delete(task))
+      void this.#tasks.run('a sibling layer was not started', async (signal) => {
+        try {
+          await transfers.open(request, signal)
+        } catch (error) {
+          logger.debug({ digest, err: error }, 'a sibling layer could not be started')
+        }
+      })
     }
     return first + layers.findIndex(({ digest }) => digest === ref.digest)
   }

@@ -4,8 +4,10 @@ import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import { manifestChildren } from '../oci/manifest.ts'
+import type { BlobRef, RepositoryRef } from '../oci/reference.ts'
+import { blobName } from '../oci/reference.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
-import { jsonCodec } from './json-codec.ts'
+import { jsonCodec } from '../store/index.ts'
 
 const grantSchema = z.object({
   kind: z.enum(['manifest', 'blob']),
@@ -24,14 +26,12 @@ const grantSchema = z.object({
 const MAX_RECENT = 16_384
 /** Repositories that one digest is looked for in. */
 const MAX_HOLDERS = 16
-/** After so long one is read again. */
+/** After this long one is read again. */
 const RECENT_MS = 60_000
 
 /** A repository that may read a digest. */
-export interface GrantedTo {
+export interface GrantedTo extends RepositoryRef {
   readonly kind: 'manifest' | 'blob'
-  readonly upstream: string
-  readonly repository: string
 }
 
 /** That a repository refers to a digest, and what is known of it. */
@@ -65,8 +65,8 @@ export class Grants {
     this.#recent = new ExpiringMap(clock, MAX_RECENT)
   }
 
-  async find(upstream: string, repository: string, digest: Digest): Promise<Grant | undefined> {
-    const row = key(upstream, repository, digest)
+  async find(ref: BlobRef): Promise<Grant | undefined> {
+    const row = blobName(ref)
     const recent = this.#recent.get(row)
     if (recent !== undefined) return recent
     const grant = await this.#table.get(row)
@@ -75,20 +75,20 @@ export class Grants {
   }
 
   /** Whether the repository may have these bytes although they came in by another right. */
-  async entitles(upstream: string, repository: string, digest: Digest): Promise<boolean> {
-    const grant = await this.find(upstream, repository, digest)
+  async entitles(ref: BlobRef): Promise<boolean> {
+    const grant = await this.find(ref)
     if (grant === undefined || grant.confirmed === true) return grant !== undefined
-    return this.#isPublic(upstream) && (await this.find(upstream, ANY_REPOSITORY, digest)) !== undefined
+    return this.#isPublic(ref.upstream) && (await this.find(anywhere(ref))) !== undefined
   }
 
   /** The repository's own origin, or the tier that asks it, has said that it has this blob. */
-  async confirmBlob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#confirm(upstream, repository, digest, { kind: 'blob', size })
+  async confirmBlob(ref: BlobRef, size: number): Promise<void> {
+    await this.#confirm(ref, { kind: 'blob', size })
   }
 
   /** Somebody who may say so names a blob of the repository. */
-  async nameBlob(upstream: string, repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#name(upstream, repository, digest, { kind: 'blob', size })
+  async nameBlob(ref: BlobRef, size: number): Promise<void> {
+    await this.#name(ref, { kind: 'blob', size })
   }
 
   /** Who may read a digest. Reads the whole table: for what is rare. */
@@ -116,31 +116,31 @@ export class Grants {
 
   /** A manifest of the repository, and everything it refers to. */
   async manifest(
-    upstream: string,
-    repository: string,
-    digest: Digest,
+    ref: BlobRef,
     content: { readonly size: number; readonly mediaType: string; readonly manifest: Manifest },
   ): Promise<void> {
+    const { upstream, repository } = ref
     const { size, mediaType, manifest } = content
     const kind = manifest.kind === 'index' ? ('manifest' as const) : ('blob' as const)
     for (const child of manifestChildren(manifest)) {
       const childType = kind === 'manifest' ? child.mediaType : undefined
-      await this.#name(upstream, repository, child.digest, { kind, size: child.size, mediaType: childType })
+      const { digest, size: childSize } = child
+      await this.#name({ upstream, repository, digest }, { kind, size: childSize, mediaType: childType })
     }
-    await this.#confirm(upstream, repository, digest, { kind: 'manifest', size, mediaType })
+    await this.#confirm(ref, { kind: 'manifest', size, mediaType })
   }
 
   /** Takes nothing back: what is confirmed stays so, whatever a later manifest says of it. */
-  async #name(upstream: string, repository: string, digest: Digest, named: Named): Promise<void> {
-    const known = await this.find(upstream, repository, digest)
+  async #name(ref: BlobRef, named: Named): Promise<void> {
+    const known = await this.find(ref)
     const what = known?.confirmed === true ? known : named
-    await this.#put(key(upstream, repository, digest), { ...what, grantedEpochMs: this.#clock.wall() })
+    await this.#put(blobName(ref), { ...what, grantedEpochMs: this.#clock.wall() })
   }
 
-  async #confirm(upstream: string, repository: string, digest: Digest, what: Named): Promise<void> {
+  async #confirm(ref: BlobRef, what: Named): Promise<void> {
     const grant: Grant = { ...what, confirmed: true, grantedEpochMs: this.#clock.wall() }
-    const rows = [key(upstream, repository, digest)]
-    if (this.#isPublic(upstream)) rows.push(key(upstream, ANY_REPOSITORY, digest))
+    const rows = [blobName(ref)]
+    if (this.#isPublic(ref.upstream)) rows.push(blobName(anywhere(ref)))
     // at once, for whoever asks while the disk writes
     for (const row of rows) this.#recent.set(row, grant, RECENT_MS)
     await Promise.all(rows.map((row) => this.#put(row, grant)))
@@ -157,6 +157,6 @@ type Named = Pick<Grant, 'kind' | 'size' | 'mediaType'>
 /** Stands for all repositories of an upstream; no repository has an empty name. */
 const ANY_REPOSITORY = ''
 
-function key(upstream: string, repository: string, digest: Digest): string {
-  return `${upstream}/${repository}@${digest}`
+function anywhere(ref: BlobRef): BlobRef {
+  return { ...ref, repository: ANY_REPOSITORY }
 }

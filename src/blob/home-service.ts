@@ -1,30 +1,48 @@
 import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { AT_WORK_AFTER_MS, OVERLOADED_MS } from '../base/patience.ts'
-import type { CallArguments, CallName, CallRefusal, CallResults, PeerInfo, PeerLink } from '../swarm/index.ts'
-import type { Tier } from '../tier/index.ts'
-import type { Opened, Transfers } from '../transfer/index.ts'
+import { currentHops, hopsRefusal } from '../base/mirror-hops.ts'
+import type { Refusal } from '../base/outcome.ts'
+import { isRefused, refused } from '../base/outcome.ts'
+import type { SourceLife } from '../base/patience.ts'
+import { AT_WORK_AFTER_MS, OVERLOADED_MS, SAY_SILENT_AFTER_MS } from '../base/patience.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryRef, TagRef } from '../oci/reference.ts'
+import { tagName } from '../oci/reference.ts'
+import type { OriginChain } from '../origin/index.ts'
+import type { Granted, Handlers, PeerInfo, PeerLink } from '../swarm/index.ts'
+import type { Asker, Climb, Entry, Tier } from '../tier/index.ts'
+import { Ladder, requestOf } from '../tier/index.ts'
+import type {
+  JoinRequest,
+  JoinResponse,
+  Opened,
+  RangeRequest,
+  RangeResponse,
+  Transfers,
+  transferRequests,
+} from '../transfer/index.ts'
 import type { Order } from '../trust/index.ts'
-import type { BlobAccess } from './blob-access.ts'
+import type { BlobAccess, BlobSize } from './blob-access.ts'
 import type { Listings } from './listings.ts'
 import type { Manifests } from './manifests.ts'
-import { callRefusal } from './outcome.ts'
-import { tagKey } from './tag-cache.ts'
-import type { TagOrders, TagRef } from './tag-orders.ts'
+import type { AskedFor } from './origin-allowance.ts'
+import { OriginAllowance } from './origin-allowance.ts'
+import type { InvalidateRequest, InvalidateResponse, StatRequest } from './requests.ts'
+import { blobRequests } from './requests.ts'
+import type { TagOrders } from './tag-orders.ts'
 
-const AT_WORK: CallRefusal = {
-  kind: 'refused',
-  reason: 'unavailable',
-  message: 'this host is still at work on the answer',
-  atWork: true,
-}
+/** What one plan is charged for; a larger one as several. */
+const IMAGES_OF_A_CHARGE = 64
 
-export interface HomeServiceDeps {
+interface HomeServiceDeps {
   readonly self: PeerInfo
+  /** What this host calls itself to other Shoals. */
+  readonly hopName: string
   readonly clock: Clock
   readonly logger: Logger
   readonly tier: Tier
+  readonly origins: (upstream: string) => OriginChain | undefined
   readonly transfers: Transfers
   readonly manifests: Manifests
   readonly access: BlobAccess
@@ -32,114 +50,166 @@ export interface HomeServiceDeps {
   readonly tagOrders: TagOrders
   /** Whether an upstream's content may go through the swarm: passthrough content may not. */
   readonly shareable: (upstream: string) => boolean
+  /** What is known of the origin that is being asked about a tag or digest. */
+  readonly lifeOf: (ref: RepositoryRef, target: string) => SourceLife | undefined
+}
+
+/** What this host answers its peers as their home: all of it is about content. */
+type HomeProtocol = typeof blobRequests & typeof transferRequests
+
+/** A request as it came. */
+interface Asking {
+  readonly link: PeerLink
+  readonly asker: Asker
+  readonly signal: AbortSignal
+}
+
+/** What a request is about. */
+interface About {
+  /** What a name that does not exist is charged as. */
+  readonly charged: AskedFor
+  /** The tag or digest that an origin may be asked for. */
+  readonly target?: string
 }
 
 /** What peers ask of this host as their home: the tier's side of the swarm. */
 export class HomeService {
+  /** For what peers ask. */
+  readonly handlers: Handlers<HomeProtocol>
   readonly #deps: HomeServiceDeps
+  readonly #allowance: OriginAllowance
+  readonly #forgetting: Ladder<Done>
 
   constructor(deps: HomeServiceDeps) {
     this.#deps = deps
+    const { clock, logger, tier } = deps
+    this.#forgetting = new Ladder(deps)
+    this.#allowance = new OriginAllowance({ clock, logger, isCache: ({ peer }) => tier.isCache(peer) })
+    this.handlers = this.#handlers()
   }
 
-  /** Answers a call. Never rejects: what goes wrong is a refusal, and a caller that left is not missed. */
-  async call<N extends CallName>(
-    link: PeerLink,
-    name: N,
-    args: CallArguments[N],
-    signal: AbortSignal,
-  ): Promise<CallResults[N]> {
-    if (name === 'members') return this.#members(link, args as CallArguments['members']) as CallResults[N]
-    if (name === 'prewarm') return unavailableNow('this host takes no part in prewarm') as CallResults[N]
-    if (name === 'join' && this.#isNewHome(link))
-      return (await this.#held(link, args as CallArguments['join'])) as CallResults[N]
-    const refusal = this.#refuses(args as ContentArguments)
-    if (refusal !== undefined) return refusal as CallResults[N]
-    const limit = new AbortController()
-    const { clock } = this.#deps
-    const askedAt = clock.now()
-    using _timer = clock.after(AT_WORK_AFTER_MS, () => {
-      // overloaded, it is its own slowness, not its origin's: the asker is left to wait
-      if (clock.now() - askedAt < AT_WORK_AFTER_MS + OVERLOADED_MS) limit.abort(AT_WORK)
+  /** One for each request. */
+  #handlers(): Handlers<HomeProtocol> {
+    const { manifests, access, listings, transfers } = this.#deps
+    const joined = this.#answers<JoinRequest, JoinResponse>(aboutDigest, async (body, { link, asker, signal }) => {
+      const outcome = await access.check(body, asker, signal)
+      if (isRefused(outcome)) return outcome
+      const refuses = (opened: Opened): Promise<Refusal | undefined> => access.settle(body, opened, asker, signal)
+      return transfers.join(link, { ...body, size: outcome.size }, asker.entry, refuses, signal)
     })
-    try {
-      const waiting = AbortSignal.any([signal, limit.signal])
-      return (await this.#answer(link, { name, args } as ContentCall, waiting)) as CallResults[N]
-    } catch (error) {
-      // what is asked for goes on: the same question a moment later finds it further
-      if (limit.signal.aborted && !signal.aborted) return AT_WORK as CallResults[N]
-      if (!signal.aborted) this.#deps.logger.warn({ call: name, err: errorText(error) }, 'a call failed')
-      return unavailableNow(errorText(error)) as CallResults[N]
+    return {
+      join: (link, body, signal) =>
+        this.#isAskedByNewHome(link) ? this.#held(link, body) : joined(link, body, signal),
+      manifest: this.#answers(
+        ({ target }) => ({ charged: target.kind, target: target.kind === 'tag' ? target.tag : target.digest }),
+        async (body, { asker, signal }) => {
+          const outcome = await manifests.find(body, asker, signal)
+          if (isRefused(outcome)) return outcome
+          const { digest, mediaType, bytes, stale, ageMs, proof } = outcome
+          return { kind: 'manifest', digest, mediaType, bytes, stale, ageMs, proof }
+        },
+      ),
+      range: this.#answers<RangeRequest, RangeResponse>(aboutDigest, async (body, { link, asker, signal }) => {
+        const outcome = await access.check(body, asker, signal)
+        if (isRefused(outcome)) return outcome
+        const held: Opened = { kind: 'stored', digest: body.digest, from: 'local' }
+        const mayHave = (): Promise<Refusal | undefined> => access.settle(body, held, asker, signal)
+        return transfers.ranges.find({ ...body, size: outcome.size }, { asker, peer: { link, mayHave } }, signal)
+      }),
+      stat: this.#answers<StatRequest, BlobSize>(aboutDigest, (body, { asker, signal }) =>
+        body.confirm ? access.confirm(body, asker, signal) : access.check(body, asker, signal),
+      ),
+      tags: this.#answers(
+        () => ({ charged: 'listing' }),
+        (body, { asker, signal }) => listings.tags(body, asker, signal),
+      ),
+      referrers: this.#answers(
+        ({ digest }) => ({ charged: 'listing', target: digest }),
+        (body, { asker, signal }) => listings.referrers(body, asker, signal),
+      ),
+      invalidate: this.#answers(
+        () => ({ charged: 'tag' }),
+        (body, asking) => this.#invalidated(body, asking),
+      ),
     }
   }
 
-  #members(link: PeerLink, { limit }: CallArguments['members']): CallResults['members'] {
-    return { kind: 'members', peers: this.#deps.tier.members(link, limit) }
+  /**
+   * Has `answer` answer what peers ask about content, if this host is one to ask and within what the asker may have it do.
+   * Never rejects: what goes wrong is a refusal, and an asker that left is not missed.
+   */
+  #answers<B extends RepositoryRef, R>(
+    about: (body: B) => About,
+    answer: (body: B, asking: Asking) => Promise<R | Refusal>,
+  ): (link: PeerLink, body: B, signal: AbortSignal) => Promise<R | Refusal> {
+    return async (link, body, signal) => {
+      const refusal = this.#refuses(body)
+      if (refusal !== undefined) return refusal
+      const limit = new AbortController()
+      const { clock, lifeOf, logger } = this.#deps
+      const askedAt = clock.now()
+      const { charged, target } = about(body)
+      const life = (): SourceLife | undefined => (target === undefined ? undefined : lifeOf(body, target))
+      using _early = clock.after(SAY_SILENT_AFTER_MS, () => {
+        if (life() === 'silent') limit.abort()
+      })
+      using _timer = clock.after(AT_WORK_AFTER_MS, () => {
+        // overloaded, it is its own slowness, not its origin's: the asker is left to wait
+        if (clock.now() - askedAt < AT_WORK_AFTER_MS + OVERLOADED_MS) limit.abort()
+      })
+      try {
+        const asker = this.#allowance.asker(link, charged, this.#entry(link))
+        return await answer(body, { link, asker, signal: AbortSignal.any([signal, limit.signal]) })
+      } catch (error) {
+        // what is asked for goes on: the same request a moment later finds it further
+        if (limit.signal.aborted && !signal.aborted) return atWork(life() ?? 'lives')
+        if (!signal.aborted) logger.warn({ err: error }, 'a request failed')
+        return refused('unavailable', errorText(error))
+      }
+    }
   }
 
-  /** Whether a cache asks this host, which is none, for what it has. */
-  #isNewHome({ peer }: PeerLink): boolean {
+  /** Takes what a plan costs from what a peer may have this host ask above for names that do not exist; false: nothing is left. */
+  chargePlan(link: PeerLink, images: number): boolean {
+    const asker = this.#allowance.asker(link, 'plan', this.#entry(link))
+    const { mayAsk } = asker
+    for (let left = mayAsk ? images : 0; left > 0; left -= IMAGES_OF_A_CHARGE) asker.charge()
+    return mayAsk
+  }
+
+  /**
+   * Another cache of this region asks only whom it takes for the home: passing the question on could go in circles; so could
+   * hosts that stand in for the caches, each of whom knows other neighbours.
+   */
+  #entry({ peer }: PeerLink): Entry {
+    const { self, tier } = this.#deps
+    const isHome = peer.region === self.region && (tier.isCache(peer) || self.role !== 'cache')
+    return isHome ? 'forPeer' : 'forClient'
+  }
+
+  /** Whether a cache asks this host, which is none, for what it has: it has become home of it only lately. */
+  #isAskedByNewHome({ peer }: PeerLink): boolean {
     const { self, tier } = this.#deps
     return self.role === 'agent' && peer.region === self.region && tier.isCache(peer)
   }
 
-  async #held(link: PeerLink, { upstream, digest }: CallArguments['join']): Promise<CallResults['join']> {
-    if (!this.#deps.shareable(upstream)) return unavailableNow('not an upstream that this host shares')
+  /** What such a cache is told. Never rejects. */
+  async #held(link: PeerLink, { upstream, digest }: JoinRequest): Promise<JoinResponse> {
+    if (!this.#deps.shareable(upstream)) return refused('unavailable', 'not an upstream that this host shares')
     try {
       return await this.#deps.transfers.held(link, digest)
     } catch (error) {
-      return unavailableNow(errorText(error))
+      return refused('unavailable', errorText(error))
     }
   }
 
-  #refuses({ upstream }: ContentArguments): CallRefusal | undefined {
-    const { self, tier, shareable } = this.#deps
-    if (!shareable(upstream))
-      return { kind: 'refused', reason: 'unknown', message: 'not an upstream that this host shares' }
-    if (self.role !== 'cache' && !tier.acting) return unavailableNow('this host is no cache')
+  #refuses({ upstream }: RepositoryRef): Refusal | undefined {
+    const { self, tier, shareable, hopName } = this.#deps
+    const circle = hopsRefusal(currentHops(), hopName)
+    if (circle !== undefined) return refused('unavailable', circle)
+    if (!shareable(upstream)) return refused('unknown', 'not an upstream that this host shares')
+    if (self.role !== 'cache' && !tier.acting) return refused('unavailable', 'this host is no cache')
     return undefined
-  }
-
-  async #answer(link: PeerLink, call: ContentCall, signal: AbortSignal): Promise<CallResults[CallName]> {
-    const { self, tier, manifests, access, listings, transfers } = this.#deps
-    // another cache of this region asks only whom it takes for the home: passing the question on could go in circles;
-    // so could hosts that stand in for the caches, each of whom knows other neighbours
-    const asHome = link.peer.region === self.region && (tier.isCache(link.peer) || self.role !== 'cache')
-    switch (call.name) {
-      case 'manifest': {
-        const outcome = await (asHome ? manifests.findAsHome(call.args, signal) : manifests.find(call.args, signal))
-        if (!outcome.ok) return callRefusal(outcome)
-        const { digest, mediaType, bytes, stale, ageMs, proof } = outcome.value
-        return { kind: 'manifest', digest, mediaType, bytes, stale, ageMs, proof }
-      }
-      case 'stat': {
-        const { confirm } = call.args
-        const check = (asHome ? access.checkAsHome : access.check).bind(access)
-        const outcome = await (confirm ? access.confirm(call.args, asHome, signal) : check(call.args, signal))
-        return outcome.ok ? { kind: 'stat', size: outcome.value.size } : callRefusal(outcome)
-      }
-      case 'join': {
-        const outcome = await (asHome ? access.checkAsHome(call.args, signal) : access.check(call.args, signal))
-        if (!outcome.ok) return callRefusal(outcome)
-        const refuses = async (opened: Opened): Promise<CallRefusal | undefined> => {
-          const refusal = await access.settle(call.args, opened, asHome, signal)
-          return refusal === undefined ? undefined : callRefusal(refusal)
-        }
-        return transfers.join(link, { ...call.args, size: outcome.value.size }, asHome, refuses, signal)
-      }
-      case 'tags': {
-        const outcome = await listings.tags(call.args, asHome, signal)
-        return outcome.ok ? { kind: 'tags', tags: outcome.value.tags, more: outcome.value.more } : callRefusal(outcome)
-      }
-      case 'referrers': {
-        const outcome = await listings.referrers(call.args, asHome, signal)
-        return outcome.ok
-          ? { kind: 'referrers', bytes: outcome.value.bytes, filtered: outcome.value.filtered }
-          : callRefusal(outcome)
-      }
-      case 'invalidate':
-        return this.#invalidated(call.args, asHome, signal)
-    }
   }
 
   /**
@@ -149,48 +219,51 @@ export class HomeService {
   async invalidate(ref: TagRef, given: Order | undefined, signal: AbortSignal): Promise<'here' | 'everywhere'> {
     const order = given ?? this.#deps.tagOrders.give(ref)
     if (order === undefined) {
-      await this.#deps.manifests.forget(ref.upstream, ref.repository, ref.tag)
+      await this.#deps.manifests.forget(ref)
       return 'here'
     }
-    await this.#forget(ref, order, false, signal)
+    await this.#forget(ref, order, 'forClient', signal)
+    this.#deps.tagOrders.note(order, 'this host')
     return 'everywhere'
   }
 
   /** A peer asks for it: who may not act on the fleet has nothing forgotten here. */
-  async #invalidated(
-    { order, ...ref }: CallArguments['invalidate'],
-    asHome: boolean,
-    signal: AbortSignal,
-  ): Promise<CallResults['invalidate']> {
+  async #invalidated({ order, ...ref }: InvalidateRequest, asking: Asking): Promise<InvalidateResponse> {
+    const { link, asker, signal } = asking
     const verdict = this.#deps.tagOrders.check(ref, order)
     if (verdict === 'again') return { kind: 'done' }
     if (verdict !== 'new' || order === undefined) {
-      return { kind: 'refused', reason: 'denied', message: `an operator's order is needed to forget tags (${verdict})` }
+      return refused('denied', `an operator's order is needed to forget tags (${verdict})`)
     }
-    await this.#forget(ref, order, asHome, signal)
+    this.#deps.tagOrders.note(order, link)
+    await this.#forget(ref, order, asker.entry, signal)
     return { kind: 'done' }
   }
 
-  async #forget(ref: TagRef, order: Order, asHome: boolean, signal: AbortSignal): Promise<void> {
-    const { tier, manifests } = this.#deps
+  async #forget(ref: TagRef, order: Order, entry: Entry, signal: AbortSignal): Promise<void> {
     const { upstream, repository, tag } = ref
-    await manifests.forget(upstream, repository, tag)
-    const key = tagKey(upstream, repository, tag)
-    const question = { name: 'invalidate', args: { upstream, repository, tag, order } } as const
-    const home = asHome ? undefined : await tier.askHomes(key, question, signal)
-    const asked = home ?? (await tier.askParents(key, question, signal))
-    const answer = asked?.answer
-    if (answer?.kind === 'refused' && answer.reason === 'denied') {
-      throw new ShoalError('ORDER_REQUIRED', `the caches refuse it: ${answer.message}`)
+    await this.#deps.manifests.forget(ref)
+    const climb: Climb<Done, Done> = {
+      upstream,
+      key: tagName(ref),
+      request: requestOf(blobRequests.invalidate, { upstream, repository, tag, order }),
+      take: async ({ answer }) => answer,
+      // who is asked for nothing has nothing to forget
+      atOrigin: async () => ({ kind: 'done' }),
+    }
+    const outcome = await this.#forgetting[entry](climb, signal)
+    if (isRefused(outcome) && outcome.reason === 'denied') {
+      throw new ShoalError('ORDER_REQUIRED', `the caches refuse it: ${outcome.message}`)
     }
   }
 }
 
-/** All calls but these are about content. */
-type ContentName = Exclude<CallName, 'members' | 'prewarm'>
-type ContentArguments = CallArguments[ContentName]
-type ContentCall = { [N in ContentName]: { readonly name: N; readonly args: CallArguments[N] } }[ContentName]
+type Done = Granted<typeof blobRequests.invalidate>
 
-function unavailableNow(message: string): CallRefusal {
-  return { kind: 'refused', reason: 'unavailable', message: message.slice(0, 400) }
+function aboutDigest({ digest }: { readonly digest: Digest }): About {
+  return { charged: 'digest', target: digest }
+}
+
+function atWork(source: SourceLife): Refusal {
+  return { ...refused('unavailable', 'this host is still at work on the answer'), atWork: true, source }
 }

@@ -9,21 +9,10 @@ export type { UpstreamAccess } from './content.ts'
 export { Content } from './content.ts'
 export { Grants } from './grants.ts'
 export { HomeService } from './home-service.ts'
-export type {
-  BlobReader,
-  BlobStat,
-  ContentService,
-  ContentSource,
-  ManifestContent,
-  Outcome,
-  ReferrersContent,
-  Refusal,
-  RepositoryRef,
-  TagList,
-} from './interface.ts'
 export { Listings } from './listings.ts'
 export { Manifests } from './manifests.ts'
 export { Mender } from './mender.ts'
+export { blobRequests } from './requests.ts'
 export { TagCache } from './tag-cache.ts'
 export { TagOrders } from './tag-orders.ts'
 export { TagProofs } from './tag-proof.ts'

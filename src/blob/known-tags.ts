@@ -2,9 +2,10 @@ import type { Logger } from '../base/log.ts'
 import type { Counter } from '../base/metrics.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isReferrerTag } from '../oci/manifest.ts'
-import type { CallResults, PeerLink, TagProof } from '../swarm/index.ts'
-import type { ManifestContent, Outcome } from './interface.ts'
-import { found } from './outcome.ts'
+import type { TagRef } from '../oci/reference.ts'
+import type { Answered } from '../tier/index.ts'
+import type { ManifestContent } from './interface.ts'
+import type { FoundManifest, TagProof } from './requests.ts'
 import type { KnownTag, TagCache } from './tag-cache.ts'
 import type { TagProofs } from './tag-proof.ts'
 
@@ -14,17 +15,8 @@ import type { TagProofs } from './tag-proof.ts'
  */
 export type ResolvedManifest = ManifestContent & { readonly ageMs: number; readonly proof?: TagProof | undefined }
 
-export interface TagRef {
-  readonly upstream: string
-  readonly repository: string
-  readonly tag: string
-}
-
 /** A peer's answer to where a tag points. */
-export interface TagAnswer {
-  readonly link: PeerLink
-  readonly answer: Extract<CallResults['manifest'], { kind: 'manifest' }>
-}
+export type TagAnswer = Pick<Answered<FoundManifest>, 'link' | 'answer'>
 
 export interface KnownTagsOptions {
   /** How long a home answers for a tag without asking above. */
@@ -33,11 +25,16 @@ export interface KnownTagsOptions {
   readonly tagMaxStaleMs: number
 }
 
-export interface KnownTagsDeps {
+/** How a tag look-up was answered. */
+export const TAG_LOOKUPS = ['fresh', 'revalidated', 'stale', 'miss'] as const
+
+export type TagLookup = (typeof TAG_LOOKUPS)[number]
+
+interface KnownTagsDeps {
   readonly tags: TagCache
   readonly proofs: TagProofs
   readonly logger: Logger
-  readonly lookups: Counter<'result'>
+  readonly lookups: Counter<{ result: TagLookup }>
   /** A manifest that is here, and that the repository may read. */
   readonly stored: (ref: TagRef, digest: Digest) => Promise<ResolvedManifest | undefined>
 }
@@ -52,12 +49,12 @@ export class KnownTags {
     this.#deps = deps
   }
 
-  find({ upstream, repository, tag }: TagRef): Promise<KnownTag | undefined> {
-    return this.#deps.tags.find(upstream, repository, tag)
+  find(ref: TagRef): Promise<KnownTag | undefined> {
+    return this.#deps.tags.find(ref)
   }
 
   /** What is known of a tag, within its time to live. */
-  async fresh(ref: TagRef): Promise<Outcome<ResolvedManifest> | undefined> {
+  async fresh(ref: TagRef): Promise<ResolvedManifest | undefined> {
     // signatures and referrers change meaning by appearing: they are always looked up
     if (isReferrerTag(ref.tag)) return undefined
     const known = await this.find(ref)
@@ -66,11 +63,11 @@ export class KnownTags {
     const stored = await this.#deps.stored(ref, known.digest)
     if (stored === undefined) return undefined
     this.#deps.lookups.inc({ result: 'fresh' })
-    return found(this.#signed(ref, known, { ...stored, ageMs }))
+    return this.#signed(ref, known, { ...stored, ageMs })
   }
 
   /** The last known answer while nobody above can be asked: marked, and not older than allowed. */
-  async stale(ref: TagRef): Promise<Outcome<ResolvedManifest> | undefined> {
+  async stale(ref: TagRef): Promise<ResolvedManifest | undefined> {
     const known = await this.find(ref)
     if (known === undefined) return undefined
     const age = this.#ageMs(ref, known)
@@ -86,21 +83,17 @@ export class KnownTags {
       'the upstream cannot be asked: serving the last known tag',
     )
     const manifest = { ...stored, stale: true, ageMs }
-    return found(age === undefined ? manifest : this.#signed(ref, known, manifest))
+    return age === undefined ? manifest : this.#signed(ref, known, manifest)
   }
 
   /** Keeps what the origin has just said, and signs it. */
-  async confirmed(
-    ref: TagRef,
-    etag: string | undefined,
-    manifest: ResolvedManifest,
-  ): Promise<Outcome<ResolvedManifest>> {
+  async confirmed(ref: TagRef, etag: string | undefined, manifest: ResolvedManifest): Promise<ResolvedManifest> {
     await this.#keep(ref, { digest: manifest.digest, etag, source: 'origin' }, 0)
     return this.#asKept(ref, manifest)
   }
 
   /** Keeps what a cache has said over its own link, or anybody under a cache's signature; `manifest` is what it points to. */
-  async told(ref: TagRef, told: TagAnswer, manifest: ResolvedManifest): Promise<Outcome<ResolvedManifest>> {
+  async told(ref: TagRef, told: TagAnswer, manifest: ResolvedManifest): Promise<ResolvedManifest> {
     const { digest, mediaType, ageMs } = told.answer
     const proof = this.proven(ref, told)
     const word =
@@ -136,21 +129,17 @@ export class KnownTags {
     return this.#deps.tags.signedAgeMs(proof)
   }
 
-  #ageMs({ upstream, repository, tag }: TagRef, known: KnownTag): number | undefined {
-    return this.#deps.tags.ageMs(upstream, repository, tag, known)
+  #ageMs(ref: TagRef, known: KnownTag): number | undefined {
+    return this.#deps.tags.ageMs(ref, known)
   }
 
-  async #keep(
-    { upstream, repository, tag }: TagRef,
-    known: Omit<KnownTag, 'confirmedEpochMs'>,
-    ageMs: number,
-  ): Promise<void> {
-    await this.#deps.tags.keep(upstream, repository, tag, known, ageMs)
+  async #keep(ref: TagRef, known: Omit<KnownTag, 'confirmedEpochMs'>, ageMs: number): Promise<void> {
+    await this.#deps.tags.keep(ref, known, ageMs)
   }
 
-  async #asKept(ref: TagRef, manifest: ResolvedManifest): Promise<Outcome<ResolvedManifest>> {
+  async #asKept(ref: TagRef, manifest: ResolvedManifest): Promise<ResolvedManifest> {
     const known = await this.find(ref)
-    return found(known === undefined ? manifest : this.#signed(ref, known, manifest))
+    return known === undefined ? manifest : this.#signed(ref, known, manifest)
   }
 
   /** With this host's own signature if it may speak as a cache, else with the one that it was given. */

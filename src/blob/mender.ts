@@ -1,9 +1,12 @@
-import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { errorOf, isRefused } from '../base/outcome.ts'
+import { retry } from '../base/retry.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore, StoreDamage } from '../store/index.ts'
+import { OWN_CLIENT } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import { transferEnded } from '../transfer/index.ts'
 import type { GrantedTo, Grants } from './grants.ts'
@@ -15,7 +18,7 @@ const MOST_WAITING = 1_024
 const RETRY_MS: readonly number[] = [5_000, 60_000, 600_000]
 const FETCH_MS = 30 * 60_000
 
-export interface MenderDeps {
+interface MenderDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly store: BlobStore
@@ -33,53 +36,38 @@ export interface MenderDeps {
 export class Mender implements AsyncDisposable {
   readonly #deps: MenderDeps
   readonly #waiting = new Map<Digest, number>()
-  readonly #stop = new AbortController()
+  readonly #tasks: TaskGroup
   readonly #listening: Disposable
-  #running: Promise<void> | undefined
 
   constructor(deps: MenderDeps) {
     this.#deps = deps
+    this.#tasks = new TaskGroup(deps.logger)
     this.#listening = deps.store.onDamage((damage) => this.#add(damage))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listening[Symbol.dispose]()
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    await this.#running
+    await this.#tasks.stop()
   }
 
   #add({ digest, size }: StoreDamage): void {
-    if (this.#waiting.size >= MOST_WAITING || this.#stop.signal.aborted) return
+    if (this.#waiting.size >= MOST_WAITING) return
     this.#waiting.set(digest, size)
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    if (this.#tasks.size === 0) void this.#tasks.run('damaged blobs are fetched again no longer', () => this.#mend())
   }
 
-  /** Never rejects. */
-  async #run(): Promise<void> {
+  async #mend(): Promise<void> {
+    const { clock, store, logger } = this.#deps
+    const { signal } = this.#tasks
     for (const [digest, size] of this.#waiting) {
-      await this.#patiently(digest, size).catch((error: unknown) => {
-        if (this.#stop.signal.aborted) return
-        this.#deps.logger.warn({ digest, err: errorText(error) }, 'a damaged blob was not fetched again')
+      const attempt = async (): Promise<void> => {
+        if (store.size(digest) === undefined) await this.#fetch(digest, size)
+      }
+      await retry(attempt, { clock, waitsMs: RETRY_MS, signal, isPassing: () => true }).catch((error: unknown) => {
+        signal.throwIfAborted()
+        logger.warn({ digest, err: error }, 'a damaged blob was not fetched again')
       })
       this.#waiting.delete(digest)
-      if (this.#stop.signal.aborted) return
-    }
-  }
-
-  async #patiently(digest: Digest, size: number): Promise<void> {
-    const { clock, store } = this.#deps
-    const { signal } = this.#stop
-    for (let tries = 0; store.size(digest) === undefined; tries++) {
-      try {
-        await this.#fetch(digest, size)
-        return
-      } catch (error) {
-        const waitMs = RETRY_MS[tries]
-        if (signal.aborted || waitMs === undefined) throw error
-        await sleep(clock, waitMs, signal)
-      }
     }
   }
 
@@ -92,7 +80,7 @@ export class Mender implements AsyncDisposable {
       try {
         return await this.#fetchFrom(granted, digest, size)
       } catch (error) {
-        this.#stop.signal.throwIfAborted()
+        this.#tasks.signal.throwIfAborted()
         failure = error
       }
     }
@@ -101,13 +89,17 @@ export class Mender implements AsyncDisposable {
 
   async #fetchFrom({ kind, upstream, repository }: GrantedTo, digest: Digest, size: number): Promise<void> {
     const { manifests, transfers } = this.#deps
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(FETCH_MS)])
+    const signal = AbortSignal.any([this.#tasks.signal, AbortSignal.timeout(FETCH_MS)])
     if (kind === 'manifest') {
-      const outcome = await manifests.find({ upstream, repository, target: { kind: 'digest', digest } }, signal)
-      if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
+      const outcome = await manifests.find(
+        { upstream, repository, target: { kind: 'digest', digest } },
+        OWN_CLIENT,
+        signal,
+      )
+      if (isRefused(outcome)) throw errorOf(outcome)
     } else {
       const opened = await transfers.open({ upstream, repository, digest, size, background: true }, signal)
-      if (opened.kind === 'refused') throw new ShoalError('UNAVAILABLE', opened.message)
+      if (opened.kind === 'refused') throw errorOf(opened)
       if (opened.kind === 'transfer') await transferEnded(opened.transfer, signal)
       const { failure } = opened.kind === 'transfer' ? opened.transfer : {}
       if (failure !== undefined) throw failure

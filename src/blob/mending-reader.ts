@@ -1,12 +1,13 @@
 import { isShoalError } from '../base/errors.ts'
-import type { ByteRange } from '../piece/piece-layout.ts'
-import type { BlobReader, ContentSource, Outcome } from './interface.ts'
+import type { Outcome } from '../base/outcome.ts'
+import { isRefused } from '../base/outcome.ts'
+import type { BlobReader, ContentSource, ReadRange } from './interface.ts'
 
 /** A disk that changes what it is given again and again is given up. */
 const MOST_MENDS = 8
 
-/** Finds the blob again, other than where `cause` was met. */
-export type Reopen = (cause: unknown, signal: AbortSignal) => Promise<Outcome<BlobReader>>
+/** Finds the blob again, other than where `cause` was met, to be read from byte `start` on. */
+export type Reopen = (cause: unknown, start: number, signal: AbortSignal) => Promise<Outcome<BlobReader>>
 
 /**
  * A reader that outlives the disk: when a piece turns out damaged, or there is no more room for what is still to come, it
@@ -25,11 +26,11 @@ export class MendingReader implements BlobReader {
     this.source = first.source
   }
 
-  async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async *read({ start, end, isPart }: ReadRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
     let offset = start
     for (let mends = 0; offset < end; mends++) {
       try {
-        for await (const chunk of this.#current.read({ start: offset, end }, signal)) {
+        for await (const chunk of this.#current.read({ start: offset, end, isPart }, signal)) {
           yield chunk
           offset += chunk.length
         }
@@ -37,7 +38,7 @@ export class MendingReader implements BlobReader {
       } catch (error) {
         signal.throwIfAborted()
         if (!isShoalError(error, 'STORE_CORRUPT', 'STORE_DISK_FULL') || mends === MOST_MENDS) throw error
-        await this.#replace(error, signal)
+        await this.#replace(error, offset, signal)
       }
     }
   }
@@ -50,11 +51,11 @@ export class MendingReader implements BlobReader {
     await this.#current[Symbol.asyncDispose]()
   }
 
-  async #replace(cause: unknown, signal: AbortSignal): Promise<void> {
-    const outcome = await this.#reopen(cause, signal)
-    if (!outcome.ok) throw cause
+  async #replace(cause: unknown, start: number, signal: AbortSignal): Promise<void> {
+    const outcome = await this.#reopen(cause, start, signal)
+    if (isRefused(outcome)) throw cause
     const before = this.#current
-    this.#current = outcome.value
+    this.#current = outcome
     await before[Symbol.asyncDispose]()
   }
 }

@@ -1,9 +1,11 @@
 import { raceAbort } from '../base/abort.ts'
 import { isShoalError, ShoalError } from '../base/errors.ts'
+import type { Outcome } from '../base/outcome.ts'
+import { errorOf, isRefused } from '../base/outcome.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import type { StoredBlob } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
-import type { BlobReader, ContentSource, Outcome } from './interface.ts'
+import type { BlobReader, ContentSource, ReadRange } from './interface.ts'
 
 /** A complete blob, from the store. */
 export class StoredReader implements BlobReader {
@@ -85,14 +87,18 @@ export class TransferReader implements BlobReader {
     return this.#transfer.layout.size
   }
 
-  async *read({ start, end }: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const { layout, failedProofs } = this.#transfer
+  async *read(range: ReadRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const { layout, retractions, window } = this.#transfer
+    const { start, end } = range
+    // of what passes through memory nobody but a reader of the whole has a whole to prove
+    const isPart = range.isPart === true || (window !== undefined && start > 0)
+    using reading = this.#transfers.follow(this.#transfer, range)
     let buffer: Buffer | undefined
     for (let offset = start; offset < end; ) {
       const piece = layout.pieceAt(offset)
-      this.#transfers.cursor(this.#transfer, offset)
-      await this.#transfer.whenServable(piece, signal)
-      if (this.#transfer.failedProofs !== failedProofs) await this.#confirmPrefix(piece, signal)
+      reading.at(offset)
+      await this.#transfer.whenServable(piece, isPart, signal)
+      if (this.#transfer.retractions !== retractions) await this.#confirmPrefix(piece, signal)
       const bounds = layout.range(piece)
       const length = Math.min(end, bounds.end) - offset
       // noted first: should the content start over during the read, these bytes must not be forgotten
@@ -144,30 +150,6 @@ export class TransferReader implements BlobReader {
   }
 }
 
-/** A blob that cannot be stored: fetched anew for each range, through a window in memory. */
-export class WindowReader implements BlobReader {
-  readonly size: number
-  readonly source: ContentSource
-  readonly #open: (start: number, signal: AbortSignal) => Promise<BlobReader>
-
-  constructor(size: number, source: ContentSource, open: (start: number, signal: AbortSignal) => Promise<BlobReader>) {
-    this.size = size
-    this.source = source
-    this.#open = open
-  }
-
-  async *read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    await using reader = await this.#open(range.start, signal)
-    yield* reader.read(range, signal)
-  }
-
-  resumable(): boolean {
-    return true
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
-
 /** A blob of known size that has been announced to its reader before it was found. */
 export class PendingReader implements BlobReader {
   readonly size: number
@@ -183,10 +165,10 @@ export class PendingReader implements BlobReader {
     opening.catch(() => {})
   }
 
-  async *read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async *read(range: ReadRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const outcome = await raceAbort(this.#opening, signal)
-    if (!outcome.ok) throw new ShoalError('UNAVAILABLE', outcome.message)
-    yield* outcome.value.read(range, signal)
+    if (isRefused(outcome)) throw errorOf(outcome)
+    yield* outcome.read(range, signal)
   }
 
   resumable(start: number): boolean {
@@ -196,8 +178,58 @@ export class PendingReader implements BlobReader {
   /** Also when its reader left before the blob was found. */
   async [Symbol.asyncDispose](): Promise<void> {
     const dispose = async (outcome: Outcome<BlobReader>): Promise<void> => {
-      if (outcome.ok) await outcome.value[Symbol.asyncDispose]()
+      if (!isRefused(outcome)) await outcome[Symbol.asyncDispose]()
     }
     await this.#opening.then(dispose, () => {})
+  }
+}
+
+/** What a range is a part of. */
+interface RestOfBlob {
+  readonly size: number
+  readonly isTainted: boolean
+  /** Opens it for what else is read of it. */
+  readonly open: () => BlobReader
+  /** Ends the wait for it. */
+  readonly leave: () => void
+}
+
+/** A range that has come by itself, without the pieces of its blob. */
+export class RangeReader implements BlobReader {
+  readonly source: ContentSource = 'home'
+  readonly #bytes: Uint8Array
+  readonly #range: ByteRange
+  readonly #rest: RestOfBlob
+  #opened: BlobReader | undefined
+
+  /** Owns `opened`, the rest, if that is open already. */
+  constructor(bytes: Uint8Array, range: ByteRange, rest: RestOfBlob, opened?: BlobReader) {
+    this.#bytes = bytes
+    this.#range = range
+    this.#rest = rest
+    this.#opened = opened
+  }
+
+  get size(): number {
+    return this.#rest.size
+  }
+
+  async *read(range: ReadRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const { start, end } = this.#range
+    if (range.start >= start && range.end <= end) {
+      yield this.#bytes.subarray(range.start - start, range.end - start)
+      return
+    }
+    this.#opened ??= this.#rest.open()
+    yield* this.#opened.read(range, signal)
+  }
+
+  resumable(start: number): boolean {
+    return start === 0 || !this.#rest.isTainted
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#rest.leave()
+    await this.#opened?.[Symbol.asyncDispose]()
   }
 }

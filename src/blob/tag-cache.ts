@@ -3,9 +3,11 @@ import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { requireDigest } from '../oci/digest.ts'
+import type { TagRef } from '../oci/reference.ts'
+import { tagName } from '../oci/reference.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
-import type { TagProof } from '../swarm/index.ts'
-import { jsonCodec } from './json-codec.ts'
+import { jsonCodec } from '../store/index.ts'
+import type { TagProof } from './requests.ts'
 
 /** On whose word a tag is kept: the origin's own, a cache's signature, or a cache's over its own link. */
 const SOURCES = ['origin', 'signature', 'cache'] as const
@@ -42,9 +44,9 @@ export interface KnownTag {
 }
 
 /** A cache's signature, as it came. */
-export type KnownProof = TagProof & { readonly mediaType: string }
+type KnownProof = TagProof & { readonly mediaType: string }
 
-export interface TagCacheOptions {
+interface TagCacheOptions {
   /**
    * Whether rows that do not say on whose word they were kept are believed: on a host that has never asked any but caches
    * and origins.
@@ -83,16 +85,16 @@ export class TagCache {
    * Milliseconds since the upstream confirmed it; undefined when that cannot be known, because the clock has been set back
    * since an earlier process noted it. Setting the clock does not change an age that this process has seen begin.
    */
-  ageMs(upstream: string, repository: string, tag: string, known: KnownTag): number | undefined {
-    const measured = this.#measured.get(tagKey(upstream, repository, tag))
+  ageMs(ref: TagRef, known: KnownTag): number | undefined {
+    const measured = this.#measured.get(tagName(ref))
     if (measured?.confirmedEpochMs === known.confirmedEpochMs) return this.#clock.now() - measured.at
     const age = this.#clock.wall() - known.confirmedEpochMs
     return age < 0 ? undefined : age
   }
 
   /** What may be believed of a tag. */
-  async find(upstream: string, repository: string, tag: string): Promise<KnownTag | undefined> {
-    const row = await this.#table.get(tagKey(upstream, repository, tag))
+  async find(ref: TagRef): Promise<KnownTag | undefined> {
+    const row = await this.#table.get(tagName(ref))
     // only an origin gives an etag
     const unmarked = row?.etag !== undefined ? 'origin' : this.#options.believeUnmarked ? 'cache' : undefined
     const source = row?.source ?? unmarked
@@ -110,14 +112,8 @@ export class TagCache {
   }
 
   /** Keeps what the upstream confirmed `ageMs` ago. */
-  async keep(
-    upstream: string,
-    repository: string,
-    tag: string,
-    answer: Omit<KnownTag, 'confirmedEpochMs'>,
-    ageMs: number,
-  ): Promise<void> {
-    const row = tagKey(upstream, repository, tag)
+  async keep(ref: TagRef, answer: Omit<KnownTag, 'confirmedEpochMs'>, ageMs: number): Promise<void> {
+    const row = tagName(ref)
     const { proof } = answer
     const confirmedEpochMs = this.#clock.wall() - ageMs
     this.#measured.set(row, { confirmedEpochMs, at: this.#clock.now() - ageMs })
@@ -136,11 +132,7 @@ export class TagCache {
     }
   }
 
-  async forget(upstream: string, repository: string, tag: string): Promise<void> {
-    await this.#table.delete(tagKey(upstream, repository, tag))
+  async forget(ref: TagRef): Promise<void> {
+    await this.#table.delete(tagName(ref))
   }
-}
-
-export function tagKey(upstream: string, repository: string, tag: string): string {
-  return `${upstream}/${repository}:${tag}`
 }

@@ -1,20 +1,20 @@
-import { LRUCache } from 'lru-cache'
+import type { Clock } from '../base/clock.ts'
+import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { TagProof } from '../swarm/index.ts'
+import type { TagRef } from '../oci/reference.ts'
 import type { Judgement, Trust } from '../trust/index.ts'
 import { canonicalBytes } from '../trust/index.ts'
+import type { TagProof } from './requests.ts'
 
 /** What a cache says of a tag. */
-export interface TagStatement {
-  readonly upstream: string
-  readonly repository: string
-  readonly tag: string
+interface TagStatement extends TagRef {
   readonly digest: Digest
   /** The manifest's, as the upstream calls it. */
   readonly mediaType: string
 }
 
-export interface TagProofsOptions {
+interface TagProofsOptions {
+  readonly clock: Pick<Clock, 'now'>
   readonly region: string
   /** Regions above: their caches speak to this one's. */
   readonly regionsAbove: readonly string[]
@@ -22,7 +22,7 @@ export interface TagProofsOptions {
 
 /** Signed answers kept, some 400 bytes each; a home gives the same one to all who ask within the tag's time to live. */
 const MAX_SIGNED = 4_096
-/** After so long one is signed again: certificates are renewed. */
+/** After this long one is signed again: certificates are renewed. */
 const SIGNED_MS = 60_000
 
 /**
@@ -32,11 +32,12 @@ const SIGNED_MS = 60_000
 export class TagProofs {
   readonly #trust: Pick<Trust, 'vouch' | 'judge'>
   readonly #options: TagProofsOptions
-  readonly #signed = new LRUCache<string, TagProof>({ max: MAX_SIGNED, ttl: SIGNED_MS })
+  readonly #signed: ExpiringMap<TagProof>
 
   constructor(trust: Pick<Trust, 'vouch' | 'judge'>, options: TagProofsOptions) {
     this.#trust = trust
     this.#options = options
+    this.#signed = new ExpiringMap(options.clock, MAX_SIGNED)
   }
 
   /** Undefined when this host may not speak as a cache. */
@@ -49,7 +50,7 @@ export class TagProofs {
     const signature = this.#trust.vouch(statement)
     if (signature === undefined) return undefined
     const proof = { region, confirmedEpochMs, signature }
-    this.#signed.set(key, proof)
+    this.#signed.set(key, proof, SIGNED_MS)
     return proof
   }
 

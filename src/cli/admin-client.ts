@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { apiErrorSchema } from '../admin/index.ts'
+import { errnoCode } from '../base/errno.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
+import { COMMAND_MS } from '../base/patience.ts'
 import type { AdminRequest, AdminResponse } from './admin-request.ts'
 import { sendAdmin } from './admin-request.ts'
 import type { AdminTarget } from './admin-target.ts'
@@ -10,8 +13,6 @@ import type { CommandIo } from './command-io.ts'
 
 /** Failures that say the same here as there. */
 const PASSED_ON = ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'ORDER_REQUIRED'] as const
-const TIMEOUT_MS = 30_000
-
 /** The options that every command with a daemon behind it has. */
 export function withAdminOptions(command: Command): Command {
   return command
@@ -68,12 +69,13 @@ export class AdminClient {
       return this.#ask(request, schema)
     }
     const where = targetText(target)
-    if (status >= 400) {
+    const parsed = schema.safeParse(json)
+    // a probe says no by its status, and why in its body
+    if (status >= 400 && !(status === 503 && parsed.success)) {
       const message = told?.message ?? `answers ${status}`
       const code = PASSED_ON.find((known) => told?.code === known)
       throw new ShoalError(code ?? 'UNAVAILABLE', code === undefined ? `${where}: ${message}` : message)
     }
-    const parsed = schema.safeParse(json)
     if (parsed.success) return parsed.data
     throw new ShoalError('UNAVAILABLE', `${where} is no admin server this program understands; see --admin`)
   }
@@ -81,7 +83,7 @@ export class AdminClient {
   async #exchange(request: AdminRequest): Promise<AdminResponse & { readonly target: AdminTarget }> {
     let failure: ShoalError | undefined
     for (const target of this.#targets) {
-      const signal = AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)])
+      const signal = AbortSignal.any([request.signal, AbortSignal.timeout(COMMAND_MS)])
       try {
         const response = await sendAdmin(target, { ...request, signal })
         this.#targets = [target]
@@ -110,15 +112,7 @@ function notOurs(target: AdminTarget, told: string | undefined): ShoalError {
 function unreachable(target: AdminTarget, error: unknown): ShoalError {
   const help = 'start one with "shoal agent", or name another with --admin'
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const refused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+  const refused = errnoCode(cause) === 'ECONNREFUSED'
   const why = refused ? 'connection refused' : errorText(cause)
   return new ShoalError('UNAVAILABLE', `no agent answers at ${targetText(target)} (${why}); ${help}`, { cause: error })
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

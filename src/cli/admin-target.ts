@@ -2,14 +2,16 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { readTokenFile } from '../admin/index.ts'
+import { addressText, reachedHere } from '../base/address.ts'
 import { ShoalError } from '../base/errors.ts'
+import { ownConfigFile } from './own-config.ts'
 
 /** Where an agent's admin server is reached: over its unix socket, or over TCP, with a token or without. */
 export type AdminTarget =
   | { readonly kind: 'socket'; readonly path: string }
   | { readonly kind: 'url'; readonly url: URL; readonly token: string | undefined }
 
-export interface AdminChoice {
+interface AdminChoice {
   /** `--admin`: a URL, a socket's path, or `unix:` and that. */
   readonly admin?: string | undefined
   /** `--token-file`. */
@@ -19,7 +21,6 @@ export interface AdminChoice {
 type Env = Readonly<Record<string, string | undefined>>
 
 export const DEFAULT_ADMIN = 'http://127.0.0.1:7072'
-const SYSTEM_CONFIG = '/etc/shoal/agent.yaml'
 
 /**
  * Which admin server is meant: what `--admin` or SHOAL_ADMIN says; else this host's own, as its configuration says
@@ -68,18 +69,14 @@ interface OwnPlaces {
 /** What is wrong with a configuration is not this command's to say: then it is as if there was none. */
 async function ownPlaces(env: Env): Promise<OwnPlaces> {
   // what few commands need, and slow to load
-  const { adminFiles, addressText, defaultConfig, loadConfig } = await import('../config/index.ts')
-  const file = filled(env.SHOAL_CONFIG) ?? ((await isReadable(SYSTEM_CONFIG)) ? SYSTEM_CONFIG : undefined)
+  const { adminFiles, defaultConfig, loadConfig } = await import('../config/index.ts')
+  const file = await ownConfigFile(env)
   const loaded = await loadConfig({ file, env }).catch(() => undefined)
   const config = loaded?.config ?? defaultConfig()
-  const { host, port } = config.admin.listen
-  const url = port === 0 ? DEFAULT_ADMIN : `http://${addressText({ host: reachable(host), port })}`
+  const { listen } = config.admin
+  const url = listen.port === 0 ? DEFAULT_ADMIN : `http://${addressText(reachedHere(listen))}`
   const isConfigured = loaded !== undefined && (file !== undefined || env.SHOAL_STORE_PATH !== undefined)
   return { url, ...adminFiles(config), isConfigured }
-}
-
-function reachable(host: string): string {
-  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
 }
 
 /** In a directory that one happens to be in, only a socket of one's own is believed. */
@@ -92,13 +89,6 @@ async function usableSocket(path: string | undefined, isConfigured: boolean): Pr
     () => false,
   )
   return isUsable ? { kind: 'socket', path } : undefined
-}
-
-async function isReadable(path: string): Promise<boolean> {
-  return access(path, constants.R_OK).then(
-    () => true,
-    () => false,
-  )
 }
 
 function filled(text: string | undefined): string | undefined {

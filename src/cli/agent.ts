@@ -2,9 +2,11 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { systemClock } from '../base/clock.ts'
 import { takeInheritedSockets } from '../base/inherited-sockets.ts'
+import { ownFileShares, requireOpenFiles } from '../base/open-files.ts'
 import type { LoadedConfig } from '../config/index.ts'
 import { loadConfig } from '../config/index.ts'
 import type { CommandIo } from './command-io.ts'
+import { collect } from './repeatable.ts'
 import { runAgent } from './run-agent.ts'
 import { ServiceManager } from './service-manager.ts'
 
@@ -33,7 +35,7 @@ Examples:
 export function createCommand(io: CommandIo): Command {
   return new Command('agent')
     .summary('run the daemon')
-    .description('Runs the daemon: mirror, peer and admin door. Logs go to standard error.')
+    .description('Runs the daemon: mirror, peer and admin server. Logs go to standard error.')
     .option('--config <file>', 'YAML configuration')
     .option('--set <key=value>', 'override one key, e.g. store.path=/data (repeatable)', collect, [])
     .addHelpText('after', HELP)
@@ -41,6 +43,8 @@ export function createCommand(io: CommandIo): Command {
       const options = optionsSchema.parse(raw)
       const read = (): Promise<LoadedConfig> => loadConfig({ file: options.config, set: options.set, env: io.env })
       const { config, warnings } = await read()
+      const shares = ownFileShares()
+      requireOpenFiles(shares)
       // Loaded only now: help and configuration errors need none of it.
       const { ProcessLog, PrometheusRegistry, ShoalNode } = await import('../node/index.ts')
       await using log = new ProcessLog(config.log)
@@ -49,12 +53,15 @@ export function createCommand(io: CommandIo): Command {
         for (const warning of lines) logger.warn({ warning }, 'the configuration works, but should be changed')
       }
       warn(warnings)
+      if (shares.isFew) {
+        logger.warn({ ...shares }, 'few files may be open (ulimit -n): pulls, links and origins wait for each other')
+      }
       const registry = new PrometheusRegistry()
       registry.collectProcessMetrics()
       log.measure(registry)
       const sockets = takeInheritedSockets(process.env, process.pid)
       using manager = new ServiceManager(process.env, { clock: systemClock, logger })
-      await runAgent(() => ShoalNode.start(config, { logger, registry, sockets }), {
+      await runAgent(() => ShoalNode.start(config, { logger, logs: log.level, registry, sockets }), {
         config,
         logger,
         manager,
@@ -68,8 +75,4 @@ export function createCommand(io: CommandIo): Command {
         flushLog: () => log.flush(),
       })
     })
-}
-
-function collect(value: string, previous: readonly string[]): string[] {
-  return [...previous, value]
 }

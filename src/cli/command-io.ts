@@ -10,8 +10,8 @@ export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborts on the first SIGINT or SIGTERM (the agent takes the signals itself). */
   readonly signal: AbortSignal
-  /** The exit code, unless the action throws: 0 done, 1 failed. */
-  setExitCode(code: 0 | 1): void
+  /** The exit code, unless the action throws: 0 done, 1 failed, 2 a configuration that is wrong. */
+  setExitCode(code: 0 | 1 | 2): void
 }
 
 /** What each file of a command exports as `createCommand`: the command with its options, help and action. */

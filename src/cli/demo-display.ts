@@ -1,11 +1,13 @@
 import cliProgress from 'cli-progress'
-import Table from 'cli-table3'
 import type { BurstEvents, BurstOutcome, HostOutcome } from '../demo/index.ts'
 import type { CommandIo } from './command-io.ts'
+import { plainTable } from './plain-table.ts'
 import { sizeText } from './quantity-text.ts'
 
+const HEAD = ['NODE', 'SECONDS', 'MiB/s', 'FROM PEERS', 'FROM HOME', 'FROM PARENT', 'FROM ORIGIN']
+
 /** Progress of the demo on standard error: bars that move on a terminal, plain lines elsewhere. */
-export interface DemoDisplay extends Disposable, BurstEvents {
+interface DemoDisplay extends Disposable, BurstEvents {
   stage(text: string): void
   /** Shows one bar per host, each of `sizeBytes`. */
   begin(hosts: readonly string[], sizeBytes: number): void
@@ -42,28 +44,22 @@ export function demoDisplay(stderr: CommandIo['stderr']): DemoDisplay {
 
 /** The closing tables: one row per node, then what the whole burst took and cost. */
 export function demoTable(outcome: BurstOutcome, rows: readonly HostOutcome[]): string {
-  const right = 'right' as const
-  const hosts = new Table({
-    head: ['node', 'seconds', 'MiB/s', 'from peers', 'from home', 'from parent', 'from origin'],
-    colAligns: ['left', right, right, right, right, right, right],
-    style: { head: [], border: [] },
-  })
-  for (const { name, seconds, mibPerSecond, received } of rows) {
+  const hosts = rows.map(({ name, seconds, mibPerSecond, received }) => {
     const time = seconds === 0 ? ['-', '-'] : [seconds.toFixed(2), mibPerSecond.toFixed(1)]
-    hosts.push([name, ...time, ...bySource(received).map(sizeText)])
-  }
-  const total = new Table({ style: { head: [], border: [] } })
+    return [name, ...time, ...bySource(received).map(sizeText)]
+  })
   const { seconds, originBytes, originRatio, bytes } = outcome
-  total.push(
-    { image: `${sizeText(bytes)} to each of ${outcome.hosts} hosts` },
-    { seconds: `half of the hosts ${seconds.p50.toFixed(2)}, the last ${seconds.last.toFixed(2)}` },
-    { delivered: `${outcome.mibPerSecond.toFixed(1)} MiB/s to all hosts together` },
-    {
-      origin: `${sizeText(originBytes)} = ${originRatio.toFixed(3)} x the image, in ${outcome.originRequests} requests`,
-    },
-    { verified: outcome.verified ? 'every digest on every host' : 'NO: a host is missing content' },
-  )
-  return `${hosts.toString()}\n${total.toString()}\n`
+  const total = [
+    ['image', `${sizeText(bytes)} to each of ${outcome.hosts} hosts`],
+    ['seconds', `half of the hosts ${seconds.p50.toFixed(2)}, the last ${seconds.last.toFixed(2)}`],
+    ['delivered', `${outcome.mibPerSecond.toFixed(1)} MiB/s to all hosts together`],
+    [
+      'origin',
+      `${sizeText(originBytes)} = ${originRatio.toFixed(3)} x the image, in ${outcome.originRequests} requests`,
+    ],
+    ['verified', outcome.verified ? 'every digest on every host' : 'NO: a host is missing content'],
+  ]
+  return `${plainTable(hosts, HEAD)}\n\n${plainTable(total)}\n`
 }
 
 function bySource({ peer, home, parent, origin }: HostOutcome['received']): number[] {

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
 import { parseSizeBytes } from '../base/quantity.ts'
-import type { AgentProcess, ImageSpec, PushedImage } from '../demo/index.ts'
+import type { ImageSpec, PushedImage } from '../demo/index.ts'
 import { Fleet, runBurst } from '../demo/index.ts'
 import type { CommandIo } from './command-io.ts'
 import { demoDisplay, demoTable } from './demo-display.ts'
@@ -62,6 +62,7 @@ async function run(io: CommandIo, settings: DemoSettings): Promise<void> {
   display.stage(`starting an S3 origin, a cache and ${settings.hosts} agents, each a process of its own`)
   const regions = [{ name: 'demo', caches: 1, agents: settings.hosts }]
   await using fleet = await Fleet.start({ regions, signal })
+  if (settings.keep) for (const cache of fleet.caches) display.stage(`watch it: ${await cache.pageUrl()}`)
   display.stage(`making an image of ${settings.layers} layers and putting it into the bucket as a registry would`)
   const pushed = await fleet.push(imageSpec(settings), IMAGE)
   display.stage(`pulling ${pushed.reference} through every agent's mirror at once`)
@@ -72,7 +73,7 @@ async function run(io: CommandIo, settings: DemoSettings): Promise<void> {
   io.stdout.write(settings.json ? `${JSON.stringify(outcome)}\n` : demoTable(outcome, rows))
   if (!outcome.verified) io.setExitCode(1)
   if (!settings.keep) return
-  io.stderr.write(thingsToTry(fleet.agents, pushed))
+  io.stderr.write(thingsToTry(fleet, pushed))
   await untilAborted(signal)
   io.stderr.write('stopping\n')
 }
@@ -103,14 +104,14 @@ function countOption(name: string, text: string, max: number): number {
   throw new ShoalError('CONFIG_INVALID', `${name}: "${text}" is no whole number between 1 and ${max}`)
 }
 
-function thingsToTry(agents: readonly AgentProcess[], { reference, image }: PushedImage): string {
-  const [first] = agents
-  if (first === undefined) return ''
+function thingsToTry({ agents: [first], caches: [cache] }: Fleet, { reference, image }: PushedImage): string {
+  if (first === undefined || cache === undefined) return ''
   const [layer] = image.layers
   const path = IMAGE.replace(':', '/manifests/')
   return [
     '',
     'The fleet keeps running; Ctrl-C ends it. Try, in another terminal:',
+    `  npm run shoal -- page --admin ${cache.adminUrl} --token-file ${cache.tokenFile}`,
     `  npm run shoal -- pull ${reference} --mirror ${first.mirrorUrl}`,
     `  npm run shoal -- status --admin ${first.adminUrl}`,
     `  curl -i ${first.mirrorUrl}/v2/${path}`,
@@ -125,13 +126,7 @@ function thingsToTry(agents: readonly AgentProcess[], { reference, image }: Push
 
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    // A pending promise keeps no process alive; a timer does.
-    const keepAlive = setInterval(() => {}, 60_000)
-    const end = (): void => {
-      clearInterval(keepAlive)
-      resolve()
-    }
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }

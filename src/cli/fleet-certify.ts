@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
 import type { CertifiedRole } from '../trust/index.ts'
 import { isFleetName, issueCertificate, readCertificate, roleText } from '../trust/index.ts'
 import type { CommandIo } from './command-io.ts'
@@ -65,7 +66,7 @@ async function certify(
     if (!isFleetName(name)) throw usage(`"${name}" is no name; allowed: letters, digits, ".", "_" and "-", at most 63`)
   }
   const name = options.name ?? (role.role === 'cache' ? role.region : hostname())
-  const issued = await issueCertificate(authority, { role, name, days: options.days }, Date.now())
+  const issued = await issueCertificate(authority, { role, name, days: options.days }, systemClock.wall())
   await createSecretFile('--out', options.out, issued.certificatePem + issued.keyPem)
   const { serial, notAfterMs } = readCertificate(issued.certificatePem)
   const ends = new Date(notAfterMs).toISOString()

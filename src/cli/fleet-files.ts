@@ -14,7 +14,7 @@ export const daysSchema = z.coerce
   .max(MAX_DAYS, { error: `--days is more than ${MAX_DAYS}` })
 
 /** What `shoal fleet init` has put into one file: the authority, and all that it takes to certify in its name. */
-export interface OpenAuthority extends AuthorityFiles {
+interface OpenAuthority extends AuthorityFiles {
   readonly authority: Authority
   /** The name of the fleet, as the authority's own certificate has it. */
   readonly fleet: string

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import { formatFleetKey, generateMemberKey, isFleetName, newAuthority } from '../trust/index.ts'
 import type { CommandIo } from './command-io.ts'
@@ -40,7 +41,7 @@ export function initCommand(io: CommandIo): Command {
     })
 }
 
-export interface AuthorityOnDisk {
+interface AuthorityOnDisk {
   /** Certificate and key. */
   readonly key: string
   /** The certificate alone. */
@@ -50,7 +51,7 @@ export interface AuthorityOnDisk {
 /** Makes a new authority's files. Throws `CONFIG_INVALID` when they are there already. */
 export async function writeAuthority(directory: string, fleet: string, days: number): Promise<AuthorityOnDisk> {
   const files = { key: join(directory, 'authority.pem'), certificate: join(directory, 'authority.crt') }
-  const { certificatePem, keyPem } = await newAuthority(fleet, days, Date.now())
+  const { certificatePem, keyPem } = await newAuthority(fleet, days, systemClock.wall())
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
   } catch (cause) {
@@ -62,7 +63,7 @@ export async function writeAuthority(directory: string, fleet: string, days: num
   return files
 }
 
-export function fleetName(name: string): string {
+function fleetName(name: string): string {
   if (isFleetName(name)) return name
   throw usage(`--name ${name}: is no name for a fleet; allowed: letters, digits, ".", "_" and "-", at most 63`)
 }

@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
+import { errnoCode } from '../base/errno.ts'
 import { errorText } from '../base/errors.ts'
 import type { Authority } from '../trust/index.ts'
 import { canonicalSerial, issueRevocationList, readCertificate, readRevocationList } from '../trust/index.ts'
 import type { CommandIo } from './command-io.ts'
 import { daysSchema, openAuthority, parseOptions, readText, tell, usage } from './fleet-files.ts'
+import { collect } from './repeatable.ts'
 
 /** Hosts go on believing a list that is older; the date only tells people that a new one is due. */
 const LIST_DAYS = '365'
@@ -40,17 +43,13 @@ export function revokeCommand(io: CommandIo): Command {
       const wanted = [...serials, ...serial.map(canonicalSerial)]
       if (wanted.length === 0) throw usage('name a file with a certificate, or --serial')
       const known = await readList(list, authority.authority)
-      const nowMs = Math.max(Date.now(), known.issuedAtMs + 1_000)
+      const nowMs = Math.max(systemClock.wall(), known.issuedAtMs + 1_000)
       const revoked = new Map([...wanted.map((one): [string, number] => [one, nowMs]), ...known.revoked])
       const entries = [...revoked].map(([one, atMs]) => ({ serial: one, atMs }))
       await replaceFile(list, await issueRevocationList(authority, entries, days, nowMs))
       const text = `${list}: ${revoked.size} revoked; give it to the caches (fleet.revocations), they hand it on`
       tell(io, json, { list, serials: wanted, revoked: revoked.size }, text)
     })
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value]
 }
 
 async function serialOf(file: string, { x509 }: Authority): Promise<string> {
@@ -72,8 +71,7 @@ async function readList(
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return { issuedAtMs: 0, revoked: new Map() }
+    if (errnoCode(error) === 'ENOENT') return { issuedAtMs: 0, revoked: new Map() }
     throw usage(`--list ${file}: cannot be read (${errorText(error)})`)
   }
   try {

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import { parseFleetKeys, readAuthorities, readCertificate, roleText } from '../trust/index.ts'
 import type { CommandIo } from './command-io.ts'
@@ -21,7 +22,7 @@ export function showCommand(io: CommandIo): Command {
       const text = await readText('show', file)
       let facts: Facts
       try {
-        facts = factsOf(text, Date.now())
+        facts = factsOf(text, systemClock.wall())
       } catch (cause) {
         throw usage(`${file}: ${errorText(cause)}`)
       }

@@ -1,2 +1,1 @@
-export type { CommandIo, CreateCommand } from './command-io.ts'
-export { runProgram } from './program.ts'
+export { loadProgram, runProgram } from './program.ts'

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
 import { invalidatedSchema } from '../admin/index.ts'
+import { systemClock } from '../base/clock.ts'
 import { DOCKER_HUB, parseReference, referenceText } from '../oci/reference.ts'
 import type { OrderSigner } from '../trust/index.ts'
 import { orderInvalidate, orderJson } from '../trust/index.ts'
@@ -55,5 +56,5 @@ async function ordered(
   const [reference = text] = await completeReferences(client, [text], signal)
   // what is signed is the reference as people read it, which is the same on every host
   const subject = referenceText(parseReference(reference, DOCKER_HUB))
-  return { reference, order: orderJson(signed(orderInvalidate(signer, subject, Date.now()))) }
+  return { reference, order: orderJson(signed(orderInvalidate(signer, subject, systemClock.wall()))) }
 }

@@ -1,10 +1,11 @@
 import { Command } from 'commander'
 import { z } from 'zod'
-import type { PinStatus } from '../admin/index.ts'
 import { pinSchema, pinsSchema } from '../admin/index.ts'
+import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { parseDurationMs } from '../base/quantity.ts'
 import { parseReference } from '../oci/reference.ts'
+import type { PinView } from '../pins/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
 import { plainTable } from './plain-table.ts'
@@ -70,16 +71,19 @@ export function createCommand(io: CommandIo): Command {
     })
 }
 
-function pinText({ reference, digest, untilEpochMs, presentBytes, bytes }: PinStatus): string {
+function pinText({ reference, digest, untilEpochMs, presentBytes, bytes }: PinView): string {
   const until = new Date(untilEpochMs).toISOString()
   return `${reference}: pinned until ${until} (${digest}, ${sizeText(presentBytes)} of ${sizeText(bytes)} here)`
 }
 
-function pinsText(pins: readonly PinStatus[]): string {
+function pinsText(pins: readonly PinView[]): string {
   if (pins.length === 0) return 'nothing is pinned'
   const rows = pins.map(({ reference, job, untilEpochMs, presentBytes, bytes, digest }) => [
-    ...[reference, durationText(Math.max(0, Math.round((untilEpochMs - Date.now()) / 1000)))],
-    ...[`${sizeText(presentBytes)} of ${sizeText(bytes)}`, digest, job === null ? 'operator' : `job ${job}`],
+    reference,
+    durationText(Math.max(0, Math.round((untilEpochMs - systemClock.wall()) / 1000))),
+    `${sizeText(presentBytes)} of ${sizeText(bytes)}`,
+    digest,
+    job === null ? 'operator' : `job ${job}`,
   ])
   return plainTable(rows, ['REFERENCE', 'LEFT', 'HERE', 'DIGEST', 'BY'])
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { ShoalError } from '../base/errors.ts'
+import { collect } from './repeatable.ts'
 
 /** Options whose text goes into a request as it is, by the request's key. */
 const EDITABLE = {
@@ -84,8 +85,4 @@ function selectors(texts: readonly unknown[]): Record<string, string> {
   const twice = pairs.find(([label, value]) => pairs.some((other) => other[0] === label && other[1] !== value))
   if (twice !== undefined) throw new ShoalError('PREWARM_INVALID', `--select ${twice[0]}: no host has two values of it`)
   return Object.fromEntries(pairs)
-}
-
-function collect(value: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), value]
 }

@@ -23,7 +23,10 @@ export function planText(plan: PrewarmPlanView): string {
     ...absentRows(absent),
   ])
   const rows = regions.map((one) => [
-    ...[one.region, String(one.hosts), String(one.matching), String(one.withoutRoom)],
+    one.region,
+    String(one.hosts),
+    String(one.matching),
+    String(one.withoutRoom),
     sizeText(one.missingBytes),
   ])
   return `${head}\n\n${plainTable(rows, ['REGION', 'HOSTS', 'MATCHING', 'NO ROOM', 'CACHES LACK'])}`
@@ -32,7 +35,10 @@ export function planText(plan: PrewarmPlanView): string {
 export function jobsText(jobs: readonly PrewarmView[]): string {
   if (jobs.length === 0) return 'there are no prewarm jobs'
   const rows = jobs.map(({ id, state, hosts, bytes, images, createdEpochMs }) => [
-    ...[id, state, `${hosts.ready}/${hosts.total}`, percentText(bytes.have, bytes.total)],
+    id,
+    state,
+    `${hosts.ready}/${hosts.total}`,
+    percentText(bytes.have, bytes.total),
     new Date(createdEpochMs).toISOString(),
     images.map(({ reference }) => reference).join(' '),
   ])
@@ -61,16 +67,57 @@ export function jobText(job: PrewarmView): string {
   ])
   if (regions.length < 2) return head
   const rows = regions.map(({ region, hosts: of, haveBytes, totalBytes, movedBytes }) => [
-    ...[region, countsText(of), percentText(haveBytes, totalBytes), partsText({ ...movedBytes })],
+    region,
+    countsText(of),
+    percentText(haveBytes, totalBytes),
+    partsText({ ...movedBytes }),
   ])
   return `${head}\n\n${plainTable(rows, ['REGION', 'HOSTS', 'DONE', 'FROM'])}`
 }
 
+/** The slowest first: those still at work by the time they need, then those that took longest. */
 export function hostsText(hosts: readonly HostView[]): string {
-  const rows = hosts.map(({ name, region, state, haveBytes, totalBytes, movedBytes, reason }) => [
-    ...[name, region, state, percentText(haveBytes, totalBytes), partsText({ ...movedBytes }), reason ?? ''],
-  ])
-  return plainTable(rows, ['HOST', 'REGION', 'STATE', 'DONE', 'FROM', 'REASON'])
+  const rows = [...hosts]
+    .sort((a, b) => slownessOf(b) - slownessOf(a))
+    .map((host) => [
+      host.name,
+      host.region,
+      host.state,
+      percentText(host.haveBytes, host.totalBytes),
+      host.bytesPerSec > 0 ? rateText(host.bytesPerSec) : '',
+      timeText(host.startedEpochMs),
+      endText(host),
+      partsText({ ...host.movedBytes }),
+      host.reason ?? '',
+    ])
+  return plainTable(rows, ['HOST', 'REGION', 'STATE', 'DONE', 'RATE', 'START', 'END', 'FROM', 'REASON'])
+}
+
+function isAtWork({ state }: HostView): boolean {
+  return state === 'moving' || state === 'loading'
+}
+
+/** Undefined while it receives nothing. */
+function secondsLeft({ bytesPerSec, haveBytes, totalBytes }: HostView): number | undefined {
+  return bytesPerSec > 0 ? (totalBytes - haveBytes) / bytesPerSec : undefined
+}
+
+/** For sorting alone: at work and without a rate first, who has not begun last. */
+function slownessOf(host: HostView): number {
+  const A_YEAR = 365 * 86_400
+  if (isAtWork(host)) return A_YEAR + (secondsLeft(host) ?? A_YEAR)
+  const { startedEpochMs, endedEpochMs } = host
+  return startedEpochMs === null || endedEpochMs === null ? -1 : (endedEpochMs - startedEpochMs) / 1000
+}
+
+function timeText(epochMs: number | null): string {
+  return epochMs === null ? '' : new Date(epochMs).toISOString().slice(11, 19)
+}
+
+function endText(host: HostView): string {
+  if (!isAtWork(host)) return timeText(host.endedEpochMs)
+  const left = secondsLeft(host)
+  return left === undefined ? '' : `${durationText(left)} left`
 }
 
 /** Regions of a job whose hosts are not all in a list of them: their caches do not answer. */
@@ -94,6 +141,26 @@ export function progressText({ state, hosts, bytes, bytesPerSec, etaSeconds, wav
   const moved = `${sizeText(bytes.have)} of ${sizeText(bytes.total)} (${percentText(bytes.have, bytes.total)})`
   const rate = state === 'paused' ? '' : `, ${rateText(bytesPerSec)}${eta}`
   return `${state}: ${done}, wave ${wave.number}/${wave.of}, ${moved}${rate}`
+}
+
+/** The same beside a bar, in so many columns: what matters most comes first, and what does not fit is left out. */
+export function barText({ state, hosts, bytes, bytesPerSec, etaSeconds, wave }: PrewarmView, columns: number): string {
+  const others = (['failed', 'skipped'] as const).filter((name) => hosts[name] > 0)
+  const parts = [
+    `${state} ${hosts.ready}/${hosts.total} ready`,
+    ...others.map((name) => `${hosts[name]} ${name}`),
+    ...(etaSeconds === null || state === 'paused' ? [] : [`${durationText(etaSeconds)} left`]),
+    ...(state === 'paused' ? [] : [rateText(bytesPerSec)]),
+    `wave ${wave.number}/${wave.of}`,
+    `${sizeText(bytes.have)} of ${sizeText(bytes.total)}`,
+  ]
+  let text = ''
+  for (const part of parts) {
+    const longer = text === '' ? part : `${text}, ${part}`
+    if (longer.length > columns) break
+    text = longer
+  }
+  return text
 }
 
 /** What a job keeps to, as its options are written; those that say nothing are left out. */

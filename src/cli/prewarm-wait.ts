@@ -6,11 +6,11 @@ import type { PrewarmView } from '../prewarm/index.ts'
 import { isFinal, prewarmViewSchema } from '../prewarm/index.ts'
 import type { AdminClient } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
-import { progressText } from './prewarm-text.ts'
+import { barText, progressText } from './prewarm-text.ts'
 
 const API = '/api/v1/prewarm'
 const POLL_MS = 500
-/** A job outlives its caches and this host's agent: a watcher waits for them so long. */
+/** A job outlives its caches and this host's agent: a watcher waits for them this long. */
 const PATIENCE_MS = 60_000
 const SUBMIT_TRIES = 4
 
@@ -22,7 +22,7 @@ export async function submitPatiently(client: AdminClient, request: object, io: 
     } catch (error) {
       io.signal.throwIfAborted()
       if (!isShoalError(error, 'UNAVAILABLE') || tries >= SUBMIT_TRIES) throw error
-      await pause(1_000 * tries, io.signal)
+      await sleep(systemClock, 1_000 * tries, io.signal)
     }
   }
 }
@@ -40,7 +40,7 @@ export async function followJob(
   for (;;) {
     display.show(job)
     if (isFinal(job.state)) return job
-    await pause(POLL_MS, io.signal)
+    await sleep(systemClock, POLL_MS, io.signal)
     try {
       job = await client.get(`${API}/${job.id}`, prewarmViewSchema, io.signal)
       heardAt = systemClock.now()
@@ -90,26 +90,20 @@ function texts(io: CommandIo): Display {
 
 function bar(io: CommandIo, first: PrewarmView): Display {
   const format = '{bar} {percentage}% {text}'
+  const columns = io.stderr.columns ?? 80
+  const barsize = columns < 100 ? 10 : 30
+  // the bar, and " 100% " after it
+  const text = (job: PrewarmView): string => barText(job, columns - barsize - 6)
   const single = new cliProgress.SingleBar(
-    { stream: io.stderr, format, barsize: 30, hideCursor: true, emptyOnZero: true },
+    { stream: io.stderr, format, barsize, hideCursor: true, emptyOnZero: true },
     cliProgress.Presets.shades_classic,
   )
-  single.start(Math.max(1, first.bytes.total), first.bytes.have, { text: progressText(first) })
+  single.start(Math.max(1, first.bytes.total), first.bytes.have, { text: text(first) })
   return {
     show(job) {
       single.setTotal(Math.max(1, job.bytes.total))
-      single.update(job.bytes.have, { text: progressText(job) })
+      single.update(job.bytes.have, { text: text(job) })
     },
     [Symbol.dispose]: () => single.stop(),
-  }
-}
-
-/** The clock's timers do not keep the process alive; this does. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const alive = setInterval(() => {}, 2 ** 30)
-  try {
-    await sleep(systemClock, ms, signal)
-  } finally {
-    clearInterval(alive)
   }
 }

@@ -1,9 +1,11 @@
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { PrewarmPatch } from '../prewarm/index.ts'
 import {
   isJobId,
+  isScheduleId,
   newJobId,
   orderChange,
   orderJob,
@@ -19,15 +21,38 @@ import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-clien
 import type { CommandIo } from './command-io.ts'
 import { completeReferences } from './complete-reference.ts'
 import { credentialSchema, openCredential, signed, withCredential } from './credential.ts'
+import { writeText } from './fit-text.ts'
+import { readImageList } from './image-list.ts'
+import { refuseNearCommand } from './near-command.ts'
 import { addEditOptions, addSpecOptions, editRequest, optionOf, specRequest } from './prewarm-options.ts'
+import {
+  addWhenOptions,
+  readSchedules,
+  schedule,
+  schedulesCommand,
+  schedulesText,
+  scheduleText,
+  showSchedule,
+  unschedule,
+  whenOptionsSchema,
+  whenRequest,
+} from './prewarm-schedules.ts'
 import { absentText, hostsText, jobsText, jobText, planText, unlistedText } from './prewarm-text.ts'
 import { followJob, submitPatiently } from './prewarm-wait.ts'
+import { collect } from './repeatable.ts'
 
 const API = '/api/v1/prewarm'
 
 const flag = z.boolean().default(false)
 const startSchema = adminOptionsSchema
-  .extend({ ...credentialSchema.shape, wait: flag, dryRun: flag, json: flag })
+  .extend({
+    ...credentialSchema.shape,
+    ...whenOptionsSchema.shape,
+    wait: flag,
+    dryRun: flag,
+    json: flag,
+    fromFile: z.array(z.string()).default([]),
+  })
   .loose()
 const plainSchema = adminOptionsSchema.extend({ ...credentialSchema.shape, json: flag }).loose()
 const jobsSchema = z.object({ jobs: z.array(prewarmViewSchema) })
@@ -39,6 +64,9 @@ Examples:
   shoal prewarm registry.corp/team/app:v2 --dry-run
   shoal prewarm registry.corp/team/app:v2 --waves 1,10%,100% --rate 50MiB --wait
   shoal prewarm app:v2 sidecar:v7 --region eu-1 --select disk=ssd --quorum 95% --deadline 30m --pin 24h --wait --json
+  shoal prewarm --from-file compose.yaml --dry-run
+  shoal prewarm app:v2 --at 23:30 --zone Asia/Shanghai
+  shoal prewarm app:nightly --every "30 4 * * 1-5"
   shoal prewarm list
   shoal prewarm edit ID --rate 200MiB
   shoal prewarm registry.corp/team/app:v2 --credential ~/.shoal/operator.pem --wait
@@ -47,6 +75,8 @@ Who starts, changes or ends a job acts on the whole fleet: that needs an operato
 Looking (list, show, --dry-run) does not.
 Whoever starts a job may leave: it is kept and driven by the caches. With --wait the exit code is 0 when the quorum is
 reached, 1 when it is not, the job was cancelled or a region did not answer. --json prints one object, with --wait one per line, the last the end.
+With --at or --every the caches keep it as a schedule, across their restarts, and look the tags up anew at each run; a
+run that no cache was there for is made up for within an hour, and is missed after that, as "schedules" says.
 A job fills Shoal's stores; the runtimes still unpack when they pull, unless --load has them do it.
 `
 
@@ -58,37 +88,54 @@ export function createCommand(io: CommandIo): Command {
     .summary('make images present on every host before a rollout')
     .description('Makes images present on the hosts of the fleet, at a pace it can bear, and tells how far it is.')
     .argument('[images...]', '[registry/]repository[:tag][@digest]; layers that they share move once')
+    .option(
+      '--from-file <file>',
+      'also the images that a list, a compose file or Kubernetes manifests name; may be repeated',
+      collect,
+    )
     .option('--wait', 'show progress until the job has ended')
     .option('--dry-run', 'only plan: what would move where, and who has no room')
     .option('--json', 'print JSON; with --wait one object per line')
     .addHelpText('after', HELP)
-    .action((images: string[], raw: unknown) => start(io, images, raw))
-  addSpecOptions(command)
+    .action((images: string[], raw: unknown) => {
+      const commands = command.commands.map((one) => one.name())
+      refuseNearCommand(images[0], commands, 'shoal prewarm')
+      return start(io, images, raw)
+    })
+  addWhenOptions(addSpecOptions(command))
   command.addCommand(listCommand(io))
   command.addCommand(showCommand(io))
   for (const [name, state, summary] of STATE_COMMANDS) command.addCommand(stateCommand(io, name, state, summary))
   command.addCommand(editCommand(io))
+  command.addCommand(schedulesCommand(io))
   return command
 }
 
 const STATE_COMMANDS = [
   ['pause', 'paused', 'let a job rest: hosts stop within seconds and keep what they have'],
   ['resume', 'running', 'go on with a paused job'],
-  ['cancel', 'cancelled', 'end a job: hosts stop within seconds and keep what they have'],
+  ['cancel', 'cancelled', 'end a job: hosts stop within seconds and keep what they have; or a schedule'],
 ] as const
 
 async function start(io: CommandIo, images: readonly string[], raw: unknown): Promise<void> {
-  const { wait, dryRun, json, ...rest } = startSchema.parse(raw)
-  const request = specRequest(images, rest)
+  const { wait, dryRun, json, fromFile, at, every, zone, ...rest } = startSchema.parse(raw)
+  const listed = await Promise.all(fromFile.map(readImageList))
+  const request = specRequest([...new Set([...images, ...listed.flat()])], rest)
   // what is wrong by itself is told without an agent
   parsePrewarmSpec(request, optionOf)
+  const when = whenRequest({ at, every, zone })
+  if (when !== undefined && wait) throw new ShoalError('PREWARM_INVALID', '--wait: a schedule has nothing to wait for')
   const client = await AdminClient.open(rest, io)
   const signer = dryRun ? undefined : await openCredential(rest, io)
   if (dryRun) {
     const plan = await client.post(API, { ...request, dryRun }, prewarmPlanViewSchema, io.signal)
-    return void io.stdout.write(json ? `${JSON.stringify(plan)}\n` : `${planText(plan)}\n`)
+    return json ? void io.stdout.write(`${JSON.stringify(plan)}\n`) : writeText(io, planText(plan))
   }
-  const id = newJobId(Date.now())
+  if (when !== undefined) {
+    const kept = await schedule(client, request, { when, signer, io })
+    return void io.stdout.write(json ? `${JSON.stringify(kept)}\n` : `${scheduleText(kept)}\n`)
+  }
+  const id = newJobId(systemClock.wall())
   const body = signer === undefined ? { ...request, id } : await orderedStart(client, signer, { id, request }, io)
   const job = await unlessLeft(io, id, 'may have begun', submitPatiently(client, body, io))
   if (!json && job.absent.length > 0) io.stderr.write(`region ${absentText(job.absent)}\n`)
@@ -98,7 +145,7 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
   }
   if (!json) io.stderr.write(`job ${job.id}\n`)
   const end = await unlessLeft(io, id, 'goes on without its watcher', followJob(client, job, io, json))
-  if (!json) io.stdout.write(`${jobText(end)}\n`)
+  if (!json) writeText(io, jobText(end))
   // hosts that are missed are missed, whoever did not hear of them
   if (end.state !== 'done' || end.absent.length > 0) io.setExitCode(1)
 }
@@ -112,7 +159,7 @@ async function orderedStart(
 ): Promise<object> {
   const spec = parsePrewarmSpec(request, optionOf)
   const images = await completeReferences(client, spec.images, signal)
-  return { order: orderJson(signed(orderJob(signer, id, { ...spec, images }, Date.now()))) }
+  return { order: orderJson(signed(orderJob(signer, id, { ...spec, images }, systemClock.wall()))) }
 }
 
 /** Who stops waiting is told that the job does not stop. */
@@ -128,33 +175,39 @@ async function unlessLeft<T>(io: CommandIo, id: string, what: string, work: Prom
 
 function listCommand(io: CommandIo): Command {
   return withAdminOptions(new Command('list'))
-    .summary('show the jobs of the fleet')
+    .summary('show the jobs of the fleet, and its schedules')
     .option('--json', 'print JSON')
     .action(async (raw: unknown) => {
       const options = plainSchema.parse(raw)
       const client = await AdminClient.open(options, io)
       const { jobs } = await client.get(API, jobsSchema, io.signal)
-      io.stdout.write(`${options.json ? JSON.stringify(jobs) : jobsText(jobs)}\n`)
+      if (options.json) return void io.stdout.write(`${JSON.stringify(jobs)}\n`)
+      writeText(io, jobsText(jobs))
+      const schedules = await readSchedules(client, io.signal)
+      if (schedules.length > 0) writeText(io, `\n${schedulesText(schedules)}`)
     })
 }
 
 function showCommand(io: CommandIo): Command {
   return withAdminOptions(new Command('show'))
-    .summary('show one job')
+    .summary('show one job, or one schedule')
     .argument('<id>', 'as "shoal prewarm list" shows it')
     .option('--hosts', 'also every host')
     .option('--json', 'print JSON')
     .action(async (id: string, raw: unknown) => {
       const options = showSchema.parse(raw)
       const client = await AdminClient.open(options, io)
+      if (isScheduleId(id)) {
+        const found = await showSchedule(client, id, io.signal)
+        return void io.stdout.write(options.json ? `${JSON.stringify(found)}\n` : `${scheduleText(found)}\n`)
+      }
       const path = jobPath(id)
       const job = await client.get(path, prewarmViewSchema, io.signal)
       const hosts = options.hosts ? (await client.get(`${path}/hosts`, hostsSchema, io.signal)).hosts : undefined
       if (options.json) io.stdout.write(`${JSON.stringify(hosts === undefined ? job : { ...job, hostList: hosts })}\n`)
-      else
-        io.stdout.write(
-          `${jobText(job)}\n${hosts === undefined ? '' : `\n${hostsText(hosts)}\n${unlistedText(job, hosts)}`}`,
-        )
+      else writeText(io, jobText(job))
+      if (hosts !== undefined && !options.json)
+        writeText(io, `\n${hostsText(hosts)}\n${unlistedText(job, hosts)}`.trimEnd())
     })
 }
 
@@ -163,7 +216,9 @@ function stateCommand(io: CommandIo, name: string, state: string, summary: strin
     .summary(summary)
     .argument('<id>', 'as "shoal prewarm list" shows it')
     .option('--json', 'print JSON')
-    .action((id: string, raw: unknown) => patch(io, id, { state }, raw))
+    .action((id: string, raw: unknown) =>
+      isScheduleId(id) && state === 'cancelled' ? cancelSchedule(io, id, raw) : patch(io, id, { state }, raw),
+    )
 }
 
 function editCommand(io: CommandIo): Command {
@@ -177,6 +232,13 @@ function editCommand(io: CommandIo): Command {
       return patch(io, id, changes, raw)
     })
   return addEditOptions(command)
+}
+
+async function cancelSchedule(io: CommandIo, id: string, raw: unknown): Promise<void> {
+  const options = plainSchema.parse(raw)
+  const client = await AdminClient.open(options, io)
+  const ended = await unschedule(client, id, { signer: await openCredential(options, io), io })
+  io.stdout.write(options.json ? `${JSON.stringify(ended)}\n` : `${scheduleText(ended)}\n`)
 }
 
 async function patch(io: CommandIo, id: string, changes: object, raw: unknown): Promise<void> {
@@ -198,11 +260,14 @@ async function orderedChange(
   { signal }: CommandIo,
 ): Promise<object> {
   const { orderedEpochMs } = await client.get(jobPath(id), prewarmViewSchema, signal)
-  const times = { now: Date.now(), afterEpochMs: orderedEpochMs }
+  const times = { now: systemClock.wall(), afterEpochMs: orderedEpochMs }
   return { order: orderJson(signed(orderChange(signer, id, patch, times))) }
 }
 
 function jobPath(id: string): string {
+  if (isScheduleId(id)) {
+    throw new ShoalError('PREWARM_INVALID', `${id} is a schedule: it can be shown and cancelled, and another one made`)
+  }
   if (isJobId(id)) return `${API}/${id}`
   throw new ShoalError('PREWARM_INVALID', `"${id}" is no id of a job; see "shoal prewarm list"`)
 }

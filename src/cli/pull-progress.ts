@@ -27,13 +27,13 @@ function bars(stderr: CommandIo['stderr']): PullDisplay {
   )
   const byDigest = new Map<string, cliProgress.SingleBar>()
   return {
-    update({ digest, size, received, source, state }) {
+    update({ digest, size, received, from, state }) {
       const known = byDigest.get(digest)
       const payload = {
         name: shortDigest(digest),
         moved: sizeText(received),
         size: sizeText(size),
-        source: source ?? '',
+        source: fromText(from),
       }
       const bar = known ?? multibar.create(Math.max(size, 1), 0, payload)
       byDigest.set(digest, bar)
@@ -45,12 +45,20 @@ function bars(stderr: CommandIo['stderr']): PullDisplay {
 
 function lines(stderr: CommandIo['stderr']): PullDisplay {
   return {
-    update({ state, digest, size, source }) {
+    update({ state, digest, size, from }) {
       if (state !== 'done') return
-      stderr.write(`${shortDigest(digest)} ${sizeText(size)}${source === undefined ? '' : ` from ${source}`}\n`)
+      stderr.write(`${[shortDigest(digest), sizeText(size), fromText(from)].filter((part) => part !== '').join(' ')}\n`)
     },
     [Symbol.dispose]() {},
   }
+}
+
+/** `from home 31 MiB, peer 1 MiB`, or `from home` for all of it; empty when that was not said. */
+export function fromText(from: BlobProgress['from'] = {}): string {
+  const rows = Object.entries(from).filter(([, bytes]) => bytes > 0)
+  if (rows.length === 0) return Object.keys(from).length === 0 ? '' : `from ${Object.keys(from)[0]}`
+  if (rows.length === 1) return `from ${rows[0]?.[0]}`
+  return `from ${rows.map(([source, bytes]) => `${source} ${sizeText(bytes)}`).join(', ')}`
 }
 
 function shortDigest(digest: string): string {

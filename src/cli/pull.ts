@@ -1,17 +1,19 @@
 import { Command } from 'commander'
 import { z } from 'zod'
+import { parsePlatform } from '../oci/platform.ts'
 import type { PullResult } from '../pull/index.ts'
-import { parsePlatform, parsePullTarget, pullImage } from '../pull/index.ts'
+import { parsePullTarget, pullImage, sumFrom } from '../pull/index.ts'
 import type { CommandIo } from './command-io.ts'
 import type { PullDisplay } from './pull-progress.ts'
-import { pullDisplay } from './pull-progress.ts'
+import { fromText, pullDisplay } from './pull-progress.ts'
 import { sizeText } from './quantity-text.ts'
 
 const DEFAULT_MIRROR = 'http://127.0.0.1:7070'
 
 const HELP = `
 Without --output the content is checked and dropped: a way to measure, or to fill a host's cache. A body that is cut
-short is resumed; what fails says which blob and why. --json prints, per blob, where the mirror had it from.
+short is resumed; what fails says which blob and why. --json prints, per blob, where the mirror had it from (home: a
+cache of this region; peer: another host).
 
 Examples:
   shoal pull docker.io/library/alpine:3
@@ -64,7 +66,7 @@ async function showing<T>(
 }
 
 function summary({ reference, digest, bytes, seconds, mibPerSecond, blobs }: PullResult): string {
-  const sources = [...new Set(blobs.flatMap(({ source }) => source ?? []))].join(', ')
+  const sources = fromText(sumFrom(blobs.map(({ from }) => from)))
   const moved = `${sizeText(bytes)} in ${seconds.toFixed(2)} s, ${mibPerSecond.toFixed(1)} MiB/s`
-  return `${reference}\n${digest}\n${moved}${sources === '' ? '' : ` (from ${sources})`}\n`
+  return `${reference}\n${digest}\n${moved}${sources === '' ? '' : ` (${sources})`}\n`
 }

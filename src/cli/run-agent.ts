@@ -11,7 +11,7 @@ const STOP_GRACE_MS = 10_000
 
 /** A daemon that is up. */
 export interface RunningNode extends AsyncDisposable {
-  /** Where its doors listen, as `host:port`. */
+  /** Where its servers listen, as `host:port`. */
   readonly addresses: { readonly mirror: string; readonly peer: string; readonly admin: string }
   /** Takes up what can be taken up of a configuration. */
   reload(config: Config): Promise<ReloadReport>
@@ -19,7 +19,7 @@ export interface RunningNode extends AsyncDisposable {
   drain(): Promise<void>
 }
 
-export interface AgentRun {
+interface AgentRun {
   readonly config: Pick<Config, 'mirror'>
   readonly logger: Logger
   /** Whoever started this process and may want to know how it is. */
@@ -42,6 +42,7 @@ export async function runAgent(start: () => Promise<RunningNode>, run: AgentRun)
   const { logger, manager, signal } = run
   let { drainMs } = run.config.mirror
   using _crashes = endOnCrash(run)
+  using _debugger = keepDebuggerShut()
   const starting = start()
   using _hangups = new Hangups(async () => {
     const config = await reload(starting, run)
@@ -58,7 +59,7 @@ export async function runAgent(start: () => Promise<RunningNode>, run: AgentRun)
   logger.info({}, 'stopped taking pulls; closing')
 }
 
-/** Answers the configuration in force now; undefined when it is the old one. Never rejects. */
+/** Returns the configuration in force now; undefined when it is the old one. Never rejects. */
 async function reload(starting: Promise<RunningNode>, run: AgentRun): Promise<Config | undefined> {
   const { logger, reread, reloaded } = run
   try {
@@ -91,6 +92,13 @@ async function drain(node: RunningNode, drainMs: number, logger: Logger): Promis
     if (!deadline.aborted) throw error
     logger.warn({}, 'some pulls did not end in time and are cut')
   }
+}
+
+/** By default this signal opens a debugger's port, through which every user of the host could be the agent. */
+function keepDebuggerShut(): Disposable {
+  const ignore = (): void => {}
+  process.on('SIGUSR1', ignore)
+  return { [Symbol.dispose]: () => void process.off('SIGUSR1', ignore) }
 }
 
 /** A state nobody foresaw is left at once: the supervisor starts a new process, the store recovers by itself. */

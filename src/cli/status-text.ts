@@ -12,7 +12,8 @@ export function statusText(status: NodeStatus): string {
       `${status.role} in region ${status.region}${zone}; shoal ${status.version}, up ${durationText(status.uptimeSeconds)}`,
     ],
     ['Peer id', status.peerId],
-    ['Doors', `mirror ${addresses.mirror}, peer ${addresses.peer}, admin ${addresses.admin}`],
+    ['Listening', `mirror ${addresses.mirror}, peer ${addresses.peer}, admin ${addresses.admin}`],
+    ...openFilesRows(status),
     ...credentialRows(status),
     ['Tier', tierText(status)],
     ['Peers', `${peers.linked} linked, ${peers.caches} of them caches`],
@@ -23,6 +24,12 @@ export function statusText(status: NodeStatus): string {
     ['Transfers', `${status.transfersActive} running`],
     ['Upstreams', status.upstreams.map(upstreamText).join('; ')],
   ])
+}
+
+/** Only where they are few. */
+function openFilesRows({ openFiles }: NodeStatus): string[][] {
+  if (openFiles?.few !== true) return []
+  return [['OPEN FILES', `${openFiles.limit} at most (ulimit -n): pulls, links and origins wait for each other`]]
 }
 
 function credentialRows({ credentials = [] }: NodeStatus): string[][] {
@@ -53,15 +60,26 @@ function storeText(store: NodeStatus['store']): string {
 
 function tierText({ tier }: NodeStatus): string {
   const parents = tier.parents.map(({ region, caches }) => `; parent ${region}: ${cachesText(caches)}`)
-  return `${tier.state}${tier.caches.length === 0 ? '' : `: ${cachesText(tier.caches)}`}${parents.join('')}`
+  const turns = tier.state === 'acting' && tier.standIns !== undefined ? `, in turns with ${tier.standIns} others` : ''
+  return `${tier.state}${turns}${tier.caches.length === 0 ? '' : `: ${cachesText(tier.caches)}`}${parents.join('')}`
 }
 
 function cachesText(caches: readonly CacheStatus[]): string {
-  return caches.map(({ address, state }) => `${address} ${state}`).join(', ')
+  return caches
+    .map(({ address, state, servesInstead }) => {
+      const elsewhere = servesInstead === undefined ? '' : ` BUT SERVES REGION ${servesInstead}`
+      return `${address} ${state}${elsewhere}`
+    })
+    .join(', ')
 }
 
 function upstreamText({ name, access, origins }: NodeStatus['upstreams'][number]): string {
-  return `${name} (${access}: ${origins.map(originText).join(', ')})`
+  // "*" has an origin for each registry that was asked lately: those that fail come first
+  const shown = origins
+    .toSorted((a, b) => Number(a.trouble === undefined) - Number(b.trouble === undefined))
+    .slice(0, 8)
+  const rest = origins.length > shown.length ? ` and ${origins.length - shown.length} more` : ''
+  return `${name} (${access}: ${shown.map(originText).join(', ')}${rest})`
 }
 
 function originText({ label, trouble }: OriginStatus): string {

@@ -4,6 +4,7 @@ import type { NodeStatus, TransferStatus } from '../admin/index.ts'
 import { nodeStatusSchema, transfersSchema } from '../admin/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
+import { writeText } from './fit-text.ts'
 import { statusText } from './status-text.ts'
 import { transfersText } from './transfers-text.ts'
 import { watch } from './watch.ts'
@@ -18,11 +19,11 @@ Examples:
   shoal status --admin http://10.0.0.2:7072 --token-file /etc/shoal/admin.token
 `
 
-/** `shoal status`: one host as its admin door tells it. */
+/** `shoal status`: one host as its admin server tells it. */
 export function createCommand(io: CommandIo): Command {
   return withAdminOptions(new Command('status'))
     .summary('show a host: its peers, store and transfers')
-    .description('Shows a host: its doors, tier, peers, store, where its bytes came from, and running transfers.')
+    .description('Shows a host: its servers, tier, peers, store, where its bytes came from, and running transfers.')
     .option('--watch', 'go on showing it, once a second, until interrupted')
     .option('--json', 'print JSON; with --watch one object per line')
     .addHelpText('after', HELP)
@@ -34,7 +35,8 @@ export function createCommand(io: CommandIo): Command {
         return options.json ? JSON.stringify(seen) : wholeText(seen)
       }
       if (options.watch) await watch(io, show, { redraw: !options.json })
-      else io.stdout.write(`${await show()}\n`)
+      else if (options.json) io.stdout.write(`${await show()}\n`)
+      else writeText(io, await show())
     })
 }
 

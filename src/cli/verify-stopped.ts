@@ -1,4 +1,5 @@
 import type { VerifiedDamage, VerifyView } from '../admin/index.ts'
+import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { silentLogger } from '../base/log.ts'
 import { noMetrics } from '../base/metrics.ts'
@@ -37,7 +38,7 @@ export async function verifyStopped(
     damaged,
     absent,
   })
-  const startedEpochMs = Date.now()
+  const startedEpochMs = systemClock.wall()
   for (const digest of digests) {
     const sizeBytes = store.size(digest) ?? 0
     const check = await checkBlob(store, digest, async (count) => {

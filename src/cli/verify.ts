@@ -65,7 +65,7 @@ async function verifyRunning(
   say: (view: VerifyView) => void,
 ): Promise<VerifyView> {
   const ask = (): Promise<VerifyView> => client.get('/api/v1/verify', verifyViewSchema, io.signal)
-  let view = await client.post('/api/v1/verify', { targets }, verifyViewSchema, io.signal)
+  let view: VerifyView = await client.post('/api/v1/verify', { targets }, verifyViewSchema, io.signal)
   try {
     while (view.state === 'running') {
       say(view)

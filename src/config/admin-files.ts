@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import type { Config } from './config.ts'
+import type { Config } from './resolve.ts'
 
 /** Where a host's own users find its admin server, without being told its token. */
-export interface AdminFiles {
+interface AdminFiles {
   readonly tokenFile: string
   /** Undefined = none. */
   readonly socket: string | undefined

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Config } from './config.ts'
+import type { Config } from './resolve.ts'
 
 /** Units that keys have in a Config, and not in the file. */
 const UNIT = /(?:Bytes|Ms)$/

@@ -1,29 +1,31 @@
+import { addressText, isLoopback } from '../base/address.ts'
 import { canonicalUpstream } from '../oci/reference.ts'
 import { accessOf, hasRegistryCredentials } from './access.ts'
+import { ANY_UPSTREAM, checkAnyUpstream } from './any-upstream.ts'
 import type { Problem } from './problem.ts'
 import type { Settings } from './schema.ts'
-import { addressText, isLoopbackHost } from './value-types.ts'
 
 /** What must hold between keys. Takes the sections that are right in themselves, so that one mistake hides no other. */
 export function crossCheck(settings: Partial<Settings>): Problem[] {
   return [
-    ...checkDoors(settings),
+    ...checkServers(settings),
     ...checkOpenMirror(settings),
     ...checkFleet(settings),
     ...checkNames(settings),
+    ...(settings.upstreams ?? []).flatMap(checkAnyUpstream),
     ...checkAccess(settings),
     ...checkHooks(settings),
   ]
 }
 
-function checkDoors({ peer, admin, fleet }: Partial<Settings>): Problem[] {
+function checkServers({ peer, admin, fleet }: Partial<Settings>): Problem[] {
   const problems: Problem[] = []
-  if (admin !== undefined && admin.tokenFile === null && !isLoopbackHost(admin.listen.host)) {
+  if (admin !== undefined && admin.tokenFile === null && !isLoopback(admin.listen.host)) {
     const message = `${addressText(admin.listen)} can be reached from other machines; set admin.tokenFile, or listen on 127.0.0.1`
     problems.push({ path: ['admin', 'listen'], message })
   }
   if (peer === undefined || fleet === undefined || peer.listen === 'auto' || fleet.keyFile !== null) return problems
-  if (!isLoopbackHost(peer.listen.host)) {
+  if (!isLoopback(peer.listen.host)) {
     const message = `${addressText(peer.listen)} can be reached from other machines; set fleet.keyFile (shoal fleet-key makes one), or listen on 127.0.0.1`
     problems.push({ path: ['peer', 'listen'], message })
   }
@@ -32,7 +34,7 @@ function checkDoors({ peer, admin, fleet }: Partial<Settings>): Problem[] {
 
 /** Who can reach the mirror has the fleet's own rights: only somebody who says so may lend them to a whole network. */
 function checkOpenMirror({ mirror, upstreams }: Partial<Settings>): Problem[] {
-  if (mirror === undefined || upstreams === undefined || mirror.open || isLoopbackHost(mirror.listen.host)) return []
+  if (mirror === undefined || upstreams === undefined || mirror.open || isLoopback(mirror.listen.host)) return []
   const lent = upstreams.flatMap((upstream) => {
     const rights = lentRights(upstream)
     return rights === undefined ? [] : [`${upstream.name} (${rights})`]
@@ -90,7 +92,7 @@ function checkNames({ upstreams, search }: Partial<Settings>): Problem[] {
     known.add(name)
   }
   for (const [index, name] of (search ?? []).entries()) {
-    if (known.has(canonicalUpstream(name))) continue
+    if (known.has(canonicalUpstream(name)) || known.has(ANY_UPSTREAM)) continue
     const message = `"${name}" is no configured upstream; allowed: ${[...known].join(', ')}`
     problems.push({ path: ['search', index], message })
   }
@@ -107,6 +109,8 @@ function checkAccess({ upstreams }: Partial<Settings>): Problem[] {
 
 function accessProblem(upstream: Upstream): string | undefined {
   const { access, origins } = upstream
+  // said by checkAnyUpstream
+  if (upstream.name === ANY_UPSTREAM) return undefined
   if (access === 'passthrough' && origins.some(({ kind }) => kind !== 'registry')) {
     return 'passthrough needs origins of kind registry only: others cannot check a client; allowed: public, node'
   }
@@ -122,7 +126,7 @@ function checkHooks({ upstreams, prewarm }: Partial<Settings>): Problem[] {
     if (upstream === null) return []
     const found = access.get(canonicalUpstream(upstream))
     const path = ['prewarm', 'hooks', index, 'upstream']
-    if (found === undefined) {
+    if (found === undefined && !access.has(ANY_UPSTREAM)) {
       return [{ path, message: `"${upstream}" is no configured upstream; allowed: ${[...access.keys()].join(', ')}` }]
     }
     if (found !== 'passthrough') return []

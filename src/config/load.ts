@@ -1,5 +1,4 @@
 import { ShoalError } from '../base/errors.ts'
-import type { Config } from './config.ts'
 import { crossCheck } from './cross-check.ts'
 import type { FileSource } from './file-source.ts'
 import { readFileSource } from './file-source.ts'
@@ -7,6 +6,7 @@ import type { Override } from './overlay.ts'
 import { overlay, readAssignments, readEnvironment } from './overlay.ts'
 import type { Problem } from './problem.ts'
 import { pathText, problemsOf, unknownKey, valueAt } from './problem.ts'
+import type { Config } from './resolve.ts'
 import { resolveSettings } from './resolve.ts'
 import type { Settings } from './schema.ts'
 import { settingsSchema } from './schema.ts'
@@ -48,7 +48,7 @@ export async function loadConfig(input: ConfigInput): Promise<LoadedConfig> {
   const files = await checkSecretFiles(settings, cwd)
   const found = [...problems, ...crossCheck(settings), ...files.problems]
   const lines = [
-    ...[...env.problems, ...set.problems, ...merged.problems].map((problem) => problemLine(problem.source, problem)),
+    ...[env, set, merged].flatMap((source) => source.problems.map((problem) => problemLine(problem.source, problem))),
     ...found.map((problem) => problemLine(sourceOf(problem.path, overrides, file), problem)),
   ]
   if (lines.length > 0) throw new ShoalError('CONFIG_INVALID', lines.join('\n'), { details: { file: input.file } })

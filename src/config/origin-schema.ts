@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { isRegistryHost } from '../oci/reference.ts'
 import { parseRealmEntry } from '../origin/index.ts'
+import { isStraightUrl } from './any-upstream.ts'
 import { required, section, setting } from './setting.ts'
 import { durationValue, textValue } from './value-types.ts'
 
@@ -12,12 +14,20 @@ const HOUR_MS = 3_600_000
 const KIND = { doc: 'What kind of place this is.', allowed: 's3, directory, layout or registry' }
 
 /** An http(s) URL without user info, query or fragment: credentials have keys of their own. */
-function httpUrlValue() {
+export function httpUrlValue() {
   return z.string({ error: 'is not a URL' }).refine(isPlainHttpUrl, { error: 'is not a plain http(s) URL' })
 }
 
 function isPlainHttpUrl(text: string): boolean {
   return isProxyUrl(text) && !/^https?:\/\/[^/?#]*@/i.test(text)
+}
+
+function registryUrlValue() {
+  return z
+    .string({ error: 'is not a URL' })
+    .refine((text) => isStraightUrl(text) || (!text.includes('{') && isPlainHttpUrl(text)), {
+      error: 'is not a plain http(s) URL',
+    })
 }
 
 /** A proxy's URL may carry the name and password it asks for. */
@@ -76,7 +86,7 @@ const network = {
   ),
   timeouts: section({
     connect: time('5s', 'To get a connection.'),
-    headers: time('15s', "From a request to the answer's headers."),
+    headers: time('60s', "From a request to the answer's headers."),
     idle: time('15s', 'Between two bytes of a body.'),
   }),
 }
@@ -159,10 +169,21 @@ const layoutOrigin = z.strictObject({
 
 const registryOrigin = z.strictObject({
   kind: required(z.literal('registry'), KIND),
-  url: required(httpUrlValue(), {
+  url: required(registryUrlValue(), {
     doc: "The registry's API.",
     allowed: 'an http(s) URL without user info, query or fragment',
   }),
+  namespace: setting(
+    z
+      .string({ error: 'is not a registry host' })
+      .refine(isRegistryHost, { error: 'is not a registry host' })
+      .nullable(),
+    null,
+    {
+      doc: 'The registry that is meant, told to a mirror of several as ?ns=, such as another Shoal; null: not told.',
+      allowed: 'host, host:port or null',
+    },
+  ),
   credentials: setting(
     z
       .strictObject({

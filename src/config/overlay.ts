@@ -13,7 +13,7 @@ export interface Override {
 }
 
 /** Overrides understood, and problems with the others by their source. */
-export interface OverrideReading {
+interface OverrideReading {
   readonly overrides: readonly Override[]
   readonly problems: readonly (Problem & { readonly source: string })[]
 }
@@ -88,7 +88,7 @@ export function overlay(
   return { raw: top, problems }
 }
 
-/** Puts one value in its place. Answers the next free index of a list instead, if the path leaves a gap in it. */
+/** Puts one value in its place. Returns the next free index of a list instead, if the path leaves a gap in it. */
 function put(top: Container, path: KeyPath, value: unknown, root: SchemaNode): number | undefined {
   let container = top
   for (const [depth, key] of path.entries()) {

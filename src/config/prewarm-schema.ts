@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { errorText } from '../base/errors.ts'
 import { isRegistryHost } from '../oci/reference.ts'
-import { HOOK_SOURCES, isPattern, parsePrewarmSpec } from '../prewarm/index.ts'
+import { parsePrewarmSpec } from '../prewarm/index.ts'
+import { isPattern, WEBHOOK_SOURCES } from '../webhook/index.ts'
 import { required, section, setting } from './setting.ts'
 import { durationValue } from './value-types.ts'
 
 const DAY_MS = 86_400_000
 const MAX_RULES = 100
-const SOURCES = HOOK_SOURCES.join(', ')
+const SOURCES = WEBHOOK_SOURCES.join(', ')
 const PATTERN = 'names with * (any characters but /) and ** (any characters)'
 
 const pathValue = () => z.string({ error: 'is not a path' }).min(1, { error: 'is empty' })
@@ -22,7 +23,7 @@ const optionsValue = z
   })
 
 const hook = z.strictObject({
-  source: required(z.enum(HOOK_SOURCES), { doc: 'Who sends: the last part of /hooks/<source>.', allowed: SOURCES }),
+  source: required(z.enum(WEBHOOK_SOURCES), { doc: 'Who sends: the last part of /hooks/<source>.', allowed: SOURCES }),
   upstream: setting(
     z
       .string({ error: 'is not an upstream name' })
@@ -52,7 +53,7 @@ const hook = z.strictObject({
 
 export const prewarm = section({
   hooks: setting(z.array(hook, { error: 'is not a list' }).max(MAX_RULES, { error: 'is too long' }), [], {
-    doc: 'Pushes that start a job: webhooks to /hooks/<source> of the admin door.',
+    doc: 'Pushes that start a job: webhooks to /hooks/<source> of the admin server.',
     allowed: 'a list of { source, upstream, repository, tag, secretFile, options }',
   }),
   hookWindow: setting(durationValue(DAY_MS, '24h'), '10m', {

@@ -1,5 +1,5 @@
 import type { OriginSettings, S3Credentials } from '../origin/index.ts'
-import type { Config } from './config.ts'
+import type { Config } from './resolve.ts'
 
 const HIDDEN = '(hidden)'
 

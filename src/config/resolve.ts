@@ -1,19 +1,31 @@
 import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
+import type { Address } from '../base/address.ts'
+import type { Frozen } from '../base/shape.ts'
 import { canonicalUpstream, DOCKER_HUB } from '../oci/reference.ts'
 import type { OriginSettings, OriginTransport } from '../origin/index.ts'
 import { accessOf } from './access.ts'
-import type { Config } from './config.ts'
+import { ANY_UPSTREAM } from './any-upstream.ts'
 import type { Settings } from './schema.ts'
-import type { Address } from './value-types.ts'
 
 const PEER_PORT = 7071
 
+/**
+ * The configuration in force: complete, checked across keys, deep-frozen. Sizes are in bytes, durations in
+ * milliseconds, rates in bytes per second (0 = unlimited); paths are absolute. What each key means: schema.ts.
+ */
+export type Config = Frozen<ReturnType<typeof resolved>>
+export type UpstreamConfig = Config['upstreams'][number]
+
 /** Turns checked settings into the configuration in force; relative paths start at `cwd`. */
 export function resolveSettings(settings: Settings, cwd: string): Config {
+  return deepFreeze(resolved(settings, cwd))
+}
+
+function resolved(settings: Settings, cwd: string) {
   const absolute = (path: string): string => resolve(cwd, path)
   const { mirror, peer, admin, store, fleet, tags, upstreams } = settings
-  return deepFreeze({
+  return {
     role: settings.role,
     mirror: {
       listen: mirror.listen,
@@ -43,22 +55,26 @@ export function resolveSettings(settings: Settings, cwd: string): Config {
       revocations: optional(fleet.revocations, absolute),
     },
     limits: settings.limits,
+    transfer: settings.transfer,
     prewarm: resolvePrewarm(settings.prewarm, absolute),
     tags: { ttlMs: tags.ttl, maxStaleMs: tags.maxStale },
-    search: settings.search?.map(canonicalUpstream) ?? searchFollowing(upstreams),
+    search: (settings.search ?? searchFollowing(upstreams))
+      .map(canonicalUpstream)
+      .filter((name) => name !== ANY_UPSTREAM),
     upstreams: upstreams.map((upstream) => ({
       name: canonicalUpstream(upstream.name),
       access: accessOf(upstream),
       origins: upstream.origins.map((origin) => resolveOrigin(origin, absolute)),
     })),
     log: settings.log,
-  })
+    tracing: settings.tracing,
+  }
 }
 
 function resolvePrewarm(
   { hooks, hookWindow, docker, containerd }: Settings['prewarm'],
   absolute: (path: string) => string,
-): Config['prewarm'] {
+) {
   return {
     hooks: hooks.map(({ upstream, secretFile, ...rule }) => ({
       ...rule,
@@ -77,7 +93,8 @@ function resolvePrewarm(
  * beside docker.io: they would be told of, and could answer for, each of its images.
  */
 function searchFollowing(upstreams: Settings['upstreams']): string[] {
-  const names = upstreams.map(({ name }) => canonicalUpstream(name))
+  // what "*" stands for is asked where it is named, not searched
+  const names = upstreams.map(({ name }) => canonicalUpstream(name)).filter((name) => name !== ANY_UPSTREAM)
   const usual = ['local', DOCKER_HUB].filter((name) => names.includes(name))
   return usual.length > 0 ? usual : names
 }

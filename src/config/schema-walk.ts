@@ -59,7 +59,7 @@ export function settingPaths(node: SchemaNode, prefix: readonly string[] = []): 
   })
 }
 
-export function isIndex(key: string | number): boolean {
+function isIndex(key: string | number): boolean {
   return /^(?:0|[1-9]\d{0,3})$/.test(String(key))
 }
 

@@ -1,15 +1,17 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
+import { MAX_ADDRESSES } from '../base/address.ts'
+import { LOG_LEVELS } from '../base/log.ts'
+import { LABEL_KEY, LABEL_VALUE, REGION } from '../base/names.ts'
 import { isRegistryHost } from '../oci/reference.ts'
-import { originSchema } from './origin-schema.ts'
+import { ANY_UPSTREAM } from './any-upstream.ts'
+import { httpUrlValue, originSchema } from './origin-schema.ts'
 import { prewarm } from './prewarm-schema.ts'
 import { required, section, setting } from './setting.ts'
 import { dialValue, durationValue, listenValue, rateValue, sizeValue, textValue } from './value-types.ts'
 
 const MIB = 1024 * 1024
 const DAY_MS = 86_400_000
-const REGION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
-const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/
-const LABEL_VALUE = /^[A-Za-z0-9._-]{0,63}$/
 
 const RATE = 'bytes per second ("100MiB", 104857600), 0 for unlimited'
 const LISTEN = 'host:port ([::1]:7070 for IPv6; port 0 takes a free one)'
@@ -24,6 +26,11 @@ const upstreamName = () =>
   z
     .string({ error: 'is not an upstream name' })
     .refine(isRegistryHost, { error: 'is neither a registry host nor a plain word' })
+
+const upstreamOrAny = () =>
+  z.string({ error: 'is not an upstream name' }).refine((text) => text === ANY_UPSTREAM || isRegistryHost(text), {
+    error: 'is neither a registry host, a plain word nor "*"',
+  })
 
 const mirror = section({
   listen: setting(listenValue(), '127.0.0.1:7070', {
@@ -44,18 +51,30 @@ const mirror = section({
   }),
 })
 
-/** `auto` is decided by fleet.keyFile: without proof of membership the port must not be reachable from outside. */
-const peerListenValue = () => z.union([z.literal('auto'), listenValue()], { error: 'is not an address' })
+/**
+ * `auto` is decided by fleet.keyFile: without proof of membership the port must not be reachable from outside. Names could
+ * mean several addresses, of which each is told to peers.
+ */
+const peerListenValue = () =>
+  z
+    .union([z.literal('auto'), listenValue()], { error: 'is not an address' })
+    .refine((listen) => listen === 'auto' || isIP(listen.host) !== 0, {
+      error: 'is not an address to listen on: names are not',
+    })
 
 const peer = section({
   listen: setting(peerListenValue(), 'auto', {
     doc: 'Where other hosts of the fleet connect. auto: port 7071 on every interface with a fleet key, 127.0.0.1:7071 without.',
-    allowed: `auto, or ${LISTEN}`,
+    allowed: 'auto, or address:port ([::1]:7071 for IPv6; port 0 takes a free one)',
   }),
-  announce: setting(z.array(dialValue({ dns: false }), { error: 'is not a list' }), [], {
-    doc: "Addresses told to other hosts instead of this host's own: behind NAT, or in a container.",
-    allowed: 'a list of host:port',
-  }),
+  announce: setting(
+    z.array(dialValue({ dns: false }), { error: 'is not a list' }).max(MAX_ADDRESSES, { error: 'is too long' }),
+    [],
+    {
+      doc: "Addresses told to other hosts instead of this host's own: behind NAT, or in a container.",
+      allowed: `a list of at most ${MAX_ADDRESSES} host:port`,
+    },
+  ),
   pieceChannel: setting(z.enum(['auto', 'tls', 'stream']), 'auto', {
     doc: 'How pieces travel. auto: TLS 1.3 on the same port, or the libp2p stream (at several times the CPU) where that fails.',
     allowed: 'auto, tls or stream',
@@ -178,6 +197,13 @@ const limits = section({
   prewarm: setting(rateValue(), 0, { doc: 'By prewarm jobs, which also yield to pulls.', allowed: RATE }),
 })
 
+const transfer = section({
+  originRanges: setting(z.int({ error: 'is not a whole number' }).min(4).max(64), 16, {
+    doc: 'Ranges read from origins at the same time, at most. It begins with four a blob and eight in all; more are tried while each more brings more.',
+    allowed: 'a whole number from 4 to 64',
+  }),
+})
+
 const tags = section({
   ttl: setting(durationValue(30 * DAY_MS, '30d'), '30s', {
     doc: 'How long a resolved tag is believed before the origin is asked again.',
@@ -190,7 +216,7 @@ const tags = section({
 })
 
 const log = section({
-  level: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info', {
+  level: setting(z.enum(LOG_LEVELS), 'info', {
     doc: 'Least severe entries written, to standard error.',
     allowed: 'trace, debug, info, warn, error or silent',
   }),
@@ -200,17 +226,24 @@ const log = section({
   }),
 })
 
+const tracing = section({
+  endpoint: setting(httpUrlValue().nullable(), null, {
+    doc: 'An OpenTelemetry collector that takes OTLP over HTTP: pulls are traced. null: only where the OTEL_ variables of the environment name one.',
+    allowed: 'an http or https URL such as http://127.0.0.1:4318, or null',
+  }),
+})
+
 const upstream = z.strictObject({
-  name: required(upstreamName(), {
-    doc: 'The registry as images name it (docker.io, registry.corp:5000), or a plain word.',
-    allowed: 'host, host:port or a plain word',
+  name: required(upstreamOrAny(), {
+    doc: 'The registry as images name it (docker.io, registry.corp:5000), or a plain word; "*" is every other public registry, as requests name it.',
+    allowed: 'host, host:port, a plain word or "*"',
   }),
   access: setting(z.enum(['public', 'node', 'passthrough']).nullable(), null, {
     doc: "Whose rights count: anybody's, those of the origins' credentials, or the client's own token. null: node where a registry has credentials, else public.",
     allowed: 'public, node, passthrough or null',
   }),
-  origins: required(z.array(originSchema, { error: 'is not a list' }).min(1, { error: 'is empty' }), {
-    doc: 'Where its content comes from, tried in this order.',
+  origins: setting(z.array(originSchema, { error: 'is not a list' }), [], {
+    doc: 'Where its content comes from, tried in this order. For "*": https://{upstream}, or mirrors that are told which registry is meant.',
     allowed: 'a list of origins, each of kind s3, directory, layout or registry',
   }),
 })
@@ -231,9 +264,10 @@ export const settingsSchema = z.strictObject({
   tier,
   fleet,
   limits,
+  transfer,
   prewarm,
   tags,
-  search: setting(z.array(upstreamName(), { error: 'is not a list' }).nullable(), null, {
+  search: setting(z.array(upstreamOrAny(), { error: 'is not a list' }).nullable(), null, {
     doc: "Upstreams asked, in order, for a repository that names none (/v2/<repository>) and for Docker Hub's, before docker.io itself. null: local and docker.io, or all upstreams where there is neither.",
     allowed: 'a list of upstream names, or null',
   }),
@@ -252,6 +286,7 @@ export const settingsSchema = z.strictObject({
     },
   ),
   log,
+  tracing,
 })
 
 /** The configuration as written, parsed key by key, not yet checked across keys. */

@@ -1,11 +1,13 @@
+import type { Stats } from 'node:fs'
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { errnoCode } from '../base/errno.ts'
 import type { Problem } from './problem.ts'
 import type { Settings } from './schema.ts'
 import type { KeyPath } from './schema-walk.ts'
 
-export interface SecretFileFindings {
+interface SecretFileFindings {
   readonly problems: readonly Problem[]
   /** Files that other users of this machine can read: worth a warning, no reason to stop. */
   readonly warnings: readonly Problem[]
@@ -66,10 +68,16 @@ async function lookAt(file: string): Promise<{ fatal: boolean; message: string }
     const found = await stat(file)
     if (!found.isFile()) return { fatal: true, message: 'is no file' }
     await access(file, constants.R_OK)
-    const isShared = (found.mode & 0o077) !== 0
-    return isShared ? { fatal: false, message: 'can be read by other users; run chmod 600 on it' } : undefined
+    return isShared(found) ? { fatal: false, message: 'can be read by other users; run chmod 600 on it' } : undefined
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const missing = errnoCode(error) === 'ENOENT'
     return { fatal: true, message: missing ? 'does not exist' : 'cannot be read; check its owner and mode' }
   }
+}
+
+/** Root may lend a file to a group that this process is of: so services and pods are given theirs. */
+function isShared({ mode, uid, gid }: Stats): boolean {
+  const rights = mode & 0o077
+  const isLent = uid === 0 && (process.getegid?.() === gid || process.getgroups?.().includes(gid) === true)
+  return rights !== 0 && !(rights === 0o040 && isLent)
 }

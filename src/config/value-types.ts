@@ -1,38 +1,6 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
+import { listenAddress, parseAddress } from '../base/address.ts'
 import { parseDurationMs, parseRateBytesPerSec, parseSizeBytes } from '../base/quantity.ts'
-
-/** Where to listen or whom to dial. `host` is a name or an IP address without brackets; port 0 = any free one. */
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
-
-const HOST_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})*\.?$/i
-
-/** Parses `host:port` and `[ipv6]:port`. */
-export function parseAddress(text: string): Address | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
-  if (match === null) return undefined
-  const port = Number(match[3])
-  const host = match[1] ?? match[2] ?? ''
-  const valid = match[1] !== undefined ? isIP(host) === 6 : isIP(host) === 4 || isHostName(host)
-  return valid && port <= 65_535 ? { host, port } : undefined
-}
-
-/** All-numeric last labels are mistyped IPv4 addresses, never names. */
-function isHostName(host: string): boolean {
-  return host.length <= 253 && HOST_NAME.test(host) && !/(?:^|\.)\d+\.?$/.test(host)
-}
-
-export function addressText(address: Address): string {
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
-}
-
-/** Whether only this machine can reach a listener on `host`. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
 
 /** A leaf read by `parse`; what it does not understand is "not <what>". */
 function parsed<T>(parse: (value: unknown) => T | undefined, what: string, check?: (value: T) => string | undefined) {
@@ -64,7 +32,10 @@ export function durationValue(maxMs: number, maxText: string) {
 
 /** A listener's address. */
 export function listenValue() {
-  return parsed((value) => (typeof value === 'string' ? parseAddress(value) : undefined), 'an address')
+  return parsed((value) => {
+    const address = typeof value === 'string' ? parseAddress(value) : undefined
+    return address === undefined ? undefined : listenAddress(address)
+  }, 'an address')
 }
 
 /** An address to dial, kept as text: `host:port`, and `dns:host:port` where `dns` allows it. Port 0 cannot be dialled. */

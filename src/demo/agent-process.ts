@@ -1,17 +1,19 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
+import { pageLinkSchema } from '../admin/index.ts'
 import { ManagedProcess } from './managed-process.ts'
 import { MetricsSnapshot } from './metrics-text.ts'
 import type { Place } from './place.ts'
 import { commandIn, LOOPBACK } from './place.ts'
 
-const PROGRAM = fileURLToPath(new URL('../main.ts', import.meta.url))
-const READY_TIMEOUT_MS = 60_000
+const PROGRAM = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
+/** A hang detector: a start takes a second, and on a machine that many share much longer. */
+const READY_TIMEOUT_MS = 180_000
 
 /** One daemon to run: where it lives, where it listens, and the rest of its configuration. */
-export interface AgentSpec {
+interface AgentSpec {
   readonly name: string
   readonly role: 'agent' | 'cache'
   /** Its configuration file and store go here; deleted at the end. */
@@ -22,11 +24,11 @@ export interface AgentSpec {
   readonly env: Readonly<Record<string, string>>
   /** The main module of the release that it runs; this one when not said. */
   readonly program?: string | undefined
-  /** Where it runs; loopback when not said. Mirror and admin door are on the loopback of that place. */
+  /** Where it runs; loopback when not said. Mirror and admin server are on the loopback of that place. */
   readonly place?: Place | undefined
 }
 
-/** A daemon (agent or cache) as a real child process, with its doors on loopback. It can be killed and come back. */
+/** A daemon (agent or cache) as a real child process, with its servers on loopback. It can be killed and come back. */
 export class AgentProcess implements AsyncDisposable {
   readonly name: string
   readonly role: 'agent' | 'cache'
@@ -68,6 +70,11 @@ export class AgentProcess implements AsyncDisposable {
   get process(): ManagedProcess {
     if (this.#process === undefined) throw new TypeError(`${this.name} was never started`)
     return this.#process
+  }
+
+  /** What makes a request its own; it makes it at its first start. */
+  get tokenFile(): string {
+    return join(this.storeDir, 'admin.token')
   }
 
   get pid(): number {
@@ -115,7 +122,7 @@ export class AgentProcess implements AsyncDisposable {
 
   /** What makes a request this host's own: the token that it has made. A release from before tokens needs none. */
   async adminHeaders(): Promise<Record<string, string>> {
-    const token = await readFile(join(this.storeDir, 'admin.token'), 'utf8').catch(() => '')
+    const token = await readFile(this.tokenFile, 'utf8').catch(() => '')
     return token === '' ? {} : { authorization: `Bearer ${token.trim()}` }
   }
 
@@ -124,6 +131,13 @@ export class AgentProcess implements AsyncDisposable {
     const headers = await this.adminHeaders()
     const { text } = await this.#place.ask(`${this.adminUrl}/api/v1/${path}`, { headers })
     return JSON.parse(text)
+  }
+
+  /** A link to its page, good for one use. */
+  async pageUrl(): Promise<string> {
+    const headers = await this.adminHeaders()
+    const { text } = await this.#place.ask(`${this.adminUrl}/api/v1/page/links`, { method: 'POST', headers })
+    return new URL(pageLinkSchema.parse(JSON.parse(text)).path, this.adminUrl).href
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

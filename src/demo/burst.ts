@@ -1,3 +1,4 @@
+import { systemClock } from '../base/clock.ts'
 import { errorText } from '../base/errors.ts'
 import type { PullResult } from '../pull/index.ts'
 import type { AgentProcess } from './agent-process.ts'
@@ -44,7 +45,7 @@ export async function runBurst(
   events: BurstEvents,
   signal: AbortSignal,
 ): Promise<{ outcome: BurstOutcome; rows: HostOutcome[] }> {
-  const startedAt = performance.now()
+  const startedAt = systemClock.now()
   const failed = new AbortController()
   const all = AbortSignal.any([signal, failed.signal])
   const pulls = fleet.agents.map(async (agent) => {
@@ -60,7 +61,7 @@ export async function runBurst(
   })
   const settled = await Promise.allSettled(pulls)
   all.throwIfAborted()
-  const last = (performance.now() - startedAt) / 1000
+  const last = (systemClock.now() - startedAt) / 1000
   const results = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
   const rows = await hostRows(fleet, results)
   const { bytes: originBytes, requests: originRequests } = await fleet.origin.counters()

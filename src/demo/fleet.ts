@@ -11,7 +11,7 @@ import type { BuiltImage, BuiltIndex, ImageSpec } from './image.ts'
 import { buildImage } from './image.ts'
 import { S3Origin } from './s3-origin.ts'
 
-export interface RegionSpec {
+interface RegionSpec {
   readonly name: string
   readonly caches: number
   readonly agents: number
@@ -20,20 +20,20 @@ export interface RegionSpec {
 }
 
 /** A node before it runs. */
-export interface NodePlace {
+interface NodePlace {
   readonly name: string
   readonly role: 'agent' | 'cache'
   readonly region: string
 }
 
 /** An entry of `upstreams` in a daemon's configuration. */
-export interface UpstreamConfig {
+interface UpstreamConfig {
   readonly name: string
   readonly access: 'public' | 'node' | 'passthrough'
   readonly origins: readonly Readonly<Record<string, unknown>>[]
 }
 
-export interface FleetOptions {
+interface FleetOptions {
   readonly regions: readonly RegionSpec[]
   /**
    * Upstreams: a name alone is served from the fleet's one bucket, an object is the upstream's configuration. Bare
@@ -48,10 +48,11 @@ export interface FleetOptions {
   readonly program?: ((place: NodePlace) => string | undefined) | undefined
   /** What hosts are chosen by. */
   readonly labels?: ((place: NodePlace) => Readonly<Record<string, string>>) | undefined
+  readonly zone?: ((place: NodePlace) => string | null) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-export const DEFAULT_FLEET: FleetOptions = {
+const DEFAULT_FLEET: FleetOptions = {
   regions: [{ name: 'default', caches: 1, agents: 2 }],
   upstreams: ['docker.io', 'registry.test'],
   config: () => ({}),
@@ -237,6 +238,7 @@ export class Fleet implements AsyncDisposable {
     return {
       tier: {
         region: node.region,
+        zone: this.#options.zone?.(node) ?? null,
         caches: this.#cachesOf(node.region),
         parents: parents.map((region) => ({ region, caches: this.#cachesOf(region) })),
         labels: this.#options.labels?.(node) ?? {},

@@ -9,7 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import { digestHex, digestOf } from '../oci/digest.ts'
 import type { Descriptor, Platform } from '../oci/manifest.ts'
 import { MEDIA_TYPE } from '../oci/manifest.ts'
-import { hostPlatform } from '../pull/index.ts'
+import { platformOf } from '../oci/platform.ts'
 import { seededBytes } from './seeded-bytes.ts'
 import type { TarEntry } from './tar.ts'
 import { TAR_BLOCK_BYTES, TAR_END_BYTES, tarArchive } from './tar.ts'
@@ -50,13 +50,13 @@ export interface BuiltIndex {
   readonly images: readonly BuiltImage[]
 }
 
-export const DEFAULT_IMAGE: ImageSpec = {
+const DEFAULT_IMAGE: ImageSpec = {
   sizeBytes: 4 * 1024 * 1024,
   layerCount: 2,
   seed: 1,
   format: 'oci',
   gzip: false,
-  platform: hostPlatform(),
+  platform: platformOf(process.arch),
 }
 
 const LAYER_TYPE = {

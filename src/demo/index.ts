@@ -4,30 +4,20 @@
 //   s3-origin, origin-proxy    an S3 server that counts what leaves it and misbehaves on request
 //   agent-process, fleet       daemons as child processes; managed-process is what they all stand on
 //   burst                      one image through every agent at once, and what that cost
-export type { AgentSpec } from './agent-process.ts'
 export { AgentProcess } from './agent-process.ts'
 export { blobKey, copyTreeToBucket, tagKey, writeToBucketTree } from './bucket.ts'
 export type { BurstEvents, BurstOutcome, HostOutcome } from './burst.ts'
 export { runBurst } from './burst.ts'
-export type {
-  FleetHost,
-  FleetOptions,
-  NodePlace,
-  PushedImage,
-  ReceivedBytes,
-  RegionSpec,
-  UpstreamConfig,
-} from './fleet.ts'
+export type { FleetHost, PushedImage } from './fleet.ts'
 export { Fleet } from './fleet.ts'
 export { FreePorts } from './free-ports.ts'
 export type { BlobFile, BuiltImage, BuiltIndex, ImageSpec } from './image.ts'
 export { buildImage, buildIndex, descriptor, writeBlob, writeJson } from './image.ts'
-export type { ProcessSpec } from './managed-process.ts'
 export { ManagedProcess } from './managed-process.ts'
 export { MetricsSnapshot } from './metrics-text.ts'
 export { OriginProxy } from './origin-proxy.ts'
-export type { OriginCounters, OriginFaults, TrafficKind } from './origin-traffic.ts'
-export type { DoorAnswer, DoorRequest, Place } from './place.ts'
+export type { OriginFaults } from './origin-traffic.ts'
+export type { Place, ServerRequest } from './place.ts'
 export { commandIn, LOOPBACK } from './place.ts'
 export { originClient, S3Origin } from './s3-origin.ts'
 export { seededBytes } from './seeded-bytes.ts'

@@ -13,7 +13,7 @@ const LOG_LINES = 400
 const POLL_MS = 40
 const STOP_TIMEOUT_MS = 10_000
 
-export interface ProcessSpec {
+interface ProcessSpec {
   /** For messages: "agent 3", "dockerd". */
   readonly name: string
   readonly command: string
@@ -78,6 +78,12 @@ export class ManagedProcess implements AsyncDisposable {
   /** The last lines of its output, both streams. */
   logTail(lines = 40): string {
     return this.#log.slice(-lines).join('\n')
+  }
+
+  /** Hands on the lines of its output, beginning with those kept. */
+  watch(onLine: (line: string) => void): void {
+    for (const line of this.#log) onLine(line)
+    this.#watchers.add(onLine)
   }
 
   /** Sends a signal without waiting for its effect: SIGSTOP and SIGCONT as well. */

@@ -1,5 +1,5 @@
 /** One sample of a metric: its labels and value. */
-export interface MetricSample {
+interface MetricSample {
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }

@@ -8,6 +8,8 @@ import { RateLimiter } from '../base/rate-limiter.ts'
 import type { OriginCounters, OriginFaults, TrafficKind } from './origin-traffic.ts'
 import { emptyCounters, TrafficClassifier } from './origin-traffic.ts'
 
+const PAGE = '<!doctype html><title>Sign in</title><form>Your session has ended.</form>'
+
 /**
  * A server in front of an origin (S3 or registry) that counts what leaves it, and misbehaves on request. "One copy" is
  * proven by what it counted. Headers pass untouched, Host too, so that signatures stay valid.
@@ -75,10 +77,13 @@ export class OriginProxy implements AsyncDisposable {
     } else {
       this.#counters.writes++
     }
-    if (this.#faults.refuse === true) return void answer.destroy()
-    if (this.#faults.silent === true) return
-    if (this.#faults.latencyMs !== undefined) await sleep(systemClock, this.#faults.latencyMs)
-    if (this.#faults.status !== undefined) return void answer.writeHead(this.#faults.status).end()
+    // what fills the origin is not what is tried
+    const { refuse, silent, latencyMs, status, html }: OriginFaults = isRead ? this.#faults : {}
+    if (refuse === true) return void answer.destroy()
+    if (silent === true) return
+    if (latencyMs !== undefined) await sleep(systemClock, latencyMs)
+    if (status !== undefined) return void answer.writeHead(status).end()
+    if (html === true) return void answer.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)
     const reply = await this.#forward(incoming, answer)
     answer.writeHead(reply.statusCode ?? 502, reply.rawHeaders)
     await pipeline(reply, (body: AsyncIterable<Buffer>) => this.#pass(body, url, kind, isRead, answer), answer)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** What a request to an origin is for: a Distribution bucket's key or a registry's path, by kind. */
-export const TRAFFIC_KINDS = ['tag', 'layerLink', 'revision', 'manifest', 'blob', 'list', 'other'] as const
+const TRAFFIC_KINDS = ['tag', 'layerLink', 'revision', 'manifest', 'blob', 'list', 'other'] as const
 export type TrafficKind = (typeof TRAFFIC_KINDS)[number]
 
 const countSchema = z.object({ requests: z.number(), bytes: z.number() })
@@ -25,7 +25,9 @@ export const originFaultsSchema = z.strictObject({
   refuse: z.boolean().optional(),
   /** Every request is answered with this status. */
   status: z.int().min(400).max(599).optional(),
-  /** Bodies of blobs end (FIN) after so many bytes. */
+  /** Every request is answered 200 with a page for people: a login, a captive portal. */
+  html: z.boolean().optional(),
+  /** Bodies of blobs end (FIN) after this many bytes. */
   cutAfterBytes: z.int().positive().optional(),
   /** Waited before each answer. */
   latencyMs: z.int().nonnegative().optional(),

@@ -1,26 +1,26 @@
 import type { Dispatcher } from 'undici'
 import { request } from 'undici'
 
-/** What a door answered. */
-export interface DoorAnswer {
+/** What a server answered. */
+interface ServerAnswer {
   readonly status: number
   readonly text: string
 }
 
-/** A request to a door, from a process that reaches it. */
-export interface DoorRequest {
+/** A request to a server, from a process that reaches it. */
+export interface ServerRequest {
   readonly method?: 'GET' | 'PUT' | 'POST' | 'DELETE' | undefined
   readonly body?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** Where a process runs: which command puts it there, how others reach it there, and how its loopback doors are asked. */
+/** Where a process runs: which command puts it there, how others reach it there, and how its loopback servers are asked. */
 export interface Place {
   /** Put before the command line; it must become that command (exec), so that the pid stays. */
   readonly prefix: readonly string[]
   /** The address that its peers and clients use. */
   readonly address: string
-  readonly ask: (url: string, options?: DoorRequest) => Promise<DoorAnswer>
+  readonly ask: (url: string, options?: ServerRequest) => Promise<ServerAnswer>
 }
 
 const HEADERS_TIMEOUT_MS = 5_000

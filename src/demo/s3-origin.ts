@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { S3Client } from '@aws-sdk/client-s3'
 import { z } from 'zod'
@@ -13,7 +13,7 @@ import { originCountersSchema } from './origin-traffic.ts'
 import type { Place } from './place.ts'
 import { commandIn, LOOPBACK } from './place.ts'
 
-const PROGRAM = fileURLToPath(new URL('./s3-origin-main.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL(`./s3-origin-main${extname(import.meta.url)}`, import.meta.url))
 const ACCESS_KEY = 'S3RVER'
 const addressesSchema = z.object({ endpoint: z.string(), control: z.string() })
 

@@ -1,16 +1,15 @@
-import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { Grants, TagCache } from '../blob/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 
 const FIRST_AFTER_MS = 60_000
 const EVERY_MS = 6 * 3_600_000
-/** Tags and access rights that nobody has used for so long are looked up anew when somebody does. */
+/** Tags and access rights that nobody has used for this long are looked up anew when somebody does. */
 const KEEP_MS = 30 * 24 * 3_600_000
 
-export interface HousekeepingDeps {
+interface HousekeepingDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly grants: Grants
@@ -21,15 +20,18 @@ export interface HousekeepingDeps {
 /** Now and then drops what the small tables keep about content that is gone, so that they do not grow for ever. */
 export class Housekeeping implements AsyncDisposable {
   readonly #deps: HousekeepingDeps
-  readonly #stop = new AbortController()
-  #loop: Promise<void> | undefined
+  readonly #tasks: TaskGroup
 
   constructor(deps: HousekeepingDeps) {
     this.#deps = deps
+    this.#tasks = new TaskGroup(deps.logger)
   }
 
   start(): void {
-    this.#loop ??= this.#run().catch(() => {})
+    const { clock } = this.#deps
+    this.#tasks.loop('housekeeping failed', { clock, firstAfterMs: FIRST_AFTER_MS, everyMs: EVERY_MS }, () =>
+      this.sweep(),
+    )
   }
 
   /** One round over all tables. */
@@ -41,20 +43,7 @@ export class Housekeeping implements AsyncDisposable {
     await tags.sweep(before)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    await this.#loop
-  }
-
-  async #run(): Promise<void> {
-    await sleep(this.#deps.clock, FIRST_AFTER_MS, this.#stop.signal)
-    for (;;) {
-      try {
-        await this.sweep()
-      } catch (error) {
-        this.#deps.logger.warn({ err: errorText(error) }, 'housekeeping failed')
-      }
-      await sleep(this.#deps.clock, EVERY_MS, this.#stop.signal)
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#tasks.stop()
   }
 }

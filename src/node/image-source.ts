@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
-import type { ErrorCode } from '../base/errors.ts'
-import { ShoalError } from '../base/errors.ts'
-import type { Content, Manifests, Outcome, Refusal, TagCache, UpstreamAccess } from '../blob/index.ts'
+import type { Outcome } from '../base/outcome.ts'
+import { errorOf, isRefused } from '../base/outcome.ts'
+import type { Content, Manifests, TagCache, UpstreamAccess } from '../blob/index.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Reference, TagOrDigest } from '../oci/reference.ts'
+import type { Reference, RepositoryRef, TagRef } from '../oci/reference.ts'
 import { referenceText } from '../oci/reference.ts'
-import type { ImageSource } from '../prewarm/index.ts'
+import type { ImageSource } from '../pins/index.ts'
+import { OWN_CLIENT } from '../tier/index.ts'
 
 /** What is larger is read by those who run it. */
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024
@@ -16,7 +17,7 @@ const configSchema = z.object({
   variant: z.string().optional(),
 })
 
-export interface ManifestSourceDeps {
+interface ManifestSourceDeps {
   readonly manifests: Manifests
   readonly tags: TagCache
   readonly clock: Pick<Clock, 'wall'>
@@ -33,14 +34,14 @@ export class ManifestSource implements ImageSource {
   }
 
   async manifest(
-    ref: { readonly upstream: string; readonly repository: string; readonly target: TagOrDigest },
+    ref: Reference,
     signal: AbortSignal,
   ): Promise<{ readonly digest: Digest; readonly bytes: Uint8Array }> {
-    return required(ref, await this.#deps.manifests.find(ref, signal))
+    return required(ref, await this.#deps.manifests.find(ref, OWN_CLIENT, signal))
   }
 
   async platform(
-    { upstream, repository }: { readonly upstream: string; readonly repository: string },
+    { upstream, repository }: RepositoryRef,
     { digest, size }: { readonly digest: Digest; readonly size: number },
     signal: AbortSignal,
   ): Promise<string | undefined> {
@@ -53,20 +54,11 @@ export class ManifestSource implements ImageSource {
     return platformOf(Buffer.concat(chunks).toString())
   }
 
-  async rememberTag(
-    { upstream, repository, tag }: { readonly upstream: string; readonly repository: string; readonly tag: string },
-    digest: Digest,
-    epochMs: number,
-  ): Promise<void> {
-    const known = await this.#deps.tags.find(upstream, repository, tag)
+  async rememberTag(ref: TagRef, digest: Digest, epochMs: number): Promise<void> {
+    const { tags, clock } = this.#deps
+    const known = await tags.find(ref)
     if (known !== undefined && known.confirmedEpochMs >= epochMs) return
-    await this.#deps.tags.keep(
-      upstream,
-      repository,
-      tag,
-      { digest, source: 'cache' },
-      Math.max(0, this.#deps.clock.wall() - epochMs),
-    )
+    await tags.keep(ref, { digest, source: 'cache' }, Math.max(0, clock.wall() - epochMs))
   }
 
   knows(upstream: string): boolean {
@@ -89,17 +81,10 @@ function platformOf(config: string): string | undefined {
   }
 }
 
-const CODES = {
-  unknown: 'ORIGIN_UNKNOWN',
-  denied: 'ORIGIN_DENIED',
-  unauthorized: 'ORIGIN_DENIED',
-  unavailable: 'UNAVAILABLE',
-} as const satisfies Record<Refusal['reason'], ErrorCode>
-
 /** An outcome's value; what it refuses with becomes an error that names the image, once. */
 function required<T>(reference: Reference, outcome: Outcome<T>): T {
-  if (outcome.ok) return outcome.value
-  const { message, reason } = outcome
+  if (!isRefused(outcome)) return outcome
+  const { message } = outcome
   const named = message.includes(`${reference.upstream}/${reference.repository}`)
-  throw new ShoalError(CODES[reason], named ? message : `${referenceText(reference)}: ${message}`)
+  throw errorOf(outcome, named ? message : `${referenceText(reference)}: ${message}`)
 }

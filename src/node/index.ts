@@ -1,5 +1,5 @@
 export type { ReloadReport } from './live-config.ts'
-export type { LogOptions } from './logger.ts'
+export { LogLevel } from './log-level.ts'
 export { createLogger, ProcessLog } from './logger.ts'
 export { PrometheusRegistry } from './metric-registry.ts'
 export { ShoalNode } from './node.ts'

@@ -11,7 +11,7 @@ export interface ReloadReport {
   readonly needRestart: readonly string[]
 }
 
-export interface LiveParts {
+interface LiveParts {
   readonly upstreams: LiveUpstreams
   readonly limiters: Limiters
   readonly resizeStore: (sizes: { readonly capacityBytes: number; readonly minFreeBytes: number }) => Promise<void>
@@ -27,10 +27,13 @@ const ELSEWHERE = [
   'tags.maxStale',
   'store.capacity',
   'store.minFree',
+  'store.scrub',
   'mirror.drain',
+  'mirror.hosts',
   'log.level',
 ]
-const LIVE_KEYS: ReadonlySet<string> = new Set([...LIMITS.map((name) => `limits.${name}`), ...ELSEWHERE])
+/** Of these each is in force from the next reload on; all others need a restart, and a reload says so. */
+export const LIVE_KEYS: ReadonlySet<string> = new Set([...LIMITS.map((name) => `limits.${name}`), ...ELSEWHERE])
 
 /** The configuration in force, of which some can change while the host runs. */
 export class LiveConfig {
@@ -85,7 +88,8 @@ export class LiveConfig {
 /** What later reloads are compared with: a key that needs a restart stays what it is, so that it is named again. */
 function inForce(before: Config, next: Config): Config {
   const { limits, search, tags, upstreams } = next
-  const { capacityBytes, minFreeBytes } = next.store
+  const { capacityBytes, minFreeBytes, scrubMs } = next.store
+  const { drainMs, hosts } = next.mirror
   return {
     ...before,
     limits,
@@ -93,8 +97,8 @@ function inForce(before: Config, next: Config): Config {
     tags,
     upstreams,
     fleet: next.fleet,
-    store: { ...before.store, capacityBytes, minFreeBytes },
-    mirror: { ...before.mirror, drainMs: next.mirror.drainMs },
+    store: { ...before.store, capacityBytes, minFreeBytes, scrubMs },
+    mirror: { ...before.mirror, drainMs, hosts },
     log: { ...before.log, level: next.log.level },
   }
 }

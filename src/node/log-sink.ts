@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
+import { errnoCode } from '../base/errno.ts'
 
 /** Entries that wait while nobody takes them: some thousands. */
 const MAX_QUEUED_BYTES = 1024 * 1024
@@ -131,8 +132,7 @@ export class LogSink implements Disposable {
 
   /** A full pipe is tried again; whatever else is wrong costs the line. True when the next may be tried at once. */
   #failed(error: unknown, lines = 1): boolean {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'EAGAIN') {
+    if (errnoCode(error) === 'EAGAIN') {
       this.#later()
       return false
     }

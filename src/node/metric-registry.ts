@@ -1,11 +1,14 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type {
   Counter as BaseCounter,
   Gauge as BaseGauge,
   Histogram as BaseHistogram,
+  LabelSets,
+  Labels,
   LabelValues,
   MetricRegistry,
 } from '../base/metrics.ts'
+import { collectProcessMetrics } from './process-metrics.ts'
 
 type Collect = () => void
 
@@ -24,9 +27,9 @@ export class PrometheusRegistry implements MetricRegistry {
     return this.#registry.contentType
   }
 
-  /** Adds the process's own metrics: CPU, memory, handles, event-loop lag, garbage collection. Call once. */
+  /** Adds the process's own metrics. Call once. */
   collectProcessMetrics(): void {
-    collectDefaultMetrics({ register: this.#registry })
+    collectProcessMetrics(this.#registry)
   }
 
   /** All metrics in the Prometheus text format. */
@@ -34,13 +37,15 @@ export class PrometheusRegistry implements MetricRegistry {
     return this.#registry.metrics()
   }
 
-  counter<L extends string>(name: string, help: string, labels: readonly L[]): BaseCounter<L> {
+  counter<V extends Labels>(name: string, help: string, values: LabelSets<V>): BaseCounter<V> {
+    const labels = Object.keys(values)
     const existing = this.#existing(name, 'counter', labels)
     const counter =
       existing instanceof Counter
         ? existing
         : new Counter({ name, help, labelNames: labels, registers: [this.#registry] })
-    return { inc: (values, by = 1) => counter.inc(plain(values), by) }
+    for (const combination of combinations(values)) counter.inc(combination, 0)
+    return { inc: (given, by = 1) => counter.inc(given, by) }
   }
 
   gauge<L extends string>(
@@ -69,18 +74,20 @@ export class PrometheusRegistry implements MetricRegistry {
     return face
   }
 
-  histogram<L extends string>(
+  histogram<V extends Labels>(
     name: string,
     help: string,
-    labels: readonly L[],
+    values: LabelSets<V>,
     buckets: readonly number[],
-  ): BaseHistogram<L> {
+  ): BaseHistogram<V> {
+    const labels = Object.keys(values)
     const existing = this.#existing(name, 'histogram', labels)
     const histogram =
       existing instanceof Histogram
         ? existing
         : new Histogram({ name, help, labelNames: labels, buckets: [...buckets], registers: [this.#registry] })
-    return { observe: (values, value) => histogram.observe(plain(values), value) }
+    for (const combination of combinations(values)) histogram.zero(combination)
+    return { observe: (given, value) => histogram.observe(given, value) }
   }
 
   /** The metric of this name, if it was declared before. Throws when it was declared as something else. */
@@ -97,4 +104,12 @@ export class PrometheusRegistry implements MetricRegistry {
 /** prom-client's label type is mutable; the values are only read. */
 function plain<L extends string>(values: LabelValues<L>): Record<L, string> {
   return { ...values }
+}
+
+/** Every choice of one value for each label. */
+function combinations(values: Readonly<Record<string, readonly string[]>>): Record<string, string>[] {
+  return Object.entries(values).reduce<Record<string, string>[]>(
+    (rows, [label, choices]) => rows.flatMap((row) => choices.map((choice) => ({ ...row, [label]: choice }))),
+    [{}],
+  )
 }

@@ -12,19 +12,24 @@ import type {
 } from '../admin/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { ownFileShares } from '../base/open-files.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import { productVersion } from '../base/version.ts'
 import type { HomeService, TagCache, UpstreamAccess } from '../blob/index.ts'
 import { parseReference } from '../oci/reference.ts'
-import type { BlobStore, DiskState } from '../store/index.ts'
+import type { BlobStore, DiskState, StoreEntry } from '../store/index.ts'
 import type { Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers, TransferView } from '../transfer/index.ts'
 import type { Order } from '../trust/index.ts'
+import type { UpstreamState } from './live-upstreams.ts'
+import { transferRate } from './transfer-rate.ts'
 
 export type Limiters = Readonly<Record<keyof Limits, RateLimiter>>
 
-export interface NodeStatusDeps {
+interface NodeStatusDeps {
+  readonly logger: Logger
   readonly clock: Clock
   readonly store: BlobStore
   readonly swarm: Swarm
@@ -34,6 +39,7 @@ export interface NodeStatusDeps {
   readonly tags: TagCache
   readonly limiters: Limiters
   readonly upstreams: ReadonlyMap<string, UpstreamAccess>
+  readonly upstreamStates: () => readonly UpstreamState[]
   readonly defaultUpstream: string
   readonly addresses: () => NodeStatus['addresses']
   readonly runtimeBytes: () => number
@@ -49,7 +55,7 @@ const DISK: Readonly<Record<DiskState, string>> = {
   stalled: 'the disk does not answer: pulls go through without being kept',
 }
 
-/** What the admin door shows of a running node; everything but `invalidate` is read from memory. */
+/** What the admin server shows of a running node; everything but `invalidate` is read from memory. */
 export class NodeStatusSource implements AdminSource {
   readonly #deps: NodeStatusDeps
   readonly #startedAt: number
@@ -68,7 +74,7 @@ export class NodeStatusSource implements AdminSource {
   ready(want: readonly ReadinessCondition[]): Readiness {
     const { store, tier, upstreams } = this.#deps
     const conditions = {
-      tier: tier.acting ? 'no cache of this region answers' : 'ok',
+      tier: tierCondition(tier),
       origin: originCondition(upstreams),
       disk: DISK[store.usage().state],
     }
@@ -78,13 +84,18 @@ export class NodeStatusSource implements AdminSource {
   }
 
   status(): NodeStatus {
-    const { clock, store, swarm, tier, transfers, upstreams } = this.#deps
+    const { clock, store, swarm, tier, transfers } = this.#deps
     const { key, role, region, zone } = swarm.self
     const { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull, state } = store.usage()
     const links = [...swarm.links.values()]
     const { totals } = transfers.traffic
     return {
-      ...{ version: productVersion(), role, region, zone, peerId: key, addresses: this.#deps.addresses() },
+      version: productVersion(),
+      role,
+      region,
+      zone,
+      peerId: key,
+      addresses: this.#deps.addresses(),
       uptimeSeconds: Math.round((clock.now() - this.#startedAt) / 1000),
       store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull, state },
       peers: {
@@ -92,13 +103,14 @@ export class NodeStatusSource implements AdminSource {
         caches: links.filter(({ peer }) => peer.role === 'cache').length,
         clones: swarm.clones.map(({ key: peerId, addresses }) => ({ peerId, addresses })),
       },
+      openFiles: openFiles(),
       credentials: this.#deps.credentials(),
       tier: tierStatus(tier),
       received: { ...totals.received },
       sent: { ...totals.sent, runtime: this.#deps.runtimeBytes() },
       transfersActive: transfers.views().length,
       defaultUpstream: this.#deps.defaultUpstream,
-      upstreams: [...upstreams].map(([name, { access, chain }]) => ({ name, access, origins: chain.places })),
+      upstreams: this.#deps.upstreamStates(),
     }
   }
 
@@ -108,11 +120,7 @@ export class NodeStatusSource implements AdminSource {
   }
 
   blobs(): BlobStatus[] {
-    return this.#deps.store.list().map(({ digest, size, storedBytes, state, lastUsedEpochMs, pinnedUntilEpochMs }) => ({
-      ...{ digest, sizeBytes: size, storedBytes, state, lastUsedEpochMs },
-      pinned: pinnedUntilEpochMs !== undefined,
-      pinnedUntilEpochMs: Number.isFinite(pinnedUntilEpochMs) ? (pinnedUntilEpochMs ?? null) : null,
-    }))
+    return this.#deps.store.list().map(blobStatus)
   }
 
   peers(): PeerStatus[] {
@@ -143,16 +151,19 @@ export class NodeStatusSource implements AdminSource {
         `"${text}": no upstream is called ${upstream} (see upstreams in the configuration)`,
       )
     }
-    const known = await tags.find(upstream, repository, target.tag)
-    const reach = await home.invalidate({ upstream, repository, tag: target.tag }, order, signal)
+    const ref = { upstream, repository, tag: target.tag }
+    const known = await tags.find(ref)
+    const reach = await home.invalidate(ref, order, signal)
     return { digest: known?.digest, everywhere: reach === 'everywhere' }
   }
 
   limits(): Limits {
     const { upload, download, origin, prewarm } = this.#deps.limiters
     return {
-      ...{ upload: upload.bytesPerSec, download: download.bytesPerSec },
-      ...{ origin: origin.bytesPerSec, prewarm: prewarm.bytesPerSec },
+      upload: upload.bytesPerSec,
+      download: download.bytesPerSec,
+      origin: origin.bytesPerSec,
+      prewarm: prewarm.bytesPerSec,
     }
   }
 
@@ -161,6 +172,7 @@ export class NodeStatusSource implements AdminSource {
       const rate = patch[name]
       if (rate !== undefined) this.#deps.limiters[name].setRate(rate)
     }
+    this.#deps.logger.info({ limits: patch }, "limits were changed at this host's admin server")
     return this.limits()
   }
 }
@@ -174,22 +186,51 @@ function originCondition(upstreams: ReadonlyMap<string, UpstreamAccess>): string
   return 'ok'
 }
 
-function tierStatus(tier: Tier): NodeStatus['tier'] {
-  const { state, caches, parents } = tier.status()
-  const byRegion = new Map<string, CacheStatus[]>()
-  for (const { region, ...cache } of parents) byRegion.set(region, [...(byRegion.get(region) ?? []), cache])
-  return { state, caches, parents: [...byRegion].map(([region, ofRegion]) => ({ region, caches: ofRegion })) }
+function tierCondition(tier: Tier): string {
+  if (!tier.acting) return 'ok'
+  const elsewhere = tier.status().caches.find(({ servesInstead }) => servesInstead !== undefined)
+  if (elsewhere === undefined) return 'no cache of this region answers'
+  return `${elsewhere.address} serves region ${elsewhere.servesInstead}, not this host's: mend tier.region or tier.caches`
 }
 
-function transferStatus({ transfer, neighbours }: TransferView, now: number): TransferStatus {
-  const { layout, partial, received, startedAt, startedEpochMs, proven, failure } = transfer
-  const haveBytes = Math.min(layout.size, partial.have.count * layout.pieceSize)
-  const seconds = Math.max(0.001, (now - startedAt) / 1000)
-  const bytesPerSec = (received.peer + received.home + received.parent + received.origin) / seconds
+function tierStatus(tier: Tier): NodeStatus['tier'] {
+  const { state, standIns, caches, parents } = tier.status()
+  const byRegion = new Map<string, CacheStatus[]>()
+  for (const { region, ...cache } of parents) byRegion.set(region, [...(byRegion.get(region) ?? []), cache])
+  return { state, standIns, caches, parents: [...byRegion].map(([region, ofRegion]) => ({ region, caches: ofRegion })) }
+}
+
+function blobStatus({ digest, size, storedBytes, state, lastUsedEpochMs, pinnedUntilEpochMs }: StoreEntry): BlobStatus {
   return {
-    ...{ digest: layout.digest, sizeBytes: layout.size, haveBytes, bytesPerSec, from: { ...received } },
+    digest,
+    sizeBytes: size,
+    storedBytes,
+    state,
+    lastUsedEpochMs,
+    pinned: pinnedUntilEpochMs !== undefined,
+    pinnedUntilEpochMs: Number.isFinite(pinnedUntilEpochMs) ? (pinnedUntilEpochMs ?? null) : null,
+  }
+}
+
+/** One transfer as it is told, `now` by the transfers' own clock. */
+export function transferStatus({ transfer, neighbours }: TransferView, now: number): TransferStatus {
+  const { layout, partial, received, startedEpochMs, proven, failure } = transfer
+  const haveBytes = Math.min(layout.size, partial.have.count * layout.pieceSize)
+  const { bytesPerSec } = transferRate(transfer, now)
+  return {
+    digest: layout.digest,
+    sizeBytes: layout.size,
+    haveBytes,
+    bytesPerSec,
+    from: { ...received },
     etaSeconds: bytesPerSec > 0 ? (layout.size - haveBytes) / bytesPerSec : null,
-    ...{ peers: neighbours, startedEpochMs },
+    peers: neighbours,
+    startedEpochMs,
     state: failure !== undefined ? 'failed' : proven ? 'done' : partial.have.complete ? 'verifying' : 'running',
   }
+}
+
+function openFiles(): NodeStatus['openFiles'] {
+  const { limit, isFew } = ownFileShares()
+  return { limit: Number.isFinite(limit) ? limit : null, few: isFew }
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts'
 import { changedKeys } from '../config/index.ts'
 import type { TrustSettings } from '../trust/index.ts'
 import { CredentialEnds, TrustKeeper } from '../trust/index.ts'
-import type { NodeDeps } from './node.ts'
+import type { NodeDeps } from './node-deps.ts'
 
 /** Reads who this host is and whom it believes. Throws `CONFIG_INVALID`. */
 export async function openTrust(
@@ -11,7 +11,7 @@ export async function openTrust(
   { logger, registry, clock = systemClock }: NodeDeps,
   stack: AsyncDisposableStack,
 ): Promise<TrustKeeper> {
-  const log = logger.child({ room: 'trust' })
+  const log = logger.child({ component: 'trust' })
   const keeper = await TrustKeeper.open(settingsOf(config), { directory: config.store.path, clock, logger: log })
   stack.use(new CredentialEnds(keeper.trust, { clock, logger: log, registry }))
   keeper.start()

@@ -5,15 +5,19 @@ import type { MetricRegistry } from '../base/metrics.ts'
 import type { HomeService, UpstreamAccess } from '../blob/index.ts'
 import type { Config } from '../config/index.ts'
 import type { Digest } from '../oci/digest.ts'
+import { platformOf, platformText } from '../oci/platform.ts'
 import { wholeReferenceText } from '../oci/reference.ts'
-import type { HintedImage, HookRule, ImageSource, PrewarmSpec } from '../prewarm/index.ts'
-import { HookService, PinBook, Pins, parsePrewarmSpec } from '../prewarm/index.ts'
+import type { ImageSource } from '../pins/index.ts'
+import { PinStore, Pins } from '../pins/index.ts'
+import type { PrewarmSpec } from '../prewarm/index.ts'
+import { parsePrewarmSpec } from '../prewarm/index.ts'
 import type { BlobStore } from '../store/index.ts'
+import type { HintedImage, WebhookRule } from '../webhook/index.ts'
+import { Webhooks } from '../webhook/index.ts'
 
 /** What `--load` and pins call this machine's kind, as images do. */
 export function hostPlatform(): string {
-  const architecture = { x64: 'amd64', ia32: '386' }[process.arch as string] ?? process.arch
-  return `linux/${architecture}`
+  return platformText(platformOf(process.arch))
 }
 
 export async function openPins(
@@ -21,17 +25,12 @@ export async function openPins(
   { store, images, logger }: { readonly store: BlobStore; readonly images: ImageSource; readonly logger: Logger },
 ): Promise<Pins> {
   return new Pins(
-    { book: await PinBook.open(store, Date.now, logger), store, images, now: Date.now },
-    {
-      get defaultUpstream() {
-        return first()
-      },
-      platform: hostPlatform(),
-    },
+    { pins: await PinStore.open(store, systemClock, logger), store, images, clock: systemClock },
+    { defaultUpstream: first, platform: hostPlatform() },
   )
 }
 
-export interface HookEntranceDeps {
+interface OpenWebhooksDeps {
   readonly logger: Logger
   readonly registry: MetricRegistry
   readonly images: ImageSource
@@ -42,11 +41,13 @@ export interface HookEntranceDeps {
 }
 
 /** Webhooks by the configuration's rules. Throws `CONFIG_INVALID` for a secret file that will not do. */
-export async function openHooks(config: Config, deps: HookEntranceDeps): Promise<HookService<JobOptions>> {
+export async function openWebhooks(config: Config, deps: OpenWebhooksDeps): Promise<Webhooks> {
   const { logger, registry, images, submit } = deps
-  return new HookService<JobOptions>(
+  return new Webhooks(
     {
-      ...{ clock: systemClock, logger, registry },
+      clock: systemClock,
+      logger,
+      registry,
       knows: (upstream) => images.shareable(upstream),
       resolve: (image, signal) => resolveAnew(image, deps, signal),
       submit: (image, _digest, options, signal) =>
@@ -56,11 +57,8 @@ export async function openHooks(config: Config, deps: HookEntranceDeps): Promise
   )
 }
 
-/** What a job's request has beside its images. */
-type JobOptions = Readonly<Record<string, unknown>>
-
-async function rulesOf({ prewarm }: Config): Promise<HookRule<JobOptions>[]> {
-  const rules: HookRule<JobOptions>[] = []
+async function rulesOf({ prewarm }: Config): Promise<WebhookRule[]> {
+  const rules: WebhookRule[] = []
   for (const { upstream, secretFile, ...rule } of prewarm.hooks) {
     const secret = await readTokenFile(secretFile)
     rules.push({ ...rule, secret, upstream: upstream ?? undefined })
@@ -74,7 +72,7 @@ async function rulesOf({ prewarm }: Config): Promise<HookRule<JobOptions>[]> {
  */
 async function resolveAnew(
   { upstream, repository, tag }: HintedImage,
-  { home, upstreams }: HookEntranceDeps,
+  { home, upstreams }: OpenWebhooksDeps,
   signal: AbortSignal,
 ): Promise<Digest | undefined> {
   const resolution = await upstreams.get(upstream)?.chain.resolveTag({ repository, tag, signal })

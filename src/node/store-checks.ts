@@ -7,7 +7,7 @@ import { Scrub } from '../store/index.ts'
 import type { ManifestSource } from './image-source.ts'
 import { Verifier } from './verifier.ts'
 
-export interface StoreChecksDeps {
+interface StoreChecksDeps {
   readonly store: BlobStore
   readonly images: ManifestSource
   readonly logger: Logger
@@ -17,14 +17,17 @@ export interface StoreChecksDeps {
 
 /** Who looks at what is stored without anybody reading it: the scrub now and then, the verifier when it is asked. */
 export function openStoreChecks(
-  { store: { scrubMs } }: Config,
+  settings: { readonly current: Pick<Config, 'store'> },
   { store, images, logger, registry, defaultUpstream }: StoreChecksDeps,
   stack: AsyncDisposableStack,
 ): Verifier {
-  const log = logger.child({ room: 'store' })
-  const scrub = stack.use(
-    new Scrub({ everyMs: scrubMs }, { store, clock: systemClock, logger: log, metrics: registry }),
-  )
+  const log = logger.child({ component: 'store' })
+  const options = {
+    get everyMs() {
+      return settings.current.store.scrubMs
+    },
+  }
+  const scrub = stack.use(new Scrub(options, { store, clock: systemClock, logger: log, metrics: registry }))
   scrub.start()
   return stack.use(new Verifier({ store, images, clock: systemClock, logger: log, defaultUpstream }))
 }

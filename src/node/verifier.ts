@@ -1,12 +1,13 @@
 import type { VerifiedDamage, VerifySource, VerifyView } from '../admin/index.ts'
+import { abortError } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES, manifestChildren, parseManifest } from '../oci/manifest.ts'
 import { parseReference } from '../oci/reference.ts'
-import type { ImageSource } from '../prewarm/index.ts'
+import type { ImageSource } from '../pins/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import { checkBlob } from '../store/index.ts'
 
@@ -14,7 +15,7 @@ import { checkBlob } from '../store/index.ts'
 const MOST_LISTED = 1_000
 const MOST_PIECES = 100
 
-export interface VerifierDeps {
+interface VerifierDeps {
   readonly store: BlobStore
   readonly images: Pick<ImageSource, 'manifest'>
   readonly clock: Clock
@@ -73,7 +74,7 @@ export class Verifier implements VerifySource, AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    this.#run?.stop.abort(new DOMException('stopped', 'AbortError'))
+    this.#run?.stop.abort(abortError('stopped'))
     await this.#running
   }
 
@@ -103,7 +104,7 @@ export class Verifier implements VerifySource, AsyncDisposable {
       run.state = 'done'
     } catch (error) {
       run.state = 'stopped'
-      if (!signal.aborted) logger.error({ err: errorText(error) }, 'a verification of the store failed')
+      if (!signal.aborted) logger.error({ err: error }, 'a verification of the store failed')
     }
     logger.info({ blobs: run.checkedBlobs, damaged: run.damaged.length, state: run.state }, 'the store was verified')
   }

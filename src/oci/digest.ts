@@ -42,3 +42,8 @@ export function digestOf(bytes: Uint8Array, like: string = 'sha256'): Digest {
   const algorithm = like.split(':', 1)[0] ?? 'sha256'
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest
 }
+
+/** The tag that stands for the referrers of `digest` where there is no referrers API: distribution-spec, "Referrers Tag Schema". */
+export function referrersTag(digest: Digest): string {
+  return `${digestAlgorithm(digest).slice(0, 32)}-${digestHex(digest).slice(0, 64)}`
+}

@@ -24,7 +24,7 @@ const INDEX_TYPES: readonly string[] = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerLi
 /** The largest manifest accepted from anywhere: what distribution and containers/image allow. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
-/** The largest blob that can be moved: 262 144 pieces of 2 MiB (`MAX_PIECES`). What a manifest says above that is refused. */
+/** The largest blob that can be moved: 131 072 pieces of 4 MiB (`MAX_PIECES`). What a manifest says above that is refused. */
 export const MAX_BLOB_BYTES = 512 * 1024 ** 3
 
 /**

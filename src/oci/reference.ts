@@ -13,15 +13,60 @@ export type TagOrDigest =
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'digest'; readonly digest: Digest }
 
-/** What a user writes to name an image: registry host, repository, and a tag or digest. */
-export interface Reference {
+/** An upstream and a repository in it, canonical. */
+export interface RepositoryRef {
   readonly upstream: string
   readonly repository: string
+}
+
+/** What a user writes to name an image: registry host, repository, and a tag or digest. */
+export interface Reference extends RepositoryRef {
   readonly target: TagOrDigest
+}
+
+export interface BlobRef extends RepositoryRef {
+  readonly digest: Digest
+}
+
+export interface TagRef extends RepositoryRef {
+  readonly tag: string
+}
+
+/** One line for keys and messages. */
+export function blobName({ upstream, repository, digest }: BlobRef): string {
+  return `${upstream}/${repository}@${digest}`
+}
+
+export function tagName({ upstream, repository, tag }: TagRef): string {
+  return `${upstream}/${repository}:${tag}`
+}
+
+/** The tag that a reference names, if it does not name a digest. */
+export function tagOf({ upstream, repository, target }: Reference): TagRef | undefined {
+  return target.kind === 'tag' ? { upstream, repository, tag: target.tag } : undefined
 }
 
 export function isRepositoryName(text: string): boolean {
   return text.length <= MAX_NAME_LENGTH && NAME.test(text)
+}
+
+/**
+ * Whether `text` is a repository's name as a mirror's path has it: alone, or behind its registry, which may have what no name
+ * has: a port, capitals, an IPv6 address (`host:5000/team/app`).
+ */
+export function isPathName(text: string): boolean {
+  if (isRepositoryName(text)) return true
+  const slash = text.indexOf('/')
+  return pathRegistry(text.slice(0, Math.max(slash, 0))) !== undefined && isRepositoryName(text.slice(slash + 1))
+}
+
+/**
+ * The registry that the first component of such a path may stand for, canonical; undefined for what is no host. A `_` stands
+ * for the colon that names may not have (`host_5000`): no registry's name has one.
+ */
+export function pathRegistry(component: string): string | undefined {
+  const host = component.replace(/_([0-9]{1,5})$/, ':$1')
+  return looksLikeHost(host) && isRegistryHost(host) ? canonicalUpstream(host) : undefined
 }
 
 export function isTag(text: string): boolean {

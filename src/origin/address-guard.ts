@@ -2,9 +2,9 @@ import type { LookupAddress, LookupOptions } from 'node:dns'
 import { lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { isIP } from 'node:net'
+import type { AddressClass } from '../base/address-class.ts'
+import { classOf, isNearer } from '../base/address-class.ts'
 import { ShoalError } from '../base/errors.ts'
-import type { AddressClass } from './address-class.ts'
-import { classOf, isNearer } from './address-class.ts'
 
 /**
  * How far a request may reach. `public`: anywhere that anybody could ask, too. `registry`: no nearer to this host than
@@ -21,16 +21,20 @@ type ResolveCallback = (error: NodeJS.ErrnoException | null, addresses: LookupAd
  * Addresses are judged where a connection is made, so that no second look-up can differ from the judged one.
  */
 export class AddressGuard {
-  readonly #registry: string
+  readonly #registry: string | undefined
   readonly #resolve: Resolve
   /** The classes of the registry's own addresses when it was first asked; one address may be public, another private. */
   #own: { readonly nearest: AddressClass; readonly farthest: AddressClass } | undefined
 
-  /** `registry`: the host the operator configured, which may be anywhere. `resolve`: the system's look-up. */
-  constructor(registry: string, resolve: Resolve = lookup) {
+  /**
+   * `registry`: the host the operator configured, which may be anywhere; undefined where nobody has, and only public
+   * addresses are asked. `resolve`: the system's look-up.
+   */
+  constructor(registry: string | undefined, resolve: Resolve = lookup) {
     this.#registry = registry
     this.#resolve = resolve
-    if (isAddress(registry)) this.#own = { nearest: classOf(registry), farthest: classOf(registry) }
+    if (registry !== undefined && isAddress(registry))
+      this.#own = { nearest: classOf(registry), farthest: classOf(registry) }
   }
 
   /** Why `url` is not asked, as far as its text tells. Names are judged when they resolve. */
@@ -72,13 +76,14 @@ export class AddressGuard {
   }
 
   #limit(reach: Reach): AddressClass {
-    if (reach === 'public') return 'public'
+    if (reach === 'public' || this.#registry === undefined) return 'public'
     const farthest = this.#own?.farthest ?? 'public'
     return reach === 'listed' || farthest === 'forbidden' ? 'loopback' : farthest
   }
 
   #reason(host: string, reach: Reach, address?: string): string {
     const place = address === undefined ? host : `${host} (${address})`
+    if (this.#registry === undefined) return `${place} is not a public address, and no configured upstream`
     if (reach === 'public')
       return `${place} is not a public address and no token server of the owner of ${this.#registry}: see trustedRealms`
     return `${place} is a metadata service or nearer to this host than ${this.#registry} is, and is not asked`

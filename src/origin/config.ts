@@ -5,7 +5,7 @@ export type AccessMode = 'public' | 'node' | 'passthrough'
 export type OriginUse = 'resolve' | 'pull'
 
 /** Keys that every kind of origin has. */
-export interface OriginCommon {
+interface OriginCommon {
   /** Absent or null: both; but a store of files beside a registry of the same upstream only pulls. */
   readonly use?: readonly OriginUse[] | null | undefined
   /** What this origin calls a repository, `{repository}` standing for the upstream's name; absent or null: the same. */
@@ -67,13 +67,13 @@ export type S3Credentials =
   | { readonly role: string; readonly externalId?: string | null | undefined }
 
 /** The same layout on a disk: a registry's rootdirectory. It need not exist yet. */
-export interface DirectoryOriginSettings extends OriginCommon {
+interface DirectoryOriginSettings extends OriginCommon {
   readonly kind: 'directory'
   readonly path: string
 }
 
 /** OCI image layouts on a disk, as `skopeo copy ... oci:` writes them. They need not exist yet. */
-export interface OciLayoutOriginSettings extends OriginCommon {
+interface OciLayoutOriginSettings extends OriginCommon {
   readonly kind: 'layout'
   readonly path: string
 }
@@ -82,6 +82,10 @@ export interface OciLayoutOriginSettings extends OriginCommon {
 export interface RegistryOriginSettings extends OriginCommon, OriginTransport {
   readonly kind: 'registry'
   readonly url: string
+  /** The registry that a mirror of several is asked for, as `?ns=`; absent or null: it is not told. */
+  readonly namespace?: string | null | undefined
+  /** Not a key: nobody has configured this registry, so only public addresses are asked. */
+  readonly publicOnly?: boolean | undefined
   /** Whether https may redirect to http: content is proven by its digest either way. Absent: no. */
   readonly insecureRedirects?: boolean | undefined
   readonly credentials?: RegistryCredentials | null | undefined

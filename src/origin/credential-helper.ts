@@ -25,10 +25,11 @@ export async function askCredentialHelper(
   name: string,
   server: string,
   signal: AbortSignal,
+  timeLimitMs: number = TIME_LIMIT_MS,
 ): Promise<HelperAnswer | undefined> {
   if (!HELPER_NAME.test(name)) throw failed(name, 'is no name of a program')
   const program = `docker-credential-${name}`
-  const { error, stdout } = await run(program, server, signal)
+  const { error, stdout } = await run(program, server, timeLimitMs, signal)
   if (error !== null) {
     signal.throwIfAborted()
     if (/credentials not found/i.test(stdout)) return undefined
@@ -44,10 +45,11 @@ type RunError = Error & { readonly code?: unknown; readonly killed?: boolean }
 function run(
   program: string,
   input: string,
+  timeout: number,
   signal: AbortSignal,
 ): Promise<{ readonly error: RunError | null; readonly stdout: string }> {
   return new Promise((resolve) => {
-    const options = { timeout: TIME_LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, signal }
+    const options = { timeout, maxBuffer: MAX_OUTPUT_BYTES, signal }
     const child = execFile(program, ['get'], options, (error, stdout) => resolve({ error, stdout }))
     // a program that ends without reading breaks the pipe, which its answer tells about
     child.stdin?.on('error', () => {}).end(input)

@@ -1,10 +1,14 @@
 import type { Dirent } from 'node:fs'
 import { constants } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
-import { open, readdir, realpath } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
+import { errnoCode } from '../base/errno.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
+import type { PooledFile } from '../base/file-pool.ts'
+import { ownFiles } from '../base/file-pool.ts'
 import type { Logger } from '../base/log.ts'
+import { whenFilesAllow } from '../base/open-files.ts'
+import { ROOT } from './distribution-layout.ts'
 import type {
   FolderPage,
   FolderQuery,
@@ -36,11 +40,12 @@ export class DirectoryReader implements ObjectReader {
 
   async small(path: string, query: SmallObjectQuery): Promise<SmallObject | 'unchanged' | 'too large' | undefined> {
     return this.#withFile(path, query.signal, async (file) => {
-      const { size, mtimeNs, ino } = await file.stat({ bigint: true })
+      const { size, mtimeNs, ino } = await file.use((handle) => handle.stat({ bigint: true }))
       const etag = `${mtimeNs}-${size}-${ino}`
       if (etag === query.etag) return 'unchanged'
       if (size > query.maxBytes) return 'too large'
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Number(size)), 0, Number(size), 0)
+      const buffer = Buffer.allocUnsafe(Number(size))
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
       return { bytes: buffer.subarray(0, bytesRead), etag }
     })
   }
@@ -61,12 +66,26 @@ export class DirectoryReader implements ObjectReader {
     signal.throwIfAborted()
     const real = await this.#resolve(path)
     if (real === undefined) return undefined
-    const entries = await this.#guard(path, (): Promise<Dirent[]> => readdir(real, { withFileTypes: true }))
+    const entries = await this.#guard(
+      path,
+      (): Promise<Dirent[]> => whenFilesAllow(() => readdir(real, { withFileTypes: true })),
+    )
     const folders = entries?.filter((entry) => entry.isDirectory()) ?? []
     if (folders.length === 0) return undefined
     const names = folders.map((entry) => entry.name).filter((name) => after === undefined || name > after)
     names.sort((a, b) => (a < b ? -1 : 1))
     return { names: names.slice(0, limit), more: names.length > limit }
+  }
+
+  async misplaced(signal: AbortSignal): Promise<string | undefined> {
+    signal.throwIfAborted()
+    const real = await this.#guard('.', () => whenFilesAllow(() => realpath(this.#root)))
+    const names = real === undefined ? undefined : await this.#guard('.', () => whenFilesAllow(() => readdir(real)))
+    if (names === undefined || names.length === 0 || names.includes(ROOT.split('/', 1)[0]!)) return undefined
+    if (names.includes('oci-layout')) return 'is an OCI image layout; use kind: layout'
+    if (names.includes('repositories') || names.includes('registry') || names.includes('v2'))
+      return `is a folder inside a registry's; name the one that holds ${ROOT}`
+    return `holds no ${ROOT}; name a registry's rootdirectory`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -78,8 +97,8 @@ export class DirectoryReader implements ObjectReader {
       let at = range.start
       while (at < range.end) {
         signal.throwIfAborted()
-        const length = Math.min(READ_BYTES, range.end - at)
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, at)
+        const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, range.end - at))
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
         if (bytesRead === 0) throw this.#changed(`${path} became shorter while it was read`)
         at += bytesRead
         yield buffer.subarray(0, bytesRead)
@@ -91,7 +110,7 @@ export class DirectoryReader implements ObjectReader {
     }
   }
 
-  async #withFile<T>(path: string, signal: AbortSignal, use: (file: FileHandle) => Promise<T>): Promise<T | undefined> {
+  async #withFile<T>(path: string, signal: AbortSignal, use: (file: PooledFile) => Promise<T>): Promise<T | undefined> {
     signal.throwIfAborted()
     const file = await this.#open(path)
     if (file === undefined) return undefined
@@ -102,10 +121,10 @@ export class DirectoryReader implements ObjectReader {
     }
   }
 
-  async #open(path: string): Promise<FileHandle | undefined> {
+  async #open(path: string): Promise<PooledFile | undefined> {
     const real = await this.#resolve(path)
     if (real === undefined) return undefined
-    const file = await this.#guard(path, () => open(real, OPEN_FLAGS))
+    const file = await this.#guard(path, () => ownFiles().open(real, OPEN_FLAGS))
     if (file === undefined || (await file.stat()).isFile()) return file
     await file.close()
     return undefined
@@ -113,14 +132,14 @@ export class DirectoryReader implements ObjectReader {
 
   /** The real path, when it is below the real root. */
   async #resolve(path: string): Promise<string | undefined> {
-    const root = await this.#guard('.', () => realpath(this.#root))
+    const root = await this.#guard('.', () => whenFilesAllow(() => realpath(this.#root)))
     if (root === undefined) {
       if (this.#seen) throw new ShoalError('ORIGIN_UNREACHABLE', `${this.label} has gone`)
       this.#warnMissing()
       return undefined
     }
     this.#seen = true
-    const real = await this.#guard(path, () => realpath(join(root, path)))
+    const real = await this.#guard(path, () => whenFilesAllow(() => realpath(join(root, path))))
     if (real === undefined || real.startsWith(root.endsWith(sep) ? root : root + sep)) return real
     throw new ShoalError('ORIGIN_DENIED', `${this.label}: ${path} leads out of the directory`)
   }
@@ -136,7 +155,7 @@ export class DirectoryReader implements ObjectReader {
   }
 
   #failed(path: string, cause: unknown): ShoalError {
-    const denied = errorCode(cause) === 'EACCES' || errorCode(cause) === 'EPERM'
+    const denied = errnoCode(cause) === 'EACCES' || errnoCode(cause) === 'EPERM'
     const remedy = denied ? `; give this process read access to ${this.#root}` : ''
     const message = `${this.label}: cannot read ${path}: ${errorText(cause)}${remedy}`
     return new ShoalError(denied ? 'ORIGIN_DENIED' : 'ORIGIN_UNREACHABLE', message, { cause })
@@ -154,9 +173,5 @@ export class DirectoryReader implements ObjectReader {
 }
 
 function isMissing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error) ?? '')
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errnoCode(error) ?? '')
 }

@@ -6,7 +6,8 @@ import { isRepositoryName, isTag } from '../oci/reference.ts'
 // Where a Distribution registry keeps things below its root directory or bucket prefix. Every part is checked against
 // its grammar here, so that no path or key can be made from anything else.
 
-const ROOT = 'docker/registry/v2'
+/** All of a registry's content lies below it. */
+export const ROOT = 'docker/registry/v2'
 
 /** A link holds nothing but a digest: 135 characters for sha512, and perhaps a newline. */
 export const MAX_LINK_BYTES = 256
@@ -41,11 +42,6 @@ export function tagsPath(repository: string): string {
 /** The digest a link holds; undefined for anything else, such as a link that is being written. */
 export function parseLink(bytes: Uint8Array): Digest | undefined {
   return parseDigest(new TextDecoder().decode(bytes).trim())
-}
-
-/** The tag that stands for the referrers of `digest` where there is no referrers API (distribution-spec, "Referrers Tag Schema"). */
-export function referrersTag(digest: Digest): string {
-  return `${digestAlgorithm(digest).slice(0, 32)}-${digestHex(digest).slice(0, 64)}`
 }
 
 function repositoryPath(repository: string): string {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { HelperAnswer } from './credential-helper.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 
@@ -14,17 +14,18 @@ export type RegistryLogin =
   | ({ readonly kind: 'basic' } & BasicCredentials)
   | { readonly kind: 'identity'; readonly token: string }
 
+// Go's clients, which write these files, take null for what is left out
 const entrySchema = z.object({
-  auth: z.string().optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  identitytoken: z.string().optional(),
+  auth: z.string().nullish(),
+  username: z.string().nullish(),
+  password: z.string().nullish(),
+  identitytoken: z.string().nullish(),
 })
 
 const fileSchema = z.object({
-  auths: z.record(z.string(), entrySchema).default({}),
-  credHelpers: z.record(z.string(), z.string()).default({}),
-  credsStore: z.string().optional(),
+  auths: z.record(z.string(), entrySchema.nullable()).nullish(),
+  credHelpers: z.record(z.string(), z.string()).nullish(),
+  credsStore: z.string().nullish(),
 })
 
 /** The user name that says that the secret is an identity token. */
@@ -32,7 +33,7 @@ const TOKEN_USER = '<token>'
 /** What helpers know Docker Hub by. */
 const HUB_SERVER = 'https://index.docker.io/v1/'
 /** The names Docker Hub has in a config.json. */
-const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io']
+const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com']
 
 /**
  * The credentials for a repository of `host` (`name[:port]`) by a Docker client's config.json: the entry with the
@@ -47,26 +48,46 @@ export async function readDockerCredentials(
 ): Promise<RegistryLogin> {
   const config = await readConfig(file)
   const names = DOCKER_HUB.includes(host) ? DOCKER_HUB : [host]
-  const entry = longest(config.auths, names, repository)?.value
-  const inline = entry === undefined ? undefined : inlineLogin(entry)
-  if (inline !== undefined) return inline
-  const special = longest(config.credHelpers, names, repository)
-  const helper = special?.value ?? config.credsStore
+  const entries = entriesAbove(config.auths ?? {}, names, repository)
+  const inline = entries
+    .map(({ value }) => (value === null ? undefined : inlineLogin(value)))
+    .find((login) => login !== undefined)
+  const [special] = entriesAbove(config.credHelpers ?? {}, names, repository)
+  // as docker and skopeo do: a host's own helper goes before what the file has, the one for all hosts after it
+  if (special === undefined && inline !== undefined) return inline
+  const helper = special?.value || config.credsStore || undefined
   const server = special?.key ?? (names === DOCKER_HUB ? HUB_SERVER : host)
-  const kept = helper === undefined ? undefined : await askCredentialHelper(helper, server, signal)
+  const kept = helper === undefined ? undefined : await keptBy(helper, server, inline !== undefined, signal)
   if (kept !== undefined) return loginOf(kept)
+  if (inline !== undefined) return inline
   const where = helper === undefined ? '' : ` and none in the helper "${helper}"`
   throw wrong(file, `has no credentials for ${host}${where}; log in to it, or remove the credentials setting`)
 }
 
-/** Of the entries for one of `names`, the one with the longest path above the repository. */
-function longest<T>(entries: Readonly<Record<string, T>>, names: readonly string[], repository: string) {
+/** A helper that fails matters only where there is nothing else. */
+async function keptBy(helper: string, server: string, hasOther: boolean, signal: AbortSignal) {
+  try {
+    return await askCredentialHelper(helper, server, signal)
+  } catch (error) {
+    if (hasOther && isShoalError(error, 'CONFIG_INVALID')) return undefined
+    throw error
+  }
+}
+
+/** The entries for one of `names` with a path above the repository, the longest first. */
+function entriesAbove<T>(entries: Readonly<Record<string, T>>, names: readonly string[], repository: string) {
   const wanted = names.map((name) => `${name}/${repository}/`)
   const fitting = Object.entries(entries).flatMap(([key, value]) => {
     const place = placeOfKey(key)
     return wanted.some((path) => path.startsWith(`${place}/`)) ? [{ key, place, value }] : []
   })
-  return fitting.toSorted((a, b) => b.place.length - a.place.length)[0]
+  // the hub has names of different lengths
+  return fitting.toSorted((a, b) => pathOf(b.place).length - pathOf(a.place).length)
+}
+
+function pathOf(place: string): string {
+  const slash = place.indexOf('/')
+  return slash < 0 ? '' : place.slice(slash)
 }
 
 function loginOf({ username, secret }: HelperAnswer): RegistryLogin {
@@ -96,12 +117,12 @@ function inlineLogin(entry: z.infer<typeof entrySchema>): RegistryLogin | undefi
   return { kind: 'basic', username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') }
 }
 
-/** Keys are hosts, hosts with a path, or URLs such as `https://index.docker.io/v1/`, whose path means nothing. */
+/** Keys are hosts, hosts with a port or path, or URLs such as `https://index.docker.io/v1/`, whose path means nothing. */
 function placeOfKey(key: string): string {
   const text = key.replace(/^https?:\/\//, '').replace(/\/+$/, '')
   const isUrl = text.length < key.replace(/\/+$/, '').length
   const place = isUrl || /\/v[12]$/.test(text) ? (text.split('/', 1)[0] ?? '') : text
-  return place.toLowerCase()
+  return place.toLowerCase().replace(/^([^/]+):443(?=\/|$)/, '$1')
 }
 
 function wrong(file: string, message: string): ShoalError {

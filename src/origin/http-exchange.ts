@@ -1,16 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import pRetry from 'p-retry'
+import { LRUCache } from 'lru-cache'
 import type { Dispatcher } from 'undici'
 import { request as send } from 'undici'
+import { systemClock } from '../base/clock.ts'
+import { errnoCode } from '../base/errno.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { retry } from '../base/retry.ts'
 import type { Reach } from './address-guard.ts'
 import { AddressGuard } from './address-guard.ts'
+import { withConnection } from './connections.ts'
+import { askLoosely, isLooseAnswer, isLooseHead } from './loose-http.ts'
 import type { Transport } from './transport.ts'
 
 const MAX_REDIRECTS = 10
 const RETRY_WAIT_MS = 100
 const DISCARD_BYTES = 64 * 1024
+const MAX_LOOSE = 64
 /** Failures of the connection itself, mostly a kept one that the server closed just then: worth one more try. */
 const CONNECTION_ERRORS = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']
 
@@ -36,8 +42,23 @@ export interface HttpAnswer {
   readonly body: Readable
   /** A redirect led away from the first URL's scheme, host and port. */
   readonly elsewhere: boolean
+  /** Of the last hop: secret, as it may be signed. */
+  readonly url: URL
   /** For errors: scheme, host and port, never the path or query, which may be signed. */
   readonly place: string
+}
+
+interface ExchangeRules {
+  /** Whether https may redirect to http. */
+  readonly insecureRedirects: boolean
+  /** Whether the registry itself is asked at public addresses only: nobody has configured it. */
+  readonly publicOnly: boolean
+}
+
+interface Reply {
+  readonly statusCode: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Readable
 }
 
 /** Anonymous HTTP with redirects by hand. Throws `ORIGIN_UNREACHABLE`; every status is an answer. */
@@ -47,13 +68,15 @@ export class HttpExchange implements AsyncDisposable {
   readonly #guard: AddressGuard
   readonly #userAgent: string
 
+  /** Servers (scheme, host and port) whose HTTP only a loose reader reads. */
+  readonly #loose = new LRUCache<string, true>({ max: MAX_LOOSE })
   /** A connection serves only requests that may reach as far as the one it was made for. */
   readonly #dispatchers = new Map<Reach, Dispatcher>()
 
-  /** `insecureRedirects`: whether https may redirect to http. */
-  constructor(registry: URL, userAgent: string, transport: Transport, insecureRedirects: boolean) {
+  constructor(registry: URL, userAgent: string, transport: Transport, rules: ExchangeRules) {
+    const { insecureRedirects, publicOnly } = rules
     this.#userAgent = userAgent
-    this.#guard = new AddressGuard(registry.hostname)
+    this.#guard = new AddressGuard(publicOnly ? undefined : registry.hostname)
     this.#transport = transport
     this.#insecureRedirects = insecureRedirects
   }
@@ -68,7 +91,7 @@ export class HttpExchange implements AsyncDisposable {
       if (refusal !== undefined) throw refused(refusal)
       const answer = await this.#askOnce(question, url, ownHeaders, reach)
       const location = redirectTarget(answer)
-      if (location === undefined || !question.followRedirects) return { ...answer, elsewhere, place: url.origin }
+      if (location === undefined || !question.followRedirects) return { ...answer, elsewhere, url, place: url.origin }
       await discardBody(answer.body)
       const next = resolveRedirect(location, url, this.#insecureRedirects)
       if (next.origin !== url.origin) {
@@ -109,18 +132,33 @@ export class HttpExchange implements AsyncDisposable {
     }
     const body = form?.toString() ?? null
     if (form !== undefined) all['content-type'] = 'application/x-www-form-urlencoded'
+    const loosely = async (): Promise<Reply> => {
+      const { headersTimeoutMs } = this.#transport.options
+      const agent = { ...this.#transport.agentOptions(), lookup: this.#guard.lookup(reach) }
+      const reply = await askLoosely(url, { method, headers: all, body, headersTimeoutMs, signal }, agent)
+      return { statusCode: reply.statusCode ?? 0, headers: reply.headers, body: reply }
+    }
+    const ask = async (): Promise<Reply> => {
+      if (this.#loose.get(url.origin) === true) return loosely()
+      const reply = await send(url, { method, headers: all, body, dispatcher, signal }).catch((error: unknown) => {
+        if (signal.aborted || !isLooseAnswer(errnoCode(error) ?? '', errorText(error))) throw error
+      })
+      if (reply !== undefined && !isLooseHead(reply.headers)) return reply
+      reply?.body.on('error', () => {}).destroy()
+      this.#loose.set(url.origin, true)
+      return loosely()
+    }
     try {
-      const attempt = () => send(url, { method, headers: all, body, dispatcher, signal })
+      const attempt = () => withConnection(signal, ask, ({ body }) => (method === 'HEAD' ? undefined : body))
       const {
         statusCode: status,
         headers: received,
         body: content,
-      } = await pRetry(attempt, {
-        retries: 1,
-        minTimeout: RETRY_WAIT_MS,
-        unref: true,
+      } = await retry(attempt, {
+        clock: systemClock,
+        waitsMs: [RETRY_WAIT_MS],
         signal,
-        shouldRetry: ({ error }) => CONNECTION_ERRORS.includes(codeOf(error)),
+        isPassing: (error) => CONNECTION_ERRORS.includes(errnoCode(error) ?? ''),
       })
       // Without a listener, an error of a body nobody reads any more would end the process.
       content.on('error', () => {})
@@ -128,7 +166,7 @@ export class HttpExchange implements AsyncDisposable {
     } catch (cause) {
       signal.throwIfAborted()
       if (isShoalError(cause)) throw cause
-      const why = errorText(cause) || codeOf(cause)
+      const why = errorText(cause) || (errnoCode(cause) ?? '')
       throw new ShoalError('ORIGIN_UNREACHABLE', `${url.origin} cannot be reached: ${why}`, { cause })
     }
   }
@@ -166,8 +204,4 @@ function resolveRedirect(location: string, from: URL, insecureRedirects: boolean
 
 function refused(message: string): ShoalError {
   return new ShoalError('ORIGIN_UNREACHABLE', message)
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

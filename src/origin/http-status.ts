@@ -26,7 +26,7 @@ export function challengeOf(headers: IncomingHttpHeaders): string | undefined {
 }
 
 /** Milliseconds that a Retry-After header asks for (RFC 9110 section 10.2.3); a date counts from the answer's own Date. */
-export function retryAfterMs(headers: IncomingHttpHeaders): number | undefined {
+function retryAfterMs(headers: IncomingHttpHeaders): number | undefined {
   const text = headers['retry-after']
   if (text === undefined) return undefined
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.parse(headers.date ?? '')

@@ -8,30 +8,25 @@
  *                     s3-reader.ts with s3-client, s3-listing, s3-errors; directory-reader.ts
  *   registry-origin.ts  the OCI pull API: registry-client.ts (http-exchange, http-status, address-guard, address-class) and
  *                     registry-auth.ts (www-authenticate, token-source, realm-trust, docker-config)
+ *   any-registry.ts   registries that nobody has configured, for the upstream `*`
  *   body-stream.ts, range-answer.ts  exactly the bytes asked for, or an error
  */
+export { isPublicRegistryName, originsOfAny } from './any-registry.ts'
 export type {
   AccessMode,
-  DirectoryOriginSettings,
-  OciLayoutOriginSettings,
-  OriginConfig,
   OriginSettings,
   OriginTransport,
-  OriginUse,
   RegistryCredentials,
   RegistryOriginSettings,
   S3Credentials,
   S3OriginSettings,
 } from './config.ts'
-export type { RegistryLogin } from './docker-config.ts'
 export { readDockerCredentials } from './docker-config.ts'
-export type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
-export type { OriginMetrics } from './metrics.ts'
+export type { Origin, OriginManifest } from './interface.ts'
 export { createOriginMetrics } from './metrics.ts'
 export { openOrigin, openOriginChain } from './open-origin.ts'
 export type { OriginDeps, OriginOptions } from './options.ts'
-export type { BlobRangeQuery, DigestQuery, OriginPlace, SourceListener } from './origin-chain.ts'
+export type { OriginPlace } from './origin-chain.ts'
 export { OriginChain } from './origin-chain.ts'
-export type { OriginState, OriginTrouble } from './origin-trouble.ts'
 export { ORIGIN_STATES } from './origin-trouble.ts'
 export { parseRealmEntry } from './realm-trust.ts'

@@ -1,7 +1,9 @@
+import { abortError } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
+import { referrersTag } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { isTag } from '../oci/reference.ts'
 import { noBytes } from './body-stream.ts'
@@ -10,7 +12,6 @@ import {
   layerLinkPath,
   MAX_LINK_BYTES,
   parseLink,
-  referrersTag,
   revisionLinkPath,
   tagLinkPath,
   tagsPath,
@@ -29,6 +30,7 @@ import type { ObjectReader } from './object-reader.ts'
 /** Long enough that the ranges of one blob cost one look at its link, short enough that a removal is soon felt. */
 const LINK_MEMORY_MS = 60_000
 const MAX_REMEMBERED_LINKS = 4096
+const PLACE_MEMORY_MS = 60_000
 /** More tags than this in one answer help nobody. */
 const MAX_TAGS = 100_000
 
@@ -39,19 +41,25 @@ export class LayoutOrigin implements Origin {
   readonly #reader: ObjectReader
   /** `repository@digest` -> the digest its data lies under, for reads that follow one another. */
   readonly #links: ExpiringMap<Digest>
+  /** That there is, or may be, a registry's content at all. */
+  readonly #placed: ExpiringMap<true>
 
   constructor(reader: ObjectReader, clock: Clock) {
     this.kind = reader.kind
     this.label = reader.label
     this.#reader = reader
     this.#links = new ExpiringMap(clock, MAX_REMEMBERED_LINKS)
+    this.#placed = new ExpiringMap(clock, 1)
   }
 
   async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
     const path = tagLinkPath(query.repository, query.tag)
     const { known, signal } = query
     const link = await this.#reader.small(path, { maxBytes: MAX_LINK_BYTES, etag: known?.etag, signal })
-    if (link === undefined) return { kind: 'unknown' }
+    if (link === undefined) {
+      await this.#requirePlace(signal)
+      return { kind: 'unknown' }
+    }
     if (link === 'unchanged') return { kind: 'unchanged' }
     const digest = link === 'too large' ? undefined : parseLink(link.bytes)
     if (digest === undefined || link === 'too large') throw this.#badLink(path)
@@ -102,7 +110,10 @@ export class LayoutOrigin implements Origin {
     const { after, signal } = query
     // A limit of 0 still has to tell a repository from none.
     const page = await this.#reader.folders(path, { after, limit: Math.max(limit, 1), signal })
-    if (page === undefined) return undefined
+    if (page === undefined) {
+      await this.#requirePlace(signal)
+      return undefined
+    }
     return limit === 0 ? { tags: [], more: false } : { tags: page.names.filter(isTag), more: page.more }
   }
 
@@ -132,7 +143,7 @@ export class LayoutOrigin implements Origin {
     try {
       const target = await this.#blobTarget(query)
       if (target === digest) return await guess
-      enough.abort(new DOMException('not what the link leads to', 'AbortError'))
+      enough.abort(abortError('not what the link leads to'))
       return target === undefined ? undefined : await this.#reader.range(blobDataPath(target), { range, size, signal })
     } catch (error) {
       enough.abort(error)
@@ -155,6 +166,14 @@ export class LayoutOrigin implements Origin {
     const digest = typeof link === 'string' ? undefined : parseLink(link.bytes)
     if (digest === undefined) throw this.#badLink(path)
     return digest
+  }
+
+  /** Nothing was found: a place where nothing can be found is a mistake of the configuration. Throws `CONFIG_INVALID`. */
+  async #requirePlace(signal: AbortSignal): Promise<void> {
+    if (this.#placed.get('') === true) return
+    const why = await this.#reader.misplaced(signal)
+    if (why !== undefined) throw new ShoalError('CONFIG_INVALID', `${this.label} ${why}`)
+    this.#placed.set('', true, PLACE_MEMORY_MS)
   }
 
   #badLink(path: string): ShoalError {

@@ -45,6 +45,10 @@ export class LazyS3Reader implements ObjectReader {
     return (await this.#open()).folders(path, query)
   }
 
+  async misplaced(signal: AbortSignal): Promise<string | undefined> {
+    return (await this.#open()).misplaced(signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const reader = await this.#reader
     await reader?.[Symbol.asyncDispose]()

@@ -106,8 +106,7 @@ export class MeteredOrigin implements Origin {
   }
 
   #count(kind: OriginRequestKind, result: OriginResult, startedAt: number): void {
-    this.#metrics.requests.inc({ kind, result })
-    this.#metrics.seconds.observe({ kind }, (this.#clock.now() - startedAt) / 1000)
+    this.#metrics.ended(kind, result, (this.#clock.now() - startedAt) / 1000)
   }
 }
 

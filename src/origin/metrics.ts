@@ -1,27 +1,36 @@
-import type { Counter, Histogram, MetricRegistry } from '../base/metrics.ts'
+import type { MetricRegistry } from '../base/metrics.ts'
 
-export type OriginRequestKind = 'tag' | 'manifest' | 'blob' | 'stat'
-export type OriginResult = 'ok' | 'unknown' | 'denied' | 'throttled' | 'failed' | 'unchanged'
+const KINDS = ['tag', 'manifest', 'blob', 'stat'] as const
+const RESULTS = ['ok', 'unknown', 'denied', 'throttled', 'failed', 'unchanged'] as const
 
+export type OriginRequestKind = (typeof KINDS)[number]
+export type OriginResult = (typeof RESULTS)[number]
+
+/** What is counted of the origins of one upstream. */
 export interface OriginMetrics {
-  readonly requests: Counter<'kind' | 'result'>
-  readonly seconds: Histogram<'kind'>
+  /** One operation that has ended, after this many seconds. */
+  ended(kind: OriginRequestKind, result: OriginResult, seconds: number): void
 }
 
 const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
-/** Declares the origins' metrics. Call it once per registry of metrics: names are registered once. */
-export function createOriginMetrics(registry: MetricRegistry): OriginMetrics {
+/** `upstream` is its name in the configuration: never one that a request has made up. */
+export function createOriginMetrics(registry: MetricRegistry, upstream: string): OriginMetrics {
+  const requests = registry.counter('shoal_origin_requests_total', 'Operations asked of origins, by outcome', {
+    upstream: [upstream],
+    kind: KINDS,
+    result: RESULTS,
+  })
+  const seconds = registry.histogram(
+    'shoal_origin_seconds',
+    'How long origins took; for blobs until the last byte of the range',
+    { upstream: [upstream], kind: KINDS },
+    SECONDS_BUCKETS,
+  )
   return {
-    requests: registry.counter('shoal_origin_requests_total', 'Operations asked of origins, by outcome', [
-      'kind',
-      'result',
-    ]),
-    seconds: registry.histogram(
-      'shoal_origin_seconds',
-      'How long origins took; for blobs until the last byte of the range',
-      ['kind'],
-      SECONDS_BUCKETS,
-    ),
+    ended(kind, result, took) {
+      requests.inc({ upstream, kind, result })
+      seconds.observe({ upstream, kind }, took)
+    },
   }
 }

@@ -15,6 +15,8 @@ export interface ObjectReader extends AsyncDisposable {
   range(path: string, query: ObjectRangeQuery): Promise<AsyncIterable<Uint8Array> | undefined>
   /** The folders directly in `path`, in lexical order; undefined when there are none at all. */
   folders(path: string, query: FolderQuery): Promise<FolderPage | undefined>
+  /** Why it can hold nothing of a registry's, with the remedy; undefined when it does, or when nothing has been pushed yet. */
+  misplaced(signal: AbortSignal): Promise<string | undefined>
 }
 
 export interface SmallObjectQuery {

@@ -6,7 +6,7 @@ const CONTAINERD_NAME = 'io.containerd.image.name'
 const REF_NAME = 'org.opencontainers.image.ref.name'
 
 /** What an index's entry is called. */
-export interface LayoutName {
+interface LayoutName {
   readonly tag: string
   /** The repository as it may be asked for, with and without its registry's host; undefined for a bare tag. */
   readonly repositories: readonly string[] | undefined

@@ -1,14 +1,17 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
+import { ORIGIN_HEADERS_MS } from '../base/patience.ts'
 import type { OriginMetrics } from './metrics.ts'
 
-/** What every origin needs from its process. `metrics` is made once per process and shared by all origins. */
+/** What every origin needs from its process. `metrics` are those of its upstream. */
 export interface OriginDeps {
   readonly logger: Logger
   readonly metrics: OriginMetrics
   readonly clock: Clock
   /** Shoal's version, for User-Agent. */
   readonly version?: string | undefined
+  /** What this host calls itself to other Shoals (base/mirror-hops.ts). Default: a name of its own. */
+  readonly hopName?: string | undefined
 }
 
 /** Limits of the network origins. */
@@ -27,7 +30,7 @@ export interface OriginOptions {
 export const DEFAULT_ORIGIN_OPTIONS: OriginOptions = {
   stallMs: 15_000,
   connectTimeoutMs: 5_000,
-  headersTimeoutMs: 15_000,
+  headersTimeoutMs: ORIGIN_HEADERS_MS,
   maxSockets: 64,
   maxSkipBytes: 256 * 1024 * 1024,
 }

@@ -1,33 +1,43 @@
-import { LRUCache } from 'lru-cache'
+import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import type { SourceLife } from '../base/patience.ts'
+import { NEXT_ORIGIN_MS } from '../base/patience.ts'
 import type { Digest } from '../oci/digest.ts'
-import { manifestChildren, parseManifest } from '../oci/manifest.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import { mostUseful } from './chain-error.ts'
 import type { OriginUse } from './config.ts'
+import { firstInTurn } from './in-turn.ts'
 import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
+import { leaving, OriginGate } from './origin-gate.ts'
+import type { OriginLoad } from './origin-health.ts'
 import { OriginHealth } from './origin-health.ts'
 import type { OriginTrouble } from './origin-trouble.ts'
 import { OriginTroubles } from './origin-trouble.ts'
+import { QuestionsUnderWay } from './questions-under-way.ts'
+import { VouchedBlobs } from './vouched-blobs.ts'
 
 /** Told which origin (its label) supplies the bytes from `offset` in the blob on; 0 for manifests. */
-export type SourceListener = (label: string, offset: number) => void
+type SourceListener = (label: string, offset: number) => void
 
-export interface DigestQuery extends OriginQuery {
+interface DigestQuery extends OriginQuery {
   readonly digest: Digest
   /** Labels of origins not to ask. */
   readonly avoid?: ReadonlySet<string> | undefined
   readonly onSource?: SourceListener | undefined
 }
 
-export interface BlobRangeQuery extends DigestQuery {
+interface BlobRangeQuery extends DigestQuery {
   readonly range: ByteRange
   readonly size: number
   /** As BlobReadQuery's. */
   readonly onWhole?: (() => void) | undefined
+  /** The question is put only now: until then it has waited for its turn. */
+  readonly onAsked?: (() => void) | undefined
+  /** Whether to ask again, a few times, while the origin is merely overloaded. */
+  readonly patient?: boolean | undefined
 }
 
 export interface OriginPlace {
@@ -40,14 +50,28 @@ export interface OriginPlace {
 /** No other origin would take it either. */
 const BAD_INPUT: readonly ErrorCode[] = ['NAME_INVALID', 'REFERENCE_INVALID', 'DIGEST_INVALID']
 
-/** Blobs that a registry has vouched for; some 150 bytes each. */
-const MAX_VOUCHED = 65_536
+/** Whoever says that it is overloaded is asked again after these waits; a few words are then there for most. */
+const AGAIN_AFTER_MS = [300, 900]
+const OVERLOADED: readonly unknown[] = [429, 502, 503, 504]
 
 /** In whose name an origin is asked, and until when. */
-type Asker = Pick<OriginQuery, 'signal' | 'authorization'>
+interface Asker {
+  readonly signal: AbortSignal
+  readonly authorization?: string | undefined
+  /** What origins count separately: reads of blobs, and all others. */
+  readonly kind: OriginLoad
+  readonly patient: boolean
+}
 
 /** An answer, or undefined for "not here": then the next origin may have it. */
-type Ask<T> = (origin: Origin) => Promise<T | undefined>
+type Ask<T> = (origin: Origin, signal: AbortSignal) => Promise<T | undefined>
+
+/** A blob that is being read at an origin. */
+interface Opened {
+  readonly origin: Origin
+  readonly chunks: AsyncIterable<Uint8Array>
+  readonly isWhole: boolean
+}
 
 /**
  * The origins of one upstream, asked in order until one has the answer. Unknown content and every failure lead to the
@@ -57,11 +81,14 @@ type Ask<T> = (origin: Origin) => Promise<T | undefined>
 export class OriginChain implements AsyncDisposable {
   readonly #origins: readonly Origin[]
   readonly #uses: ReadonlyMap<Origin, readonly OriginUse[]>
-  /** `repository@digest` of blobs that the upstream's registry has named in the repository. */
-  readonly #vouched = new LRUCache<string, true>({ max: MAX_VOUCHED })
+  readonly #vouched = new VouchedBlobs()
   readonly #health: OriginHealth
   readonly #troubles: OriginTroubles
   readonly #logger: Logger
+  readonly #clock: Clock
+  /** One entry per configured origin at most. */
+  readonly #gates = new Map<Origin, OriginGate>()
+  readonly #underWay: QuestionsUnderWay
 
   /** Owns `origins`. Their labels should differ. An origin without an entry in `uses` is asked for everything. */
   constructor(
@@ -73,6 +100,8 @@ export class OriginChain implements AsyncDisposable {
     this.#uses = uses
     this.#health = new OriginHealth(deps.clock)
     this.#logger = deps.logger
+    this.#clock = deps.clock
+    this.#underWay = new QuestionsUnderWay(deps.clock)
     this.#troubles = new OriginTroubles(deps.clock, deps.logger)
   }
 
@@ -89,11 +118,12 @@ export class OriginChain implements AsyncDisposable {
 
   /** As Origin.resolveTag. The state's etag is good only here, not at one of the origins. */
   async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
-    const found = await this.#first(this.#usedFor('resolve'), query, async (origin) => {
-      const resolution = await origin.resolveTag({ ...query, known: stateFor(origin, query.known) })
+    using _asking = this.#underWay.add(query.repository, query.tag)
+    const found = await this.#first(this.#usedFor('resolve'), named(query), async (origin, signal) => {
+      const resolution = await origin.resolveTag({ ...query, signal, known: stateFor(origin, query.known) })
       if (resolution.kind === 'unknown') return undefined
       const given = resolution.kind === 'found' ? resolution.manifest : undefined
-      if (given !== undefined && origin.kind === 'registry') this.#vouchFor(query.repository, given.bytes)
+      if (given !== undefined && origin.kind === 'registry') this.#vouched.addNamedBy(query.repository, given.bytes)
       if (resolution.kind === 'unchanged' || resolution.state.etag === undefined) return resolution
       const { digest, etag } = resolution.state
       return { ...resolution, state: { digest, etag: `${origin.label}\n${etag}` } }
@@ -102,20 +132,24 @@ export class OriginChain implements AsyncDisposable {
   }
 
   /** As Origin.manifest. If the bytes do not match the digest, say so with `distrust` and ask again. */
-  manifest(query: DigestQuery): Promise<OriginManifest | undefined> {
-    return this.#first(this.#trusted(query), query, async (origin) => {
-      const manifest = await origin.manifest(query)
-      if (manifest !== undefined) query.onSource?.(origin.label, 0)
-      if (manifest !== undefined && origin.kind === 'registry') this.#vouchFor(query.repository, manifest.bytes)
-      return manifest
+  async manifest(query: DigestQuery): Promise<OriginManifest | undefined> {
+    using _asking = this.#underWay.add(query.repository, query.digest)
+    const found = await this.#first(this.#trusted(query), named(query), async (origin, signal) => {
+      const manifest = await origin.manifest({ ...query, signal })
+      return manifest === undefined ? undefined : { origin, manifest }
     })
+    if (found === undefined) return undefined
+    query.onSource?.(found.origin.label, 0)
+    if (found.origin.kind === 'registry') this.#vouched.addNamedBy(query.repository, found.manifest.bytes)
+    return found.manifest
   }
 
   /** As Origin.statBlob. */
-  statBlob(query: DigestQuery): Promise<{ readonly size: number } | undefined> {
-    return this.#first(this.#trusted(query), query, async (origin) => {
-      const stat = await origin.statBlob(query)
-      if (stat !== undefined && origin.kind === 'registry') this.#vouched.set(blobKey(query), true)
+  async statBlob(query: DigestQuery): Promise<{ readonly size: number } | undefined> {
+    using _asking = this.#underWay.add(query.repository, query.digest)
+    return await this.#first(this.#trusted(query), named(query), async (origin, signal) => {
+      const stat = await origin.statBlob({ ...query, signal })
+      if (stat !== undefined && origin.kind === 'registry') this.#vouched.add(query)
       return stat
     })
   }
@@ -126,47 +160,60 @@ export class OriginChain implements AsyncDisposable {
    * `distrust` all of them.
    */
   async readBlob(query: BlobRangeQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
+    using _asking = this.#underWay.add(query.repository, query.digest)
     const untried = new Set(this.#trusted(query).filter((origin) => this.#isUsedFor(origin, 'pull')))
-    let whole = false
-    const onWhole = (): void => {
-      whole = true
-      query.onWhole?.()
-    }
-    const first = await this.#open(query.onWhole === undefined ? query : { ...query, onWhole }, untried)
+    const first = await this.#open(query, untried)
     if (first === undefined) return undefined
     const { range, size } = query
+    const { origin, isWhole } = first
+    if (isWhole) query.onWhole?.()
     const isAll = range.start === 0 && range.end === size
-    if (whole || !isAll) this.#health.answeredRange(first.origin, !whole)
+    if (isWhole || !isAll) this.#health.answeredRange(origin, !isWhole)
     return this.#readOn(
-      { ...query, range: whole ? { start: 0, end: size } : range, onWhole: undefined },
+      { ...query, range: isWhole ? { start: 0, end: size } : range, onWhole: undefined },
       first,
       untried,
     )
   }
 
+  /** What is known of the origins while they are asked about a tag or digest of a repository. */
+  lifeOf(repository: string, target: string): SourceLife | undefined {
+    return this.#underWay.life(repository, target)
+  }
+
   /** Whether the origin that would be asked first is known to answer a range with that range. */
   get takesRanges(): boolean {
-    const origin = this.#health.first(this.#origins.filter((one) => this.#isUsedFor(one, 'pull')))
+    const origin = this.#health.first(this.#usedFor('pull'))
     return origin !== undefined && (origin.kind !== 'registry' || this.#health.takesRanges(origin))
+  }
+
+  /** Whether it is known not to. */
+  get ignoresRanges(): boolean {
+    const origin = this.#health.first(this.#usedFor('pull'))
+    return origin === undefined || this.#health.ignoresRanges(origin)
   }
 
   /** As Origin.listTags, of the first origin that knows the repository. */
   listTags(
     query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
   ): Promise<TagPage | undefined> {
-    return this.#first(this.#usedFor('resolve'), query, (origin) => origin.listTags(query))
+    return this.#first(this.#usedFor('resolve'), named(query), (origin, signal) =>
+      origin.listTags({ ...query, signal }),
+    )
   }
 
   /** As Origin.referrers. */
   referrers(
     query: OriginQuery & { digest: Digest; artifactType?: string | undefined },
   ): Promise<OriginManifest | undefined> {
-    return this.#first(this.#usedFor('resolve'), query, (origin) => origin.referrers(query))
+    return this.#first(this.#usedFor('resolve'), named(query), (origin, signal) =>
+      origin.referrers({ ...query, signal }),
+    )
   }
 
   /** As Origin.challenge, of the first origin that has one. */
   challenge(signal: AbortSignal): Promise<string | undefined> {
-    return this.#first(this.#origins, { signal }, (origin) => origin.challenge(signal))
+    return this.#first(this.#origins, named({ signal }), (origin, asking) => origin.challenge(asking))
   }
 
   /**
@@ -208,64 +255,96 @@ export class OriginChain implements AsyncDisposable {
     return this.#origins.filter((origin) => this.#isUsedFor(origin, use))
   }
 
-  #isVouched(query: DigestQuery): boolean {
-    return this.#vouched.get(blobKey(query)) === true
-  }
-
-  /** A registry has given this manifest of the repository: what it names may be read there. */
-  #vouchFor(repository: string, bytes: Uint8Array): void {
-    try {
-      for (const { digest } of manifestChildren(parseManifest(bytes)))
-        this.#vouched.set(blobKey({ repository, digest }), true)
-    } catch (error) {
-      if (!isShoalError(error, 'MANIFEST_INVALID')) throw error
-    }
-  }
-
-  async #first<T>(origins: readonly Origin[], query: Asker, ask: Ask<T>): Promise<T | undefined> {
-    const errors: ShoalError[] = []
-    for (const origin of this.#health.order(origins)) {
+  async #first<T>(origins: readonly Origin[], asker: Asker, ask: Ask<T>): Promise<T | undefined> {
+    const waits = asker.patient ? AGAIN_AFTER_MS : []
+    for (const wait of waits) {
       try {
-        const answer = await ask(origin)
-        this.#health.succeeded(origin)
-        this.#troubles.succeeded(origin)
-        if (answer !== undefined) return answer
+        return await this.#once(origins, asker, ask)
       } catch (error) {
-        errors.push(this.#failure(origin, error, query))
+        if (!isOverload(error)) throw error
+        await sleep(this.#clock, wait, asker.signal)
       }
     }
-    if (errors.length > 0) throw mostUseful(errors)
-    return undefined
+    return this.#once(origins, asker, ask)
+  }
+
+  async #once<T>(origins: readonly Origin[], asker: Asker, ask: Ask<T>): Promise<T | undefined> {
+    const errors: ShoalError[] = []
+    const askOne = async (origin: Origin, signal: AbortSignal): Promise<T | undefined> => {
+      try {
+        this.#health.leftAlone(origin, asker.kind)
+        const answer = await ask(origin, signal)
+        this.#underWay.heard()
+        this.#health.succeeded(origin)
+        this.#troubles.succeeded(origin)
+        return answer
+      } catch (error) {
+        signal.throwIfAborted()
+        errors.push(this.#failure(origin, error, asker))
+        return undefined
+      }
+    }
+    const outrun = (origin: Origin): void => this.#health.outrun(origin)
+    const inTurn = { clock: this.#clock, patienceMs: NEXT_ORIGIN_MS, outrun, signal: asker.signal }
+    const answer = await firstInTurn(this.#health.order(origins), askOne, inTurn)
+    if (answer === undefined && errors.length > 0) throw mostUseful(errors)
+    return answer
   }
 
   /** Opens the rest of a range at the first of `untried` that has it, taking out of `untried` those that were asked. */
-  #open(query: BlobRangeQuery, untried: Set<Origin>) {
-    return this.#first([...untried], query, async (origin) => {
+  async #open(query: BlobRangeQuery, untried: Set<Origin>): Promise<Opened | undefined> {
+    const asker: Asker = { ...named(query), kind: 'blobs', patient: query.patient === true }
+    const opened = await this.#first([...untried], asker, async (origin, signal) => {
       untried.delete(origin)
-      const chunks = await origin.readBlob({ ...query, vouched: this.#isVouched(query) })
-      if (chunks === undefined) return undefined
-      query.onSource?.(origin.label, query.range.start)
-      return { origin, chunks }
+      return this.#read(origin, { ...query, signal })
     })
+    if (opened !== undefined) query.onSource?.(opened.origin.label, query.range.start)
+    return opened
   }
 
-  async *#readOn(
-    query: BlobRangeQuery,
-    first: { readonly origin: Origin; readonly chunks: AsyncIterable<Uint8Array> },
-    untried: Set<Origin>,
-  ): AsyncIterable<Uint8Array> {
+  /** Reads at one origin, in turn with others that do. */
+  async #read(origin: Origin, query: BlobRangeQuery): Promise<Opened | undefined> {
+    const gate = this.#gate(origin)
+    const leave = await gate.enter(query.signal)
+    let isWhole = false
+    const noteWhole = (): void => {
+      isWhole = true
+    }
+    const onWhole = query.onWhole === undefined ? undefined : noteWhole
+    let chunks: AsyncIterable<Uint8Array> | undefined
+    try {
+      query.onAsked?.()
+      chunks = await origin.readBlob({ ...query, onWhole, vouched: this.#vouched.has(query) })
+      return chunks === undefined ? undefined : { origin, chunks: leaving(chunks, leave, query.signal), isWhole }
+    } catch (error) {
+      if (isShoalError(error, 'ORIGIN_THROTTLED')) gate.refused()
+      throw error
+    } finally {
+      if (chunks === undefined) leave()
+    }
+  }
+
+  #gate(origin: Origin): OriginGate {
+    const gate = this.#gates.get(origin) ?? new OriginGate(this.#clock)
+    this.#gates.set(origin, gate)
+    return gate
+  }
+
+  async *#readOn(query: BlobRangeQuery, first: Opened, untried: Set<Origin>): AsyncIterable<Uint8Array> {
+    const asker: Asker = { ...named(query), kind: 'blobs' }
     const errors: ShoalError[] = []
     let at = query.range.start
     let current = first
     for (;;) {
       try {
         for await (const chunk of current.chunks) {
+          this.#underWay.heard()
           at += chunk.length
           yield chunk
         }
         return
       } catch (error) {
-        errors.push(this.#failure(current.origin, error, query))
+        errors.push(this.#failure(current.origin, error, asker))
       }
       const rest = { ...query, range: { start: at, end: query.range.end } }
       const next = await this.#open(rest, untried).catch((error: unknown) => {
@@ -277,10 +356,12 @@ export class OriginChain implements AsyncDisposable {
   }
 
   /** Remembers a failure that the next origin may make good; rethrows aborts, bad input and bugs. */
-  #failure(origin: Origin, error: unknown, { signal, authorization }: Asker): ShoalError {
+  #failure(origin: Origin, error: unknown, { signal, authorization, kind }: Asker): ShoalError {
     signal.throwIfAborted()
     if (!(error instanceof ShoalError) || BAD_INPUT.includes(error.code)) throw error
-    this.#health.failed(origin, error)
+    if (error.details.leftAlone === true) return error
+    if (error.details.status !== undefined) this.#underWay.heard()
+    this.#health.failed(origin, error, kind)
     // what a client's own proof is refused says nothing about the origin
     if (!authorization || error.code !== 'ORIGIN_DENIED') this.#troubles.failed(origin, error)
     this.#logger.debug({ origin: origin.label, code: error.code, err: error }, 'origin failed')
@@ -295,6 +376,13 @@ function stateFor(origin: Origin, known: TagState | undefined): TagState | undef
   return { digest: known.digest, etag: known.etag.startsWith(mark) ? known.etag.slice(mark.length) : undefined }
 }
 
-function blobKey({ repository, digest }: { readonly repository: string; readonly digest: Digest }): string {
-  return `${repository}@${digest}`
+/** Whoever asks for words about content. */
+function named({ signal, authorization }: Pick<OriginQuery, 'signal' | 'authorization'>): Asker {
+  return { signal, authorization, kind: 'names', patient: true }
+}
+
+/** Whether an origin has said that it cannot now, and not until when. */
+function isOverload(error: unknown): boolean {
+  if (!isShoalError(error, 'ORIGIN_THROTTLED', 'ORIGIN_UNREACHABLE')) return false
+  return OVERLOADED.includes(error.details.status) && !error.details.retryAfterMs
 }

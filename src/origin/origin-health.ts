@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { isShoalError } from '../base/errors.ts'
+import { isShoalError, ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Origin } from './interface.ts'
@@ -12,6 +12,12 @@ const ASK_AGAIN_FIRST_MS = 2_000
 const MAX_DISTRUSTED = 4096
 /** A proxy that ignores Range for what it does not have yet takes it for what it has: only time makes it believed again. */
 const IGNORED_RANGE_MS = 3_600_000
+
+/** What an origin may refuse and give separately: a limit on manifests is none on blobs. */
+export type OriginLoad = 'names' | 'blobs'
+
+/** No origin has itself left alone for longer with Retry-After: it may have been mended. */
+const LEFT_ALONE_MOST_MS = 60_000
 
 interface Rest {
   readonly restMs: number
@@ -28,6 +34,8 @@ export class OriginHealth {
   readonly #clock: Clock
   /** One entry per configured origin at most. */
   readonly #resting = new Map<Origin, Rest>()
+  /** `label kind` -> until when an origin has asked to be left alone. Two entries per configured origin at most. */
+  readonly #leftAlone = new Map<string, number>()
   readonly #distrusted: ExpiringMap<Distrust>
   /** Origins that have answered a range: until when they are not believed to do so again. */
   readonly #ranges = new Map<Origin, number>()
@@ -58,15 +66,37 @@ export class OriginHealth {
   }
 
   /** Only failures of the origin as a whole make it rest, not those of one repository or object. */
-  failed(origin: Origin, error: unknown): void {
+  failed(origin: Origin, error: unknown, load: OriginLoad): void {
+    this.#noteRetryAfter(origin, error, load)
     if (!isShoalError(error, 'ORIGIN_UNREACHABLE', 'ORIGIN_THROTTLED')) return
-    const before = this.#resting.get(origin)
     const asked = error.details.retryAfterMs
-    const restMs = Math.min(
-      typeof asked === 'number' && asked > 0 ? asked : before === undefined ? FIRST_REST_MS : before.restMs * 2,
-      MAX_REST_MS,
-    )
+    this.#rest(origin, typeof asked === 'number' && asked > 0 ? asked : undefined)
+  }
+
+  /** It had no answer yet when another one had. */
+  outrun(origin: Origin): void {
+    this.#rest(origin, undefined)
+  }
+
+  #rest(origin: Origin, askedMs: number | undefined): void {
+    const before = this.#resting.get(origin)
+    const restMs = Math.min(askedMs ?? (before === undefined ? FIRST_REST_MS : before.restMs * 2), MAX_REST_MS)
     this.#resting.set(origin, { restMs, until: this.#clock.now() + restMs })
+  }
+
+  /** Throws `ORIGIN_THROTTLED` while an origin has asked to be left alone. */
+  leftAlone(origin: Origin, load: OriginLoad): void {
+    const waitMs = (this.#leftAlone.get(`${origin.label} ${load}`) ?? 0) - this.#clock.now()
+    if (waitMs <= 0) return
+    const details = { retryAfterMs: waitMs, leftAlone: true }
+    const seconds = Math.ceil(waitMs / 1000)
+    throw new ShoalError('ORIGIN_THROTTLED', `${origin.label} is left alone for ${seconds} s, as it asked`, { details })
+  }
+
+  #noteRetryAfter(origin: Origin, error: unknown, load: OriginLoad): void {
+    const asked = isShoalError(error, 'ORIGIN_THROTTLED') ? error.details.retryAfterMs : undefined
+    if (typeof asked !== 'number' || asked <= 0) return
+    this.#leftAlone.set(`${origin.label} ${load}`, this.#clock.now() + Math.min(asked, LEFT_ALONE_MOST_MS))
   }
 
   /** The origin that would be asked first. */
@@ -79,6 +109,11 @@ export class OriginHealth {
   answeredRange(origin: Origin, asAsked: boolean): void {
     const until = this.#ranges.get(origin) ?? Number.NEGATIVE_INFINITY
     this.#ranges.set(origin, asAsked ? until : this.#clock.now() + IGNORED_RANGE_MS)
+  }
+
+  /** Whether it has sent everything where a range was asked for. */
+  ignoresRanges(origin: Origin): boolean {
+    return (this.#ranges.get(origin) ?? 0) > this.#clock.now()
   }
 
   takesRanges(origin: Origin): boolean {

@@ -3,12 +3,12 @@ import type { ErrorCode, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Origin } from './interface.ts'
 
-/** Said again so often while it lasts: once is overlooked, and every request is a flood. */
+/** Said again this often while it lasts: once is overlooked, and every request is a flood. */
 const SAY_AGAIN_MS = 60_000
 
 /** What ails an origin: a closed set, for metrics. */
 export const ORIGIN_STATES = ['ok', 'unreachable', 'throttled', 'denied', 'misconfigured', 'wrong'] as const
-export type OriginState = (typeof ORIGIN_STATES)[number]
+type OriginState = (typeof ORIGIN_STATES)[number]
 
 /** What an origin's last answer was, when it was none. */
 export interface OriginTrouble {
@@ -44,10 +44,15 @@ const REMEDY: Readonly<Record<OriginTrouble['state'], string>> = {
 
 /** Where the words of an unreachable origin's error tell more. */
 const UNREACHABLE: readonly (readonly [words: RegExp, remedy: string])[] = [
+  [/insecureRedirects/, 'set insecureRedirects: true on the origin, if its storage may be read over http'],
   [/certificate|self-signed|CERT_/i, "name the authority's file in tls.ca of the origin"],
   [/ENOTFOUND|EAI_AGAIN|getaddrinfo/, 'its name does not resolve: check the name and DNS'],
   [/ECONNREFUSED/, 'nothing listens there: check the address, and whether it runs'],
   [/timed? ?out|Timeout/i, 'it does not answer in time: check the network, or raise timeouts of the origin'],
+  [
+    /asked in a circle|mirrors, one after the other/,
+    'this origin asks this host again, directly or through others: take it out of the upstream',
+  ],
   [/not as a registry does|page where/, 'an ingress, proxy or login page answers in its place'],
 ]
 

@@ -2,13 +2,13 @@ import { ShoalError } from '../base/errors.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 
 /** What a server said to a GET with a Range (RFC 9110 section 14). */
-export interface RangeAnswer {
+interface RangeAnswer {
   readonly status: number
   readonly contentRange: string | undefined
   readonly contentLength: number | undefined
 }
 
-export interface ContentRange {
+interface ContentRange {
   readonly start: number
   /** Exclusive, unlike in the header. */
   readonly end: number
@@ -27,7 +27,7 @@ export function parseContentRange(text: string | undefined): ContentRange | unde
   }
 }
 
-export interface ExpectedRange {
+interface ExpectedRange {
   readonly range: ByteRange
   readonly size: number
   readonly maxSkipBytes: number

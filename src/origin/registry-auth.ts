@@ -3,10 +3,10 @@ import { isShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { AccessMode, RegistryCredentials } from './config.ts'
-import type { RegistryLogin } from './docker-config.ts'
+import type { BasicCredentials, RegistryLogin } from './docker-config.ts'
 import { readDockerCredentials } from './docker-config.ts'
 import type { TokenQuery, TokenSource } from './token-source.ts'
-import { basicAuthorization } from './token-source.ts'
+import { basicAuthorization, basicLogin } from './token-source.ts'
 import { parseChallenges } from './www-authenticate.ts'
 
 const CHALLENGE_MEMORY_MS = 3_600_000
@@ -16,13 +16,13 @@ const FILE_MEMORY_MS = 30_000
 
 type Scheme = { readonly kind: 'basic' } | { readonly kind: 'bearer'; readonly query: TokenQuery }
 
-export interface RegistryAuthSettings {
+interface RegistryAuthSettings {
   readonly registry: URL
   readonly access: AccessMode
   readonly credentials: RegistryCredentials | null | undefined
 }
 
-export interface RegistryAuthDeps {
+interface RegistryAuthDeps {
   readonly clock: Clock
   /** What the registry asks of everybody, at `/v2/`; undefined for nothing. */
   readonly challenge: (signal: AbortSignal) => Promise<string | undefined>
@@ -53,23 +53,39 @@ export class RegistryAuth {
 
   /** The header to send with a first try. `given` is the client's own, which counts only with `access: passthrough`. */
   async first(repository: string, given: string | undefined, signal: AbortSignal): Promise<string | undefined> {
-    if (this.#settings.access === 'passthrough') return given === '' ? undefined : given
+    if (this.#settings.access === 'passthrough') {
+      const login = basicLogin(given)
+      if (login === undefined) return given === '' ? undefined : given
+      const asked = this.#schemes.get(repository) ?? (await this.#generalScheme(repository, signal))
+      return asked?.kind === 'bearer' ? this.#proveAsClient(asked, login, undefined, signal) : given
+    }
     const scheme = this.#schemes.get(repository) ?? (await this.#generalScheme(repository, signal))
     return scheme === undefined ? undefined : this.#prove(repository, scheme, undefined, signal)
   }
 
   /** The header to try after a 401 to `used`; undefined when there is nothing better to offer. */
   async afterRefusal(
-    refusal: { readonly repository: string; readonly challenge: string | undefined; readonly used: string | undefined },
+    refusal: {
+      readonly repository: string
+      readonly challenge: string | undefined
+      readonly used: string | undefined
+      readonly given: string | undefined
+    },
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    if (this.#settings.access === 'passthrough') return undefined
+    const { repository, challenge, used } = refusal
+    const isClients = this.#settings.access === 'passthrough'
+    const login = isClients ? basicLogin(refusal.given) : undefined
+    if (isClients && login === undefined) return undefined
     // Some do not say again what they want when a token has been taken back.
-    const scheme = chooseScheme(refusal.challenge, refusal.repository) ?? this.#schemes.get(refusal.repository)
+    const scheme = chooseScheme(challenge, repository) ?? this.#schemes.get(repository)
     if (scheme === undefined) return undefined
-    this.#schemes.set(refusal.repository, scheme, CHALLENGE_MEMORY_MS)
-    const proof = await this.#prove(refusal.repository, scheme, refusal.used, signal)
-    return proof === refusal.used ? undefined : proof
+    this.#schemes.set(repository, scheme, CHALLENGE_MEMORY_MS)
+    const proof =
+      login === undefined
+        ? await this.#prove(repository, scheme, used, signal)
+        : scheme.kind === 'bearer' && (await this.#proveAsClient(scheme, login, used, signal))
+    return proof === used || proof === false ? undefined : proof
   }
 
   /**
@@ -78,7 +94,7 @@ export class RegistryAuth {
    */
   async #generalScheme(repository: string, signal: AbortSignal): Promise<Scheme | undefined> {
     const { access, credentials } = this.#settings
-    if (access !== 'node' || credentials == null) return undefined
+    if (access === 'public' || (access === 'node' && credentials == null)) return undefined
     const header = this.#general.get('') ?? (await this.#pings.run('', (shared) => this.#ping(shared), signal))
     const asked = chooseScheme(header, repository)
     // What it says of everybody names no repository, or another one.
@@ -107,6 +123,25 @@ export class RegistryAuth {
     if (scheme.kind === 'basic') return login?.kind === 'basic' ? basicAuthorization(login) : undefined
     const refused = used?.replace(/^Bearer /, '')
     return `Bearer ${await this.#tokens.token(scheme.query, login, { refused, signal })}`
+  }
+
+  /**
+   * Exchanges a client's own name and password for a token, as the client would have if it had been told where and for
+   * what. Undefined when the token server refuses them: the registry's answer then says so.
+   */
+  async #proveAsClient(
+    { query }: { readonly query: TokenQuery },
+    login: BasicCredentials,
+    used: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const refused = used?.replace(/^Bearer /, '')
+    try {
+      return `Bearer ${await this.#tokens.token(query, { kind: 'basic', ...login }, { refused, signal })}`
+    } catch (error) {
+      if (isShoalError(error, 'ORIGIN_DENIED')) return undefined
+      throw error
+    }
   }
 
   async #login(repository: string, again: boolean, signal: AbortSignal): Promise<RegistryLogin | undefined> {

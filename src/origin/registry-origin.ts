@@ -1,12 +1,13 @@
 import { ShoalError } from '../base/errors.ts'
 import { parseJson } from '../base/json.ts'
 import type { Digest } from '../oci/digest.ts'
-import { digestOf, parseDigest, requireDigest } from '../oci/digest.ts'
+import { digestOf, parseDigest, referrersTag, requireDigest } from '../oci/digest.ts'
 import { MANIFEST_ACCEPT, MAX_MANIFEST_BYTES, MEDIA_TYPE } from '../oci/manifest.ts'
 import { isTag } from '../oci/reference.ts'
+import type { ByteRange } from '../piece/piece-layout.ts'
 import { exactBytes, noBytes } from './body-stream.ts'
 import type { AccessMode, RegistryOriginSettings } from './config.ts'
-import { referrersTag } from './distribution-layout.ts'
+import { encodingOf, plainChunks } from './content-encoding.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 import { discardBody } from './http-exchange.ts'
 import { statusError } from './http-status.ts'
@@ -21,10 +22,12 @@ import type {
 } from './interface.ts'
 import type { OriginDeps, OriginOptions } from './options.ts'
 import { bytesToSkip, parseContentRange } from './range-answer.ts'
-import { isOwnUnknown } from './refused-answer.ts'
+import { mayBeAboutRange, RangeManners } from './range-manners.ts'
+import { isOwnUnknown, isPage, mayBeManifest } from './refused-answer.ts'
 import { RegistryClient } from './registry-client.ts'
 import { listRegistryTags } from './registry-tags.ts'
 
+const GENERAL_TYPE = /^(?:text\/.*|(?:application|binary)\/(?:json|octet-stream|xml|x-.*|force-download|download))$/
 const ACCEPT_MANIFESTS = { accept: MANIFEST_ACCEPT.join(', ') }
 
 /** An origin behind the OCI pull API (distribution-spec, "Pull"). */
@@ -33,10 +36,14 @@ export class RegistryOrigin implements Origin {
   readonly label: string
   readonly #client: RegistryClient
   readonly #maxSkipBytes: number
+  /** Whether HEADs of blobs have been worth the question: some registries refuse them, lead elsewhere, or do not say whose "no" it is. */
+  #headTells = true
+  readonly #ranges: RangeManners
 
   constructor(settings: RegistryOriginSettings & { access: AccessMode }, deps: OriginDeps, options: OriginOptions) {
     this.#client = new RegistryClient(settings, deps, options)
     this.#maxSkipBytes = options.maxSkipBytes
+    this.#ranges = new RangeManners(deps.clock)
     this.label = `registry ${this.#client.url.origin}${this.#client.url.pathname.replace(/\/$/, '')}`
   }
 
@@ -49,10 +56,11 @@ export class RegistryOrigin implements Origin {
     await discardBody(head.body)
     if (isOwnUnknown(head)) return { kind: 'unknown' }
     if (isFinal(head)) throw statusError(head)
-    const told = head.status === 200 ? digestHeader(head) : undefined
-    const digest = told ?? (await this.#digestByGet(query, path))
-    if (digest === undefined) return { kind: 'unknown' }
-    return digest === query.known?.digest ? { kind: 'unchanged' } : { kind: 'found', state: { digest } }
+    if (head.status === 200 && digestHeader(head) === query.known.digest) return { kind: 'unchanged' }
+    // another digest, or none: what the tag points to now is needed next, and proves itself
+    const resolution = await this.#resolveByGet(query, path)
+    const isSame = resolution.kind === 'found' && resolution.state.digest === query.known.digest
+    return isSame ? { kind: 'unchanged' } : resolution
   }
 
   async manifest(query: OriginQuery & { digest: Digest }): Promise<OriginManifest | undefined> {
@@ -60,39 +68,85 @@ export class RegistryOrigin implements Origin {
   }
 
   async statBlob(query: OriginQuery & { digest: Digest }): Promise<{ readonly size: number } | undefined> {
+    const stat = await this.#statBlob(query)
+    if (stat?.size !== 0 || digestOf(new Uint8Array(), query.digest) === query.digest) return stat
+    throw new ShoalError('ORIGIN_UNREACHABLE', `${this.label} sends nothing where a blob should be`)
+  }
+
+  async #statBlob(query: OriginQuery & { digest: Digest }): Promise<{ readonly size: number } | undefined> {
     const path = `blobs/${requireDigest(query.digest)}`
+    if (!this.#headTells) return this.#statByGet(query, path)
     const head = await this.#client.ask({ ...query, method: 'HEAD', path, followRedirects: false })
     await discardBody(head.body)
     if (isOwnUnknown(head)) return undefined
-    const size = head.status === 200 ? contentLength(head) : undefined
+    const size = head.status === 200 && !isPage(head) ? contentLength(head) : undefined
     if (size !== undefined) return { size }
     if (isFinal(head)) throw statusError(head)
     return this.#statByGet(query, path)
   }
 
   async readBlob(query: BlobReadQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const { range, size, signal } = query
+    const { range, size } = query
     if (range.start === range.end) return this.#readNothing(query)
-    const whole = range.start === 0 && range.end === size
-    const answer = await this.#client.ask({
-      ...query,
-      method: 'GET',
-      path: `blobs/${requireDigest(query.digest)}`,
-      headers: whole ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
-    })
-    const { status, headers, place } = answer
+    if (range.start === 0 && range.end === size) return this.#read(query, undefined)
+    const mayTakeWhole = query.onWhole !== undefined && !this.#ranges.taken
+    if (!mayTakeWhole) return this.#read(query, range)
+    if (this.#ranges.refused) return this.#read(query, undefined)
+    try {
+      return await this.#read(query, range)
+    } catch (error) {
+      if (!mayBeAboutRange(error)) throw error
+      const whole = await this.#read(query, undefined)
+      if (whole !== undefined) this.#ranges.noteRefused()
+      return whole
+    }
+  }
+
+  /** Asks for a range, or for the whole where a server may not take ranges. */
+  async #read(query: BlobReadQuery, asked: ByteRange | undefined): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { range, size, signal } = query
+    const headers = asked === undefined ? {} : { range: `bytes=${asked.start}-${asked.end - 1}` }
+    const path = `blobs/${requireDigest(query.digest)}`
+    const answer = await this.#client.ask({ ...query, method: 'GET', path, headers })
+    const { status, place } = answer
     if (status !== 200 && status !== 206) return this.#refused(answer, query)
     try {
-      const sent = { status, contentRange: headers['content-range'], contentLength: contentLength(answer) }
-      const sendsWhole = !whole && status === 200 && query.onWhole !== undefined
+      if (isPage(answer) && contentLength(answer) !== size) {
+        throw new ShoalError('ORIGIN_UNREACHABLE', `${place} sends a page where a blob should be`)
+      }
+      const told = answer.headers['content-range']
+      const sent = { status, contentRange: told, contentLength: contentLength(answer) }
+      if (isEncodedAnew(answer, size)) return this.#readEncoded(answer, query)
+      const isAll = range.start === 0 && range.end === size
+      const sendsWhole = !isAll && status === 200 && query.onWhole !== undefined
       const expected = sendsWhole ? { start: 0, end: size } : range
       const skip = bytesToSkip(sent, { range: expected, size, maxSkipBytes: this.#maxSkipBytes, place })
       if (sendsWhole) query.onWhole?.()
+      else if (status === 206) this.#ranges.noteTaken()
       return exactBytes(this.#client.chunks(answer, signal), { skip, length: expected.end - expected.start, place })
     } catch (error) {
       answer.body.destroy()
       throw error
     }
+  }
+
+  /** What is encoded on its way has no length that means anything, and is read from its beginning. */
+  #readEncoded(answer: HttpAnswer, { range, size, onWhole, signal }: BlobReadQuery): AsyncIterable<Uint8Array> {
+    const { place } = answer
+    const sendsWhole = onWhole !== undefined && (range.start > 0 || range.end < size)
+    const { start, end } = sendsWhole ? { start: 0, end: size } : range
+    if (answer.status !== 200 || start > this.#maxSkipBytes) {
+      throw new ShoalError(
+        'ORIGIN_CHANGED',
+        `${place} sends a part of content with an encoding although none was accepted`,
+      )
+    }
+    if (sendsWhole) onWhole()
+    const chunks = plainChunks(
+      this.#client.chunks(answer, signal),
+      encodingOf(answer.headers['content-encoding']) ?? '',
+    )
+    return exactBytes(chunks, { skip: start, length: end - start, place })
   }
 
   listTags(
@@ -132,13 +186,10 @@ export class RegistryOrigin implements Origin {
     const found = await this.#getManifest(query, path)
     if (found === undefined) return { kind: 'unknown' }
     const { answer, manifest } = found
-    return { kind: 'found', state: { digest: digestHeader(answer) ?? digestOf(manifest.bytes) }, manifest }
-  }
-
-  /** For registries that refuse a HEAD, or answer it without saying the digest. */
-  async #digestByGet(query: OriginQuery, path: string): Promise<Digest | undefined> {
-    const found = await this.#getManifest(query, path)
-    return found === undefined ? undefined : (digestHeader(found.answer) ?? digestOf(found.manifest.bytes))
+    const told = digestHeader(answer)
+    // proxies that write manifests anew leave the header of the old one
+    const digest = told !== undefined && digestOf(manifest.bytes, told) === told ? told : digestOf(manifest.bytes)
+    return { kind: 'found', state: { digest }, manifest }
   }
 
   async #getManifest(query: OriginQuery, path: string) {
@@ -150,7 +201,7 @@ export class RegistryOrigin implements Origin {
   async #readManifest(answer: HttpAnswer, signal: AbortSignal): Promise<OriginManifest> {
     const bytes = await this.#client.whole(answer, MAX_MANIFEST_BYTES, signal)
     if (bytes !== 'too large') {
-      if (parseJson(bytes) !== undefined) return { bytes, mediaType: mediaTypeOf(answer) }
+      if (mayBeManifest(parseJson(bytes))) return { bytes, mediaType: manifestTypeOf(answer) }
       throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} sends a page where a manifest should be`)
     }
     throw new ShoalError('MANIFEST_INVALID', `${answer.place} sent a manifest above ${MAX_MANIFEST_BYTES} bytes`)
@@ -159,9 +210,15 @@ export class RegistryOrigin implements Origin {
   /** For HEADs that are refused, and for redirects to storage, which are signed for GET only: asks for one byte. */
   async #statByGet(query: OriginQuery, path: string): Promise<{ readonly size: number } | undefined> {
     const answer = await this.#client.ask({ ...query, method: 'GET', path, headers: { range: 'bytes=0-0' } })
-    const size = sizeFrom(answer)
-    if (size === undefined && answer.status !== 200 && answer.status !== 206) return this.#refused(answer, query)
+    const size = isPage(answer) ? undefined : sizeFrom(answer)
+    if (size === undefined && answer.status !== 200 && answer.status !== 206) {
+      // a HEAD's 404 says less than this one
+      if (answer.status === 404) this.#headTells = false
+      return this.#refused(answer, query)
+    }
     answer.body.destroy()
+    // the whole blob for a byte of it: a HEAD costs less
+    this.#headTells = answer.status === 200
     if (size !== undefined) return { size }
     throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} does not say how large a blob is`)
   }
@@ -189,8 +246,22 @@ function isFinal({ status }: HttpAnswer): boolean {
   return status === 401 || status === 429 || status === 503
 }
 
+/** Whether a blob of `size` bytes comes in an encoding; stores also give that name to what is in it already, as layers are. */
+function isEncodedAnew(answer: HttpAnswer, size: number): boolean {
+  const { status, headers } = answer
+  if (encodingOf(headers['content-encoding']) === undefined) return false
+  const sent = status === 206 ? parseContentRange(headers['content-range'])?.size : contentLength(answer)
+  return sent !== size
+}
+
 function digestHeader(answer: HttpAnswer): Digest | undefined {
   return parseDigest(String(answer.headers['docker-content-digest'] ?? ''))
+}
+
+/** The type of a manifest; undefined where static hosting or a proxy calls it by a general one: then the document says it. */
+function manifestTypeOf(answer: HttpAnswer): string | undefined {
+  const type = mediaTypeOf(answer)
+  return type === undefined || GENERAL_TYPE.test(type) ? undefined : type
 }
 
 function mediaTypeOf(answer: HttpAnswer): string | undefined {

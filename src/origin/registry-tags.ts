@@ -6,16 +6,21 @@ import type { OriginQuery, TagPage } from './interface.ts'
 import type { RegistryClient } from './registry-client.ts'
 
 const PAGE_TAGS = 1000
-/** So many tags in lexical order are no accident. */
+/** This many tags in lexical order are no accident. */
 const ORDER_SHOWS = 100
 const MAX_PAGES = 200
-const MAX_PAGE_BYTES = 8 * 1024 * 1024
+/** What is read of a list that has to be sorted here; sorting them takes 50 ms. */
+const MAX_TAGS = 50_000
+const MAX_PAGE_BYTES = 4 * 1024 * 1024
 
-const pageSchema = z.object({ tags: z.array(z.string()).nullish() })
+/** Some leave out `tags` where there are none; what has no name either is no list. */
+const pageSchema = z
+  .object({ name: z.string().optional(), tags: z.array(z.string()).nullish() })
+  .refine(({ name, tags }) => name !== undefined || tags !== undefined)
 
 interface RegistryTagPage {
   readonly tags: readonly string[]
-  /** The query of the next page, as its Link header has it. */
+  /** The next page, below the repository, as its Link header has it. */
   readonly next: string | undefined
 }
 
@@ -43,7 +48,7 @@ export async function listRegistryTags(
 
 interface TagReading {
   readonly after?: string | undefined
-  /** So many tags end the reading. */
+  /** This many tags end the reading. */
   readonly enough: number
   readonly pageTags: number
 }
@@ -57,12 +62,18 @@ async function readPages(
   const first = new URLSearchParams({ n: String(Math.min(Math.max(pageTags, 1), PAGE_TAGS)) })
   if (after !== undefined) first.set('last', after)
   const tags = new Set<string>()
-  let next: string | undefined = first.toString()
-  for (let count = 0; next !== undefined && tags.size < enough && count < MAX_PAGES; count++) {
+  const asked = new Set<string>()
+  let next: string | undefined = `tags/list?${first}`
+  while (next !== undefined && tags.size < Math.min(enough, MAX_TAGS) && asked.size < MAX_PAGES) {
+    asked.add(next)
     const read = await getPage(client, query, next)
-    if (read === undefined) return count === 0 ? undefined : { tags: [...tags], more: false }
-    for (const tag of read.tags) if (isTag(tag)) tags.add(tag)
-    next = read.next === next ? undefined : read.next
+    if (read === undefined) return asked.size === 1 ? undefined : { tags: [...tags], more: false }
+    for (const tag of read.tags) {
+      if (tags.size >= MAX_TAGS) return { tags: [...tags], more: true }
+      if (isTag(tag)) tags.add(tag)
+    }
+    // pages that lead back to an earlier one have all been read
+    next = read.next === undefined || asked.has(read.next) ? undefined : read.next
   }
   return { tags: [...tags], more: next !== undefined }
 }
@@ -80,12 +91,8 @@ function byText(a: string, b: string): number {
   return a < b ? -1 : 1
 }
 
-async function getPage(
-  client: RegistryClient,
-  query: OriginQuery,
-  search: string,
-): Promise<RegistryTagPage | undefined> {
-  const answer = await client.ask({ ...query, method: 'GET', path: `tags/list?${search}` })
+async function getPage(client: RegistryClient, query: OriginQuery, path: string): Promise<RegistryTagPage | undefined> {
+  const answer = await client.ask({ ...query, method: 'GET', path })
   if (answer.status !== 200) {
     const refusal = await client.refusal(answer, query)
     if (refusal === 'unknown') return undefined
@@ -94,11 +101,21 @@ async function getPage(
   const bytes = await client.whole(answer, MAX_PAGE_BYTES, query.signal)
   const parsed = pageSchema.safeParse(bytes === 'too large' ? undefined : parseJson(bytes))
   if (!parsed.success) throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} sent no list of tags`)
-  return { tags: parsed.data.tags ?? [], next: nextQuery(answer.headers.link) }
+  return { tags: parsed.data.tags ?? [], next: nextPage(answer.headers.link) }
 }
 
-/** Only the query of `<...>; rel="next"` is taken over: the list goes on at the same place, wherever the link points. */
-function nextQuery(link: string | readonly string[] | undefined): string | undefined {
-  const text = String(link ?? '').slice(0, 4096)
-  return /<[^>?]*\?([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(text)?.[1]
+/** A link and its parameters (RFC 8288), of which values may be quoted. */
+const LINK = /<([^<>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"[^"]*"|[^\s;,]*))?)*)/g
+const IS_NEXT = /;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|'?next'?(?=[\s;]|$))/i
+const LIST = '/tags/list'
+
+/** What follows the repository in `<...>; rel="next"`: the list goes on at the same registry, wherever the link points. */
+function nextPage(link: string | readonly string[] | undefined): string | undefined {
+  const text = String(link ?? '').slice(0, 8192)
+  const [, target] = [...text.matchAll(LINK)].find(([, , parameters = '']) => IS_NEXT.test(parameters)) ?? []
+  const url = target === undefined ? null : URL.parse(target.trim(), `http://registry${LIST}`)
+  if (url === null) return undefined
+  const at = url.pathname.lastIndexOf(LIST)
+  const path = at < 0 ? LIST : url.pathname.slice(at)
+  return path === LIST && url.search === '' ? undefined : `${path.slice(1)}${url.search}`
 }

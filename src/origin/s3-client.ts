@@ -6,6 +6,9 @@ import type { S3OriginSettings } from './config.ts'
 import { s3Identity } from './s3-credentials.ts'
 import type { Transport } from './transport.ts'
 
+/** Together they take no longer than one question may. */
+const MAX_ATTEMPTS = 3
+
 /** An S3 client for reading ranges from AWS and from S3-compatible servers. Does no I/O yet. */
 export function createS3Client(settings: S3OriginSettings, transport: Transport, logger: Logger): S3Client {
   const { connectTimeoutMs, headersTimeoutMs } = transport.options
@@ -18,14 +21,14 @@ export function createS3Client(settings: S3OriginSettings, transport: Transport,
     ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
     ...s3Identity(settings.credentials ?? null),
     retryMode: 'standard',
-    maxAttempts: 3,
+    maxAttempts: MAX_ATTEMPTS,
     // A checksum of the whole object cannot be checked on a range, and many S3-compatible servers send none.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: connectTimeoutMs,
       // Until the headers: the SDK clears it when it hands the body over, which has a stall watch of its own.
-      requestTimeout: headersTimeoutMs,
+      requestTimeout: headersTimeoutMs / MAX_ATTEMPTS,
       throwOnRequestTimeout: true,
       httpAgent: new HttpAgent(transport.agentOptions()),
       httpsAgent: new HttpsAgent(transport.agentOptions()),

@@ -4,7 +4,7 @@ import { errorText, ShoalError } from '../base/errors.ts'
 import type { S3Credentials, S3OriginSettings } from './config.ts'
 
 /** The part of a client's configuration that says in whose name it asks. */
-export type S3Identity = Pick<S3ClientConfig, 'credentials' | 'profile' | 'signer'>
+type S3Identity = Pick<S3ClientConfig, 'credentials' | 'profile' | 'signer'>
 
 /** In whose name a bucket is asked: the SDK's own chain, nobody's, static keys, a profile, or a role taken on. */
 export function s3Identity(credentials: S3Credentials | null): S3Identity {

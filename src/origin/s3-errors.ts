@@ -10,20 +10,39 @@ const DENIED: Readonly<Record<string, string>> = {
   InvalidToken: 'the session token is not valid; check the credentials',
   RequestTimeTooSkewed: "this host's clock is wrong; set the time",
   CredentialsProviderError: 'no credentials found; set them in the configuration, the environment or a role',
+  CredentialsError: 'no credentials found; set them in the configuration, the environment or a role',
+  TokenRefreshRequired: 'the session token has expired; renew the credentials',
+  UnrecognizedClientException: 'the store does not know this access key; check the credentials',
+  InvalidClientTokenId: 'the store does not know this access key; check the credentials',
   AccountProblem: "the account's owner has to act",
+  AllAccessDisabled: "the bucket's owner has shut it",
+  NotSignedUp: "the account's owner has to sign up for the service",
 }
 
 const UNREACHABLE: Readonly<Record<string, string>> = {
   NoSuchBucket: 'there is no such bucket; check its name and endpoint',
   PermanentRedirect: 'the bucket is in another region; set region',
   AuthorizationHeaderMalformed: 'the bucket is in another region; set region',
+  IllegalLocationConstraintException: 'the bucket is in another region; set region',
+  InvalidRegionName: 'there is no such region; set region',
+  InvalidBucketName: 'this cannot be the name of a bucket; check bucket, and forcePathStyle',
+  NoSuchAccessPoint: 'there is no such access point; check its ARN',
+  InvalidAccessPointAliasError: 'there is no such access point; check its name',
   InvalidObjectState: 'the object is archived; restore it first',
 }
 
-const THROTTLED = ['SlowDown', 'ServiceUnavailable', 'TooManyRequests', 'RequestLimitExceeded', 'Throttling']
+const THROTTLED = [
+  'SlowDown',
+  'ServiceUnavailable',
+  'TooManyRequests',
+  'RequestLimitExceeded',
+  'Throttling',
+  'ThrottlingException',
+  'BandwidthLimitExceeded',
+]
 
 /** What a failed S3 request comes down to, before it is known what was asked. */
-export type S3Failure =
+type S3Failure =
   | { readonly kind: 'missing' | 'unmodified' | 'access denied' }
   | { readonly kind: 'error'; readonly error: ShoalError }
 
@@ -44,6 +63,9 @@ export function sortS3Error(cause: unknown, place: string): S3Failure {
   if (status === 416) return error('ORIGIN_CHANGED', 'the object is shorter than expected')
   if (status === 403) return { kind: 'access denied' }
   if (status === 401) return error('ORIGIN_DENIED', 'refuses these credentials')
+  if (status === 400 && /encrypt/i.test(errorText(cause))) {
+    return error('ORIGIN_DENIED', 'the objects are encrypted with a key of the customer; set customerKeyFile')
+  }
   return error('ORIGIN_UNREACHABLE', status === undefined ? errorText(cause) || name : `answers ${status} ${name}`)
 }
 

@@ -7,6 +7,8 @@ import type { FolderPage, FolderQuery } from './object-reader.ts'
 import { sortS3Error } from './s3-errors.ts'
 
 const PAGE_KEYS = 1000
+/** A bucket of any size ends its list; what only says so does not read on for ever. */
+const MAX_PAGES = 1_000
 const PERMISSION_MEMORY_MS = 300_000
 
 interface ListQuery {
@@ -52,6 +54,7 @@ export class S3Listing {
     const names = new Set<string>()
     let token: string | undefined
     let last: string | undefined
+    let pages = 0
     do {
       const startAfter = after === undefined || token !== undefined ? undefined : prefix + after
       const page = await this.#list({ prefix, delimiter: '/', startAfter, token, maxKeys: PAGE_KEYS }, signal)
@@ -60,7 +63,7 @@ export class S3Listing {
         if (after === undefined || last > after) names.add(last)
       }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
-    } while (token !== undefined && names.size <= limit)
+    } while (token !== undefined && names.size <= limit && ++pages < MAX_PAGES)
     if (token !== undefined && last !== undefined) {
       for (const name of await this.#skippedBy(prefix, last, signal))
         if (after === undefined || name > after) names.add(name)

@@ -7,6 +7,8 @@ import type { Logger } from '../base/log.ts'
 import type { BodyOptions } from './body-stream.ts'
 import { bodyChunks, collect, exactBytes } from './body-stream.ts'
 import type { S3OriginSettings } from './config.ts'
+import { withConnection } from './connections.ts'
+import { ROOT } from './distribution-layout.ts'
 import type {
   FolderPage,
   FolderQuery,
@@ -22,6 +24,8 @@ import { objectTerms } from './s3-credentials.ts'
 import { sortS3Error } from './s3-errors.ts'
 import { S3Listing } from './s3-listing.ts'
 import { Transport } from './transport.ts'
+
+const ALLOWED = { names: [], more: false }
 
 /** Objects of one bucket below one prefix. */
 export class S3Reader implements ObjectReader {
@@ -113,19 +117,27 @@ export class S3Reader implements ObjectReader {
     return this.#listing.folders(`${this.#prefix}${path}/`, query)
   }
 
+  /** A bucket that may not be listed says nothing about it. */
+  async misplaced(signal: AbortSignal): Promise<string | undefined> {
+    const root = `${this.#prefix}${ROOT}/`
+    const page = await this.#listing.folders(root, { limit: 1, signal }).catch(() => ALLOWED)
+    signal.throwIfAborted()
+    return page === undefined ? `has nothing below ${root}; check prefix, or push something first` : undefined
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.destroy()
   }
 
   /** Sends a request for one object: undefined when it is missing, or may be. */
-  async #ask<T>(
+  async #ask<T extends object>(
     path: string,
     signal: AbortSignal,
     send: (key: string, signal: AbortSignal) => Promise<T>,
   ): Promise<T | 'unchanged' | undefined> {
     signal.throwIfAborted()
     try {
-      return await send(this.#prefix + path, signal)
+      return await withConnection(signal, () => send(this.#prefix + path, signal), bodyOf)
     } catch (cause) {
       signal.throwIfAborted()
       const failure = sortS3Error(cause, this.label)
@@ -145,7 +157,7 @@ export class S3Reader implements ObjectReader {
     this.#warned = true
     this.#logger.warn(
       { origin: this.label },
-      'the bucket answers 403 and may not be listed, so missing and forbidden look alike; allow s3:ListBucket and s3:GetObject',
+      'the bucket answers 403 and may not be listed, so missing and forbidden look alike; allow s3:ListBucket and s3:GetObject, and set requesterPays if it demands that',
     )
   }
 
@@ -153,6 +165,10 @@ export class S3Reader implements ObjectReader {
     const options: BodyOptions = { clock: this.#clock, stallMs: this.#options.stallMs, signal, place: this.label }
     return bodyChunks(requireBody(body), options)
   }
+}
+
+function bodyOf(answer: object): unknown {
+  return 'Body' in answer ? answer.Body : undefined
 }
 
 /** On Node, the SDK's body is always a Readable; its type also covers browsers. */

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Reach } from './address-guard.ts'
 import { bodyChunks, collect } from './body-stream.ts'
+import { encodingOf, plainDocument } from './content-encoding.ts'
 import type { BasicCredentials, RegistryLogin } from './docker-config.ts'
 import type { HttpAnswer, HttpExchange, HttpQuestion } from './http-exchange.ts'
 import { discardBody } from './http-exchange.ts'
@@ -37,13 +38,13 @@ export interface TokenQuery {
   readonly scope: string
 }
 
-export interface TokenSourceDeps {
+interface TokenSourceDeps {
   readonly exchange: HttpExchange
   readonly clock: Clock
   readonly logger: Logger
 }
 
-export interface TokenSourceSettings {
+interface TokenSourceSettings {
   readonly registry: URL
   /** Token servers the operator trusts with this registry's credentials; see realmTrust. */
   readonly trustedRealms: readonly string[]
@@ -110,12 +111,14 @@ export class TokenSource {
 
   async #parse(answer: HttpAnswer, signal: AbortSignal): Promise<{ token: string; lifeS: number | undefined }> {
     const { clock } = this.#deps
-    if (answer.status !== 200) {
+    if (answer.status < 200 || answer.status > 299) {
       await discardBody(answer.body)
       throw statusError(answer)
     }
     const chunks = bodyChunks(answer.body, { clock, stallMs: this.#settings.stallMs, signal, place: answer.place })
-    const bytes = await collect(chunks, MAX_TOKEN_BYTES)
+    const sent = await collect(chunks, MAX_TOKEN_BYTES)
+    const encoding = encodingOf(answer.headers['content-encoding'])
+    const bytes = sent === 'too large' ? sent : await plainDocument(sent, encoding, MAX_TOKEN_BYTES)
     const parsed = tokenSchema.safeParse(bytes === 'too large' ? undefined : parseJson(bytes))
     // A header cannot carry anything else, and a token with a line break in it is an attack.
     if (!parsed.success || !/^[\x21-\x7e]+$/.test(parsed.data.token)) {
@@ -144,15 +147,24 @@ function exchangeQuestion(query: TokenQuery, token: string): Omit<HttpQuestion, 
   return { method: 'POST', url: query.realm, form, headers, ownHeaders: {}, followRedirects: false }
 }
 
-/** Tells logins apart in a cache's key, without keeping a secret in it. */
+/** Tells logins apart in a cache's key, wrong passwords of a name too, without keeping a secret in it. */
 function whoIs(login: RegistryLogin | undefined): string | undefined {
-  if (login?.kind !== 'identity') return login?.username
-  return createHash('sha256').update(login.token).digest('base64')
+  if (login === undefined) return undefined
+  const proof = login.kind === 'identity' ? ['', login.token] : [login.username, login.password]
+  return createHash('sha256').update(JSON.stringify(proof)).digest('base64')
 }
 
 /** The value of an Authorization header for Basic (RFC 7617). */
 export function basicAuthorization({ username, password }: BasicCredentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+/** The name and password of a Basic header; undefined for any other. */
+export function basicLogin(authorization: string | undefined): BasicCredentials | undefined {
+  const encoded = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization ?? '')?.[1]
+  if (encoded === undefined) return undefined
+  const [, username, password] = /^([^:]+):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? []
+  return username === undefined || password === undefined ? undefined : { username, password }
 }
 
 function textOf(value: unknown): string {

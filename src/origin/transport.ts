@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici'
 import { Agent, EnvHttpProxyAgent } from 'undici'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { OriginTransport } from './config.ts'
+import { keepsConnections } from './connections.ts'
 import type { OriginOptions } from './options.ts'
 
 /** What TLS needs beyond the defaults. */
@@ -50,6 +51,7 @@ export class Transport {
       headersTimeout: headersTimeoutMs,
       bodyTimeout: stallMs * 2,
       connections: maxSockets,
+      pipelining: keepsConnections() ? 1 : 0,
       // Parallel ranges are faster over several connections than over streams of one.
       allowH2: false,
       // Policies and cookies of a proxy in front: more than the 16 KiB that HTTP clients expect.
@@ -71,7 +73,7 @@ export class Transport {
   agentOptions(): AgentOptions {
     const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY } = this.#proxy
     return {
-      keepAlive: true,
+      keepAlive: keepsConnections(),
       maxSockets: this.options.maxSockets,
       ...this.#tls,
       ca: this.#authorities(),

@@ -1,5 +1,5 @@
 /** One challenge of a WWW-Authenticate header (RFC 9110 section 11.6.1). Scheme and parameter names in lower case. */
-export interface Challenge {
+interface Challenge {
   readonly scheme: string
   readonly params: ReadonlyMap<string, string>
 }

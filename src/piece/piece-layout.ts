@@ -8,11 +8,15 @@ import { MAX_BLOB_BYTES } from '../oci/manifest.ts'
  */
 export const MIN_PIECE_BYTES = 128 * 1024
 /** Larger ones would save little and cost much: every host holds several in memory at once. */
-export const MAX_PIECE_BYTES = 2 * 1024 * 1024
+const MOST_USUAL_PIECE_BYTES = 2 * 1024 * 1024
+/** Beyond this size the hashes of a blob's pieces, 4 MiB here, would not fit into a frame (`hashesBytes`). */
+const HUGE_BLOB_BYTES = 256 * 1024 ** 3
+/** Of huge blobs. */
+export const MAX_PIECE_BYTES = 2 * MOST_USUAL_PIECE_BYTES
 /** Up to this many pieces a blob keeps the smaller size: enough that the last copy starts early (limits: 1 + 4 log2 N / M). */
 const TARGET_PIECES = 512
 
-/** What the wire's bit fields can hold. */
+/** The most that a blob has: this many bits and hashes go over the wire in one frame. */
 export const MAX_PIECES = MAX_BLOB_BYTES / MAX_PIECE_BYTES
 
 /** Half-open `[start, end)`, in bytes. */
@@ -22,13 +26,13 @@ export interface ByteRange {
 }
 
 /**
- * The piece size of a blob of `sizeBytes`: a power of two between 128 KiB and 2 MiB, a function of the size alone,
- * so that every node cuts a blob alike. Part of the wire protocol: changing it needs a new protocol version.
+ * The piece size of a blob of `sizeBytes`: a power of two between 128 KiB and 2 MiB, or 4 MiB above 256 GiB; a function of the size
+ * alone, so that every node cuts a blob alike. Part of the wire protocol: changing it needs a new protocol version.
  */
 export function pieceSizeFor(sizeBytes: number): number {
   let size = MIN_PIECE_BYTES
-  while (size < MAX_PIECE_BYTES && sizeBytes > size * TARGET_PIECES) size *= 2
-  return size
+  while (size < MOST_USUAL_PIECE_BYTES && sizeBytes > size * TARGET_PIECES) size *= 2
+  return sizeBytes > HUGE_BLOB_BYTES ? MAX_PIECE_BYTES : size
 }
 
 /** How one blob is cut: immutable geometry. */

@@ -21,13 +21,13 @@ export function amountText(amount: Amount): string {
 
 export const EVERYBODY: Amount = { kind: 'percent', percent: 100 }
 
-/** So many of `total`, and not more than there are; part of a host counts as one. */
+/** This many of `total`, and not more than there are; part of a host counts as one. */
 export function atMost(amount: Amount, total: number): number {
   const chosen = amount.kind === 'count' ? amount.count : Math.ceil((total * amount.percent) / 100 - 1e-9)
   return Math.max(0, Math.min(total, chosen))
 }
 
-/** So many of `total`; part of a host counts as none. For limits that may not be passed. */
+/** This many of `total`; part of a host counts as none. For limits that may not be passed. */
 export function within(amount: Amount, total: number): number {
   return amount.kind === 'count' ? amount.count : Math.floor((total * amount.percent) / 100 + 1e-9)
 }

@@ -1,31 +1,32 @@
-import { sleep } from '../base/abort.ts'
+import { abortError, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { errorOf } from '../base/outcome.ts'
 import type { Digest } from '../oci/digest.ts'
+import { Bitfield } from '../piece/bitfield.ts'
+import type { ImageSource, Pins } from '../pins/index.ts'
+import type { ImageLoader, LoadRuntime } from '../runtime/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import { checkBlob } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
 import { transferEnded } from '../transfer/index.ts'
-import type { HostReport, HostState, ImageSource, LoadRuntime, MovedBytes, PlannedBlob } from './interface.ts'
-import type { Task } from './letters.ts'
-import type { ImageLoader } from './loader.ts'
+import type { HostReport, HostState, MovedBytes, PlannedBlob } from './interface.ts'
+import type { Task } from './messages.ts'
 import { needOf } from './need.ts'
 import { Pacer } from './pacer.ts'
-import type { Pins } from './pins.ts'
 
 /** Blobs on the way at the same time: enough to keep a link busy, few enough that the first ones are done soon. */
 const BLOBS_AT_ONCE = 8
 const PACE_EVERY_MS = 100
 const RETRY_FIRST_MS = 1_000
 const RETRY_MOST_MS = 30_000
-/** So long without a byte of a blob, and the host has failed. */
+/** A host fails after this long without a byte of a blob. */
 const GIVE_UP_MS = 3 * 60_000
 /** An upstream that says "no such blob" or "not for you" is asked again: it may be a cache that has not heard of it. */
 const UNKNOWN_TRIES = 3
 const MAX_REASON_CHARS = 300
 const NO_ROOM_NOW = 'its disk is full: waits for room'
-const REFUSED = { unknown: 'ORIGIN_UNKNOWN', denied: 'ORIGIN_DENIED', unavailable: 'UNAVAILABLE' } as const
 
 export interface HostTaskDeps {
   readonly clock: Clock
@@ -74,8 +75,7 @@ export class HostTask {
     this.#places = new Map(task.plan.blobs.map(({ digest }, i) => [digest, i]))
     const stored = new Map(deps.store.list().map(({ digest, storedBytes }) => [digest, storedBytes]))
     this.#seen = Float64Array.from(task.plan.blobs, ({ digest }) => stored.get(digest) ?? 0)
-    const now = deps.clock.now()
-    this.#pacers = { job: new Pacer(now), host: new Pacer(now) }
+    this.#pacers = { job: new Pacer(deps.clock), host: new Pacer(deps.clock) }
   }
 
   get task(): Task {
@@ -106,17 +106,24 @@ export class HostTask {
 
   report(): HostReport {
     const { plan, revision } = this.#task
-    const blobs = new Uint8Array(Math.ceil(plan.blobs.length / 8))
+    const blobs = new Bitfield(plan.blobs.length)
     for (const transfer of this.#running.values()) this.#noteSeen(transfer)
     for (const [i, { digest, size }] of plan.blobs.entries()) {
       if (!this.#deps.store.isKept(digest)) continue
-      blobs[i >> 3]! |= 1 << (i & 7)
+      blobs.set(i)
       this.#seen[i] = size
     }
     const haveBytes = this.#seen.reduce((sum, bytes) => sum + bytes, 0)
     const { state, reason, moved } = this.progress
     const isShort = reason === null && this.#roomless.size > 0
-    return { revision, state, haveBytes, moved, blobs, reason: isShort ? NO_ROOM_NOW : (reason ?? undefined) }
+    return {
+      revision,
+      state,
+      haveBytes,
+      moved,
+      blobs: blobs.toBytes(),
+      reason: isShort ? NO_ROOM_NOW : (reason ?? undefined),
+    }
   }
 
   /** Does what is left to do. Ends in ready, failed or skipped, or rejects with the signal's reason. */
@@ -134,7 +141,7 @@ export class HostTask {
       this.#enter('ready')
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      this.#deps.logger.warn({ job: this.#task.job, err: errorText(error) }, 'a prewarm job failed on this host')
+      this.#deps.logger.warn({ job: this.#task.job, err: error }, 'a prewarm job failed on this host')
       this.#enter('failed', reasonOf(error))
     }
   }
@@ -181,7 +188,7 @@ export class HostTask {
     try {
       await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, fetchSome))
     } finally {
-      failed.abort(new DOMException('the others are not waited for', 'AbortError'))
+      failed.abort(abortError('the others are not waited for'))
       await pacing
       // what is under way is not stopped by letting go of it
       for (const transfer of this.#running.values()) {
@@ -209,9 +216,7 @@ export class HostTask {
       const limit = this.#limited ? 0 : undefined
       const opened = await transfers.open({ upstream, repository, digest, size, background: true, limit }, signal)
       this.#roomless.delete(digest)
-      if (opened.kind === 'refused') {
-        throw new ShoalError(REFUSED[opened.reason], opened.message)
-      }
+      if (opened.kind === 'refused') throw errorOf(opened)
       if (opened.kind === 'bytes' || (opened.kind === 'stored' && !store.isKept(digest)))
         throw new ShoalError('STORE_DISK_FULL', 'no room for it')
       if (opened.kind === 'transfer') await this.#follow(opened.transfer, signal)
@@ -245,7 +250,7 @@ export class HostTask {
     }
   }
 
-  /** Tries again while it may help: with growing waits, and for so long without progress. */
+  /** Tries again while it may help: with growing waits, and for this long without progress. */
   async #patiently(
     what: string,
     signal: AbortSignal,
@@ -265,7 +270,7 @@ export class HostTask {
         const isFinal = isShoalError(error, 'STORE_FAILED', 'CONTENT_CORRUPT')
         const isNo = isShoalError(error, 'ORIGIN_UNKNOWN', 'ORIGIN_DENIED', 'REFERENCE_INVALID')
         if (isFinal || (isNo && tries >= UNKNOWN_TRIES) || clock.now() - aliveAt > GIVE_UP_MS) throw error
-        this.#deps.logger.debug({ what, err: errorText(error), waitMs }, 'trying again')
+        this.#deps.logger.debug({ what, err: error, waitMs }, 'trying again')
       }
       await sleep(clock, waitMs, signal)
       waitMs = Math.min(RETRY_MOST_MS, waitMs * 2)
@@ -280,10 +285,9 @@ export class HostTask {
   async #pace(signal: AbortSignal): Promise<void> {
     const { clock, transfers } = this.#deps
     while (!signal.aborted) {
-      const now = clock.now()
-      this.#pacers.job.setRate(this.#task.rateBytesPerSec, now)
-      this.#pacers.host.setRate(this.#deps.hostRate(), now)
-      let left = Math.min(this.#pacers.job.allowance(now), this.#pacers.host.allowance(now))
+      this.#pacers.job.setRate(this.#task.rateBytesPerSec)
+      this.#pacers.host.setRate(this.#deps.hostRate())
+      let left = Math.min(this.#pacers.job.allowance, this.#pacers.host.allowance)
       for (const transfer of this.#running.values()) {
         const { layout, partial } = transfer
         const pieces = Math.floor(left / layout.pieceSize)

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { JobRow, Plan, PrewarmSpec } from './interface.ts'
-import { encodeLetter, MAX_LETTER_BYTES } from './letters.ts'
+import { encodeMessage, MAX_MESSAGE_BYTES } from './messages.ts'
 
 /** What asking again with a job's id is for: the same job. What may be edited may have been. */
 export function sameJob(row: JobRow, { images, regions, select, hosts, platforms, load }: PrewarmSpec): JobRow {
@@ -18,7 +18,7 @@ export function refuseOther(id: string, ordered: { readonly id: string }): void 
 /** Other caches must be able to hear of a job, and to have it in memory beside the others. */
 export function refuseTooLarge(row: JobRow, plan: Plan, hasRoom: (plan: Plan) => boolean): void {
   if (!hasRoom(plan)) throw impossible('the jobs under way are too large together; wait for one of them, or cancel it')
-  if (encodeLetter({ kind: 'row', row: { ...row, plan } }).length <= MAX_LETTER_BYTES) return
+  if (encodeMessage({ kind: 'row', row: { ...row, plan } }).length <= MAX_MESSAGE_BYTES) return
   throw impossible(`its ${plan.blobs.length} blobs are more than caches can tell each other; make two jobs of it`)
 }
 

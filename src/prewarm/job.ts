@@ -6,10 +6,10 @@ import type {
   JobRow,
   JobState,
   Plan,
-  PlanHead,
+  PlanSummary,
   PrewarmPatch,
   PrewarmSpec,
-  RegionSurvey,
+  RegionCapacity,
   Share,
   Tally,
 } from './interface.ts'
@@ -23,9 +23,14 @@ export function newJobId(now: number): string {
   return `${now.toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
 }
 
-/** What the caches of a region are ranked by, for a job or for another question about jobs. */
+/** What the caches of a region are ranked by, for a job or for another request about jobs. */
 export function homeKeyOf(key: string): string {
   return `prewarm:${key}`
+}
+
+/** What they are ranked by for a plan, which has no id. */
+export function imagesKey({ images }: Pick<PrewarmSpec, 'images'>): string {
+  return images.join(' ')
 }
 
 export function isFinal(state: JobState): boolean {
@@ -47,21 +52,21 @@ export interface NewJob {
   readonly order: Order
   readonly orderedEpochMs: number
   /** Of the regions that take part. */
-  readonly surveys: readonly RegionSurvey[]
+  readonly capacities: readonly RegionCapacity[]
   /** Regions that were to take part and do not answer. */
   readonly absent?: readonly string[]
 }
 
 /** A job as it begins: with its first wave open. */
 export function createJob(
-  { id, root, spec, plan, order, orderedEpochMs, surveys, absent = [] }: NewJob,
+  { id, root, spec, plan, order, orderedEpochMs, capacities, absent = [] }: NewJob,
   now: number,
 ): JobRow {
-  const matching = surveys.map((survey) => survey.matching)
+  const matching = capacities.map((one) => one.matching)
   const all = matching.reduce((sum, count) => sum + count, 0)
   const selected = spec.hosts === null ? matching : split(atMost(spec.hosts, all), matching)
   const shares: Record<string, Share> = {}
-  for (const [i, { region }] of surveys.entries()) {
+  for (const [i, { region }] of capacities.entries()) {
     const select = spec.hosts === null ? null : (selected[i] ?? 0)
     shares[region] = { ...closedShare(select), planned: selected[i] ?? 0 }
   }
@@ -69,22 +74,27 @@ export function createJob(
     id,
     root,
     spec,
-    plan: headOf(plan),
+    plan: summaryOf(plan),
     createdEpochMs: now,
     revision: 1,
     changedEpochMs: now,
     taskRevision: 1,
     orders: [order],
     orderedEpochMs,
-    ...{ state: 'running', reason: null, endedEpochMs: null, wave: 0, shares, absent },
+    state: 'running',
+    reason: null,
+    endedEpochMs: null,
+    wave: 0,
+    shares,
+    absent,
   }
-  return { ...row, shares: sharesOf(row, new Map(surveys.map(({ region }, i) => [region, selected[i] ?? 0]))) }
+  return { ...row, shares: sharesOf(row, new Map(capacities.map(({ region }, i) => [region, selected[i] ?? 0]))) }
 }
 
 /** What of a plan is kept in memory with its job. */
-export function headOf({ images, blobs, bytes }: Plan): PlanHead {
-  const heads = images.map(({ reference, digest, bytes: own }) => ({ reference, digest, bytes: own }))
-  return { images: heads, blobs: blobs.length, bytes }
+export function summaryOf({ images, blobs, bytes }: Plan): PlanSummary {
+  const named = images.map(({ reference, digest, bytes: own }) => ({ reference, digest, bytes: own }))
+  return { images: named, blobs: blobs.length, bytes }
 }
 
 /** Of a region that may not begin with anybody yet. */
@@ -175,7 +185,9 @@ export function advanceJob(row: JobRow, tallies: ReadonlyMap<string, Tally>, now
   if (waveEnded(row, known) && !isEarly) {
     const last = row.wave >= row.spec.waves.length - 1
     if (last) return finish(row, tallies, now, undefined)
-    const { begun, failed } = sums(known.values())
+    const { begun: told, failed, setAside } = sums(known.values())
+    // who never answers has not begun
+    const begun = told - setAside
     const budget = within(row.spec.failureBudget, begun)
     if (failed > budget) {
       const reason = `${failed} of the ${begun} hosts begun so far failed, more than the failure budget (${budget})`
@@ -193,18 +205,32 @@ export function endLost(row: JobRow, now: number): JobRow {
   return changedForHosts({ ...row, state: 'failed', reason: 'its plan was lost with a disk', endedEpochMs: now }, now)
 }
 
-/** Who counts for the quorum: all that take part but those skipped. */
+/**
+ * Who counts for the quorum: all that have answered but those skipped. A host that has never answered is only a name that
+ * somebody announced; it counts where the job's `--hosts` says that so many are expected.
+ */
 export function verdict(
   row: JobRow,
   tallies: ReadonlyMap<string, Tally>,
 ): { readonly ok: boolean; readonly reason: string } {
-  const { selected, ready, skipped } = sums(Object.keys(row.shares).flatMap((region) => tallies.get(region) ?? []))
-  const counted = selected - skipped
+  const { selected, ready, skipped, setAside } = partsOf(row, tallies)
+  const { hosts } = row.spec
+  const expected = hosts?.kind === 'count' ? hosts.count : 0
+  const missed = Math.min(setAside, Math.max(0, expected - (selected - setAside)))
+  const counted = selected - skipped + missed
   const needed = Math.ceil((counted * row.spec.quorumPercent) / 100 - 1e-9)
   const ok = counted > 0 && ready >= needed
   if (counted === 0) return { ok, reason: selected === 0 ? 'no host took part' : `all ${skipped} hosts were skipped` }
   const percent = `${row.spec.quorumPercent}%`
   return { ok, reason: `${ready} of ${counted} hosts are ready, the quorum is ${needed} (${percent})` }
+}
+
+function setAsideText(hosts: number): string {
+  return hosts === 1 ? '1 host never answered and was set aside' : `${hosts} hosts never answered and were set aside`
+}
+
+function partsOf(row: JobRow, tallies: ReadonlyMap<string, Tally>): ReturnType<typeof sums> {
+  return sums(Object.keys(row.shares).flatMap((region) => tallies.get(region) ?? []))
 }
 
 /** A job that is done and still takes in hosts: until when can be changed; to cancel it is to take in no more. */
@@ -231,6 +257,8 @@ function finish(row: JobRow, tallies: ReadonlyMap<string, Tally>, now: number, w
   const { ok, reason } = verdict(row, tallies)
   const said = ok && why === undefined ? [] : [why === undefined ? reason : `${why}: ${reason}`]
   const missed = row.absent.map((region) => `no cache of region ${region} answered, so it took no part`)
+  const { setAside } = partsOf(row, tallies)
+  if (setAside > 0) missed.push(setAsideText(setAside))
   const state = ok ? 'done' : 'failed'
   const text = [...said, ...missed].join('; ')
   const ended = {
@@ -316,11 +344,14 @@ function selectedOf(tallies: ReadonlyMap<string, Tally>): Map<string, number> {
   return new Map([...tallies].map(([region, { selected }]) => [region, selected]))
 }
 
-function sums(tallies: Iterable<Tally>): Record<'selected' | 'begun' | 'ready' | 'failed' | 'skipped', number> {
-  const sum = { selected: 0, begun: 0, ready: 0, failed: 0, skipped: 0 }
-  for (const { selected, begun, hosts } of tallies) {
+function sums(
+  tallies: Iterable<Tally>,
+): Record<'selected' | 'begun' | 'ready' | 'failed' | 'skipped' | 'setAside', number> {
+  const sum = { selected: 0, begun: 0, ready: 0, failed: 0, skipped: 0, setAside: 0 }
+  for (const { selected, begun, hosts, setAside } of tallies) {
     sum.selected += selected
     sum.begun += begun
+    sum.setAside += setAside
     for (const state of ['ready', 'failed', 'skipped'] as const) sum[state] += hosts[state]
   }
   return sum

@@ -1,7 +1,6 @@
 import type { PeerInfo } from '../swarm/index.ts'
-import type { Letter } from './letters.ts'
-import { MAX_LETTER_BYTES } from './letters.ts'
-import type { QuestionName } from './questions.ts'
+import { PREWARM_MESSAGES } from './messages.ts'
+import { PREWARM_REQUESTS } from './requests.ts'
 
 /*
  * Who may say what to this host's prewarm, and how long it may be: looked at before a byte of a message is parsed.
@@ -10,37 +9,10 @@ import type { QuestionName } from './questions.ts'
 /** By proven role and region. `near`: any host of this region; `cache`: of this region, of one above or of one below. */
 type Sender = 'member' | 'near' | 'nearCache' | 'upperCache' | 'cache'
 
-interface Right {
+/** From whom something is taken, and how long it may be. */
+export interface Right {
   readonly from: Sender
   readonly maxBytes: number
-}
-
-const SHORT = 1024
-/** An order, and beside it what it says for versions that know none. */
-const ORDER_BYTES = 384 * 1024
-
-const LETTER_RIGHTS: Record<Letter['kind'], Right> = {
-  host: { from: 'near', maxBytes: 8 * 1024 },
-  task: { from: 'nearCache', maxBytes: MAX_LETTER_BYTES },
-  report: { from: 'near', maxBytes: 32 * 1024 },
-  checkIn: { from: 'near', maxBytes: SHORT },
-  standing: { from: 'nearCache', maxBytes: SHORT },
-  row: { from: 'upperCache', maxBytes: MAX_LETTER_BYTES },
-  roster: { from: 'nearCache', maxBytes: MAX_LETTER_BYTES },
-  tally: { from: 'cache', maxBytes: MAX_LETTER_BYTES },
-  fetched: { from: 'nearCache', maxBytes: SHORT },
-}
-
-/** What acts on the fleet (`submit`, `edit`) is anybody's to pass on: an operator's order must be in it. */
-const QUESTION_RIGHTS: Record<QuestionName, Right> = {
-  submit: { from: 'member', maxBytes: ORDER_BYTES },
-  plan: { from: 'member', maxBytes: ORDER_BYTES },
-  list: { from: 'member', maxBytes: SHORT },
-  show: { from: 'member', maxBytes: SHORT },
-  edit: { from: 'member', maxBytes: ORDER_BYTES },
-  hosts: { from: 'member', maxBytes: SHORT },
-  survey: { from: 'cache', maxBytes: MAX_LETTER_BYTES },
-  need: { from: 'cache', maxBytes: MAX_LETTER_BYTES },
 }
 
 export interface Receiver {
@@ -49,16 +21,16 @@ export interface Receiver {
 }
 
 /** `unknown`: a later version may say it. `refused`: not from this peer, or not at this length. */
-export type Verdict = 'taken' | 'unknown' | 'refused'
+type Verdict = 'taken' | 'unknown' | 'refused'
 
 /** Looks at the head of a one-way message: every version writes its kind first. */
-export function letterVerdict(body: Uint8Array, from: PeerInfo, receiver: Receiver): Verdict {
-  return verdict(LETTER_RIGHTS, nameAtHead(body, 'kind'), body, from, receiver)
+export function messageVerdict(body: Uint8Array, from: PeerInfo, receiver: Receiver): Verdict {
+  return verdict(PREWARM_MESSAGES, nameAtHead(body, 'kind'), body, from, receiver)
 }
 
 /** The same for a request, whose name comes first. */
-export function questionVerdict(body: Uint8Array, from: PeerInfo, receiver: Receiver): Verdict {
-  return verdict(QUESTION_RIGHTS, nameAtHead(body, 'name'), body, from, receiver)
+export function requestVerdict(body: Uint8Array, from: PeerInfo, receiver: Receiver): Verdict {
+  return verdict(PREWARM_REQUESTS, nameAtHead(body, 'name'), body, from, receiver)
 }
 
 function verdict(

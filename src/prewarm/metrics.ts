@@ -1,10 +1,12 @@
 import type { MetricRegistry } from '../base/metrics.ts'
-import type { HostState, Tally } from './interface.ts'
-import { HOST_STATES } from './shapes.ts'
+import type { HostState, JobState, Tally } from './interface.ts'
+import { HOST_STATES, JOB_STATES } from './shapes.ts'
 
-export interface PrewarmSources {
-  /** What this host's region says of the running jobs it is head of. */
+interface PrewarmSources {
+  /** What this host's region says of the running jobs it is leader of. */
   readonly jobs: () => readonly Tally[]
+  /** The states of all jobs that this host keeps, for a week after their end. */
+  readonly states: () => readonly JobState[]
   /** This host's own tasks that have not ended. */
   readonly tasks: () => readonly {
     readonly state: HostState
@@ -14,12 +16,21 @@ export interface PrewarmSources {
 }
 
 /** Read at scrape time: on a cache the hosts of the jobs it drives in its region, on a host its own part. */
-export function createPrewarmMetrics(registry: MetricRegistry, { jobs, tasks }: PrewarmSources): void {
+export function createPrewarmMetrics(registry: MetricRegistry, { jobs, states, tasks }: PrewarmSources): void {
   registry.gauge('shoal_prewarm_hosts', 'Hosts in running prewarm jobs, by how far they are', ['state'], (gauge) => {
     const all = jobs()
     const count = (state: HostState): number => all.reduce((sum, { hosts }) => sum + hosts[state], 0)
     for (const state of HOST_STATES) gauge.set({ state }, count(state))
   })
+  registry.gauge(
+    'shoal_prewarm_jobs',
+    'Prewarm jobs that this cache keeps, by state; one that has ended is kept for a week',
+    ['state'],
+    (gauge) => {
+      const all = states()
+      for (const state of JOB_STATES) gauge.set({ state }, all.filter((one) => one === state).length)
+    },
+  )
   registry.gauge(
     'shoal_prewarm_bytes',
     'Bytes of prewarm tasks that this host has not ended: in all, and here already',

@@ -1,3 +1,4 @@
+import { Bitfield } from '../piece/bitfield.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Plan } from './interface.ts'
 
@@ -10,16 +11,16 @@ export interface Need {
 
 /** What a host lacks of a plan. */
 export function needOf({ blobs }: Pick<Plan, 'blobs'>, store: BlobStore): Need {
-  const missing = new Uint8Array(Math.ceil(blobs.length / 8))
+  const missing = new Bitfield(blobs.length)
   const partials = new Map<string, number>()
   for (const { digest, state, storedBytes } of store.list()) if (state === 'partial') partials.set(digest, storedBytes)
   let missingBytes = 0
   for (const [i, { digest, size }] of blobs.entries()) {
     if (store.isKept(digest)) continue
-    missing[i >> 3]! |= 1 << (i & 7)
+    missing.set(i)
     missingBytes += Math.max(0, size - (partials.get(digest) ?? 0))
   }
-  return { missing, missingBytes }
+  return { missing: missing.toBytes(), missingBytes }
 }
 
 /** What the store could still take: all but what is pinned or arriving, and what the file system leaves. */

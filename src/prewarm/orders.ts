@@ -1,10 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
-import { parseReference } from '../oci/reference.ts'
-import type { Order, OrderContent, SignsOrders, Trust } from '../trust/index.ts'
-import { giveOrder, giveOrderAsCache, isFresh, orderContent, provenOrder } from '../trust/index.ts'
+import type { Logger } from '../base/log.ts'
+import type { Order, OrderContent, OrderSource, SignsOrders, Trust } from '../trust/index.ts'
+import { giveOrder, giveOrderAsCache, isFresh, OrderLog, orderContent, provenOrder } from '../trust/index.ts'
+import { imageReference } from './image-reference.ts'
 import type { Plan, PrewarmPatch, PrewarmSpec, ToldRow } from './interface.ts'
 import { applyPatch, isFinal } from './job.ts'
+import { orderedFields } from './ordered-fields.ts'
+import type { Scheduled } from './schedule.ts'
+import { isScheduleId, scheduledSchema } from './schedule.ts'
 import { jobId } from './shapes.ts'
 import { patchSchema, specSchema } from './spec-shapes.ts'
 
@@ -13,20 +18,22 @@ interface OrderOfJob {
   readonly id: string
   readonly issuedEpochMs: number
 }
-/** What an order does: it has a job begun, or changed. */
+/** What an order does: it has a job begun or changed, or a schedule kept or ended. */
 type JobOrder =
   | (OrderOfJob & { readonly verb: 'prewarm'; readonly spec: PrewarmSpec })
   | (OrderOfJob & { readonly verb: 'edit'; readonly patch: PrewarmPatch })
+  | (OrderOfJob & { readonly verb: 'schedule'; readonly scheduled: Scheduled })
+  | (OrderOfJob & { readonly verb: 'unschedule' })
 export type JobOrderOf<V extends JobOrder['verb']> = Extract<JobOrder, { verb: V }>
 
-export interface OrdersDeps {
+interface OrdersDeps {
   readonly trust: Trust
+  readonly clock: Pick<Clock, 'now' | 'wall'>
+  readonly logger: Logger
   /** This host's. */
   readonly region: string
   /** Whether a region is above this one. */
   readonly isParentRegion: (region: string) => boolean
-  /** Wall clock, epoch milliseconds. */
-  readonly now: () => number
 }
 
 const HELP =
@@ -35,9 +42,11 @@ const HELP =
 /** Who may have jobs begun and changed: signs orders where this host may, and checks those of others. */
 export class Orders {
   readonly #deps: OrdersDeps
+  readonly #log: OrderLog
 
   constructor(deps: OrdersDeps) {
     this.#deps = deps
+    this.#log = new OrderLog(deps)
   }
 
   /** Whether this host can give orders by itself. */
@@ -46,14 +55,31 @@ export class Orders {
   }
 
   /** Signs a job as this host. Throws `ORDER_REQUIRED` where it may not. */
-  begin(id: string, spec: PrewarmSpec): Order {
-    return this.#give({ verb: 'prewarm', subject: id, content: spec, issuedEpochMs: this.#deps.now() })
+  begin(id: string, spec: PrewarmSpec): JobOrderOf<'prewarm'> {
+    const issuedEpochMs = this.#deps.clock.wall()
+    const order = this.#give({ verb: 'prewarm', subject: id, content: spec, issuedEpochMs })
+    return { verb: 'prewarm', id, spec, order, issuedEpochMs }
   }
 
   /** Signs a change as this host, to be later than the job's last one. Throws `ORDER_REQUIRED` where it may not. */
-  change(id: string, patch: PrewarmPatch, afterEpochMs: number): Order {
-    const issuedEpochMs = Math.max(this.#deps.now(), afterEpochMs + 1)
-    return this.#give({ verb: 'edit', subject: id, content: patch, issuedEpochMs })
+  change(id: string, patch: PrewarmPatch, afterEpochMs: number): JobOrderOf<'edit'> {
+    const issuedEpochMs = Math.max(this.#deps.clock.wall(), afterEpochMs + 1)
+    const order = this.#give({ verb: 'edit', subject: id, content: patch, issuedEpochMs })
+    return { verb: 'edit', id, patch, order, issuedEpochMs }
+  }
+
+  /** Signs a schedule as this host. Throws `ORDER_REQUIRED` where it may not. */
+  schedule(id: string, scheduled: Scheduled): JobOrderOf<'schedule'> {
+    const issuedEpochMs = this.#deps.clock.wall()
+    const order = this.#give({ verb: 'schedule', subject: id, content: scheduled, issuedEpochMs })
+    return { verb: 'schedule', id, scheduled, order, issuedEpochMs }
+  }
+
+  /** Signs the end of a schedule as this host. Throws `ORDER_REQUIRED` where it may not. */
+  unschedule(id: string): JobOrderOf<'unschedule'> {
+    const issuedEpochMs = this.#deps.clock.wall()
+    const order = this.#give({ verb: 'unschedule', subject: id, content: null, issuedEpochMs })
+    return { verb: 'unschedule', id, order, issuedEpochMs }
   }
 
   /**
@@ -62,17 +88,26 @@ export class Orders {
    */
   check<V extends JobOrder['verb']>(order: Order | undefined, verb: V): JobOrderOf<V> {
     if (order === undefined) throw required(`this acts on the fleet, and no operator's order came with it: ${HELP}`)
-    const { trust, now } = this.#deps
+    const { trust, clock } = this.#deps
     const content = provenOrder(trust, order, (other) => this.#isOver(other))
     if (content === undefined || content.verb !== verb) throw required(this.#unproven(order))
-    if (!isFresh(content, now())) {
+    if (!isFresh(content, clock.wall())) {
       const given = new Date(content.issuedEpochMs).toISOString()
-      throw required(`the order is of ${given}, and it is ${new Date(now()).toISOString()} here: is a clock wrong?`)
+      throw required(
+        `the order is of ${given}, and it is ${new Date(clock.wall()).toISOString()} here: is a clock wrong?`,
+      )
     }
     const read = readJobOrder(order, content)
     if (read === undefined) throw new ShoalError('PREWARM_INVALID', 'the order names no job that this version can run')
     // the verb was compared above
     return read as JobOrderOf<V>
+  }
+
+  /** Notes that an order about a job was obeyed. */
+  note(order: Order, from: OrderSource): void {
+    const by = provenOrder(this.#deps.trust, order, (other) => this.#isOver(other))?.by
+    const said = jobOrder(order)
+    if (said !== undefined) this.#log.obeyed(order, by, from, orderedFields(said))
   }
 
   /**
@@ -131,8 +166,18 @@ export function orderChange(
   return giveOrder(signer, { verb: 'edit', subject: id, content: patch, issuedEpochMs })
 }
 
+/** Signs a schedule with a credential that a user names. */
+export function orderSchedule(signer: SignsOrders, id: string, scheduled: Scheduled, now: number): Order | undefined {
+  return giveOrder(signer, { verb: 'schedule', subject: id, content: scheduled, issuedEpochMs: now })
+}
+
+/** Signs the end of a schedule. */
+export function orderUnschedule(signer: SignsOrders, id: string, now: number): Order | undefined {
+  return giveOrder(signer, { verb: 'unschedule', subject: id, content: null, issuedEpochMs: now })
+}
+
 /** A job's order by what it says, whoever gave it; undefined for what is none. */
-export function jobOrder(order: Order): JobOrder | undefined {
+function jobOrder(order: Order): JobOrder | undefined {
   const content = orderContent(order)
   return content === undefined ? undefined : readJobOrder(order, content)
 }
@@ -165,6 +210,12 @@ function readJobOrder(order: Order, { verb, subject, content, issuedEpochMs }: O
       const patch = patchSchema.safeParse(content).data
       return patch === undefined ? undefined : { verb, order, id, patch, issuedEpochMs }
     }
+    case 'schedule': {
+      const scheduled = isScheduleId(id) ? scheduledSchema.safeParse(content).data : undefined
+      return scheduled === undefined ? undefined : { verb, order, id, scheduled, issuedEpochMs }
+    }
+    case 'unschedule':
+      return isScheduleId(id) ? { verb, order, id, issuedEpochMs } : undefined
     case 'invalidate':
       return undefined
     default:
@@ -176,7 +227,7 @@ function readJobOrder(order: Order, { verb, subject, content, issuedEpochMs }: O
 function isPlanOf({ images }: Plan, spec: PrewarmSpec): boolean {
   if (images.length !== spec.images.length) return false
   return images.every(({ upstream, repository, digest }, i) => {
-    const wanted = parseReference(spec.images[i]!, 'docker.io')
+    const wanted = imageReference(spec.images[i]!)
     const isSame = wanted.upstream === upstream && wanted.repository === repository
     return isSame && (wanted.target.kind === 'tag' || wanted.target.digest === digest)
   })

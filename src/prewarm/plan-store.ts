@@ -1,7 +1,7 @@
 import type { BlobStore, StoreTable } from '../store/index.ts'
+import { jsonCodec } from '../store/index.ts'
 import type { Plan } from './interface.ts'
-import { jsonCodec } from './letters.ts'
-import type { OriginAccount } from './origin-account.ts'
+import type { OriginUsage } from './origin-usage.ts'
 import { planSchema } from './shapes.ts'
 
 /** Blobs and manifests of the plans that may be in memory at once: some 40 MB. */
@@ -15,12 +15,12 @@ export function partsOf({ blobs, images }: Plan): number {
 /** The plans of jobs: on the disk all of them, in memory those that something is done with. */
 export class PlanStore {
   readonly #table: StoreTable<Plan>
-  readonly #origin: Pick<OriginAccount, 'watch' | 'unwatch'>
+  readonly #origin: Pick<OriginUsage, 'watch' | 'unwatch'>
   readonly #held = new Map<string, Plan>()
   #parts = 0
 
   /** `origin` counts what is read for the plans in memory. */
-  constructor(store: Pick<BlobStore, 'table'>, origin: Pick<OriginAccount, 'watch' | 'unwatch'>) {
+  constructor(store: Pick<BlobStore, 'table'>, origin: Pick<OriginUsage, 'watch' | 'unwatch'>) {
     this.#origin = origin
     this.#table = store.table('prewarm-plans', jsonCodec(planSchema))
   }

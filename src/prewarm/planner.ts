@@ -1,8 +1,10 @@
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { parseReference } from '../oci/reference.ts'
-import { requirePlatform, resolveContent } from './image-content.ts'
-import type { ImageSource, Plan, PlannedBlob, PlannedImage, PrewarmSpec } from './interface.ts'
+import { referenceText } from '../oci/reference.ts'
+import type { ImageSource } from '../pins/index.ts'
+import { requirePlatform, resolveContent } from '../pins/index.ts'
+import { imageReference } from './image-reference.ts'
+import type { Plan, PlannedBlob, PlannedImage, PrewarmSpec } from './interface.ts'
 import { MAX_BLOBS } from './shapes.ts'
 
 /** Images looked up at once. */
@@ -42,14 +44,15 @@ export class Planner {
 
   async #resolve(text: string, wanted: readonly string[], signal: AbortSignal): Promise<ResolvedImage> {
     const platforms = wanted.length === 0 ? [this.#platform] : wanted
-    const reference = parseReference(text, 'docker.io')
+    const reference = imageReference(text)
     const { upstream, repository, target } = reference
+    const shown = referenceText(reference)
     if (!this.#images.knows(upstream)) {
-      throw impossible(`${text}: no upstream is called ${upstream} (see upstreams in the caches' configuration)`)
+      throw impossible(`${shown}: no upstream is called ${upstream} (see upstreams in the caches' configuration)`)
     }
     if (!this.#images.shareable(upstream)) {
       throw impossible(
-        `${text}: content of ${upstream} is not fetched in the fleet's name (see upstreams: passthrough)`,
+        `${shown}: content of ${upstream} is not fetched in the fleet's name (see upstreams: passthrough)`,
       )
     }
     try {
@@ -61,12 +64,12 @@ export class Planner {
       const digests = manifests.map(({ digest }) => digest)
       const tag = target.kind === 'tag' ? target.tag : null
       // the first manifest is the one that was named
-      const image = { reference: text, upstream, repository, tag, digest: digests[0]!, manifests: digests }
+      const image = { reference: shown, upstream, repository, tag, digest: digests[0]!, manifests: digests }
       return { image: { ...image, bytes: sizeOf(blobs) }, blobs }
     } catch (error) {
       signal.throwIfAborted()
       const message = errorText(error)
-      throw impossible(message.includes(`${upstream}/${repository}`) ? message : `${text}: ${message}`, error)
+      throw impossible(message.includes(`${upstream}/${repository}`) ? message : `${shown}: ${message}`, error)
     }
   }
 }

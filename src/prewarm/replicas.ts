@@ -1,19 +1,20 @@
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { ImageSource } from '../pins/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 import { transferEnded } from '../transfer/index.ts'
-import type { ImageSource, JobRow, Plan, PlannedBlob } from './interface.ts'
+import type { JobRow, Plan, PlannedBlob } from './interface.ts'
 
 const BLOBS_AT_ONCE = 4
-/** The ranking changes with the caches: what this one stands in for is looked at again so often. */
+/** The ranking changes with the caches: what this one stands in for is looked at again this often. */
 const AGAIN_MS = 5_000
 
-export interface ReplicasDeps {
+interface ReplicasDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly tier: Tier
@@ -29,7 +30,7 @@ export interface ReplicasDeps {
  */
 export class Replicas implements AsyncDisposable {
   readonly #deps: ReplicasDeps
-  readonly #running = new Map<string, { readonly abort: AbortController; readonly done: Promise<void> }>()
+  readonly #running = new Map<string, TaskGroup>()
 
   constructor(deps: ReplicasDeps) {
     this.#deps = deps
@@ -38,19 +39,17 @@ export class Replicas implements AsyncDisposable {
   /** Works for the job while it runs, and no longer. */
   follow(row: JobRow, plan: Plan | undefined): void {
     const running = this.#running.get(row.id)
-    if (row.state !== 'running' || plan === undefined)
-      return void running?.abort.abort(new DOMException('the job rests', 'AbortError'))
+    if (row.state !== 'running' || plan === undefined) return void running?.stop('the job rests')
     if (running !== undefined) return
-    const abort = new AbortController()
-    const done = this.#run(row.id, plan, abort.signal)
-      .catch(() => {})
-      .then(() => void this.#running.delete(row.id))
-    this.#running.set(row.id, { abort, done })
+    const group = new TaskGroup(this.#deps.logger)
+    this.#running.set(row.id, group)
+    void group
+      .run('second copies of prewarmed blobs are made no longer', (signal) => this.#run(row.id, plan, signal))
+      .then(() => this.#running.delete(row.id))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { abort } of this.#running.values()) abort.abort(new DOMException('stopping', 'AbortError'))
-    await Promise.all([...this.#running.values()].map(({ done }) => done))
+    await Promise.all([...this.#running.values()].map((group) => group.stop()))
   }
 
   async #run(job: string, plan: Plan, signal: AbortSignal): Promise<void> {
@@ -64,7 +63,7 @@ export class Replicas implements AsyncDisposable {
         await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, fetchSome))
       } catch (error) {
         signal.throwIfAborted()
-        this.#deps.logger.debug({ job, err: errorText(error) }, 'no second copy of a blob yet')
+        this.#deps.logger.debug({ job, err: error }, 'no second copy of a blob yet')
       }
       await sleep(this.#deps.clock, AGAIN_MS, signal)
     }

@@ -1,22 +1,14 @@
 import { z } from 'zod'
-import { parseDigest } from '../oci/digest.ts'
-import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
+import type { Shape } from '../base/shape.ts'
+import { digestSchema, repositorySchema, tagSchema, upstreamSchema } from '../oci/schema.ts'
 import { orderSchema } from '../trust/index.ts'
 import { MAX_IMAGES, specSchema } from './spec-shapes.ts'
 
 /*
- * What jobs, letters and answers are made of: each shape once, as the schema that reads it; interface.ts names the types.
+ * What jobs, messages and answers are made of: each shape once, as the schema that reads it; interface.ts names the types.
  * All of it is read by other hosts and by later versions: unknown keys are dropped. Numbers of bytes are whole, rates are
  * bytes per second with 0 = unlimited, times are epoch milliseconds.
  */
-
-/** What a schema reads, for good. */
-export type Shape<S extends z.ZodType> = Frozen<z.output<S>>
-type Frozen<T> = T extends Uint8Array | string | number | boolean | null | undefined
-  ? T
-  : T extends readonly (infer U)[]
-    ? readonly Frozen<U>[]
-    : { readonly [K in keyof T]: Frozen<T[K]> }
 
 export const JOB_STATES = ['running', 'paused', 'done', 'failed', 'cancelled'] as const
 export const HOST_STATES = ['waiting', 'moving', 'loading', 'ready', 'failed', 'skipped'] as const
@@ -41,15 +33,6 @@ export function isJobId(id: string): boolean {
 export const region = z.string().min(1).max(128)
 export const peerKey = z.string().min(8).max(64)
 
-export const digest = z
-  .string()
-  .max(160)
-  .transform((value, context) => {
-    const parsed = parseDigest(value)
-    if (parsed === undefined) context.addIssue({ code: 'custom', message: 'not a digest' })
-    return parsed ?? z.NEVER
-  })
-
 /** Bytes in JSON. */
 export const base64 = z
   .string()
@@ -58,22 +41,22 @@ export const base64 = z
 
 /** An image of a job, its tag resolved for good. */
 const plannedImage = z.object({
-  /** As the user wrote it. */
+  /** For people. */
   reference: text,
-  upstream: z.string().refine(isRegistryHost),
-  repository: z.string().refine(isRepositoryName),
-  tag: z.string().refine(isTag).nullable(),
+  upstream: upstreamSchema,
+  repository: repositorySchema,
+  tag: tagSchema.nullable(),
   /** What the reference resolved to: an index or a manifest. */
-  digest,
+  digest: digestSchema,
   /** The manifests a host fetches, parents first; the first is `digest`. */
-  manifests: z.array(digest).min(1).max(1024),
+  manifests: z.array(digestSchema).min(1).max(1024),
   /** Of its config and layers, for the chosen platforms. */
   bytes: count,
 })
 
 /** Something to move, once however many images have it. */
 const plannedBlob = z.object({
-  digest,
+  digest: digestSchema,
   size: count,
   /** Index into the plan's images: in whose name it is fetched. */
   image: count.max(MAX_IMAGES - 1),
@@ -89,7 +72,7 @@ export const planSchema = z.object({
 const imageView = z.object({ reference: text, digest: text, bytes: count })
 
 /** What is kept in memory of a plan, whose blobs may be thousands: those are on the disk. */
-const planHead = z.object({
+const planSummary = z.object({
   images: z.array(imageView).max(MAX_IMAGES),
   /** How many. */
   blobs: count,
@@ -122,8 +105,13 @@ export const reasonGroup = z.object({
   hosts: z.array(text).max(16),
 })
 
-export const hostCounts = z.object({
-  ...{ waiting: count, moving: count, loading: count, ready: count, failed: count, skipped: count },
+const hostCounts = z.object({
+  waiting: count,
+  moving: count,
+  loading: count,
+  ready: count,
+  failed: count,
+  skipped: count,
 })
 
 /** What a region says of its part in a job. */
@@ -133,6 +121,8 @@ export const tallySchema = z.object({
   /** Of these, hosts that have been told to begin. */
   begun: count,
   hosts: hostCounts,
+  /** Of those skipped, hosts that have never answered: who they are is only their own word. */
+  setAside: count.default(0),
   haveBytes: count,
   /** Of it, what hosts hold that are skipped. */
   skippedBytes: count.default(0),
@@ -140,6 +130,8 @@ export const tallySchema = z.object({
   /** What the region's caches read from origins for this job. */
   originBytes: count,
   reasons: z.array(reasonGroup).max(64),
+  /** Until the slowest of those at work has all; null when that cannot be told. */
+  slowestSeconds: z.number().min(0).nullable().default(null),
 })
 
 /** A region's share of a job. */
@@ -165,7 +157,7 @@ export const rowSchema = z.object({
   orders: z.array(orderSchema).min(1).max(MAX_ORDERS),
   /** When the last order was given: older ones are not obeyed. */
   orderedEpochMs: epochMs,
-  plan: planHead,
+  plan: planSummary,
   createdEpochMs: epochMs,
   revision: count,
   changedEpochMs: epochMs,
@@ -186,7 +178,7 @@ export const rowSchema = z.object({
 export const toldRowSchema = rowSchema.extend({ plan: planSchema })
 
 /** What one region could do for a plan. */
-export const surveySchema = z.object({
+export const capacitySchema = z.object({
   region,
   /** Hosts known. */
   hosts: count,
@@ -215,7 +207,7 @@ const regionView = z.object({
   originBytes: count,
 })
 
-/** A job as it is told, by caches, doors and commands. */
+/** A job as it is told, by caches, servers and commands. */
 export const prewarmViewSchema = z.object({
   id: jobId,
   state: z.enum(JOB_STATES),
@@ -266,7 +258,7 @@ export const prewarmPlanViewSchema = z.object({
   }),
   hosts: z.object({ total: count, withoutRoom: count, roomless: z.array(text).max(64) }),
   waves: z.array(count).max(256),
-  regions: z.array(surveySchema).max(MAX_REGIONS),
+  regions: z.array(capacitySchema).max(MAX_REGIONS),
   /** Regions of the fleet that do not answer now, and would not take part. */
   absent: z.array(region).max(MAX_REGIONS),
   /** Null when no rate bounds it: then it is the network that does. */
@@ -284,4 +276,9 @@ export const prewarmHostSchema = z.object({
   movedBytes: moved,
   blobsDone: count,
   reason: text.nullable(),
+  /** When it began and ended; null before, and where this cache was not there. */
+  startedEpochMs: epochMs.nullable().default(null),
+  endedEpochMs: epochMs.nullable().default(null),
+  /** What it receives now; of one that has ended what it received over all of its time. */
+  bytesPerSec: z.number().min(0).default(0),
 })

@@ -1,13 +1,17 @@
 import { z } from 'zod'
 import { errorText } from '../base/errors.ts'
-import { parseReference } from '../oci/reference.ts'
+import { LABEL_KEY, LABEL_VALUE, REGION } from '../base/names.ts'
+import { LOAD_RUNTIMES } from '../runtime/index.ts'
+import { imageReference } from './image-reference.ts'
 
 /*
  * What a job may be asked to do: the one validator of it. Requests of people (spec.ts) are read into these shapes, what
  * comes from other hosts and from disk is checked by them as it is; so nothing gets in by one way that another refuses.
  */
 
-export const MAX_IMAGES = 64
+export const MAX_IMAGES = 256
+/** Of all names together: an order, which has them again, and what is sent with it fit into what is read of a request. */
+const MAX_IMAGES_CHARS = 40 * 1024
 /** How many regions a job may name. */
 const MAX_REGIONS = 256
 const MAX_SELECTORS = 32
@@ -22,14 +26,11 @@ export const MAX_SPAN_DAYS = 400
 export const MAX_SPAN_MS = MAX_SPAN_DAYS * 86_400_000
 
 const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/
-const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/
-const LABEL_VALUE = /^[A-Za-z0-9._-]{0,63}$/
-const REGION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
 export const NO_COUNT = { error: 'is not a number of hosts' }
 const NO_PLATFORM = { error: 'is neither os/arch[/variant] nor all' }
 
-/** So many hosts, or so many of a hundred. */
+/** This many hosts, or this many of a hundred. */
 export const amount = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('count'), count: z.int().min(0).max(MAX_HOSTS) }),
   z.object({ kind: z.literal('percent'), percent: z.number().min(0).max(100) }),
@@ -48,18 +49,24 @@ export const spanMs = z
   .max(MAX_SPAN_MS, { error: `is longer than ${MAX_SPAN_DAYS}d` })
 export const quorumPercent = z.number().min(0).max(100)
 
-export const image = z
+const image = z
   .string()
   .max(MAX_REFERENCE_CHARS)
   .superRefine((text, context) => {
     try {
       // only its grammar: which upstream a bare name means is known to the agent
-      parseReference(text, 'docker.io')
+      imageReference(text)
     } catch (error) {
       context.addIssue({ code: 'custom', message: errorText(error) })
     }
   })
-export const images = z.array(image).min(1, { error: 'name at least one image' }).max(MAX_IMAGES)
+export const images = z
+  .array(image)
+  .min(1, { error: 'name at least one image' })
+  .max(MAX_IMAGES, { error: `are more than the ${MAX_IMAGES} of one job: make several of them` })
+  .refine((all) => all.reduce((sum, { length }) => sum + length, 0) <= MAX_IMAGES_CHARS, {
+    error: `have longer names together than one job may (${MAX_IMAGES_CHARS} characters): make several of them`,
+  })
 export const regions = z.array(z.string().regex(REGION, { error: 'is no region name' })).max(MAX_REGIONS)
 export const select = z
   .record(
@@ -77,7 +84,7 @@ export const platforms = z
   .max(MAX_PLATFORMS)
 
 /** Runtimes that can be told to pull through their own agent once the bytes are there. */
-export const runtime = z.enum(['docker', 'containerd'], { error: 'is neither docker nor containerd' })
+export const runtime = z.enum(LOAD_RUNTIMES, { error: `is neither ${LOAD_RUNTIMES.join(' nor ')}` })
 
 /** How many hosts may have begun, cumulative, wave by wave; the last is all of them. */
 export const waves = z
@@ -103,7 +110,7 @@ const editable = {
   fleetRateBytesPerSec: rateBytesPerSec,
   /** From the origins. */
   originRateBytesPerSec: rateBytesPerSec,
-  /** After so long the job ends as it stands; 0 = never. This and what follows is from the job's start. */
+  /** After this long the job ends as it stands; 0 = never. This and what follows is from the job's start. */
   deadlineMs: spanMs,
   /** The part of the counted hosts that must be ready. */
   quorumPercent,
@@ -123,7 +130,7 @@ export const specSchema = z.object({
   regions,
   /** Only hosts with all of these labels. */
   select,
-  /** Only so many of the hosts that match; null = all. */
+  /** Only this many of the hosts that match; null = all. */
   hosts: someHosts.nullable(),
   /** `os/arch[/variant]`, or `all`; empty = what the coordinating cache runs on. */
   platforms,

@@ -101,27 +101,32 @@ const requestSchema = z.strictObject({
 const changesSchema = z.strictObject({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()
 
 /** What people call a key of a request, by its path. */
-export type NameOf = (path: readonly string[]) => string
+type NameOf = (path: readonly string[]) => string
 
 const byPath: NameOf = (path) => path.join('.')
 
 /** A request as people and scripts write it, complete. Throws `PREWARM_INVALID` naming the key that is wrong. */
 export function parsePrewarmSpec(request: unknown, nameOf: NameOf = byPath): PrewarmSpec {
   const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(requestSchema, request, nameOf)
-  return {
-    ...rest,
-    ...{ rateBytesPerSec: rate, fleetRateBytesPerSec: fleetRate, originRateBytesPerSec: originRate },
-    ...{ deadlineMs: deadline, quorumPercent: quorum, pinMs: pin, joinMs: join },
-  }
+  return { ...rest, ...withUnits({ rate, fleetRate, originRate, deadline, quorum, pin, join }) }
 }
 
 /** A change as people and scripts write it. Throws `PREWARM_INVALID`. */
 export function parsePrewarmPatch(request: unknown, nameOf: NameOf = byPath): PrewarmPatch {
   const { rate, fleetRate, originRate, deadline, quorum, pin, join, ...rest } = parse(changesSchema, request, nameOf)
+  return { ...rest, ...withUnits({ rate, fleetRate, originRate, deadline, quorum, pin, join }) }
+}
+
+/** What people write without a unit in its name, by the names that it has inside. */
+function withUnits<T>(given: Record<'rate' | 'fleetRate' | 'originRate' | 'deadline' | 'quorum' | 'pin' | 'join', T>) {
   return {
-    ...rest,
-    ...{ rateBytesPerSec: rate, fleetRateBytesPerSec: fleetRate, originRateBytesPerSec: originRate },
-    ...{ deadlineMs: deadline, quorumPercent: quorum, pinMs: pin, joinMs: join },
+    rateBytesPerSec: given.rate,
+    fleetRateBytesPerSec: given.fleetRate,
+    originRateBytesPerSec: given.originRate,
+    deadlineMs: given.deadline,
+    quorumPercent: given.quorum,
+    pinMs: given.pin,
+    joinMs: given.join,
   }
 }
 

@@ -1,15 +1,16 @@
 import type { Clock } from '../base/clock.ts'
+import { sumOf } from '../base/sum.ts'
 import { atMost } from './amount.ts'
 import type {
   HostState,
   JobRow,
   Plan,
-  PlanHead,
+  PlanSummary,
   PrewarmPlanView,
   PrewarmSpec,
   PrewarmView,
   ReasonGroup,
-  RegionSurvey,
+  RegionCapacity,
   RegionView,
   Share,
   Tally,
@@ -18,7 +19,7 @@ import { HOST_STATES, MOVED_NOTHING } from './shapes.ts'
 
 const MAX_NAMED = 16
 const MAX_REASONS = 64
-/** Rates are taken over so long. */
+/** Rates are taken over this long. */
 const WINDOW_MS = 10_000
 
 /** How fast a job's bytes grow: over a short window, so that it tells of now. */
@@ -55,34 +56,48 @@ export function viewOf(row: JobRow, tallies: ReadonlyMap<string, Tally>, rate: n
   const bytesPerSec = row.state === 'running' ? rate : 0
   const left = bytes.total - bytes.have
   return {
-    ...{ id: row.id, state: row.state, reason: row.reason, images: imagesOf(row.plan) },
+    id: row.id,
+    state: row.state,
+    reason: row.reason,
+    images: imagesOf(row.plan),
     hosts: sumHosts(regions),
-    ...{ bytes, bytesPerSec, etaSeconds: bytesPerSec > 0 && left > 0 ? left / bytesPerSec : null },
+    bytes,
+    bytesPerSec,
+    etaSeconds: bytesPerSec > 0 && left > 0 ? Math.max(left / bytesPerSec, slowest(tallies)) : null,
     // the wall clock may have been set back meanwhile
     seconds: Math.max(0, (row.endedEpochMs ?? now) - row.createdEpochMs) / 1000,
-    ...{ createdEpochMs: row.createdEpochMs, endedEpochMs: row.endedEpochMs },
+    createdEpochMs: row.createdEpochMs,
+    endedEpochMs: row.endedEpochMs,
     wave: { number: row.wave + 1, of: row.spec.waves.length, open: openOf(row, tallies) },
-    ...{ regions, reasons: mergeReasons(tallies.values()), absent: row.absent, spec: row.spec },
+    regions,
+    reasons: mergeReasons(tallies.values()),
+    absent: row.absent,
+    spec: row.spec,
     revision: row.revision,
     orderedEpochMs: row.orderedEpochMs,
   }
 }
 
-function bytesOf(plan: PlanHead, regions: readonly RegionView[]): PrewarmView['bytes'] {
+/** A job is done when its slowest hosts are: the mean of all says nothing of them. */
+function slowest(tallies: ReadonlyMap<string, Tally>): number {
+  return Math.max(0, ...Array.from(tallies.values(), ({ slowestSeconds }) => slowestSeconds ?? 0))
+}
+
+function bytesOf(plan: PlanSummary, regions: readonly RegionView[]): PrewarmView['bytes'] {
   const bytes = { perHost: plan.bytes, total: 0, have: 0, moved: 0, origin: 0 }
   for (const { haveBytes, totalBytes, movedBytes, originBytes } of regions) {
     bytes.total += totalBytes
     bytes.have += haveBytes
-    bytes.moved += movedBytes.peer + movedBytes.home + movedBytes.parent + movedBytes.origin
+    bytes.moved += sumOf(movedBytes)
     bytes.origin += originBytes + movedBytes.origin
   }
   return bytes
 }
 
-export interface PlanFacts {
+interface PlanFacts {
   readonly spec: PrewarmSpec
   readonly plan: Plan
-  readonly regions: readonly RegionSurvey[]
+  readonly regions: readonly RegionCapacity[]
   readonly absent: readonly string[]
   /** What the caches of the region above all others lack. */
   readonly missingHereBytes: number
@@ -90,31 +105,35 @@ export interface PlanFacts {
 
 /** A plan as it is told. */
 export function planViewOf({ spec, plan, regions, absent, missingHereBytes }: PlanFacts): PrewarmPlanView {
-  const sum = (of: (survey: RegionSurvey) => number): number => regions.reduce((all, survey) => all + of(survey), 0)
-  const matching = sum((survey) => survey.matching)
+  const sum = (of: (one: RegionCapacity) => number): number => regions.reduce((all, one) => all + of(one), 0)
+  const matching = sum((one) => one.matching)
   const total = spec.hosts === null ? matching : atMost(spec.hosts, matching)
   // regions take from those above them: the origin is read for what none of these has, once
   const missing = Math.min(
     missingHereBytes,
-    sum((survey) => survey.missingBytes),
+    sum((one) => one.missingBytes),
   )
   return {
     state: 'planned',
     images: imagesOf(plan),
     blobs: plan.blobs.length,
     bytes: {
-      ...{ perHost: plan.bytes, total: plan.bytes * total, missing },
+      perHost: plan.bytes,
+      total: plan.bytes * total,
+      missing,
       lacking: Math.min(
         plan.bytes * total,
-        sum((survey) => survey.hostsLackBytes),
+        sum((one) => one.hostsLackBytes),
       ),
     },
     hosts: {
-      ...{ total, withoutRoom: sum((survey) => survey.withoutRoom) },
+      total,
+      withoutRoom: sum((one) => one.withoutRoom),
       roomless: regions.flatMap(({ roomless }) => roomless).slice(0, MAX_NAMED),
     },
     waves: spec.waves.map((wave) => atMost(wave, total)),
-    ...{ regions, absent },
+    regions,
+    absent,
     leastSeconds: leastSeconds(spec, plan, total, missing),
   }
 }
@@ -136,7 +155,7 @@ function leastSeconds(spec: PrewarmSpec, plan: Plan, hosts: number, missingBytes
   return seconds === 0 ? null : seconds
 }
 
-function imagesOf({ images }: Plan | PlanHead): PrewarmView['images'] {
+function imagesOf({ images }: Plan | PlanSummary): PrewarmView['images'] {
   return images.map(({ reference, digest, bytes }) => ({ reference, digest, bytes }))
 }
 
@@ -145,18 +164,27 @@ function plannedTally(share: Share | undefined): Tally | undefined {
   if (share?.planned === undefined) return undefined
   const selected = share.planned
   return {
-    ...{ selected, begun: 0, hosts: { waiting: selected, moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0 } },
-    ...{ haveBytes: 0, skippedBytes: 0, moved: MOVED_NOTHING, originBytes: 0, reasons: [] },
+    selected,
+    begun: 0,
+    hosts: { waiting: selected, moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0 },
+    setAside: 0,
+    haveBytes: 0,
+    skippedBytes: 0,
+    moved: MOVED_NOTHING,
+    originBytes: 0,
+    reasons: [],
+    slowestSeconds: null,
   }
 }
 
-function regionView(region: string, tally: Tally, plan: PlanHead): RegionView {
+function regionView(region: string, tally: Tally, plan: PlanSummary): RegionView {
   return {
     region,
     hosts: { total: tally.selected, ...tally.hosts },
     haveBytes: tally.haveBytes,
     totalBytes: plan.bytes * (tally.selected - tally.hosts.skipped) + tally.skippedBytes,
-    ...{ movedBytes: tally.moved, originBytes: tally.originBytes },
+    movedBytes: tally.moved,
+    originBytes: tally.originBytes,
   }
 }
 

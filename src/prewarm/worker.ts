@@ -1,17 +1,19 @@
 import { z } from 'zod'
-import { sleep } from '../base/abort.ts'
-import { errorText } from '../base/errors.ts'
+import { abortError } from '../base/abort.ts'
+import { TaskGroup } from '../base/task-group.ts'
+import { Wake } from '../base/wake.ts'
 import type { StoreTable } from '../store/index.ts'
+import { jsonCodec } from '../store/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { HostTaskDeps, TaskProgress } from './host-task.ts'
 import { HostTask } from './host-task.ts'
 import type { HostReport, HostState } from './interface.ts'
 import { homeKeyOf } from './job.ts'
-import type { HostFacts, Letter, Task } from './letters.ts'
-import { jsonCodec, taskSchema } from './letters.ts'
+import type { HostFacts, PrewarmMessage, Task } from './messages.ts'
+import { taskSchema } from './messages.ts'
+import type { Messenger } from './messenger.ts'
 import { partsOf } from './plan-store.ts'
-import type { Post } from './post.ts'
 import { count, HOST_STATES, MOVED_NOTHING, moved, text } from './shapes.ts'
 import { MAX_SPAN_MS } from './spec-shapes.ts'
 
@@ -21,10 +23,11 @@ const REPORT_EVERY_MS = 2_000
 const FACTS_EVERY_MS = 15_000
 /** A change of room is told when it is more than this part. */
 const FACTS_STEP = 0.02
-const LOOK_EVERY_MS = 250
+/** What happens meanwhile wakes it. */
+const LOOK_EVERY_MS = 500
 /** How often a host asks whether it may go on, until it is told. */
 const CHECK_IN_EVERY_MS = 2_000
-/** So many ended tasks are remembered, for so long, so that a cache that was away hears of them; then only their content is left. */
+/** A host remembers this many ended tasks, for this long, so that a cache that was away hears of them; then only their content is left. */
 const MAX_REMEMBERED = 32
 const REMEMBERED_MS = 7 * 86_400_000
 /** Tasks that a host has at once, and the blobs and manifests of their plans: some 20 MB. */
@@ -33,11 +36,9 @@ const MAX_PARTS = 131_072
 const MAX_REMEMBERED_PARTS = 32_768
 const NOTHING_YET: TaskProgress = { state: 'waiting', reason: null, moved: MOVED_NOTHING }
 
-export interface WorkerDeps extends HostTaskDeps {
+interface WorkerDeps extends HostTaskDeps {
   readonly tier: Tier
-  readonly post: Post
-  /** Wall clock, epoch milliseconds. */
-  readonly now: () => number
+  readonly messenger: Messenger
   readonly facts: Omit<HostFacts, 'freeBytes'>
 }
 
@@ -62,16 +63,16 @@ interface Known {
 }
 
 /**
- * A host's side of prewarm: keeps the tasks it was given, works on one at a time, the oldest first, and tells the head
- * of each job and its stand-in how far it is.
+ * A host's side of prewarm: keeps the tasks it was given, works on one at a time, the oldest first, and tells the leader
+ * of each job and its standby how far it is.
  */
 export class Worker implements AsyncDisposable {
   readonly #deps: WorkerDeps
   readonly #table: StoreTable<TaskRow>
   readonly #tasks = new Map<string, Known>()
-  readonly #stop = new AbortController()
-  #current: { readonly job: string; readonly abort: AbortController; readonly done: Promise<void> } | undefined
-  #loop: Promise<void> | undefined
+  readonly #background: TaskGroup
+  readonly #wake = new Wake()
+  #current: { readonly job: string; readonly abort: AbortController } | undefined
   #writing: Promise<void> = Promise.resolve()
   #listening: Disposable | undefined
   #freeBytes = 0
@@ -79,6 +80,7 @@ export class Worker implements AsyncDisposable {
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps
+    this.#background = new TaskGroup(deps.logger)
     this.#table = deps.store.table('prewarm-tasks', jsonCodec(rowSchema))
   }
 
@@ -98,36 +100,36 @@ export class Worker implements AsyncDisposable {
     this.#listening = this.#deps.transfers.listen((digest, from, bytes) => {
       if (this.#current !== undefined) this.#tasks.get(this.#current.job)?.work.came(digest, from, bytes)
     })
-    this.#loop ??= this.#run().catch(() => {})
+    const rounds = { clock: this.#deps.clock, everyMs: LOOK_EVERY_MS, wake: this.#wake }
+    this.#background.loop('prewarm work on this host failed', rounds, () => this.#look())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listening?.[Symbol.dispose]()
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    await this.#loop
-    await this.#current?.done
+    await this.#background.stop()
     await this.#writing
   }
 
   /** A cache that has just been linked knows nothing of this host. */
   linked({ peer }: PeerLink): void {
-    const { post } = this.#deps
-    if (peer.role !== 'cache' || peer.region !== post.self.region) return
-    post.send(peer.key, this.#factsLetter())
+    const { messenger } = this.#deps
+    if (peer.role !== 'cache' || peer.region !== messenger.self.region) return
+    messenger.send(peer.key, this.#factsMessage())
+    this.#wake.call()
     for (const [job, known] of this.#tasks) {
       if (!known.work.ended) {
         known.isNews = true
         known.checkedInAt = Number.NEGATIVE_INFINITY
-      } else if (this.#heads(job).includes(peer.key))
-        post.send(peer.key, { kind: 'report', job, report: known.work.report() })
+      } else if (this.#leaders(job).includes(peer.key))
+        messenger.send(peer.key, { kind: 'report', job, report: known.work.report() })
     }
   }
 
-  letter(from: PeerInfo, letter: Letter): void {
-    const { self } = this.#deps.post
+  message(from: PeerInfo, message: PrewarmMessage): void {
+    const { self } = this.#deps.messenger
     if (from.key !== self.key && (from.role !== 'cache' || from.region !== self.region)) return
-    if (letter.kind === 'task') this.#take(letter.task)
-    else if (letter.kind === 'standing') this.#stands(letter)
+    if (message.kind === 'task') this.#take(message.task)
+    else if (message.kind === 'standing') this.#leased(message)
   }
 
   /** What is still to be done here. */
@@ -168,9 +170,10 @@ export class Worker implements AsyncDisposable {
         )
         return
       }
-      const added = this.#add(task, NOTHING_YET, this.#deps.now())
+      const added = this.#add(task, NOTHING_YET, this.#deps.clock.wall())
       added.isConfirmed = true
       this.#save(added)
+      this.#wake.call()
       return
     }
     const before = known.work.task
@@ -180,7 +183,7 @@ export class Worker implements AsyncDisposable {
     this.#announce(known)
     this.#save(known)
     if (task.state !== 'running' && this.#current?.job === task.job) {
-      this.#current.abort.abort(new DOMException(`the job is ${task.state}`, 'AbortError'))
+      this.#current.abort.abort(abortError(`the job is ${task.state}`))
     }
     if (task.state === 'stopped') return
     const { state } = known.work.progress
@@ -190,13 +193,14 @@ export class Worker implements AsyncDisposable {
 
   /** Nothing is pinned for longer than a job may ask, whatever a cache's clock says. */
   #pinEnd({ pinUntilEpochMs }: Task): number | null {
-    return pinUntilEpochMs === null ? null : Math.min(pinUntilEpochMs, this.#deps.now() + MAX_SPAN_MS)
+    return pinUntilEpochMs === null ? null : Math.min(pinUntilEpochMs, this.#deps.clock.wall() + MAX_SPAN_MS)
   }
 
   /** What a cache says of a job that this host has something left to do for. */
-  #stands({ job, runs }: Extract<Letter, { kind: 'standing' }>): void {
+  #leased({ job, runs }: Extract<PrewarmMessage, { kind: 'standing' }>): void {
     const known = this.#tasks.get(job)
     if (known === undefined || known.work.ended) return
+    this.#wake.call()
     if (runs) known.isConfirmed = true
     else this.#take({ ...known.work.task, state: 'stopped' })
   }
@@ -213,34 +217,26 @@ export class Worker implements AsyncDisposable {
     return parts
   }
 
-  /** To be told at the next look. */
+  /** To be told at the next look, which is now. */
   #announce(known: Known): void {
+    this.#wake.call()
     known.isNews = true
     known.toldAt = Number.NEGATIVE_INFINITY
   }
 
   #repin({ work }: Known): void {
     // its failure is told in the log: the content is here all the same
-    void work.repin(this.#stop.signal).catch((error: unknown) => {
-      this.#deps.logger.warn({ job: work.task.job, err: errorText(error) }, 'a prewarmed image cannot be pinned')
+    void work.repin(this.#background.signal).catch((error: unknown) => {
+      this.#deps.logger.warn({ job: work.task.job, err: error }, 'a prewarmed image cannot be pinned')
     })
   }
 
-  async #run(): Promise<void> {
-    const { clock, logger } = this.#deps
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        if (this.#deps.tier.acting) this.#rest()
-        else this.#work()
-        this.#checkIn()
-        this.#report()
-        if (clock.now() - this.#factsAt >= FACTS_EVERY_MS) await this.#lookAtFacts()
-      } catch (error) {
-        logger.error({ err: errorText(error) }, 'prewarm work on this host failed')
-      }
-      await sleep(clock, LOOK_EVERY_MS, signal)
-    }
+  async #look(): Promise<void> {
+    if (this.#deps.tier.acting) this.#rest()
+    else this.#work()
+    this.#checkIn()
+    this.#report()
+    if (this.#deps.clock.now() - this.#factsAt >= FACTS_EVERY_MS) await this.#lookAtFacts()
   }
 
   /** Begins the next task when none is under way. */
@@ -252,15 +248,19 @@ export class Worker implements AsyncDisposable {
     const next = waiting.sort((a, b) => (a.work.task.job < b.work.task.job ? -1 : 1))[0]
     if (next === undefined) return
     const abort = new AbortController()
-    const done = next.work
-      .run(AbortSignal.any([abort.signal, this.#stop.signal]))
-      .catch(() => {})
-      .then(() => {
+    this.#current = { job: next.work.task.job, abort }
+    void this.#background.run('a prewarm task broke off', async (stopped) => {
+      const signal = AbortSignal.any([abort.signal, stopped])
+      try {
+        await next.work.run(signal)
+      } catch (error) {
+        if (!signal.aborted) throw error
+      } finally {
         this.#current = undefined
         this.#announce(next)
         this.#save(next)
-      })
-    this.#current = { job: next.work.task.job, abort, done }
+      }
+    })
     // the others now wait for this one
     for (const known of waiting) known.isNews = true
   }
@@ -268,22 +268,22 @@ export class Worker implements AsyncDisposable {
   /** No cache of the region is there: hosts would read the origins, each for itself, for a job that may be over. */
   #rest(): void {
     for (const known of this.#tasks.values()) known.isConfirmed = false
-    this.#current?.abort.abort(new DOMException('no cache of this region is there', 'AbortError'))
+    this.#current?.abort.abort(abortError('no cache of this region is there'))
   }
 
   /** Asks about jobs that may have ended while this host was away. */
   #checkIn(): void {
-    const { clock, post } = this.#deps
+    const { clock, messenger } = this.#deps
     const now = clock.now()
     for (const [job, known] of this.#tasks) {
       if (known.isConfirmed || known.work.ended || now - known.checkedInAt < CHECK_IN_EVERY_MS) continue
       known.checkedInAt = now
-      for (const key of this.#heads(job)) post.send(key, { kind: 'checkIn', job })
+      for (const key of this.#leaders(job)) messenger.send(key, { kind: 'checkIn', job })
     }
   }
 
   #report(): void {
-    const { clock, post } = this.#deps
+    const { clock, messenger } = this.#deps
     const now = clock.now()
     for (const [job, known] of this.#tasks) {
       const { work } = known
@@ -293,7 +293,7 @@ export class Worker implements AsyncDisposable {
       const text = JSON.stringify(report)
       known.toldAt = now
       if (text === known.told && !known.isNews) continue
-      const heard = this.#heads(job).filter((key) => post.send(key, { kind: 'report', job, report }))
+      const heard = this.#leaders(job).filter((key) => messenger.send(key, { kind: 'report', job, report }))
       if (heard.length === 0) continue
       known.isNews = false
       known.told = text
@@ -309,14 +309,14 @@ export class Worker implements AsyncDisposable {
     return { ...report, state: 'waiting', reason: isHeldUp ? `waits for job ${this.#current?.job}` : undefined }
   }
 
-  /** The job's head and its stand-in. */
-  #heads(job: string): string[] {
-    const { tier, post } = this.#deps
+  /** The job's leader and its standby. */
+  #leaders(job: string): string[] {
+    const { tier, messenger } = this.#deps
     return tier
       .homes(homeKeyOf(job))
       .filter((home) => home.kind === 'self' || home.link.peer.role === 'cache')
       .slice(0, 2)
-      .map((home) => (home.kind === 'self' ? post.self.key : home.link.peer.key))
+      .map((home) => (home.kind === 'self' ? messenger.self.key : home.link.peer.key))
   }
 
   async #lookAtFacts(): Promise<void> {
@@ -334,7 +334,7 @@ export class Worker implements AsyncDisposable {
     let parts = 0
     for (const [i, [job, { work, changedEpochMs }]] of byAge.entries()) {
       parts += partsOf(work.task.plan)
-      const isOld = i >= MAX_REMEMBERED || changedEpochMs < this.#deps.now() - REMEMBERED_MS
+      const isOld = i >= MAX_REMEMBERED || changedEpochMs < this.#deps.clock.wall() - REMEMBERED_MS
       if (!isOld && parts <= MAX_REMEMBERED_PARTS) continue
       this.#tasks.delete(job)
       this.#write(this.#table.delete(job))
@@ -343,18 +343,19 @@ export class Worker implements AsyncDisposable {
 
   /** To the region's caches, and to this host itself, which may be its own tier. */
   #tellFacts(): void {
-    const { post } = this.#deps
-    const caches = post.caches((peer) => peer.region === post.self.region)
-    for (const key of [post.self.key, ...caches.map(({ peer }) => peer.key)]) post.send(key, this.#factsLetter())
+    const { messenger } = this.#deps
+    const caches = messenger.caches((peer) => peer.region === messenger.self.region)
+    for (const key of [messenger.self.key, ...caches.map(({ peer }) => peer.key)])
+      messenger.send(key, this.#factsMessage())
   }
 
-  #factsLetter(): Letter {
+  #factsMessage(): PrewarmMessage {
     return { kind: 'host', facts: { ...this.#deps.facts, freeBytes: this.#freeBytes } }
   }
 
   #save(known: Known): void {
     const { task, progress } = known.work
-    known.changedEpochMs = this.#deps.now()
+    known.changedEpochMs = this.#deps.clock.wall()
     const isOver = task.state === 'stopped'
     if (isOver) this.#tasks.delete(task.job)
     const row = { task, progress, changedEpochMs: known.changedEpochMs }
@@ -364,7 +365,7 @@ export class Worker implements AsyncDisposable {
   /** What is being written when the host stops is waited for. */
   #write(saving: Promise<void>): void {
     const noted = saving.catch((error: unknown) => {
-      this.#deps.logger.warn({ err: errorText(error) }, 'a prewarm task cannot be written')
+      this.#deps.logger.warn({ err: error }, 'a prewarm task cannot be written')
     })
     this.#writing = this.#writing.then(() => noted)
   }

@@ -1,6 +1,6 @@
 import { ShoalError } from '../base/errors.ts'
 import type { Descriptor, Platform } from '../oci/manifest.ts'
-import { platformText } from './options.ts'
+import { platformText } from '../oci/platform.ts'
 
 /**
  * The manifest of an index that runs on `wanted`: same os and architecture, the same variant before none before any

@@ -8,7 +8,7 @@ import { withRetries } from './retry.ts'
 /** Where verified-on-arrival bytes go, in order. */
 export type BlobSink = (chunk: Uint8Array) => Promise<void>
 
-export interface FetchedBlob {
+interface FetchedBlob {
   /** What the mirror said of the first bytes: X-Shoal-Source. */
   readonly source: string | undefined
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { makeDirectories } from '../base/make-directories.ts'
 import { digestAlgorithm, digestHasher, digestHex } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
 import { MEDIA_TYPE } from '../oci/manifest.ts'
@@ -26,7 +27,7 @@ export class ImageLayout {
   /** Opens `directory`, making it when missing. Throws `CONFIG_INVALID` when it is something else than a layout. */
   static async open(directory: string): Promise<ImageLayout> {
     try {
-      await mkdir(join(directory, 'blobs'), { recursive: true })
+      await makeDirectories(join(directory, 'blobs'))
       await writeFile(join(directory, 'oci-layout'), LAYOUT_VERSION)
     } catch (cause) {
       throw new ShoalError('CONFIG_INVALID', `--output: cannot write an image layout to ${directory}`, { cause })
@@ -49,7 +50,7 @@ export class ImageLayout {
   /** Lets `fill` write a blob; it gets its name only if `fill` succeeds, and leaves nothing behind otherwise. */
   async write<T>({ digest }: Descriptor, fill: (sink: BlobSink) => Promise<T>): Promise<T> {
     const path = this.#path(digest)
-    await mkdir(dirname(path), { recursive: true })
+    await makeDirectories(dirname(path))
     const unfinished = `${path}.${randomUUID()}.partial`
     try {
       const file = await open(unfinished, 'wx')

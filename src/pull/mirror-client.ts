@@ -1,16 +1,25 @@
 import type { Dispatcher } from 'undici'
 import { Agent } from 'undici'
+import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { productVersion } from '../base/version.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf, parseDigest } from '../oci/digest.ts'
 import { MANIFEST_ACCEPT, MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
 import { tagOrDigestText } from '../oci/reference.ts'
+import type { Received } from './blob-sources.ts'
+import { parseReceived } from './blob-sources.ts'
 import type { PullTarget } from './options.ts'
 import { pullTargetText } from './options.ts'
 
-/** Silence of the mirror after which a request counts as failed: longer than any door may think (10 s). */
+/** Silence of the mirror after which a request counts as failed: longer than any server may think (10 s). */
 const HEADERS_TIMEOUT_MS = 60_000
 const BODY_TIMEOUT_MS = 120_000
+const MAX_ERROR_BYTES = 64 * 1024
+/** What a mirror's log calls this command. */
+const USER_AGENT = `shoal/${productVersion()}`
+
+const errorsSchema = z.object({ errors: z.array(z.object({ message: z.string() })).min(1) })
 
 /** Manifest bytes, proven by `digest`. */
 export interface FetchedManifest {
@@ -20,7 +29,7 @@ export interface FetchedManifest {
 }
 
 /** A blob's body from some offset on. `source` is what the mirror says of where it came from. */
-export interface BlobBody {
+interface BlobBody {
   readonly start: number
   readonly source: string | undefined
   readonly body: AsyncIterable<Uint8Array>
@@ -46,7 +55,7 @@ export class MirrorClient implements AsyncDisposable {
     this.#target = target
   }
 
-  /** The target's digest by HEAD, as runtimes ask first; undefined when the mirror's answer does not say. */
+  /** The target's digest by HEAD, as runtimes ask first; undefined when the mirror does not say: why, a GET's body tells. */
   async resolve(signal: AbortSignal): Promise<Digest | undefined> {
     const { target } = this.#target
     if (target.kind === 'digest') return target.digest
@@ -57,7 +66,6 @@ export class MirrorClient implements AsyncDisposable {
       signal,
     )
     await response.body.dump()
-    this.#requireFound(response.statusCode, pullTargetText(this.#target))
     const header = response.headers['docker-content-digest']
     return response.statusCode === 200 && typeof header === 'string' ? parseDigest(header) : undefined
   }
@@ -71,9 +79,9 @@ export class MirrorClient implements AsyncDisposable {
       { accept: MANIFEST_ACCEPT.join(', ') },
       signal,
     )
-    if (response.statusCode !== 200) await response.body.dump()
-    this.#requireFound(response.statusCode, digest ?? pullTargetText(this.#target))
-    if (response.statusCode !== 200) throw unexpected(response.statusCode, `the manifest ${reference}`)
+    if (response.statusCode !== 200) {
+      throw await this.#refusal(response, digest ?? pullTargetText(this.#target), `the manifest ${reference}`)
+    }
     const bytes = await readAtMost(response.body, MAX_MANIFEST_BYTES)
     const actual = digestOf(bytes, digest ?? 'sha256')
     if (digest !== undefined && actual !== digest) {
@@ -90,11 +98,10 @@ export class MirrorClient implements AsyncDisposable {
     const { statusCode } = response
     const isPart = statusCode === 206 && start > 0
     if (!isPart && statusCode !== 200) {
-      await response.body.dump()
       // Where a resume is refused the mirror may be on its way back; where the first request is, it has none.
-      if (start > 0) throw new PassingFailure(`the mirror answered ${statusCode} to a resume of ${digest}`)
-      this.#requireFound(statusCode, digest)
-      throw unexpected(statusCode, `the blob ${digest}`)
+      if (start === 0) throw await this.#refusal(response, digest, `the blob ${digest}`)
+      await response.body.dump()
+      throw new PassingFailure(`the mirror answered ${statusCode} to a resume of ${digest}`)
     }
     const announced = isPart ? rangeOf(response.headers['content-range']) : wholeOf(response.headers['content-length'])
     if (announced !== undefined && (announced.total !== size || (isPart && announced.start !== start))) {
@@ -106,6 +113,14 @@ export class MirrorClient implements AsyncDisposable {
     }
     const source = response.headers['x-shoal-source']
     return { start: isPart ? start : 0, source: typeof source === 'string' ? source : undefined, body: response.body }
+  }
+
+  /** Where the mirror has had a blob from lately, which it knows once the blob is there; undefined when it does not say. */
+  async received(digest: Digest, signal: AbortSignal): Promise<Received | undefined> {
+    const response = await this.#request('HEAD', `blobs/${digest}`, {}, signal)
+    await response.body.dump()
+    const header = response.headers['x-shoal-received']
+    return typeof header === 'string' ? parseReceived(header) : undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,7 +142,7 @@ export class MirrorClient implements AsyncDisposable {
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
-        headers: { 'accept-encoding': 'identity', ...headers },
+        headers: { 'accept-encoding': 'identity', 'user-agent': USER_AGENT, ...headers },
         signal,
       })
     } catch (cause) {
@@ -138,16 +153,29 @@ export class MirrorClient implements AsyncDisposable {
     }
   }
 
-  #requireFound(statusCode: number, what: string): void {
+  /** Why the mirror has no `what`, in its own words. */
+  async #refusal({ statusCode, body }: Dispatcher.ResponseData, what: string, asked: string): Promise<Error> {
+    const { origin } = this.#base
+    const why = reasonIn(await readAtMost(body, MAX_ERROR_BYTES).catch(() => undefined))
     if (statusCode === 404) {
-      throw new ShoalError(
-        'UNAVAILABLE',
-        `${this.#base.origin} has no ${what} (404): unknown upstream, repository or tag`,
-      )
+      return new ShoalError('UNAVAILABLE', `${origin} has no ${what} (404): ${why ?? 'it does not say why'}`)
     }
     if (statusCode === 401 || statusCode === 403) {
-      throw new ShoalError('ORIGIN_DENIED', `${this.#base.origin} refuses ${what} (${statusCode})`)
+      return new ShoalError(
+        'ORIGIN_DENIED',
+        `${origin} refuses ${what} (${statusCode})${why === undefined ? '' : `: ${why}`}`,
+      )
     }
+    return unexpected(statusCode, asked)
+  }
+}
+
+/** The message of the distribution spec's error body. */
+function reasonIn(body: Uint8Array | undefined): string | undefined {
+  try {
+    return errorsSchema.parse(JSON.parse(Buffer.from(body ?? []).toString())).errors[0]?.message
+  } catch {
+    return undefined
   }
 }
 

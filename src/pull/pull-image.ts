@@ -1,15 +1,19 @@
+import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor, Manifest, Platform } from '../oci/manifest.ts'
 import { parseManifest } from '../oci/manifest.ts'
+import { platformOf } from '../oci/platform.ts'
 import { tagOrDigestText } from '../oci/reference.ts'
+import type { BytesFrom } from './blob-sources.ts'
+import { bytesFrom, mainSource } from './blob-sources.ts'
 import { choosePlatform } from './choose-platform.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import { ImageLayout } from './image-layout.ts'
 import type { FetchedManifest } from './mirror-client.ts'
 import { MirrorClient } from './mirror-client.ts'
 import type { PullTarget } from './options.ts'
-import { hostPlatform, pullTargetText } from './options.ts'
+import { pullTargetText } from './options.ts'
 import { withRetries } from './retry.ts'
 
 /** As many layers at a time as a Docker daemon takes by default. */
@@ -38,15 +42,17 @@ export interface BlobProgress {
   readonly size: number
   /** Bytes received so far. */
   readonly received: number
-  readonly source?: string | undefined
+  readonly from?: BytesFrom | undefined
 }
 
-export interface PulledBlob {
+interface PulledBlob {
   readonly digest: Digest
   readonly bytes: number
   readonly seconds: number
-  /** What the mirror said of where it came from; `output` when it was in the layout already; null when not said. */
+  /** Where most of it came from, as the mirror says; `output` when it was in the layout already; null when not said. */
   readonly source: string | null
+  /** All of it. */
+  readonly from: BytesFrom
 }
 
 export interface PullResult {
@@ -69,11 +75,17 @@ export interface PullResult {
 export async function pullImage(options: PullOptions): Promise<PullResult> {
   await using client = new MirrorClient(options.mirror, options.target)
   const layout = options.output === undefined ? undefined : await ImageLayout.open(options.output)
-  const startedAt = performance.now()
+  const startedAt = systemClock.now()
   const { top, image, manifests } = await findImage(client, options)
   // One config and three layers at a time, like a daemon; the first failure stops the others.
   const failed = new AbortController()
-  const pull: BlobPull = { client, layout, options, signal: AbortSignal.any([options.signal, failed.signal]) }
+  const pull: BlobPull = {
+    startedAt,
+    client,
+    layout,
+    options,
+    signal: AbortSignal.any([options.signal, failed.signal]),
+  }
   const pulled = new Map<Digest, PulledBlob>()
   const order = uniqueBlobs(image.parsed)
   const queue = [...order]
@@ -91,7 +103,7 @@ export async function pullImage(options: PullOptions): Promise<PullResult> {
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failure !== undefined) throw failed.signal.aborted ? failed.signal.reason : failure.reason
   await layout?.tag(tagOrDigestText(options.target.target), await storeManifest(layout, image, options))
-  const seconds = (performance.now() - startedAt) / 1000
+  const seconds = (systemClock.now() - startedAt) / 1000
   const blobs = order.flatMap(({ digest }) => pulled.get(digest) ?? [])
   const bytes = [...manifests.map((one) => one.bytes.length), ...blobs.map((blob) => blob.bytes)].reduce(
     (a, b) => a + b,
@@ -106,6 +118,8 @@ interface FoundImage extends FetchedManifest {
 }
 
 interface BlobPull {
+  /** When the pull of its image began. */
+  readonly startedAt: number
   readonly client: MirrorClient
   readonly layout: ImageLayout | undefined
   readonly options: PullOptions
@@ -116,7 +130,7 @@ async function findImage(
   client: MirrorClient,
   { platform, attempts, signal }: PullOptions,
 ): Promise<{ top: FetchedManifest; image: FoundImage; manifests: FetchedManifest[] }> {
-  const wanted = platform ?? hostPlatform()
+  const wanted = platform ?? platformOf(process.arch)
   // Where nobody listens at all, the user should hear of it soon.
   const resolved = await withRetries(() => client.resolve(signal), signal, Math.min(2, attempts ?? 2))
   const top = await withRetries(() => client.manifest(resolved, signal), signal, attempts)
@@ -132,17 +146,18 @@ async function findImage(
   throw new ShoalError('MANIFEST_INVALID', `${top.digest}: indexes nested more than ${MAX_INDEX_DEPTH} deep`)
 }
 
-async function pullBlob({ client, layout, options, signal }: BlobPull, blob: Descriptor): Promise<PulledBlob> {
+async function pullBlob(pull: BlobPull, blob: Descriptor): Promise<PulledBlob> {
+  const { client, layout, options, signal } = pull
   const { digest, size } = blob
-  const startedAt = performance.now()
-  const report = (state: BlobProgress['state'], received: number, source?: string): void =>
-    options.onProgress?.({ state, digest, size, received, source })
-  const finish = (source: string | undefined): PulledBlob => {
-    report('done', size, source)
-    return { digest, bytes: size, seconds: (performance.now() - startedAt) / 1000, source: source ?? null }
+  const startedAt = systemClock.now()
+  const report = (state: BlobProgress['state'], received: number, from?: BytesFrom): void =>
+    options.onProgress?.({ state, digest, size, received, from })
+  const finish = (from: BytesFrom, seconds: number): PulledBlob => {
+    report('done', size, from)
+    return { digest, bytes: size, seconds, source: mainSource(from), from }
   }
   report('started', 0)
-  if ((await layout?.has(blob)) === true) return finish('output')
+  if ((await layout?.has(blob)) === true) return finish({ output: size }, secondsSince(startedAt))
   let received = 0
   const fetchInto = (sink: (chunk: Uint8Array) => Promise<void>): ReturnType<typeof fetchBlob> =>
     fetchBlob(
@@ -156,7 +171,14 @@ async function pullBlob({ client, layout, options, signal }: BlobPull, blob: Des
       { signal, attempts: options.attempts },
     )
   const { source } = layout === undefined ? await fetchInto(async () => {}) : await layout.write(blob, fetchInto)
-  return finish(source)
+  const seconds = secondsSince(startedAt)
+  // the pull has succeeded: what is only told may be missing
+  const known = source === undefined ? undefined : await client.received(digest, signal).catch(() => undefined)
+  return finish(bytesFrom(size, source, known, secondsSince(pull.startedAt)), seconds)
+}
+
+function secondsSince(startedAt: number): number {
+  return (systemClock.now() - startedAt) / 1000
 }
 
 /** An empty layer, say, may stand in a manifest many times. */

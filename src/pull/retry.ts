@@ -1,9 +1,10 @@
-import pRetry from 'p-retry'
+import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import { retry } from '../base/retry.ts'
 import { PassingFailure } from './mirror-client.ts'
 
 /** The first try and five more: with the waits between them a restarting agent has some eight seconds to come back. */
-export const ATTEMPTS = 6
+const ATTEMPTS = 6
 const FIRST_WAIT_MS = 250
 
 /** Repeats `attempt` while it fails in passing, with doubling waits, `attempts` times in all; then throws `UNAVAILABLE`. */
@@ -13,12 +14,12 @@ export async function withRetries<T>(
   attempts: number = ATTEMPTS,
 ): Promise<T> {
   try {
-    return await pRetry(attempt, {
-      retries: attempts - 1,
-      factor: 2,
-      minTimeout: FIRST_WAIT_MS,
+    const waitsMs = Array.from({ length: attempts - 1 }, (_, i) => FIRST_WAIT_MS * 2 ** i)
+    return await retry(attempt, {
+      clock: systemClock,
+      waitsMs,
       signal,
-      shouldRetry: ({ error }) => error instanceof PassingFailure,
+      isPassing: (error) => error instanceof PassingFailure,
     })
   } catch (error) {
     signal.throwIfAborted()

@@ -1,17 +1,25 @@
-import type { BlobReader } from '../blob/interface.ts'
-import type { ByteRange } from '../piece/piece-layout.ts'
+import type { BlobReader, ReadRange } from '../blob/interface.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { OciErrorCode } from './oci-error.ts'
 
 /** What a route has decided: everything of the response but its transport. For HEAD the body is left out when sent. */
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | number>>
   readonly body: Uint8Array | BlobBody
+  /** Of an error: why, as its body says, too. */
+  readonly refused?: { readonly code: OciErrorCode; readonly message: string } | undefined
 }
 
-/** A part of a blob, to be sent as it arrives. Whoever sends the answer disposes the reader. */
+/** Parts of a blob, to be sent as they arrive. Whoever sends the answer disposes the reader. */
 export interface BlobBody {
   readonly reader: BlobReader
-  readonly range: ByteRange
+  /** One after the other, each behind what introduces it. */
+  readonly parts: readonly { readonly before?: Uint8Array; readonly range: ReadRange }[]
+  /** Of an open-ended range, whose client may want no more than the beginning: which blob it is of. */
+  readonly openEnded?: Digest | undefined
+  /** What closes the body. */
+  readonly after?: Uint8Array
 }
 
 export const NO_BODY = new Uint8Array(0)

@@ -1,13 +1,15 @@
-import type { BlobReader, ContentSource } from '../blob/interface.ts'
+import { isRefused } from '../base/outcome.ts'
+import type { BlobReader, ClientRef, ContentSource, ReadRange } from '../blob/interface.ts'
 import type { Digest } from '../oci/digest.ts'
 import { MEDIA_TYPE } from '../oci/manifest.ts'
 import type { Answer } from './answer.ts'
 import { NO_BODY } from './answer.ts'
 import type { RangeSelection } from './byte-range.ts'
 import { contentRange, selectRange } from './byte-range.ts'
-import { etagOf, ifRangeHolds, noneMatchHits } from './conditional.ts'
+import { conditionalStatus, etagOf, ifRangeHolds } from './conditional.ts'
+import { multipart } from './multipart.ts'
 import { cannotServe, ociError, refusalAnswer } from './oci-error.ts'
-import { firstKnown, outcomeInTime } from './outcome.ts'
+import { outcomeOf } from './outcome.ts'
 import type { RouteContext } from './route-context.ts'
 
 /** GET and HEAD /v2/<name>/blobs/<digest> (distribution-spec end-2). */
@@ -17,27 +19,23 @@ export function answerBlob(digest: Digest, context: RouteContext): Promise<Answe
 
 /** HEAD tells of the whole blob: Range is defined for GET only (RFC 9110, 14.2). */
 async function headBlob(digest: Digest, context: RouteContext): Promise<Answer> {
-  const outcome = await outcomeInTime(
-    (signal) => firstKnown(context.candidates, (ref) => context.content.statBlob({ ...ref, digest }, signal)),
-    context.clock,
-    context.client,
-  )
-  if (!outcome.ok) return refusalAnswer('blobs', outcome)
-  const headers = blobHeaders(digest, outcome.value.source)
-  if (noneMatchHits(context.headers['if-none-match'], digest)) return { status: 304, headers, body: NO_BODY }
-  return { status: 200, headers: { ...headers, ...entityHeaders(outcome.value.size) }, body: NO_BODY }
+  const ask = (ref: ClientRef, signal: AbortSignal) => context.content.statBlob({ ...ref, digest }, signal)
+  const outcome = await outcomeOf(context, ask, { target: digest })
+  if (isRefused(outcome)) return refusalAnswer('blobs', outcome, context.asker)
+  const headers = blobHeaders(digest, outcome.source)
+  const status = conditionalStatus(context.headers, digest)
+  if (status !== undefined) return { status, headers, body: NO_BODY }
+  return { status: 200, headers: { ...headers, ...entityHeaders(outcome.size) }, body: NO_BODY }
 }
 
 async function getBlob(digest: Digest, context: RouteContext): Promise<Answer> {
-  const outcome = await outcomeInTime(
-    (signal) => firstKnown(context.candidates, (ref) => context.content.openBlob({ ...ref, digest }, signal)),
-    context.clock,
-    context.client,
-    (late) => context.adopt(late[Symbol.asyncDispose]()),
-  )
-  if (!outcome.ok) return refusalAnswer('blobs', outcome)
+  const reads = (size: number): ReadRange => firstOf(selectionOf(digest, size, context), size)
+  const ask = (ref: ClientRef, signal: AbortSignal) => context.content.openBlob({ ...ref, digest, reads }, signal)
+  const discard = (late: BlobReader): void => context.adopt(late[Symbol.asyncDispose]())
+  const outcome = await outcomeOf(context, ask, { target: digest, discard })
+  if (isRefused(outcome)) return refusalAnswer('blobs', outcome, context.asker)
   await using owned = new AsyncDisposableStack()
-  const reader = owned.use(outcome.value)
+  const reader = owned.use(outcome)
   const answer = openedAnswer(digest, reader, context)
   // Only an answer that carries the reader takes it along; in every other case it is given back here.
   if ('reader' in answer.body) owned.move()
@@ -47,7 +45,8 @@ async function getBlob(digest: Digest, context: RouteContext): Promise<Answer> {
 function openedAnswer(digest: Digest, reader: BlobReader, context: RouteContext): Answer {
   const { size } = reader
   const headers = blobHeaders(digest, reader.source)
-  if (noneMatchHits(context.headers['if-none-match'], digest)) return { status: 304, headers, body: NO_BODY }
+  const status = conditionalStatus(context.headers, digest)
+  if (status !== undefined) return { status, headers, body: NO_BODY }
   const selection = selectionOf(digest, size, context)
   if (selection.kind === 'unsatisfiable') {
     return ociError(416, 'RANGE_INVALID', `the blob has ${size} bytes`, {
@@ -55,21 +54,49 @@ function openedAnswer(digest: Digest, reader: BlobReader, context: RouteContext)
     })
   }
   if (selection.kind === 'whole') {
-    const range = { start: 0, end: size }
-    return { status: 200, headers: { ...headers, ...entityHeaders(size) }, body: { reader, range } }
+    const parts = [{ range: { start: 0, end: size } }]
+    return { status: 200, headers: { ...headers, ...entityHeaders(size) }, body: { reader, parts } }
   }
-  const { range } = selection
-  if (range.start > 0 && !reader.resumable(range.start)) {
+  const ranges = selection.kind === 'part' ? [selection.range] : selection.ranges
+  if (!ranges.every(({ start }) => start === 0 || reader.resumable(start))) {
     return cannotServe('blobs', 'this blob cannot be continued here: its beginning turned out wrong')
   }
-  return {
-    status: 206,
-    headers: {
-      ...headers,
-      ...entityHeaders(range.end - range.start),
-      'Content-Range': contentRange(range, size),
-    },
-    body: { reader, range },
+  return selection.kind === 'part'
+    ? partAnswer(selection, reader, headers, digest)
+    : partsAnswer(selection.ranges, reader, headers)
+}
+
+function partAnswer(
+  { range, isOpen }: Extract<RangeSelection, { kind: 'part' }>,
+  reader: BlobReader,
+  headers: Answer['headers'],
+  digest: Digest,
+): Answer {
+  const entity = entityHeaders(range.end - range.start)
+  const part = { 'Content-Range': contentRange(range, reader.size) }
+  const body = { reader, parts: [{ range }], openEnded: isOpen ? digest : undefined }
+  return { status: 206, headers: { ...headers, ...entity, ...part }, body }
+}
+
+/** Each part says where it lies; the whole answer does not (RFC 9110, 15.3.7.2). */
+function partsAnswer(ranges: readonly ReadRange[], reader: BlobReader, headers: Answer['headers']): Answer {
+  const { contentType, contentLength, body } = multipart(reader, ranges)
+  const entity = { ...entityHeaders(contentLength), 'Content-Type': contentType }
+  return { status: 206, headers: { ...headers, ...entity }, body }
+}
+
+/** What is read first. */
+function firstOf(selection: RangeSelection, size: number): ReadRange {
+  switch (selection.kind) {
+    case 'whole':
+    case 'unsatisfiable':
+      return { start: 0, end: size }
+    case 'part':
+      return selection.range
+    case 'parts':
+      return selection.ranges[0] ?? { start: 0, end: size }
+    default:
+      return selection satisfies never
   }
 }
 

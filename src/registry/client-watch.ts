@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { abortError } from '../base/abort.ts'
 
 /** Tells when the client of one request has left; disposed when the request is over. */
-export interface ClientWatch extends Disposable {
+interface ClientWatch extends Disposable {
   readonly signal: AbortSignal
 }
 
@@ -16,7 +17,7 @@ export function watchClient(request: IncomingMessage, response: ServerResponse):
     finished = true
   }
   const onClose = (): void => {
-    if (!finished) controller.abort(new DOMException('the client has left', 'AbortError'))
+    if (!finished) controller.abort(abortError('the client has left'))
   }
   response.once('finish', onFinish)
   response.once('close', onClose)

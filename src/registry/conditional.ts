@@ -18,6 +18,25 @@ export function noneMatchHits(header: string | undefined, digest: Digest): boole
   })
 }
 
+/**
+ * Whether an If-Match header names other content only, so that 412 is the answer and nothing is sent: tags compare
+ * strongly (RFC 9110, 13.1.1), and a bare digest counts as in If-None-Match.
+ */
+function matchFails(header: string | undefined, digest: Digest): boolean {
+  if (header === undefined) return false
+  const names = (entry: string): boolean => ['*', digest, etagOf(digest)].includes(entry.trim())
+  return !header.split(',').some(names)
+}
+
+/** The status of an answer without content that a request's own conditions ask for, if they do. */
+export function conditionalStatus(
+  headers: { readonly 'if-match'?: string | undefined; readonly 'if-none-match'?: string | undefined },
+  digest: Digest,
+): 304 | 412 | undefined {
+  if (matchFails(headers['if-match'], digest)) return 412
+  return noneMatchHits(headers['if-none-match'], digest) ? 304 : undefined
+}
+
 /** Whether a Range header counts in the presence of If-Range: only a strong match says the client's part is of this blob. */
 export function ifRangeHolds(header: string | undefined, digest: Digest): boolean {
   return header === undefined || header.trim() === etagOf(digest) || header.trim() === digest

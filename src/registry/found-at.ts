@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
-import type { RepositoryRef } from '../blob/interface.ts'
+import type { ClientRef } from '../blob/interface.ts'
 
 const MOST = 4096
 const REMEMBERED_MS = 10 * 60_000
@@ -16,12 +16,12 @@ export class FoundAt {
     this.#upstreams = new ExpiringMap(clock, MOST)
   }
 
-  note(name: string, { upstream }: RepositoryRef): void {
+  note(name: string, { upstream }: ClientRef): void {
     this.#upstreams.set(name, upstream, REMEMBERED_MS)
   }
 
   /** The same candidates, the likely one first. */
-  order(name: string, candidates: readonly RepositoryRef[]): readonly RepositoryRef[] {
+  order(name: string, candidates: readonly ClientRef[]): readonly ClientRef[] {
     const likely = candidates.length > 1 ? this.#upstreams.get(name) : undefined
     if (likely === undefined) return candidates
     return [...candidates].sort((a, b) => Number(b.upstream === likely) - Number(a.upstream === likely))

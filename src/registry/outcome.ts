@@ -1,53 +1,83 @@
 import { raceAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import { MIRROR_ANSWER_MS } from '../base/patience.ts'
-import type { Outcome, Refusal, RepositoryRef } from '../blob/interface.ts'
+import type { Outcome } from '../base/outcome.ts'
+import { isRefused, refused } from '../base/outcome.ts'
+import type { SourceLife } from '../base/patience.ts'
+import { MIRROR_ANSWER_MS, SILENT_ANSWER_MS, SLOW_ANSWER_MS } from '../base/patience.ts'
+import type { ClientRef } from '../blob/interface.ts'
+import type { RouteContext } from './route-context.ts'
 
-/** Runtimes give up on headers after 10 to 30 s, some never: after this long a 404 that sends them upstream is better. */
-export const OUTCOME_MS = MIRROR_ANSWER_MS
-
-const NOBODY: Refusal = { ok: false, reason: 'unknown', message: 'no configured upstream has this name' }
-const TOO_LATE: Refusal = {
-  ok: false,
-  reason: 'unavailable',
-  message: `no answer within ${OUTCOME_MS / 1000} s; ask the registry itself`,
-}
+const NOBODY = refused('unknown', 'no configured upstream has this name')
+const TOO_LATE = refused('unavailable', 'no answer in time; ask the registry itself')
 
 /** Asks each in turn until one answers anything but `unknown`: a name found late must not hide one that may exist earlier. */
 export async function firstKnown<T>(
-  candidates: readonly RepositoryRef[],
-  ask: (ref: RepositoryRef) => Promise<Outcome<T>>,
-  foundAt: (ref: RepositoryRef) => void = () => {},
+  candidates: readonly ClientRef[],
+  ask: (ref: ClientRef) => Promise<Outcome<T>>,
+  foundAt: (ref: ClientRef) => void = () => {},
 ): Promise<Outcome<T>> {
   let outcome: Outcome<T> = NOBODY
   for (const ref of candidates) {
     outcome = await ask(ref)
-    if (outcome.ok) foundAt(ref)
-    if (outcome.ok || outcome.reason !== 'unknown') return outcome
+    if (!isRefused(outcome)) foundAt(ref)
+    if (!isRefused(outcome) || outcome.reason !== 'unknown') return outcome
   }
   return outcome
 }
 
 /**
- * The outcome of `work`, or `unavailable` when it takes longer than `OUTCOME_MS`. Rejects with the reason of `client`
- * when that aborts first. What `work` still yields after either goes to `discard`. The time limit is lifted from the
- * signal once the outcome is there, so that content opened under it is not cut off later.
+ * What the candidates of a request say, in time. `target`: the tag or digest that an origin may be at work on; `discard` is
+ * given what comes too late.
+ */
+export function outcomeOf<T>(
+  { candidates, content, foundAt, clock, client }: RouteContext,
+  ask: (ref: ClientRef, signal: AbortSignal) => Promise<Outcome<T>>,
+  { target, discard }: { readonly target?: string; readonly discard?: (late: T) => void } = {},
+): Promise<Outcome<T>> {
+  // of those that may have it, the first of whose origin anything is known
+  const life = (): SourceLife | undefined => {
+    for (const ref of target === undefined ? [] : candidates) {
+      const known = content.lifeOf(ref, target ?? '')
+      if (known !== undefined) return known
+    }
+    return undefined
+  }
+  const work = (signal: AbortSignal): Promise<Outcome<T>> => firstKnown(candidates, (ref) => ask(ref, signal), foundAt)
+  return outcomeInTime(work, clock, client, discard, life)
+}
+
+/**
+ * The outcome of `work`, or `unavailable` when it takes longer than `MIRROR_ANSWER_MS`: than `SLOW_ANSWER_MS` where `life`
+ * says that the origin which is at work on it lives, than `SILENT_ANSWER_MS` where it has been silent before. Rejects with
+ * the reason of `client` when that aborts first. What `work` still yields after either goes to `discard`. The time limit is
+ * lifted from the signal once the outcome is there, so that content opened under it is not cut off later.
  */
 export async function outcomeInTime<T>(
   work: (signal: AbortSignal) => Promise<Outcome<T>>,
   clock: Clock,
   client: AbortSignal,
   discard: (late: T) => void = () => {},
+  life: () => SourceLife | undefined = () => undefined,
 ): Promise<Outcome<T>> {
   const deadline = new AbortController()
-  using _timer = clock.after(OUTCOME_MS, () => deadline.abort(new DOMException(TOO_LATE.message, 'TimeoutError')))
+  const end = (): void => deadline.abort(new DOMException(TOO_LATE.message, 'TimeoutError'))
+  using timers = new DisposableStack()
+  const atLast = (): void => {
+    if (life() === 'lives') timers.use(clock.after(SLOW_ANSWER_MS - MIRROR_ANSWER_MS, end))
+    else end()
+  }
+  const early = (): void => {
+    if (life() === 'silent') end()
+    else timers.use(clock.after(MIRROR_ANSWER_MS - SILENT_ANSWER_MS, atLast))
+  }
+  timers.use(clock.after(SILENT_ANSWER_MS, early))
   const signal = AbortSignal.any([client, deadline.signal])
   const pending = work(signal)
   try {
     return await raceAbort(pending, signal)
   } catch (error) {
     pending.then(
-      (late) => late.ok && discard(late.value),
+      (late) => isRefused(late) || discard(late),
       () => {},
     )
     client.throwIfAborted()

@@ -1,18 +1,20 @@
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
-import { isRepositoryName, parseTagOrDigest } from '../oci/reference.ts'
+import { isPathName, parseTagOrDigest } from '../oci/reference.ts'
 import type { OciErrorCode } from './oci-error.ts'
+import { TOKEN_PATH } from './own-token.ts'
 
 /** A path of the OCI pull API, its parts checked against their grammars. `name` is as the client asked. */
 export type PullPath =
   | { readonly route: 'base' }
+  | { readonly route: 'token' }
   | { readonly route: 'manifests'; readonly name: string; readonly target: TagOrDigest }
   | { readonly route: 'blobs'; readonly name: string; readonly digest: Digest }
   | { readonly route: 'tags'; readonly name: string }
   | { readonly route: 'referrers'; readonly name: string; readonly digest: Digest }
 
-export interface PathProblem {
+interface PathProblem {
   readonly route: 'none'
   readonly status: 400 | 404
   readonly code: OciErrorCode
@@ -31,6 +33,7 @@ export function parsePullPath(path: string): PullPath | PathProblem {
   const plain = decodeOnce(path)
   if (plain === undefined) return isUnderApi(path) ? BAD_ENCODING : NOT_IN_API
   if (plain === '/v2' || plain === '/v2/') return { route: 'base' }
+  if (plain === TOKEN_PATH) return { route: 'token' }
   if (!plain.startsWith('/v2/')) return NOT_IN_API
   const segments = plain.slice('/v2/'.length).split('/')
   const [kind, last] = [segments.at(-2), segments.at(-1)]
@@ -62,7 +65,7 @@ function manifestPath(name: string, reference: string): PullPath | PathProblem {
 }
 
 function checkName(name: string, path: PullPath | PathProblem): PullPath | PathProblem {
-  return isRepositoryName(name) ? path : problem(400, 'NAME_INVALID', 'not a repository name')
+  return isPathName(name) ? path : problem(400, 'NAME_INVALID', 'not a repository name')
 }
 
 function badDigest(text: string): PathProblem {

@@ -12,7 +12,7 @@ export interface PullQuery {
   readonly artifactType: string | undefined
 }
 
-export interface QueryProblem {
+interface QueryProblem {
   readonly code: OciErrorCode
   readonly message: string
 }

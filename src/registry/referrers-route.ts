@@ -1,12 +1,15 @@
 import { z } from 'zod'
-import type { ContentService, Outcome, ReferrersContent, RepositoryRef } from '../blob/interface.ts'
+import { parseJson } from '../base/json.ts'
+import type { Outcome } from '../base/outcome.ts'
+import { isRefused } from '../base/outcome.ts'
+import type { ClientRef, ContentService, ReferrersContent } from '../blob/interface.ts'
 import type { Digest } from '../oci/digest.ts'
-import { digestAlgorithm, digestHex } from '../oci/digest.ts'
+import { referrersTag } from '../oci/digest.ts'
 import { MEDIA_TYPE } from '../oci/manifest.ts'
 import type { Answer } from './answer.ts'
 import { bytesAnswer } from './answer.ts'
 import { cannotServe, refusalAnswer } from './oci-error.ts'
-import { firstKnown, outcomeInTime } from './outcome.ts'
+import { outcomeOf } from './outcome.ts'
 import type { RouteContext } from './route-context.ts'
 
 const EMPTY_INDEX = new TextEncoder().encode(
@@ -21,14 +24,11 @@ const indexSchema = z.looseObject({ manifests: z.array(z.looseObject({ artifactT
  */
 export async function answerReferrers(digest: Digest, context: RouteContext): Promise<Answer> {
   const { artifactType } = context.query
-  const outcome = await outcomeInTime(
-    (signal) =>
-      firstKnown(context.candidates, (ref) => askReferrers(context.content, ref, digest, artifactType, signal)),
-    context.clock,
-    context.client,
+  const outcome = await outcomeOf(context, (ref, signal) =>
+    askReferrers(context.content, ref, digest, artifactType, signal),
   )
-  if (!outcome.ok && outcome.reason !== 'unknown') return refusalAnswer('referrers', outcome)
-  const found = outcome.ok ? outcome.value : { bytes: EMPTY_INDEX, filtered: false }
+  if (isRefused(outcome) && outcome.reason !== 'unknown') return refusalAnswer('referrers', outcome, context.asker)
+  const found = isRefused(outcome) ? { bytes: EMPTY_INDEX, filtered: false } : outcome
   const headers = { 'Content-Type': MEDIA_TYPE.ociIndex }
   if (artifactType === undefined) return bytesAnswer(200, headers, found.bytes)
   const bytes = found.filtered ? found.bytes : filterIndex(found.bytes, artifactType)
@@ -38,34 +38,23 @@ export async function answerReferrers(digest: Digest, context: RouteContext): Pr
 
 async function askReferrers(
   content: ContentService,
-  ref: RepositoryRef,
+  ref: ClientRef,
   digest: Digest,
   artifactType: string | undefined,
   signal: AbortSignal,
 ): Promise<Outcome<ReferrersContent>> {
   const outcome = await content.referrers({ ...ref, digest, artifactType }, signal)
-  if (outcome.ok || outcome.reason !== 'unknown') return outcome
+  if (!isRefused(outcome) || outcome.reason !== 'unknown') return outcome
   const tag = referrersTag(digest)
   const tagged = await content.manifest({ ...ref, target: { kind: 'tag', tag } }, signal)
-  if (!tagged.ok) return tagged
-  if (tagged.value.mediaType !== MEDIA_TYPE.ociIndex) return outcome
-  return { ok: true, value: { bytes: tagged.value.bytes, filtered: false } }
-}
-
-/** The tag that stands for the referrers of `digest` where the API is missing: distribution-spec, "Referrers Tag Schema". */
-export function referrersTag(digest: Digest): string {
-  return `${digestAlgorithm(digest).slice(0, 32)}-${digestHex(digest).slice(0, 64)}`
+  if (isRefused(tagged)) return tagged
+  if (tagged.mediaType !== MEDIA_TYPE.ociIndex) return outcome
+  return { kind: 'referrers', bytes: tagged.bytes, filtered: false }
 }
 
 /** The index with only the descriptors of one artifact type; undefined when the bytes are no index. */
 export function filterIndex(bytes: Uint8Array, artifactType: string): Uint8Array | undefined {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes))
-  } catch {
-    return undefined
-  }
-  const parsed = indexSchema.safeParse(json)
+  const parsed = indexSchema.safeParse(parseJson(bytes))
   if (!parsed.success) return undefined
   const manifests = parsed.data.manifests.filter((descriptor) => descriptor.artifactType === artifactType)
   return new TextEncoder().encode(JSON.stringify({ ...parsed.data, manifests }))

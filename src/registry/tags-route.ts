@@ -1,7 +1,8 @@
+import { isRefused } from '../base/outcome.ts'
 import type { Answer } from './answer.ts'
 import { jsonAnswer } from './answer.ts'
 import { refusalAnswer } from './oci-error.ts'
-import { firstKnown, outcomeInTime } from './outcome.ts'
+import { outcomeOf } from './outcome.ts'
 import type { PullQuery } from './pull-query.ts'
 import type { RouteContext } from './route-context.ts'
 
@@ -10,16 +11,13 @@ export async function answerTags(name: string, context: RouteContext): Promise<A
   const { limit, after } = context.query
   // An empty page still has to find out whether there is such a repository.
   const asked = limit === 0 ? 1 : limit
-  const outcome = await outcomeInTime(
-    (signal) =>
-      firstKnown(context.candidates, (ref) => context.content.listTags({ ...ref, limit: asked, after }, signal)),
-    context.clock,
-    context.client,
+  const outcome = await outcomeOf(context, (ref, signal) =>
+    context.content.listTags({ ...ref, limit: asked, after }, signal),
   )
-  if (!outcome.ok) return refusalAnswer('tags', outcome)
-  const tags = outcome.value.tags.slice(0, limit)
+  if (isRefused(outcome)) return refusalAnswer('tags', outcome, context.asker)
+  const tags = outcome.tags.slice(0, limit)
   const last = tags.at(-1)
-  const more = outcome.value.more || tags.length < outcome.value.tags.length
+  const more = outcome.more || tags.length < outcome.tags.length
   return jsonAnswer(
     200,
     { name, tags },

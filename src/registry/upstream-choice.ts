@@ -1,70 +1,89 @@
-import type { RepositoryRef } from '../blob/interface.ts'
-import { canonicalRepository, canonicalUpstream, DOCKER_HUB, looksLikeHost } from '../oci/reference.ts'
+import type { ClientRef } from '../blob/interface.ts'
+import {
+  canonicalRepository,
+  canonicalUpstream,
+  DOCKER_HUB,
+  isRepositoryName,
+  looksLikeHost,
+  pathRegistry,
+} from '../oci/reference.ts'
 
-export interface ChoiceRules {
+interface ChoiceRules {
   /** Upstreams asked, in order, for a name that does not say where it lives, and for Docker Hub's. */
   readonly search: readonly string[]
   readonly knows: (upstream: string) => boolean
 }
 
+/** A repository at a registry, or at whoever is searched. */
+interface Named {
+  readonly upstream: string | undefined
+  readonly repository: string
+}
+
 /**
- * Who to ask for `name`, in order; empty when nobody may be asked. `ns` says which registry is meant (a first component
- * that repeats it is taken off: some clients send both); else a first component that is a known upstream does
- * (`registry.corp/app`, and `host_5000/app` for `host:5000`, a colon being illegal in names). Docker Hub's names are those
- * without a registry, however a client says so: they go by the search order, then to docker.io itself. Only configured
- * upstreams are ever asked: `ns` and paths come from anyone.
+ * Who to ask for `name`, in order; empty when nobody may be asked. One rule for all clients:
+ *
+ * 1. `ns` says which registry is meant. A first component that repeats it is taken off: some clients send both.
+ * 2. Without `ns`, a first component that is a known upstream, or Docker Hub, says so: as it is written in references
+ *    (`registry.corp/app`, `host:5000/app`), or with `_` for the colon that names may not have (`host_5000/app`).
+ * 3. What is Docker Hub's is that without a registry, however a client says so, and both go by the search order, then
+ *    to docker.io itself. A first component that is an upstream called by a plain word is tried before.
+ *
+ * Only known upstreams are ever asked: `ns` and paths come from anyone.
  */
 export function chooseUpstreams(
   name: string,
   ns: string | undefined,
   authorization: string | undefined,
   rules: ChoiceRules,
-): readonly RepositoryRef[] {
-  const refer = (upstream: string, repository: string): RepositoryRef => ({
-    upstream,
-    repository: canonicalRepository(upstream, repository),
-    authorization,
-  })
-  const { upstream, repository } = named(name, ns, rules)
-  if (upstream !== undefined && upstream !== DOCKER_HUB) {
-    return rules.knows(upstream) ? [refer(upstream, repository)] : []
-  }
-  return [...wordUpstream(repository, rules), ...hubUpstreams(rules).map((one) => [one, repository] as const)].map(
-    ([one, rest]) => refer(one, rest),
-  )
+): readonly ClientRef[] {
+  const named = ns === undefined ? namedByPath(name, rules) : namedByNs(name, canonicalUpstream(ns))
+  return candidates(named, rules)
+    .filter(({ upstream, repository }) => rules.knows(upstream) && isRepositoryName(repository))
+    .map(({ upstream, repository }) => ({
+      upstream,
+      repository: canonicalRepository(upstream, repository),
+      authorization,
+    }))
 }
 
 /** The upstreams that stand for Docker Hub and for names without a registry, in order. */
 export function hubUpstreams({ search, knows }: ChoiceRules): readonly string[] {
-  const order = [...search.map(canonicalUpstream), ...(search.length === 0 ? [] : [DOCKER_HUB])]
-  return [...new Set(order)].filter(knows)
+  return [...new Set([...search.map(canonicalUpstream), DOCKER_HUB])].filter(knows)
 }
 
-/** Which registry a request names, if it names one, and what it asks for there. */
-function named(name: string, ns: string | undefined, rules: ChoiceRules) {
+/** The registry that a client's name names and that is no upstream here; undefined where it names none, or a known one. */
+export function unknownRegistry(
+  name: string,
+  ns: string | undefined,
+  knows: (upstream: string) => boolean,
+): string | undefined {
   const [first, rest] = split(name)
-  const host = prefixUpstream(first)
-  if (ns === undefined) {
-    const isNamed = host !== undefined && rest !== '' && (rules.knows(host) || host === DOCKER_HUB)
-    return isNamed ? { upstream: host, repository: rest } : { upstream: undefined, repository: name }
-  }
-  const upstream = canonicalUpstream(ns)
-  return { upstream, repository: host === upstream && rest !== '' ? rest : name }
+  const named = ns === undefined ? (rest === '' ? undefined : pathRegistry(first)) : canonicalUpstream(ns)
+  return named === undefined || named === DOCKER_HUB || knows(named) ? undefined : named
 }
 
-/** An upstream that is called by a plain word, which only a configured one is. */
-function wordUpstream(name: string, { knows }: ChoiceRules): (readonly [upstream: string, repository: string])[] {
+function candidates({ upstream, repository }: Named, rules: ChoiceRules): { upstream: string; repository: string }[] {
+  if (upstream !== undefined && upstream !== DOCKER_HUB) return [{ upstream, repository }]
+  const [first, rest] = split(repository)
+  const word = rest !== '' && !looksLikeHost(first) ? [{ upstream: first, repository: rest }] : []
+  return [...word, ...hubUpstreams(rules).map((one) => ({ upstream: one, repository }))]
+}
+
+function namedByNs(name: string, upstream: string): Named {
   const [first, rest] = split(name)
-  return rest !== '' && !looksLikeHost(first) && knows(first) ? [[first, rest]] : []
+  const repeats = rest !== '' && (pathRegistry(first) === upstream || first === upstream)
+  return { upstream, repository: repeats ? rest : name }
+}
+
+function namedByPath(name: string, { knows }: ChoiceRules): Named {
+  const [first, rest] = split(name)
+  const host = pathRegistry(first)
+  const isNamed = host !== undefined && rest !== '' && (knows(host) || host === DOCKER_HUB)
+  return isNamed ? { upstream: host, repository: rest } : { upstream: undefined, repository: name }
 }
 
 function split(name: string): readonly [first: string, rest: string] {
   const slash = name.indexOf('/')
   return slash < 0 ? [name, ''] : [name.slice(0, slash), name.slice(slash + 1)]
-}
-
-/** The upstream a name's first component may stand for. */
-function prefixUpstream(component: string): string | undefined {
-  const host = component.replace(/_([0-9]{1,5})$/, ':$1')
-  return looksLikeHost(host) ? canonicalUpstream(host) : undefined
 }

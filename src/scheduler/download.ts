@@ -3,26 +3,28 @@ import { Bitfield } from '../piece/bitfield.ts'
 import type { DownloadSpec, SourceKind } from './leecher-types.ts'
 import { isBackground } from './leecher-types.ts'
 import { OriginState } from './origin-state.ts'
+import { PeerSearch } from './peer-search.ts'
+import { Progress } from './progress.ts'
 
 /** A piece with fewer known holders than this is rare: it goes before lower-numbered ones. */
 const RARE_HOLDERS = 3
+/** Pieces that readers of one blob may wait for at a time: with more of them, they come in the blob's order. */
+const AWAITED_MOST = 64
 
-/** Less than 32 KiB/s from all sources together is no progress: a layer of 100 MB would take an hour. */
-const TRICKLE_BYTES_PER_MS = (32 * 1024) / 1_000
-
-export interface BlobSource {
+interface BlobSource {
   readonly kind: SourceKind
   has: Bitfield | undefined
 }
 
-/** The books of one blob being fetched: who has what, what is asked for, what is here. Decides nothing about sources. */
+/** The state of one blob being fetched: who has what, what is asked for, what is here. Decides nothing about sources. */
 export class Download {
   readonly blob: number
   readonly spec: DownloadSpec
+  readonly startedAt: number
   readonly hashKnown: Bitfield
   readonly sources = new Map<number, BlobSource>()
   readonly #have: Bitfield
-  /** Requests and origin lanes that will bring each piece. */
+  /** Requests and origin ranges that will bring each piece. */
   readonly #pending: Uint8Array
   /** Pieces that are missing and that nothing will bring: kept with the two above. */
   readonly #idle: Bitfield
@@ -32,20 +34,13 @@ export class Download {
   /** Pieces that may be here or under way; undefined = all. */
   limit: number | undefined
   readonly origin = new OriginState()
-  lastProgressAt: number
-  /** How often in a row nothing has come for long. */
-  stalls = 0
-  stalledAt = Number.NEGATIVE_INFINITY
-  /** Bytes since then: too few are no progress. */
-  #trickle = 0
-  findPeersAt: number
-  findPeersWait: number
+  /** What readers wait for who read small parts of it, the first asked for first: it goes before all else of the blob. */
+  readonly awaited = new Set<number>()
+  readonly progress: Progress
+  readonly search: PeerSearch
+  /** Whether its home is a host that stands in for a cache. */
+  hasStandIn = false
   completed = false
-  /** When others were last asked for because a neighbour had left. */
-  partedAt = Number.NEGATIVE_INFINITY
-  /** Pieces kept since homes were last told what is wanted. */
-  keptSinceWants = 0
-  wantsToldAt: number
 
   constructor(blob: number, spec: DownloadSpec, now: number) {
     this.blob = blob
@@ -58,10 +53,9 @@ export class Download {
     this.hashKnown = new Bitfield(spec.pieces)
     this.#pending = new Uint8Array(spec.pieces)
     this.#holders = new Uint16Array(spec.pieces)
-    this.lastProgressAt = now
-    this.wantsToldAt = now
-    this.findPeersWait = FIND_PEERS_FIRST_MS
-    this.findPeersAt = now + FIND_PEERS_FIRST_MS
+    this.startedAt = now
+    this.progress = new Progress(now)
+    this.search = new PeerSearch(now)
   }
 
   get have(): ReadonlyBitfield {
@@ -74,6 +68,11 @@ export class Download {
     return Math.max(0, this.limit - (this.#have.length - this.#idle.count))
   }
 
+  /** Whether nothing of it may be asked for at the moment. */
+  get heldBack(): boolean {
+    return this.room === 0 && this.awaited.size === 0
+  }
+
   /** Whether nobody waits for it. */
   get background(): boolean {
     return isBackground(this.order)
@@ -81,22 +80,19 @@ export class Download {
 
   /** Changes its place among the others and what may be fetched. What was held back until now is not late. */
   steer(order: number, limit: number | undefined, now: number): void {
-    if (this.room === 0) this.lively(now)
+    if (this.heldBack) this.progress.lively(now)
     this.order = order
     this.limit = limit
   }
 
-  /** Bytes have come. What trickles is no life: a source could go on with it for hours. */
-  progress(bytes: number, now: number): void {
-    this.#trickle += bytes
-    if (this.#trickle < TRICKLE_BYTES_PER_MS * (now - this.lastProgressAt)) return
-    this.brought(now)
-  }
-
-  /** A piece has come, or as much as makes a difference. */
-  brought(now: number): void {
-    this.stalls = 0
-    this.lively(now)
+  /** A reader waits for these, whatever the limit; where they are more than may be waited for, nothing is held back. */
+  expect({ first, count }: { first: number; count: number }): void {
+    const end = Math.min(first + count, this.#have.length)
+    for (let piece = first; piece < end; piece++) {
+      if (this.#have.has(piece)) continue
+      if (this.awaited.size < AWAITED_MOST) this.awaited.add(piece)
+      else this.limit = undefined
+    }
   }
 
   /** Whether it misses a piece whose hash is known: somebody has that. */
@@ -105,12 +101,6 @@ export class Download {
       if ((this.hashKnown.word(word) & ~this.#have.word(word)) !== 0) return true
     }
     return false
-  }
-
-  /** All is well, or nothing was to be expected. */
-  lively(now: number): void {
-    this.lastProgressAt = now
-    this.#trickle = 0
   }
 
   /** Whether it is missing and nothing is under way for it, inside the window or not. */
@@ -123,7 +113,7 @@ export class Download {
     return this.#idle.count === 0
   }
 
-  /** How many requests and origin lanes will bring a piece. */
+  /** How many requests and origin ranges will bring a piece. */
   pending(piece: number): number {
     return this.#pending[piece] ?? 0
   }
@@ -142,12 +132,15 @@ export class Download {
   /** It is here; answers whether it was missing. */
   keep(piece: number): boolean {
     this.#idle.clear(piece)
+    this.awaited.delete(piece)
     return this.#have.set(piece)
   }
 
   /** It is missing after all. */
   drop(piece: number): void {
     if (this.#have.clear(piece) && this.#pending[piece] === 0) this.#idle.set(piece)
+    // who has been told that it is here may be at it
+    if (this.limit !== undefined) this.expect({ first: piece, count: 1 })
   }
 
   addSource(source: number, kind: SourceKind): void {
@@ -161,6 +154,7 @@ export class Download {
     const known = this.sources.get(source)
     if (known === undefined) return undefined
     if (known.has !== undefined && known.kind === 'peer') this.#count(known.has, -1)
+    if (known.kind !== 'peer') this.progress.parted()
     this.sources.delete(source)
     return known.kind
   }
@@ -187,7 +181,7 @@ export class Download {
 
   inWindow(piece: number): boolean {
     const { window } = this.spec
-    return window === undefined || (piece >= this.cursor && piece < this.cursor + window)
+    return window === undefined || window.has(piece)
   }
 
   /** Whether anything is missing that may be fetched now. */
@@ -210,7 +204,9 @@ export class Download {
    */
   pick(source: number): number {
     const known = this.sources.get(source)
-    if (known === undefined || known.kind === 'home' || this.completed || this.room === 0) return -1
+    if (known === undefined || known.kind === 'home' || this.completed) return -1
+    for (const piece of this.awaited) if (this.open(piece) && this.#mayAsk(known, piece)) return piece
+    if (this.room === 0) return -1
     if (known.kind === 'parent') return this.#pickOfParent()
     if (known.has === undefined) return -1
     let best = -1
@@ -229,6 +225,10 @@ export class Download {
       }
     }
     return best
+  }
+
+  #mayAsk({ kind, has }: BlobSource, piece: number): boolean {
+    return kind === 'parent' || (has?.has(piece) === true && this.hashKnown.has(piece))
   }
 
   /** Of a parent: the lowest piece it is known to have (it vouched for its hash), else the lowest missing, to wait for. */
@@ -253,29 +253,8 @@ export class Download {
     return wanted
   }
 
-  /**
-   * The next run for the origin: up to `most` missing pieces from the cursor on (wrapping once), none of which a usable
-   * neighbour has. Undefined when there is none.
-   */
-  nextRun(most: number, usable: (source: number) => boolean): { first: number; count: number } | undefined {
-    const longest = Math.min(most, this.room)
-    if (longest === 0) return undefined
-    const forOrigin = (piece: number): boolean => this.open(piece) && !this.#neighbourHas(piece, usable)
-    for (const [from, to] of [
-      [this.cursor, this.#have.length],
-      [0, this.cursor],
-    ] as const) {
-      for (let first = from; first < to; first++) {
-        if (!forOrigin(first)) continue
-        let count = 1
-        while (count < longest && first + count < to && forOrigin(first + count)) count++
-        return { first, count }
-      }
-    }
-    return undefined
-  }
-
-  #neighbourHas(piece: number, usable: (source: number) => boolean): boolean {
+  /** Whether a usable neighbour has a piece whose hash is known. */
+  neighbourHas(piece: number, usable: (source: number) => boolean): boolean {
     if (this.#holders[piece] === 0 || !this.hashKnown.has(piece)) return false
     for (const [source, known] of this.sources) {
       if (known.kind === 'peer' && known.has?.has(piece) === true && usable(source)) return true
@@ -287,7 +266,3 @@ export class Download {
     for (let piece = 0; piece < has.length; piece++) if (has.has(piece)) this.#holders[piece]! += by
   }
 }
-
-/** A leecher that starves asks again at once, then ever less often. */
-export const FIND_PEERS_FIRST_MS = 500
-export const FIND_PEERS_MOST_MS = 15_000

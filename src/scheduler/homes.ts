@@ -18,3 +18,29 @@ export function rankHomes(
     .sort((a, b) => b.weight - a.weight || (a.id < b.id ? -1 : 1))
     .map((scored) => scored.id)
 }
+
+/** What a host ranks by that stands in for a cache: hosts of one address have the same `address`. */
+interface Drawn {
+  readonly address: string
+  readonly host: string
+}
+
+/**
+ * Ranks hosts that stand in for caches, the same way: by what was drawn for their addresses, so that many identities of one
+ * are no more often first than one, then by what was drawn for themselves. For whom nothing was drawn ranks behind all
+ * others, by name.
+ */
+export function rankStandIns(
+  key: string,
+  hosts: readonly string[],
+  drawnOf: (host: string) => Drawn | undefined,
+): string[] {
+  const weighed = hosts.map((id) => {
+    const drawn = drawnOf(id)
+    const address = drawn === undefined ? -1 : hash53(`${drawn.address} ${key}`)
+    return { id, address, host: hash53(`${drawn?.host ?? id} ${key}`) }
+  })
+  return weighed
+    .sort((a, b) => b.address - a.address || b.host - a.host || (a.id < b.id ? -1 : 1))
+    .map((scored) => scored.id)
+}

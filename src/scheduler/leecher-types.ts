@@ -9,21 +9,31 @@ import type { RangeFailure } from './origin-state.ts'
  */
 export type SourceKind = 'peer' | 'home' | 'parent'
 
-/** Everything that can happen to a host's downloads. Blobs, sources, requests and lanes are small integers. */
+/** Everything that can happen to a host's downloads. Blobs, sources, requests and ranges are small integers. */
 export type LeecherEvent =
   | { readonly type: 'blobAdded'; readonly blob: number; readonly spec: DownloadSpec }
   | { readonly type: 'blobRemoved'; readonly blob: number }
   /**
-   * The origin may (lanes > 0) or may no longer (0) be read for this blob. `takesRanges`: false until it is known to
-   * answer ranges with ranges, so that one is asked for first. Default true.
+   * The origin may (ranges > 0) or may no longer (0) be read for this blob. `takesRanges`: false until it is known to
+   * answer ranges with ranges, so that one is asked for first. Default true. `rangeBytes`: what a limit lets come in a
+   * second, which is what one range should bring; default as the options say. `mayGrow`: whether more ranges may be tried; default no.
    */
-  | { readonly type: 'originOpen'; readonly blob: number; readonly lanes: number; readonly takesRanges?: boolean }
+  | {
+      readonly type: 'originOpen'
+      readonly blob: number
+      readonly ranges: number
+      readonly takesRanges?: boolean
+      readonly rangeBytes?: number | undefined
+      readonly mayGrow?: boolean | undefined
+    }
   | {
       readonly type: 'sourceJoined'
       readonly source: number
       readonly blob: number
       readonly kind: SourceKind
       readonly distance: number
+      /** A home that is no cache: it is not waited for as long. */
+      readonly isStandIn?: boolean
     }
   | {
       readonly type: 'sourceBits'
@@ -57,15 +67,19 @@ export type LeecherEvent =
   | { readonly type: 'stored'; readonly blob: number; readonly piece: number; readonly id: number | undefined }
   /** Pieces turned out wrong after all and must be fetched again. */
   | { readonly type: 'dropped'; readonly blob: number; readonly pieces: readonly number[] }
-  /** The origin answers a lane's question; `whole`: with the whole blob from its first byte on. */
-  | { readonly type: 'fetchBegan'; readonly lane: number; readonly whole: boolean }
-  | { readonly type: 'fetchProgress'; readonly lane: number; readonly bytes: number }
+  /** A range is asked for only now: it has waited for a limit, not for an answer. */
+  | { readonly type: 'fetchAsked'; readonly range: number }
+  /** The origin answers a range; `whole`: with the whole blob from its first byte on. */
+  | { readonly type: 'fetchBegan'; readonly range: number; readonly whole: boolean }
+  | { readonly type: 'fetchProgress'; readonly range: number; readonly bytes: number }
   /** `failure`: why not all has come, if it has not. */
-  | { readonly type: 'fetchEnded'; readonly lane: number; readonly failure?: RangeFailure | undefined }
-  /** What may be fetched of a blob: at most so many pieces, those here and under way included (undefined = all), in this order. */
+  | { readonly type: 'fetchEnded'; readonly range: number; readonly failure?: RangeFailure | undefined }
+  /** What may be fetched of a blob: at most this many pieces, those here and under way included (undefined = all), in this order; and what is awaited. */
   | { readonly type: 'steered'; readonly blob: number; readonly order: number; readonly limit: number | undefined }
   /** A reader waits at this piece. */
   | { readonly type: 'cursor'; readonly blob: number; readonly piece: number }
+  /** A reader waits for these pieces and for no others: they come whatever the limit. */
+  | { readonly type: 'awaited'; readonly blob: number; readonly first: number; readonly count: number }
   | { readonly type: 'tick' }
 
 /** From here on an order is of the background: what is fetched for nobody who waits. Sources are told so, and put it last. */
@@ -82,8 +96,8 @@ export interface DownloadSpec {
   readonly have: ReadonlyBitfield
   /** Blobs with a lower order are served first: the manifest's order within an image, pulls before prewarm. */
   readonly order: number
-  /** Pieces beyond the cursor that may be fetched; undefined = all (a blob that cannot be stored has a window). */
-  readonly window: number | undefined
+  /** The pieces that may be fetched, read live; undefined = all (a blob that cannot be stored has a window). */
+  readonly window: ReadonlyBitfield | undefined
   /** Pieces that may be here or under way, for a start; undefined = all. */
   readonly limit?: number | undefined
   /** Whether a home can introduce more peers when this host runs short of them. */
@@ -98,6 +112,8 @@ export type LeecherEffect =
       readonly blob: number
       readonly piece: number
       readonly background: boolean
+      /** A reader waits for this very piece. */
+      readonly urgent: boolean
     }
   /** Each id wants one of these pieces. Sent again for ids that still wait when what is wanted has changed, or how much. */
   | {
@@ -113,11 +129,11 @@ export type LeecherEffect =
   | {
       readonly type: 'fetch'
       readonly blob: number
-      readonly lane: number
+      readonly range: number
       readonly first: number
       readonly count: number
     }
-  | { readonly type: 'cancelFetch'; readonly lane: number }
+  | { readonly type: 'cancelFetch'; readonly range: number }
   /** Too few neighbours, or none that has what is missing: ask the home for others. */
   | { readonly type: 'findPeers'; readonly blob: number }
   /** No byte has come for long although somebody should have it: the home may be dead on its feet. */
@@ -140,9 +156,11 @@ export interface LeecherOptions {
   /** Wants kept at a home while neighbours deliver too. */
   readonly wants: number
   /** Parallel origin ranges of one host: one S3 flow gives a fraction of what four do. */
-  readonly hostLanes: number
+  readonly hostRanges: number
+  /** The most there may ever be, where each more brings more. */
+  readonly mostRanges: number
   /** Bytes of one origin range. */
-  readonly laneBytes: number
+  readonly rangeBytes: number
 }
 
 export const DEFAULT_LEECHER: LeecherOptions = {
@@ -151,6 +169,12 @@ export const DEFAULT_LEECHER: LeecherOptions = {
   leastOutstanding: 4,
   perSource: 2,
   wants: 2,
-  hostLanes: 8,
-  laneBytes: 8 * 1024 * 1024,
+  hostRanges: 8,
+  mostRanges: 16,
+  rangeBytes: 8 * 1024 * 1024,
+}
+
+/** The same, with this many ranges at most. */
+export function leecherWith(mostRanges: number = DEFAULT_LEECHER.mostRanges): LeecherOptions {
+  return { ...DEFAULT_LEECHER, mostRanges, hostRanges: Math.min(DEFAULT_LEECHER.hostRanges, mostRanges) }
 }

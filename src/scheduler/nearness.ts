@@ -8,12 +8,16 @@ import { hash53, pairHash } from './hash.ts'
 export const NEIGHBOURS_MOST = 16
 /** Of these, from other zones: enough that the zones' swarms are one. */
 const FAR_MOST = 3
+/** Of these, from one address that is not a host's own: names that rank low can be made by the thousand, addresses cannot. */
+export const CROWD_MOST = 4
 
 /** A host's place in the neighbour graph. */
 export interface Place {
   readonly zone: string | null
   /** `placeHash` of its name. */
   readonly hash: number
+  /** Whom its address belongs to; undefined where that is not known, as in simulations. */
+  readonly group?: string | undefined
 }
 
 /** Where a host stands in the neighbour graph, by its name. */
@@ -24,6 +28,11 @@ export function placeHash(id: string): number {
 /** Whether `other` is in the zone of `self`; without a zone of its own everybody is. */
 export function isNear(self: Place, other: Place): boolean {
   return self.zone === null || other.zone === self.zone
+}
+
+/** Whether a host is one of those that are counted by their address: not who shares it with `self`, as behind one gateway. */
+export function isCrowd(self: Place, other: Place): boolean {
+  return other.group !== undefined && other.group !== self.group
 }
 
 /** The lower, the sooner two hosts are neighbours: the same seen from either. */
@@ -38,7 +47,21 @@ export function rank(self: Place, other: Place): number {
  */
 export function oneTooMany<T extends Place>(self: Place, neighbours: readonly T[]): T | undefined {
   if (neighbours.length <= NEIGHBOURS_MOST) return undefined
+  const farthest = (some: readonly T[]): T =>
+    some.reduce((worst, other) => (rank(self, other) > rank(self, worst) ? other : worst))
+  const crowd = largestCrowd(self, neighbours)
+  if (crowd.length > CROWD_MOST) return farthest(crowd)
   const far = neighbours.filter((other) => !isNear(self, other))
   const from = far.length > FAR_MOST ? far : neighbours.filter((other) => isNear(self, other))
-  return from.reduce((worst, other) => (rank(self, other) > rank(self, worst) ? other : worst))
+  return farthest(from)
+}
+
+function largestCrowd<T extends Place>(self: Place, neighbours: readonly T[]): readonly T[] {
+  const crowds = Map.groupBy(
+    neighbours.filter((other) => isCrowd(self, other)),
+    ({ group }) => group,
+  )
+  let largest: readonly T[] = []
+  for (const crowd of crowds.values()) if (crowd.length > largest.length) largest = crowd
+  return largest
 }

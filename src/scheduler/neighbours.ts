@@ -1,3 +1,4 @@
+import { FairNearest } from './nearest.ts'
 import type { Place } from './nearness.ts'
 import { isNear, NEIGHBOURS_MOST, oneTooMany, placeHash, rank } from './nearness.ts'
 
@@ -8,6 +9,8 @@ const FAR_SHARE = 0.2
 export interface Member {
   readonly id: string
   readonly zone: string | null
+  /** Whom its address belongs to, as the home sees it. */
+  readonly group?: string | undefined
 }
 
 interface Listed extends Place {
@@ -32,10 +35,10 @@ export class SwarmMembers {
   }
 
   /** Lists a member, or notes its new zone. */
-  add({ id, zone }: Member): void {
+  add({ id, zone, group }: Member): void {
     const known = this.#members.get(id)
     if (known !== undefined) known.zone = zone
-    else this.#members.set(id, { id, zone, hash: placeHash(id), met: new Set(), kept: new Set() })
+    else this.#members.set(id, { id, zone, group, hash: placeHash(id), met: new Set(), kept: new Set() })
   }
 
   remove(id: string): boolean {
@@ -69,13 +72,13 @@ export class SwarmMembers {
   }
 
   #nearest(self: Listed, admits: (other: Listed) => boolean): Listed[] {
-    const near = new Nearest(INTRODUCED)
-    const far = new Nearest(INTRODUCED)
+    const near = new FairNearest<Listed>(self, INTRODUCED)
+    const far = new FairNearest<Listed>(self, INTRODUCED)
     for (const other of this.#members.values()) {
       if (other === self) continue
       const list = isNear(self, other) ? near : far
       const theirs = rank(self, other)
-      if (list.takes(theirs) && admits(other)) list.add(other, theirs)
+      if (list.takes(other, theirs) && admits(other)) list.add(other, theirs)
     }
     const share = Math.max(1, Math.round(INTRODUCED * FAR_SHARE), INTRODUCED - near.members.length)
     const farWanted = Math.min(far.members.length, share)
@@ -92,31 +95,4 @@ function giveUpOne(member: Listed): void {
   if (other === undefined) return
   member.kept.delete(other)
   other.kept.delete(member)
-}
-
-/** The lowest-ranked few of many, in order: sorting all of ten thousand members for each that joins took minutes. */
-class Nearest {
-  readonly members: Listed[] = []
-  readonly #ranks: number[] = []
-  readonly #most: number
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  /** Whether one of this rank would be among them. */
-  takes(theirs: number): boolean {
-    return this.#ranks.length < this.#most || theirs < this.#ranks.at(-1)!
-  }
-
-  add(member: Listed, theirs: number): void {
-    const ranks = this.#ranks
-    let at = ranks.length
-    while (at > 0 && ranks[at - 1]! > theirs) at--
-    ranks.splice(at, 0, theirs)
-    this.members.splice(at, 0, member)
-    if (ranks.length <= this.#most) return
-    ranks.pop()
-    this.members.pop()
-  }
 }

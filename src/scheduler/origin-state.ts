@@ -1,15 +1,15 @@
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 5_000
 /**
- * A pull that has begun waits so long for an origin that fails before it is given up: about as long as runtimes go on
+ * A pull that has begun waits this long for an origin that fails before it is given up: about as long as runtimes go on
  * with the registry itself (dockerd: five attempts within 75 s; containers/image: 60 s without progress).
  */
 export const ORIGIN_PATIENCE_MS = 60_000
 /** One of which nothing has come yet fails sooner: its runtime still waits for headers, and can be sent elsewhere. */
-export const ORIGIN_FIRST_PATIENCE_MS = 3_500
+const ORIGIN_FIRST_PATIENCE_MS = 3_500
 /** An origin that needs longer than this to begin is asked for more at a time. */
 const SLOW_TO_BEGIN_MS = 500
-/** Reading then takes so many times as long as waiting. */
+/** Reading then takes this many times as long as waiting. */
 const READ_TIMES = 4
 const WAITS_REMEMBERED = 4
 const EWMA_WEIGHT = 0.3
@@ -18,7 +18,7 @@ const EWMA_WEIGHT = 0.3
 export interface RangeFailure {
   /** The origin has said no, and asking again would not change that. */
   readonly final: boolean
-  /** It asked to be left alone for so long. */
+  /** It asked to be left alone for this long. */
   readonly retryAfterMs: number
 }
 
@@ -27,6 +27,12 @@ export class OriginState {
   /** Ranges that may be read at the same time once the origin is known to take them. */
   allowed = 0
   active = 0
+  /** Whether more of them may be tried than `allowed`. */
+  mayGrow = false
+  /** Bytes of one range, unless questions are dear. */
+  rangeBytes = 0
+  /** What a limit lets come, in bytes per millisecond. */
+  limit = Number.POSITIVE_INFINITY
   /** Whether it is known to take ranges; until then one is asked for. */
   takesRanges = true
   /** It has sent the whole where a range was asked for: one read brings everything. */
@@ -41,8 +47,13 @@ export class OriginState {
   #pace = 0
 
   /** Ranges that may be read now: one while it is not known, or no longer known, that more would be answered. */
-  get lanes(): number {
+  get ranges(): number {
     return this.sequential || !this.takesRanges || this.#failures > 0 ? Math.min(1, this.allowed) : this.allowed
+  }
+
+  /** Whether one more range beside the others would be answered. */
+  get takesMore(): boolean {
+    return this.allowed > 0 && this.takesRanges && !this.sequential && this.#failures === 0
   }
 
   /** How long it takes to begin, at best lately. */
@@ -55,11 +66,17 @@ export class OriginState {
     return this.#pace
   }
 
-  /** How much to ask for at a time, at least `least`: where every question costs seconds, few of them. */
-  runBytes(least: number): number {
+  /** How much to ask for at a time: where every question costs seconds, few of them. */
+  get runBytes(): number {
     if (this.sequential) return Number.POSITIVE_INFINITY
-    if (this.waitMs < SLOW_TO_BEGIN_MS) return least
-    return Math.max(least, READ_TIMES * this.waitMs * this.#pace)
+    if (this.waitMs < SLOW_TO_BEGIN_MS) return this.rangeBytes
+    return Math.max(this.rangeBytes, READ_TIMES * this.waitMs * Math.min(this.#pace, this.limit))
+  }
+
+  /** `second`: what a limit lets come in a second, if there is one; then that is a range. */
+  boundRanges(second: number | undefined, usual: number): void {
+    this.rangeBytes = second ?? usual
+    this.limit = second === undefined ? Number.POSITIVE_INFINITY : second / 1_000
   }
 
   began(waitedMs: number): void {
@@ -77,10 +94,11 @@ export class OriginState {
     if (pace > 0) this.#pace += this.#pace === 0 ? pace : EWMA_WEIGHT * (pace - this.#pace)
   }
 
-  /** Ranges that fail together have failed once. Answers what to do: ask again (at `retryAt`), or give up. */
-  failed({ final, retryAfterMs }: RangeFailure, now: number): 'again' | 'failed' | 'refused' {
+  /** Ranges that fail together have failed once. Returns what to do: ask again (at `retryAt`), or give up. */
+  failed({ final, retryAfterMs }: RangeFailure, askedAt: number, now: number): 'again' | 'failed' | 'refused' {
     if (final && !this.#received) return 'refused'
-    this.#failingSince ??= now
+    // of what has not begun its runtime has waited since it was asked for
+    this.#failingSince ??= this.#received ? now : askedAt
     const together = now < this.retryAt
     if (!together) this.#failures++
     const wait = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** (this.#failures - 1))

@@ -1,7 +1,7 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { SourceKind } from './leecher-types.ts'
 
-/** A source serves so many pieces to pulls for each to the background: it is not dead for that. */
+/** A source serves this many pieces to pulls for each to the background: it is not dead for that. */
 const BACKGROUND_PATIENCE = 8
 
 /** One question to one source that will bring one piece. */

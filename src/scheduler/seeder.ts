@@ -1,66 +1,12 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
-
-export type SeederEvent =
-  /** A peer wants one piece. */
-  | {
-      readonly type: 'request'
-      readonly peer: number
-      readonly id: number
-      readonly blob: number
-      readonly piece: number
-      readonly background: boolean
-    }
-  /** A peer wants any of these pieces, whichever the seeder likes to give. */
-  | {
-      readonly type: 'want'
-      readonly peer: number
-      readonly id: number
-      readonly blob: number
-      readonly wanted: ReadonlyBitfield
-      readonly background: boolean
-    }
-  | { readonly type: 'cancel'; readonly peer: number; readonly id: number }
-  /** New pieces of this blob can be served. */
-  | { readonly type: 'available'; readonly blob: number }
-  /** A send's last bytes are out of this process; `sent` follows when the peer has them. */
-  | { readonly type: 'written'; readonly peer: number; readonly id: number }
-  /** A send came to its end; `ok` false when the peer did not get it. */
-  | { readonly type: 'sent'; readonly peer: number; readonly id: number; readonly ok: boolean }
-  | { readonly type: 'peerGone'; readonly peer: number }
-
-export type SeederEffect =
-  | { readonly type: 'send'; readonly peer: number; readonly id: number; readonly blob: number; readonly piece: number }
-  | { readonly type: 'busy'; readonly peer: number; readonly id: number; readonly queue: number }
-
-export interface SeederOptions {
-  /** Pieces written at the same time. Few: a piece that is whole early can be passed on early. */
-  readonly slots: number
-  /** Pieces the receivers do not have yet, those being written included: they cover the way there and the wait there. */
-  readonly underWay: number
-  /** Requests that may wait behind the slots; more are answered `busy`. */
-  readonly queue: number
-  /** Whether a request for a piece that is still to come waits for it (a home does) or is refused. */
-  readonly parks: boolean
-}
-
-/**
- * Simulated, 300 hosts at 10 Gb/s, with a slot that is free only when the receiver has the piece: 1.55 of the bound with
- * two, 1.27 with three, 1.15 with four, 1.11 with six; with two being written and six under way 1.07. Where a kernel takes
- * a whole piece at once (16 hosts at 24 Mb/s, a home as fast as they) what is under way counts alone: 1.30 with two, 1.12
- * with four, 1.11 with six, 1.18 with ten. A longer queue costs 2 %: hosts wait in it instead of asking elsewhere.
- */
-export const AGENT_SEEDER: SeederOptions = { slots: 2, underWay: 6, queue: 8, parks: false }
-/**
- * A cache feeds many hosts, each slower than itself, and may not wait for two of them. Sixteen under way gain 0.5 % at
- * 10 Gb/s and cost 4 % at 24 Mb/s, where its first pieces would come later.
- */
-export const CACHE_SEEDER: SeederOptions = { slots: 8, underWay: 8, queue: 64, parks: true }
+import type { SeederEffect, SeederEvent, SeederOptions } from './seeder-types.ts'
+import type { SeededBlob } from './super-seeding.ts'
+import { leastServed } from './super-seeding.ts'
 
 /** Sends under way to one peer: a second one keeps the link busy while the first is being acknowledged. */
 const ACTIVE_PER_PEER = 2
 /** What is remembered per peer as just sent: messages that crossed it on the wire still ask for it. */
 const RECENT_PER_PEER = 16
-const JUST_SENT = 2 ** 32
 /** What one peer may have waiting here; more is answered `busy`, so that no peer can grow this queue. */
 const WAITING_PER_PEER = 32
 /** Pieces for pulls between two for the background: without any, those who wait for it would take this host for dead. */
@@ -92,12 +38,6 @@ interface Asker {
   readonly waiting: Waiting[]
   readonly active: Map<number, Sent>
   readonly recent: Sent[]
-}
-
-interface SeededBlob {
-  readonly have: ReadonlyBitfield
-  /** How often each piece has been handed out: what super-seeding goes by. */
-  readonly served: Uint32Array
 }
 
 /**
@@ -278,13 +218,16 @@ export class Seeder {
   #choose({ waiting, recent }: Asker, background: boolean): Chosen | undefined {
     let best: Chosen | undefined
     let bestServed = Number.POSITIVE_INFINITY
+    // who names a piece needs that very one
+    for (const { id, blob, piece, background: isLast } of waiting) {
+      if (isLast !== background || piece === undefined) continue
+      if (this.#blobs.get(blob)?.have.has(piece) === true) return { id, blob, piece }
+    }
     for (const asked of waiting) {
       if (asked.background !== background) continue
-      const { id, blob: number, piece, wanted } = asked
+      const { id, blob: number, wanted } = asked
       const blob = this.#blobs.get(number)
-      if (blob === undefined) continue
-      if (piece !== undefined && blob.have.has(piece)) return { id, blob: number, piece }
-      if (wanted === undefined) continue
+      if (blob === undefined || wanted === undefined) continue
       const sent = recent.filter((one) => one.blob === number).map((one) => one.piece)
       const least = leastServed(blob, wanted, sent)
       if (least === undefined || least.served >= bestServed) continue
@@ -345,26 +288,4 @@ export class Seeder {
     this.#inBackground -= Number(dropped!.background)
     if (asker.waiting.length === 0) this.#turns.delete(peer)
   }
-}
-
-/** Of `wanted`, what has been handed out least; what this peer was just sent only if nothing else is left. */
-function leastServed(
-  blob: SeededBlob,
-  wanted: ReadonlyBitfield,
-  recent: readonly number[],
-): { readonly piece: number; readonly served: number } | undefined {
-  let best = -1
-  let bestServed = Number.POSITIVE_INFINITY
-  for (let word = 0; word < wanted.words && bestServed > 0; word++) {
-    let bits = wanted.word(word) & blob.have.word(word)
-    while (bits !== 0 && bestServed > 0) {
-      const piece = word * 32 + 31 - Math.clz32(bits & -bits)
-      bits &= bits - 1
-      const served = blob.served[piece]! + (recent.includes(piece) ? JUST_SENT : 0)
-      if (served >= bestServed) continue
-      best = piece
-      bestServed = served
-    }
-  }
-  return best < 0 ? undefined : { piece: best, served: bestServed }
 }

@@ -1,7 +1,7 @@
 import type { Download } from './download.ts'
-import { FIND_PEERS_FIRST_MS, FIND_PEERS_MOST_MS } from './download.ts'
 import type { LeecherEffect } from './leecher-types.ts'
 import { ORIGIN_PATIENCE_MS } from './origin-state.ts'
+import { SEARCH_FIRST_MS } from './peer-search.ts'
 
 /** Fewer usable neighbours than this, and the home is asked for more. */
 const NEIGHBOURS_LEAST = 4
@@ -10,8 +10,26 @@ const NEIGHBOURS_ENOUGH = 10
 /** Nothing, or a trickle, for this long of what somebody has: the blob is stalled. Longer each time, and up to the most. */
 const STALLED_FIRST_MS = 10_000
 const STALLED_MOST_MS = 20_000
+/**
+ * Of a piece that has begun, so much is enough: who has sent its beginning has the piece, does not wait for a source of its
+ * own, and was not too busy to send. A link that lets answers through and no content looks like this.
+ */
+const STALLED_BEGUN_MS = 4_000
 /** Longer than a home goes on with an origin that fails: until then it waits itself, and will say so if it gives up. */
 const WAITING_MOST_MS = ORIGIN_PATIENCE_MS + 15_000
+
+/**
+ * No byte for as long as a request may take, within these bounds, and what neighbours say they have is taken from the
+ * home or the origin all the same. On slow links too little patience makes the home send what neighbours would have.
+ */
+const NEIGHBOURS_FAIL_LEAST_MS = 3_000
+const NEIGHBOURS_FAIL_MOST_MS = 8_000
+
+/** Whether neighbours bring nothing: stale or lying about what they have, they could keep every piece asked for. */
+export function neighboursFail({ progress }: Download, deadlineMs: number, now: number): boolean {
+  const patience = Math.max(NEIGHBOURS_FAIL_LEAST_MS, deadlineMs)
+  return progress.idleMs(now) >= Math.min(NEIGHBOURS_FAIL_MOST_MS, patience)
+}
 
 /** Asks for other neighbours when there are too few or nothing comes, and says so when nothing comes for long. */
 export function noticeStarving(
@@ -20,32 +38,35 @@ export function noticeStarving(
   now: number,
   out: LeecherEffect[],
 ): void {
+  const { progress, search, blob } = download
   // a reader slower than its window is no fault of the sources
-  if (!download.wanting) download.lively(now)
-  const idleMs = now - download.lastProgressAt
-  if (download.spec.swarm && download.findPeersAt <= now) {
+  if (!download.wanting || download.heldBack) progress.lively(now)
+  const idleMs = progress.idleMs(now)
+  if (download.spec.swarm && !download.heldBack && search.isDue(now)) {
     let peers = 0
     for (const [source, { kind }] of download.sources) if (kind === 'peer' && usable(source)) peers++
-    if (peers < NEIGHBOURS_LEAST || idleMs > FIND_PEERS_FIRST_MS) {
-      download.findPeersWait = Math.min(FIND_PEERS_MOST_MS, download.findPeersWait * 2)
-      download.findPeersAt = now + download.findPeersWait
-      out.push({ type: 'findPeers', blob: download.blob })
+    if (peers < NEIGHBOURS_LEAST || idleMs > SEARCH_FIRST_MS) {
+      search.asked(now)
+      out.push({ type: 'findPeers', blob })
     }
   }
-  const patience = Math.min(STALLED_MOST_MS, STALLED_FIRST_MS * 2 ** download.stalls)
-  const stalledMs = Math.min(idleMs, now - download.stalledAt)
-  if (stalledMs < (download.missesKnown ? patience : WAITING_MOST_MS)) return
-  download.stalledAt = now
-  download.stalls++
-  out.push({ type: 'stalled', blob: download.blob })
+  const sinceStalledMs = progress.sinceStalledMs(now)
+  const isBegun = Math.min(progress.begunMs(now), sinceStalledMs) >= STALLED_BEGUN_MS
+  if (!isBegun && Math.min(idleMs, sinceStalledMs) < patienceFor(download)) return
+  progress.stalled(now)
+  out.push({ type: 'stalled', blob })
+}
+
+/** A home that is a member like any other is not waited for while it may have nothing itself: it may mean to have nothing. */
+function patienceFor({ progress, missesKnown, hasStandIn }: Download): number {
+  if (hasStandIn) return STALLED_FIRST_MS
+  return missesKnown ? Math.min(STALLED_MOST_MS, STALLED_FIRST_MS * 2 ** progress.stalls) : WAITING_MOST_MS
 }
 
 /** A neighbour has left: asks for others at once when few are left, but not for each of many that leave together. */
 export function noticeParting(download: Download, now: number, out: LeecherEffect[]): void {
-  if (!download.spec.swarm || download.completed || now - download.partedAt < FIND_PEERS_FIRST_MS) return
+  if (!download.spec.swarm || download.completed) return
   let peers = 0
   for (const { kind } of download.sources.values()) if (kind === 'peer') peers++
-  if (peers >= NEIGHBOURS_ENOUGH) return
-  download.partedAt = now
-  out.push({ type: 'findPeers', blob: download.blob })
+  if (peers < NEIGHBOURS_ENOUGH && download.search.askFor(now)) out.push({ type: 'findPeers', blob: download.blob })
 }

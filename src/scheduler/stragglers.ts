@@ -1,7 +1,7 @@
-/** A range is a straggler when another way would bring the rest of it so many times sooner. */
+/** A range is a straggler when another way would bring the rest of it this many times sooner. */
 const STRAGGLER_TIMES = 4
 const STRAGGLER_LEAST_MS = 4_000
-/** A range is shared with an idle lane when its rest would take this long, and longer than to begin another one. */
+/** A range is shared with another when its rest would take this long, and longer than to begin another one. */
 const SHARE_LEAST_MS = 2_000
 
 /** One range as it is read now. Bytes and milliseconds. */
@@ -32,9 +32,12 @@ export function isStraggler(range: RangeView, other: Alternative, patience: numb
   return own > STRAGGLER_TIMES * elsewhere && own - elsewhere > patience
 }
 
-/** Whether an idle lane should take a part of the rest of a range; `other.pace` is 0 when no other is known. */
-export function isWorthSharing(range: RangeView, other: Alternative): boolean {
+/**
+ * Whether another range should take a part of the rest of a range; `other.pace` is 0 when no other is known. `eachBrings`:
+ * each one more has brought more, so that one of the same pace helps, too.
+ */
+export function isWorthSharing(range: RangeView, other: Alternative, eachBrings: boolean): boolean {
   if (range.pace === undefined || range.ageMs < SHARE_LEAST_MS) return false
   const isSlower = other.pace === 0 || range.pace < other.pace / 2
-  return isSlower && range.leftBytes / range.pace > SHARE_LEAST_MS + 2 * other.waitMs
+  return (isSlower || eachBrings) && range.leftBytes / range.pace > SHARE_LEAST_MS + 2 * other.waitMs
 }

@@ -28,7 +28,7 @@ export class UnderWay {
     return this.#pulls.bytes + this.#background.bytes
   }
 
-  /** So many pieces more of a blob are; fewer, when negative. */
+  /** This many pieces more of a blob are; fewer, when negative. */
   add({ background, spec }: Download, pieces: number): void {
     const load = background ? this.#background : this.#pulls
     load.pieces += pieces

@@ -9,12 +9,18 @@ import type { Sources } from './sources.ts'
 const WANTS_MOST = 24
 
 /**
- * Homes hear what is still wanted after so many pieces, however fast they come: told only once a second, every second
+ * Homes hear what is still wanted after this many pieces, however fast they come: told only once a second, every second
  * piece a home began to send over a 10 Gb/s link was one that had come meanwhile.
  */
 const REFRESH_EVERY_PIECES = 8
-/** And where fewer come, after so long: a message per piece would cost a slow link's host more than it saves. */
+/** And where fewer come, after this long: a message per piece would cost a slow link's host more than it saves. */
 const REFRESH_MS = 1_000
+
+/** When homes were last told what is wanted, and the pieces kept since. */
+interface Told {
+  readonly at: number
+  keptSince: number
+}
 
 type Cancel = (request: PieceRequest) => void
 
@@ -23,6 +29,7 @@ export class Wants {
   readonly #options: LeecherOptions
   readonly #requests: RequestTable
   readonly #sources: Sources
+  readonly #told = new WeakMap<Download, Told>()
 
   constructor(options: LeecherOptions, requests: RequestTable, sources: Sources) {
     this.#options = options
@@ -51,19 +58,27 @@ export class Wants {
   /** Now and then tells homes what is still wanted; at once when somebody has begun to wait for it. */
   tick(download: Download, all: boolean, now: number, cancel: Cancel, out: LeecherEffect[]): void {
     const promoted = this.#requests.where((r) => isParked(r, download) && r.background !== download.background)
-    if (promoted.length > 0 || now - download.wantsToldAt >= REFRESH_MS) this.#refresh(download, all, now, cancel, out)
+    if (promoted.length > 0 || now - this.#toldOf(download).at >= REFRESH_MS)
+      this.#refresh(download, all, now, cancel, out)
   }
 
   /** A piece more is here: when enough are, homes are told. */
   stored(download: Download, now: number, cancel: Cancel, out: LeecherEffect[]): void {
-    if (download.completed || ++download.keptSinceWants < REFRESH_EVERY_PIECES) return
+    if (download.completed || ++this.#toldOf(download).keptSince < REFRESH_EVERY_PIECES) return
     this.#refresh(download, false, now, cancel, out)
+  }
+
+  #toldOf(download: Download): Told {
+    const known = this.#told.get(download)
+    if (known !== undefined) return known
+    const told = { at: download.startedAt, keptSince: 0 }
+    this.#told.set(download, told)
+    return told
   }
 
   /** So that a want does not bring what a neighbour has brought meanwhile. */
   #refresh(download: Download, all: boolean, now: number, cancel: Cancel, out: LeecherEffect[]): void {
-    download.keptSinceWants = 0
-    download.wantsToldAt = now
+    this.#told.set(download, { at: now, keptSince: 0 })
     const { blob, background } = download
     const parked = this.#requests.where((r) => isParked(r, download))
     if (parked.length === 0) return

@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises'
+import type { ContentFile } from '../base/file-pool.ts'
 import { digestHasher, digestHex } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import { PROOF_BYTES, proofFromDigest, proofOf } from '../piece/piece-proof.ts'
@@ -20,7 +20,7 @@ export class BlobProofs {
   }
 
   /** Reads the whole blob. Undefined when it is not what its digest says. The caller holds the digest's lock. */
-  async make(layout: PieceLayout, file: FileHandle): Promise<Uint8Array | undefined> {
+  async make(layout: PieceLayout, file: ContentFile): Promise<Uint8Array | undefined> {
     const whole = digestHasher(layout.digest)
     const packed = new Uint8Array(layout.count * PROOF_BYTES)
     const buffer = new Uint8Array(Math.min(layout.pieceSize, layout.size))

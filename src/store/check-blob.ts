@@ -2,7 +2,7 @@ import { isShoalError } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from './interface.ts'
 
-export type BlobCheck =
+type BlobCheck =
   | { readonly kind: 'good' }
   /** Dropped by now. `pieces`: which were found; none when the blob was dropped before one could be read. */
   | { readonly kind: 'damaged'; readonly pieces: readonly number[] }
@@ -11,7 +11,7 @@ export type BlobCheck =
 
 /**
  * Reads a complete blob and compares all of it. What is damaged is dropped, as whenever it is read (`onDamage`). Does not count
- * as a use. `pace` is awaited before each read of so many bytes, and ends the check by rejecting.
+ * as a use. `pace` is awaited before each read of this many bytes, and ends the check by rejecting.
  */
 export async function checkBlob(
   store: Pick<BlobStore, 'open' | 'size'>,

@@ -1,14 +1,14 @@
-import type { FileHandle } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
+import type { ContentFile } from '../base/file-pool.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PieceProofs } from '../piece/piece-proof.ts'
 import { readIfThere, storeError } from './files.ts'
 import { pieceMatches } from './piece-check.ts'
 import type { RecentPieces } from './recent-pieces.ts'
 
-export interface CheckedFileParts {
+interface CheckedFileParts {
   readonly layout: PieceLayout
-  readonly file: FileHandle
+  readonly file: ContentFile
   readonly proofs: PieceProofs
   /** Where pieces of which only a part was asked for stay for a while; undefined: nowhere. */
   readonly recent?: RecentPieces | undefined
@@ -26,7 +26,7 @@ export class CheckedFile {
   }
 
   /**
-   * Fills `target` from byte `offset` on; its content is arbitrary until this resolves. Answers the first piece that is not
+   * Fills `target` from byte `offset` on; its content is arbitrary until this resolves. Returns the first piece that is not
    * what it was, or undefined when all are. Throws `STORE_FAILED`.
    */
   async readInto(target: Uint8Array, offset: number): Promise<number | undefined> {

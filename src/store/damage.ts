@@ -1,19 +1,19 @@
 import type { Logger } from '../base/log.ts'
-import type { Counter } from '../base/metrics.ts'
+import type { Counter, NoLabels } from '../base/metrics.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PieceProofs } from '../piece/piece-proof.ts'
 import type { BlobEntry } from './blob-entries.ts'
+import type { BlobFiles } from './blob-files.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { StoreDamage } from './interface.ts'
 import type { KeyedLock } from './keyed-lock.ts'
-import type { Shelf } from './shelf.ts'
 
-export interface DamageDeps {
+interface DamageDeps {
   readonly catalogue: Catalogue
-  readonly shelf: Shelf
+  readonly blobFiles: BlobFiles
   readonly locks: KeyedLock
   readonly logger: Logger
-  readonly corrupt: Counter<never>
+  readonly corrupt: Counter<NoLabels>
 }
 
 /** What becomes of content that the disk has changed: it is dropped, said once, counted, and told to who may fetch it again. */
@@ -52,15 +52,15 @@ export class Damage {
   }
 
   async #drop(entry: BlobEntry, layout: PieceLayout, piece: number, proofs: PieceProofs | undefined): Promise<void> {
-    const { catalogue, shelf, logger, corrupt } = this.#deps
+    const { catalogue, blobFiles, logger, corrupt } = this.#deps
     const { digest, size } = entry
     if (catalogue.blobs.get(digest) !== entry) return
     corrupt.inc({})
     const context = { digest, bytes: size, piece }
     try {
       const isPartial = proofs !== undefined && layout.count > 1 && catalogue.partials.get(digest) === undefined
-      if (isPartial) await shelf.demote(entry, layout, proofs)
-      else await shelf.eraseBlob(entry)
+      if (isPartial) await blobFiles.demote(entry, layout, proofs)
+      else await blobFiles.eraseBlob(entry)
       logger.error(context, 'a stored blob is damaged on disk: what is wrong is dropped, and fetched again')
     } catch (error) {
       // out of the catalogue all the same: it is served no more

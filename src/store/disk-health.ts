@@ -11,8 +11,16 @@ export type DiskState = (typeof DISK_STATES)[number]
  * What a call may be, and how long it may take before the disk counts as stalled: far beyond a busy one where that costs a
  * pull, less where memory stands in (a row, a small blob put whole, a partial opened).
  */
-export const PATIENCE_MS = { row: 3_000, read: 8_000, put: 3_000, write: 8_000, commit: 120_000 } as const
+const PATIENCE_MS = { row: 3_000, read: 8_000, put: 3_000, write: 8_000, commit: 120_000 } as const
 export type DiskCall = keyof typeof PATIENCE_MS
+
+/**
+ * Calls wait for each other, on a busy disk and on a host without a core to spare: while calls of its kind still return, a
+ * late one is given its time again, as often as this at most. Nobody waits that long for a commit.
+ */
+const LOOKS = { row: 3, read: 3, put: 3, write: 3, commit: 1 } as const satisfies Record<DiskCall, number>
+/** A file system may be read while it takes no writes, and the index may answer from memory. */
+const KINDS = { row: 'row', read: 'read', put: 'write', write: 'write', commit: 'write' } as const
 
 /** How often a disk that is not well is tried. */
 const PROBE_EVERY_MS = 2_000
@@ -46,7 +54,7 @@ export function diskStateOf(error: unknown): Exclude<DiskState, 'ok'> | undefine
   return undefined
 }
 
-export interface DiskHealthDeps {
+interface DiskHealthDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly path: string
@@ -66,6 +74,8 @@ export class DiskHealth implements AsyncDisposable {
   readonly #slots: number
   readonly #waiting: (() => void)[] = []
   #running = 0
+  /** How many calls have returned, whatever with. */
+  readonly #returned = { row: 0, read: 0, write: 0 }
   #state: DiskState = 'ok'
   #readsHang = false
   #probing: Promise<void> | undefined
@@ -97,8 +107,10 @@ export class DiskHealth implements AsyncDisposable {
    * in the end goes to `late`.
    */
   async run<T>(call: DiskCall, work: () => Promise<T>, late?: (result: T) => unknown): Promise<T> {
-    const isWrite = call === 'put' || call === 'write' || call === 'commit'
-    const working = isWrite ? this.#inSlot(work) : work()
+    const kind = KINDS[call]
+    const working = kind === 'write' ? this.#inSlot(work) : work()
+    const count = (): void => void this.#returned[kind]++
+    working.then(count, count)
     let isLate = false
     const discard = (result: T): unknown => (isLate ? late?.(result) : undefined)
     working.then(discard).catch(() => {})
@@ -157,19 +169,29 @@ export class DiskHealth implements AsyncDisposable {
 
   #inTime<T>(call: DiskCall, working: Promise<T>): Promise<T> {
     const { clock } = this.#deps
+    const kind = KINDS[call]
     return new Promise((resolve, reject) => {
-      let timer = clock.after(PATIENCE_MS[call], () => {
-        timer = clock.after(SECOND_LOOK_MS, () => {
-          const error = new ShoalError('STORE_FAILED', 'the disk of the store does not answer')
-          if (call === 'read') this.#readsHang = true
-          this.#unwell('stalled', error)
-          reject(error)
+      const patient = (looks: number): Disposable => {
+        const returned = this.#returned[kind]
+        return clock.after(PATIENCE_MS[call], () => {
+          timer = clock.after(SECOND_LOOK_MS, () => {
+            if (looks > 1 && this.#returned[kind] > returned) timer = patient(looks - 1)
+            else reject(this.#hangs(call))
+          })
         })
-      })
+      }
+      let timer = patient(LOOKS[call])
       const stop = (): void => timer[Symbol.dispose]()
       working.then(resolve, reject)
       working.then(stop, stop)
     })
+  }
+
+  #hangs(call: DiskCall): ShoalError {
+    const error = new ShoalError('STORE_FAILED', 'the disk of the store does not answer')
+    if (call === 'read') this.#readsHang = true
+    this.#unwell('stalled', error)
+    return error
   }
 
   #unwell(state: Exclude<DiskState, 'ok'>, error: unknown): void {

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
@@ -6,16 +5,16 @@ import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
-import type { PieceProofs } from '../piece/piece-proof.ts'
-import { packedProofs } from '../piece/piece-proof.ts'
-import type { BlobEntry } from './blob-entries.ts'
+import { BlobFiles } from './blob-files.ts'
 import { BlobProofs, proofsOfBytes, proofsRow } from './blob-proofs.ts'
+import { BlobReads } from './blob-reads.ts'
 import { isPartialEntry } from './catalogue.ts'
 import { Damage } from './damage.ts'
-import { isMissing, openEmpty, readIfThere, removeFile, storeError, writeFully } from './files.ts'
+import { DiskBudget } from './disk-budget.ts'
+import { isGone, openEmpty, removeFile, storeError, writeFully } from './files.ts'
 import type { FormatDeps } from './format-file.ts'
 import { prepareDirectory } from './format-file.ts'
-import { Gate } from './gate.ts'
+import { InFlight } from './in-flight.ts'
 import type {
   BlobStore,
   PartialBlob,
@@ -34,12 +33,7 @@ import type { PartialDeps } from './open-partial.ts'
 import { openPartial } from './open-partial.ts'
 import type { StoreDeps, StoreOptions } from './options.ts'
 import { StorePaths } from './paths.ts'
-import { RecentPieces } from './recent-pieces.ts'
 import { encodePinRow, pinKey } from './rows.ts'
-import { Shelf } from './shelf.ts'
-import { Space } from './space.ts'
-import type { BlobKeeper } from './stored-blob.ts'
-import { DiskStoredBlob } from './stored-blob.ts'
 
 interface StoreParts extends PartialDeps {
   readonly proofs: BlobProofs
@@ -53,13 +47,14 @@ export class DiskStore implements BlobStore {
   readonly #parts: StoreParts
   readonly #logger: Logger
   readonly #clock: Pick<Clock, 'wall'>
-  readonly #recent = new RecentPieces()
-  readonly #gate = new Gate('the store')
+  readonly #reads: BlobReads
+  readonly #gate = new InFlight('the store')
   readonly #handles = new Set<AsyncDisposable>()
   #disposal: Promise<void> | undefined
 
   private constructor(parts: StoreParts, { logger, clock }: Pick<FormatDeps, 'logger' | 'clock'>) {
     this.#parts = parts
+    this.#reads = new BlobReads({ ...parts, handles: this.#handles })
     this.#logger = logger
     this.#clock = clock
   }
@@ -69,32 +64,38 @@ export class DiskStore implements BlobStore {
    * no store, of another format, in use by another process, or cannot be read.
    */
   static async open(options: StoreOptions, deps: StoreDeps): Promise<DiskStore> {
-    const logger = deps.logger.child({ room: 'store' })
+    const { logger } = deps
     const clock = deps.clock ?? systemClock
-    const now = options.now ?? (() => clock.wall())
+    const now = (): number => clock.wall()
     const paths = new StorePaths(options.path)
     const formatLost = await prepareDirectory(paths, { clock, logger })
     const { index, catalogue, way, recovered } = await openIndex({ paths, logger, clock, now })
     try {
       const locks = new KeyedLock()
-      const shelf = new Shelf({ paths, index, catalogue, logger })
-      const space: Space = new Space(
+      const blobFiles = new BlobFiles({ paths, index, catalogue, logger })
+      const space: DiskBudget = new DiskBudget(
         {
           catalogue,
           clock,
           logger,
           isBusy: (digest) => locks.busy(digest),
           evict: (entry) =>
-            locks.run(entry.digest, () => (isPartialEntry(entry) ? shelf.erasePartial(entry) : shelf.eraseBlob(entry))),
+            locks.run(entry.digest, () =>
+              isPartialEntry(entry) ? blobFiles.erasePartial(entry) : blobFiles.eraseBlob(entry),
+            ),
           evictedBytes: (bytes) => metrics.evictedBytes.inc({}, bytes),
         },
         { path: paths.root, capacityBytes: options.capacityBytes, minFreeBytes: options.minFreeBytes },
       )
       const metrics = storeMetrics(deps.metrics, () => store.usage())
       countRepairs(metrics, { formatLost, way, recovered })
-      const damage = new Damage({ catalogue, shelf, locks, logger, corrupt: metrics.corrupt })
+      index.onMended((mended) => {
+        metrics.repairs.inc({ what: mended === 'repaired' ? 'index_repaired' : 'index_anew' })
+        blobFiles.saveAll()
+      })
+      const damage = new Damage({ catalogue, blobFiles, locks, logger, corrupt: metrics.corrupt })
       const proofs = new BlobProofs(index)
-      const parts = { paths, index, catalogue, shelf, space, locks, now, damage, proofs }
+      const parts = { paths, index, catalogue, blobFiles, space, locks, now, damage, proofs }
       const store: DiskStore = new DiskStore(parts, { logger, clock })
       await space.trim()
       return store
@@ -113,43 +114,15 @@ export class DiskStore implements BlobStore {
   }
 
   open(digest: Digest, purpose: 'read' | 'check' = 'read'): Promise<StoredBlob | undefined> {
-    return this.#gate.run(() => this.#open(digest, purpose))
+    return this.#gate.run(() => this.#reads.open(digest, purpose))
   }
 
   readSmall(digest: Digest, maxBytes: number): Promise<Uint8Array | undefined> {
-    return this.#gate.run(async () => {
-      const size = this.size(digest)
-      if (size === undefined || size > maxBytes) return undefined
-      const opened = await this.#openFile(digest)
-      if (opened === undefined) return undefined
-      const { entry, file } = opened
-      try {
-        const bytes = new Uint8Array(size)
-        if ((await readIfThere(file, bytes, 0)) && digestOf(bytes, digest) === digest) return bytes
-        await this.#parts.damage.ofBlob(entry, new PieceLayout(digest, size), 0)
-        return undefined
-      } finally {
-        entry.users--
-        await file.close()
-      }
-    })
+    return this.#gate.run(() => this.#reads.readSmall(digest, maxBytes))
   }
 
   proofs(digest: Digest): Promise<Uint8Array | undefined> {
-    return this.#gate.run(async () => {
-      const size = this.size(digest)
-      const known = size === undefined ? undefined : await this.#parts.proofs.find(new PieceLayout(digest, size))
-      if (size === undefined || known !== undefined) return known
-      const opened = await this.#openFile(digest)
-      if (opened === undefined) return undefined
-      const { entry, file } = opened
-      try {
-        return await this.#proofs(entry, file)
-      } finally {
-        entry.users--
-        await file.close()
-      }
-    })
+    return this.#gate.run(() => this.#reads.proofs(digest))
   }
 
   onDamage(listener: (damage: StoreDamage) => void): Disposable {
@@ -178,7 +151,7 @@ export class DiskStore implements BlobStore {
   }
 
   remove(digest: Digest): Promise<void> {
-    const { catalogue, shelf, locks } = this.#parts
+    const { catalogue, blobFiles, locks } = this.#parts
     return this.#gate.run(() =>
       locks.run(digest, async () => {
         const blob = catalogue.blobs.get(digest)
@@ -186,8 +159,8 @@ export class DiskStore implements BlobStore {
         if (blob === undefined && partial?.isOpen === true) {
           throw new ShoalError('STORE_FAILED', `the partial of ${digest} is open and cannot be removed`)
         }
-        if (blob !== undefined) await shelf.eraseBlob(blob)
-        if (partial?.isOpen === false) await shelf.erasePartial(partial)
+        if (blob !== undefined) await blobFiles.eraseBlob(blob)
+        if (partial?.isOpen === false) await blobFiles.erasePartial(partial)
       }),
     )
   }
@@ -250,11 +223,11 @@ export class DiskStore implements BlobStore {
   }
 
   async #dispose(): Promise<void> {
-    const { space, shelf, index } = this.#parts
+    const { space, blobFiles, index } = this.#parts
     await this.#gate.close()
     await Promise.allSettled(Array.from(this.#handles, (handle) => handle[Symbol.asyncDispose]()))
     await space[Symbol.asyncDispose]()
-    shelf.saveUses()
+    blobFiles.saveUses()
     await index[Symbol.asyncDispose]()
   }
 
@@ -263,92 +236,21 @@ export class DiskStore implements BlobStore {
     try {
       return await work()
     } catch (error) {
-      if (!isMissing(error instanceof Error ? (error.cause ?? error) : error)) throw error
-      const { paths, shelf } = this.#parts
+      if (!isGone(error instanceof Error ? (error.cause ?? error) : error)) throw error
+      const { paths, blobFiles } = this.#parts
       this.#logger.warn({ path: paths.root }, 'directories of the store are gone: made again')
       await prepareDirectory(paths, { clock: this.#clock, logger: this.#logger }, true)
-      shelf.forgetDirectories()
+      blobFiles.forgetDirectories()
       return await work()
     }
   }
 
-  async #open(digest: Digest, purpose: 'read' | 'check'): Promise<StoredBlob | undefined> {
-    const opened = await this.#openFile(digest, purpose)
-    if (opened === undefined) return undefined
-    const { entry, file } = opened
-    let kept = false
-    try {
-      const packed = await this.#proofs(entry, file)
-      if (packed === undefined) return undefined
-      kept = true
-      return this.#handle(entry, file, packedProofs(packed))
-    } finally {
-      if (!kept) {
-        entry.users--
-        await file.close()
-      }
-    }
-  }
-
-  /** The proofs of a blob that is open; damaged content, found while they are made anew, is dropped. */
-  async #proofs({ digest }: BlobEntry, file: FileHandle): Promise<Uint8Array | undefined> {
-    const { proofs, locks, damage, catalogue } = this.#parts
-    const entry = catalogue.blobs.get(digest)
-    if (entry === undefined) return undefined
-    const layout = new PieceLayout(digest, entry.size)
-    const known = await proofs.find(layout)
-    if (known !== undefined) return known
-    return locks.run(digest, async () => {
-      const made = (await proofs.find(layout)) ?? (await proofs.make(layout, file))
-      if (made === undefined) await damage.ofLocked(entry, layout)
-      return made
-    })
-  }
-
-  /** Opens a blob's file and counts as its user. */
-  async #openFile(
-    digest: Digest,
-    purpose: 'read' | 'check' = 'read',
-  ): Promise<{ readonly entry: BlobEntry; readonly file: FileHandle } | undefined> {
-    const { catalogue, shelf, locks } = this.#parts
-    const entry = catalogue.blobs.get(digest)
-    if (entry === undefined) return undefined
-    if (purpose === 'read') shelf.touch(entry)
-    entry.users++
-    let opened = false
-    try {
-      const file = await shelf.openBlob(entry)
-      if (file !== undefined) {
-        opened = true
-        return { entry, file }
-      }
-    } finally {
-      if (!opened) entry.users--
-    }
-    await locks.run(digest, () => shelf.eraseBlob(entry))
-    return undefined
-  }
-
-  #handle(entry: BlobEntry, file: FileHandle, proofs: PieceProofs): StoredBlob {
-    const layout = new PieceLayout(entry.digest, entry.size)
-    const keeper: BlobKeeper = {
-      damaged: (piece) => this.#parts.damage.ofBlob(entry, layout, piece, proofs),
-      closed: () => {
-        entry.users--
-        this.#handles.delete(blob)
-      },
-    }
-    const blob: StoredBlob = new DiskStoredBlob(layout, { file, proofs, recent: this.#recent }, keeper)
-    this.#handles.add(blob)
-    return blob
-  }
-
   /** Writes a small blob whole, under the digest's lock. */
   async #put(digest: Digest, bytes: Uint8Array): Promise<void> {
-    const { catalogue, shelf, space, paths, now } = this.#parts
+    const { catalogue, blobFiles, space, paths, now } = this.#parts
     const existing = catalogue.blobs.get(digest)
     if (existing !== undefined) {
-      shelf.touch(existing)
+      blobFiles.touch(existing)
       return
     }
     const path = paths.staging(digest)
@@ -359,10 +261,10 @@ export class DiskStore implements BlobStore {
         const blob = { digest, size: bytes.length, lastUsedEpochMs: now() }
         const layout = new PieceLayout(digest, bytes.length)
         const rows = [...proofsRow(layout, proofsOfBytes(layout, bytes))]
-        await space.create(() => shelf.place(blob, { file, path }, rows))
+        await space.create(() => blobFiles.place(blob, { file, path }, rows))
         catalogue.blobs.add(digest, blob.size, blob.lastUsedEpochMs)
         const partial = catalogue.partials.get(digest)
-        if (partial?.isOpen === false) await shelf.erasePartial(partial)
+        if (partial?.isOpen === false) await blobFiles.erasePartial(partial)
       } finally {
         await file.close()
       }

@@ -1,18 +1,19 @@
 import type { Stats } from 'node:fs'
-import { constants } from 'node:fs'
-import { lstat, readdir, readFile, rename } from 'node:fs/promises'
+import { lstat, readdir, rename } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { makeDirectories } from '../base/make-directories.ts'
 import { setAside } from '../base/set-aside.ts'
+import { readSmallFile } from '../base/small-file.ts'
 import { isMissing, makeDirectory, openEmpty, storeError, syncDirectory, writeFully } from './files.ts'
 import type { StorePaths } from './paths.ts'
 import { ALGORITHMS } from './paths.ts'
 import { makePrivate } from './private-directory.ts'
 
+const MAX_FORMAT_BYTES = 4096
 /** What the file `format` holds. A change of FORMAT.md that older programs would misread needs another number. */
-export const FORMAT_TEXT = 'shoal-store 1\n'
+const FORMAT_TEXT = 'shoal-store 1\n'
 /**
  * What this program keeps beside a store: it may be there before the store is, where a disk was too full for one. A file system
  * of its own has `lost+found`.
@@ -49,6 +50,10 @@ export async function prepareDirectory(paths: StorePaths, deps: FormatDeps, isOp
     const parts = ['blobs', 'partial'].map((name) => `${paths.root}/${name}`)
     const inner = ALGORITHMS.flatMap((algorithm) => [paths.blobDirectory(algorithm), paths.partialDirectory(algorithm)])
     for (const directory of [...parts, ...inner]) {
+      if ((await kindOf(directory))?.isDirectory() === false) {
+        await setAside(directory, deps.clock.wall())
+        deps.logger.warn({ path: directory }, 'no directory where the store keeps blobs, but something else: set aside')
+      }
       await makeDirectory(directory)
       await makePrivate(directory, false)
     }
@@ -62,22 +67,17 @@ export async function prepareDirectory(paths: StorePaths, deps: FormatDeps, isOp
 }
 
 async function readFormat(paths: StorePaths): Promise<string | undefined> {
-  try {
-    return await readFile(paths.format, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NOFOLLOW })
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const found = await readSmallFile(paths.format, MAX_FORMAT_BYTES)
+  return found === 'damaged' ? '' : found?.toString('utf8')
 }
 
-/** Whether the directory is laid out as only a store is: what else is in it was put there by others. */
+/** Whether the directory is laid out as only a store is, whatever else of it is lost: others may have put more in it. */
 async function isOurs(paths: StorePaths): Promise<boolean> {
-  for (const algorithm of ALGORITHMS) {
-    for (const path of [paths.blobDirectory(algorithm), paths.partialDirectory(algorithm)]) {
-      if (!(await isDirectory(path))) return false
-    }
-  }
-  return true
+  const [algorithm = ''] = ALGORITHMS
+  if (!(await isDirectory(paths.blobDirectory(algorithm)))) return false
+  return (
+    (await isDirectory(paths.partialDirectory(algorithm))) || (await kindOf(`${paths.level}/CURRENT`)) !== undefined
+  )
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PartialBlob } from './interface.ts'
 import { MemoryPartial } from './memory-partial.ts'
 
-export interface HeldPartialEvents {
+interface HeldPartialEvents {
   /** All of it is there and proven. */
   readonly commit: (content: MemoryPartial) => void
   /** It is closed, whatever became of it. */
@@ -20,7 +20,7 @@ export class HeldPartial implements PartialBlob {
 
   constructor(layout: PieceLayout, events: HeldPartialEvents) {
     this.layout = layout
-    this.#content = new MemoryPartial(layout, layout.count)
+    this.#content = new MemoryPartial(layout)
     this.#events = events
   }
 

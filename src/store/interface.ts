@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
-import type { ByteRange, PieceLayout } from '../piece/piece-layout.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { DiskState } from './disk-health.ts'
 
 /**
@@ -51,7 +51,7 @@ export interface BlobStore extends AsyncDisposable {
   table<T>(name: string, codec: TableCodec<T>): StoreTable<T>
 }
 
-export interface OpenPartialOptions {
+interface OpenPartialOptions {
   /** Only on disk: when that cannot be, it throws instead of holding the blob in memory. */
   readonly onDisk?: boolean
 }
@@ -138,5 +138,3 @@ export interface StoreTable<T> {
   /** Rows whose key starts with `prefix`, in key order. */
   entries(prefix: string): AsyncIterable<readonly [key: string, value: T]>
 }
-
-export type { ByteRange, Digest, PieceLayout, ReadonlyBitfield }

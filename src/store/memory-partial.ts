@@ -8,22 +8,21 @@ interface Kept {
   readonly sha256: Uint8Array
 }
 
-/**
- * A partial that keeps nothing: pieces wait in memory until the one reader has passed them. It stands in for the disk
- * when there is no room on it, so that a pull goes through all the same. The caller keeps requests inside a window.
- */
+/** A partial whose pieces lie in memory. It stands in for the disk when there is no room on it; its user bounds what it keeps. */
 export class MemoryPartial implements PartialBlob {
   readonly layout: PieceLayout
   readonly have: Bitfield
+  /** The least recently used first. */
   readonly #pieces = new Map<number, Kept>()
-  readonly #window: number
-  #start = 0
 
-  /** `window`: how many pieces it is to hold. */
-  constructor(layout: PieceLayout, window: number) {
+  constructor(layout: PieceLayout) {
     this.layout = layout
-    this.#window = window
     this.have = new Bitfield(layout.count)
+  }
+
+  /** The pieces that are here, the least recently used first. */
+  get kept(): number[] {
+    return [...this.#pieces.keys()]
   }
 
   hash(piece: number): Uint8Array | undefined {
@@ -39,6 +38,7 @@ export class MemoryPartial implements PartialBlob {
     for (let done = 0; done < target.length; ) {
       const piece = this.layout.pieceAt(offset + done)
       const kept = this.#pieces.get(piece)
+      if (kept !== undefined && this.#pieces.delete(piece)) this.#pieces.set(piece, kept)
       if (kept === undefined) throw new ShoalError('STORE_FAILED', 'a piece that was let go is read again')
       const from = offset + done - this.layout.range(piece).start
       const part = kept.bytes.subarray(from, from + target.length - done)
@@ -61,21 +61,6 @@ export class MemoryPartial implements PartialBlob {
       this.#pieces.delete(piece)
       this.have.clear(piece)
     }
-  }
-
-  /** The first piece that has not been let go of. */
-  get start(): number {
-    return this.#start
-  }
-
-  hasRoomFor(piece: number): boolean {
-    return piece < this.#start + this.#window
-  }
-
-  /** Lets go of everything before `piece`. */
-  passed(piece: number): void {
-    this.#start = Math.max(this.#start, piece)
-    for (const kept of this.#pieces.keys()) if (kept < piece) this.#pieces.delete(kept)
   }
 
   async commit(): Promise<void> {}

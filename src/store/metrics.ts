@@ -1,14 +1,14 @@
-import type { Counter, MetricRegistry } from '../base/metrics.ts'
+import type { Counter, MetricRegistry, NoLabels } from '../base/metrics.ts'
 import type { IndexWay } from './index-files.ts'
 import type { StoreUsage } from './interface.ts'
 import type { Recovered } from './recovery.ts'
 
 const REPAIRS = ['format', 'index_repaired', 'index_anew', 'blob_adopted', 'blob_lost', 'partial_lost'] as const
 
-export interface StoreMetrics {
-  readonly evictedBytes: Counter<never>
-  readonly repairs: Counter<'what'>
-  readonly corrupt: Counter<never>
+interface StoreMetrics {
+  readonly evictedBytes: Counter<NoLabels>
+  readonly repairs: Counter<{ what: (typeof REPAIRS)[number] }>
+  readonly corrupt: Counter<NoLabels>
 }
 
 /** Declares the store's metrics; gauges read `usage` at scrape time. */
@@ -28,17 +28,16 @@ export function storeMetrics(registry: MetricRegistry, usage: () => StoreUsage):
   const repairs = registry.counter(
     'shoal_store_repairs_total',
     'Damage found and mended: files made anew (format, index_repaired, index_anew), blobs adopted or lost, partials lost.',
-    ['what'],
+    { what: REPAIRS },
   )
-  for (const what of REPAIRS) repairs.inc({ what }, 0)
   return {
     repairs,
     corrupt: registry.counter(
       'shoal_store_corrupt_total',
       'Stored blobs, and pieces of arriving ones, that the disk had changed: found and dropped.',
-      [],
+      {},
     ),
-    evictedBytes: registry.counter('shoal_store_evicted_bytes_total', 'Bytes evicted to make room.', []),
+    evictedBytes: registry.counter('shoal_store_evicted_bytes_total', 'Bytes evicted to make room.', {}),
   }
 }
 

@@ -3,20 +3,20 @@ import type { Logger } from '../base/log.ts'
 import { Catalogue } from './catalogue.ts'
 import { storeError } from './files.ts'
 import type { IndexWay } from './index-files.ts'
-import { isIndexDamage, waysToIndex } from './index-files.ts'
+import { isIndexDamage, opened, waysToIndex } from './index-files.ts'
 import type { StorePaths } from './paths.ts'
 import type { Recovered } from './recovery.ts'
 import { recover } from './recovery.ts'
 import { StoreIndex } from './store-index.ts'
 
-export interface OpenIndexDeps {
+interface OpenIndexDeps {
   readonly paths: StorePaths
   readonly logger: Logger
   readonly clock: Pick<Clock, 'wall'>
   readonly now: () => number
 }
 
-export interface OpenedIndex {
+interface OpenedIndex {
   readonly index: StoreIndex
   readonly catalogue: Catalogue
   readonly way: IndexWay
@@ -29,11 +29,20 @@ export interface OpenedIndex {
  * `STORE_FAILED` when another process has the store open.
  */
 export async function openIndex(deps: OpenIndexDeps): Promise<OpenedIndex> {
-  for (const way of await waysToIndex(deps.paths.level)) {
+  const ways = await waysToIndex(deps.paths.level)
+  try {
+    return await tryWays(deps, ways)
+  } finally {
+    await opened(deps.paths.level)
+  }
+}
+
+async function tryWays(deps: OpenIndexDeps, ways: readonly IndexWay[]): Promise<OpenedIndex> {
+  for (const way of ways) {
     try {
-      const opened = await attempt(deps, way)
-      if (way !== 'as it is') tell(deps, opened)
-      return opened
+      const index = await attempt(deps, way)
+      if (way !== 'as it is') tell(deps, index)
+      return index
     } catch (error) {
       if (!isIndexDamage(error) || way === 'anew') throw error
       deps.logger.error({ err: error, path: deps.paths.level, way }, 'the index of the store is damaged')

@@ -1,33 +1,34 @@
-import type { FileHandle } from 'node:fs/promises'
 import { constants } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
+import type { PooledFile } from '../base/file-pool.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PieceProofs } from '../piece/piece-proof.ts'
 import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
 import type { BlobEntry } from './blob-entries.ts'
+import type { BlobFiles } from './blob-files.ts'
 import { proofsRow } from './blob-proofs.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Damage } from './damage.ts'
-import { openFile, storeError } from './files.ts'
+import type { DiskBudget } from './disk-budget.ts'
+import { openRegular, storeError } from './files.ts'
 import type { KeyedLock } from './keyed-lock.ts'
 import type { PartialKeeper } from './partial-blob.ts'
 import { DiskPartialBlob } from './partial-blob.ts'
 import type { PartialEntry } from './partial-entries.ts'
 import type { StorePaths } from './paths.ts'
+import { putBack } from './put-back.ts'
 import type { Resumed } from './resume.ts'
 import { resumePieces } from './resume.ts'
 import { encodePieceRow, partialKey, pieceKey, piecePrefix } from './rows.ts'
-import type { Shelf } from './shelf.ts'
-import type { Space } from './space.ts'
 import type { IndexWrite, StoreIndex } from './store-index.ts'
 
 export interface PartialDeps {
   readonly paths: StorePaths
   readonly index: StoreIndex
   readonly catalogue: Catalogue
-  readonly shelf: Shelf
-  readonly space: Space
+  readonly blobFiles: BlobFiles
+  readonly space: DiskBudget
   readonly damage: Damage
   readonly locks: KeyedLock
   readonly now: () => number
@@ -43,14 +44,14 @@ export async function openPartial(
   onClose: () => void,
 ): Promise<DiskPartialBlob> {
   const entry = await admit(deps, layout)
-  let file: FileHandle | undefined
+  let file: PooledFile | undefined
   try {
     const flags = constants.O_RDWR | constants.O_CREAT | (entry.storedBytes === 0 ? constants.O_TRUNC : 0)
-    file = await deps.space.create(() => openFile(deps.paths.partial(layout.digest), flags))
+    file = await deps.space.create(() => openRegular(deps.paths.partial(layout.digest), flags))
     await file.truncate(layout.size)
     const resumed = await resume(deps, layout, entry, file)
     deps.catalogue.partials.addStored(entry, resumed.storedBytes - entry.storedBytes)
-    deps.shelf.savePartial(entry)
+    deps.blobFiles.savePartial(entry)
     deps.index.queue(resumed.brokenKeys.map((key) => [key, undefined]))
     return new DiskPartialBlob(resumed.content, file, keeper(deps, layout, entry, onClose))
   } catch (error) {
@@ -62,7 +63,7 @@ export async function openPartial(
 
 /** Finds or makes the entry, unless what the blob still lacks could never be kept. */
 async function admit(deps: PartialDeps, layout: PieceLayout): Promise<PartialEntry> {
-  const { catalogue, shelf, space } = deps
+  const { catalogue, blobFiles, space } = deps
   const { digest, size, pieceSize } = layout
   if (!Number.isSafeInteger(size) || size < 0) throw new ShoalError('STORE_FAILED', `a blob cannot have ${size} bytes`)
   if (catalogue.blobs.get(digest) !== undefined)
@@ -70,7 +71,7 @@ async function admit(deps: PartialDeps, layout: PieceLayout): Promise<PartialEnt
   const found = catalogue.partials.get(digest)
   if (found?.isOpen === true) throw new ShoalError('STORE_FAILED', `the partial of ${digest} is open already`)
   const resumable = found !== undefined && found.size === size && found.pieceSize === pieceSize
-  if (found !== undefined && !resumable) await shelf.erasePartial(found)
+  if (found !== undefined && !resumable) await blobFiles.erasePartial(found)
   const entry =
     found !== undefined && resumable
       ? found
@@ -84,7 +85,7 @@ async function admit(deps: PartialDeps, layout: PieceLayout): Promise<PartialEnt
   return entry
 }
 
-async function resume(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, file: FileHandle): Promise<Resumed> {
+async function resume(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, file: PooledFile): Promise<Resumed> {
   if (entry.storedBytes > 0) {
     // Rows of an earlier life of this partial may still be on their way.
     await deps.index.flush()
@@ -96,7 +97,7 @@ async function resume(deps: PartialDeps, layout: PieceLayout, entry: PartialEntr
 
 /** What the partial asks of the store, bound to its entry. */
 function keeper(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, onClose: () => void): PartialKeeper {
-  const { catalogue, index, shelf } = deps
+  const { catalogue, index, blobFiles } = deps
   const { digest, size } = entry
   let committed: BlobEntry | undefined
   let proofs: PieceProofs | undefined
@@ -115,28 +116,39 @@ function keeper(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, onC
       committed = catalogue.blobs.get(digest)
       if (committed !== undefined) {
         // Somebody put the same content whole meanwhile.
-        await shelf.erasePartial(entry)
+        await blobFiles.erasePartial(entry)
       } else {
         const lastUsedEpochMs = deps.now()
-        const from = { file, path: deps.paths.partial(digest) }
-        const rows: IndexWrite[] = [[partialKey(digest), undefined], ...proofsRow(layout, packed)]
-        await deps.space.create(() => shelf.place({ digest, size, lastUsedEpochMs }, from, rows))
+        const path = deps.paths.partial(digest)
+        const copy = await putBack(file, path, layout)
+        try {
+          const from = { file: copy ?? file, path }
+          const rows: IndexWrite[] = [[partialKey(digest), undefined], ...proofsRow(layout, packed)]
+          // its descriptor stays while its name changes: nobody opens it by the old one then
+          await from.file.use(async () => {
+            await deps.space.create(() => blobFiles.place({ digest, size, lastUsedEpochMs }, from, rows))
+            file.moved(deps.paths.blob(digest))
+          })
+        } finally {
+          await copy?.close()
+        }
         index.clear(piecePrefix(digest))
         catalogue.partials.remove(entry)
         committed = catalogue.blobs.add(digest, size, lastUsedEpochMs)
       }
+      file.moved(deps.paths.blob(digest))
       proofs = packedProofs(packed)
       committed.users++
     },
-    erase: () => shelf.erasePartial(entry),
+    erase: () => blobFiles.erasePartial(entry),
     async closed() {
       onClose()
       if (committed !== undefined) committed.users--
       if (catalogue.partials.get(digest) !== entry) return
       catalogue.partials.close(entry)
       // An empty partial is nothing to resume.
-      if (entry.storedBytes === 0) await shelf.erasePartial(entry)
-      else shelf.savePartial(entry)
+      if (entry.storedBytes === 0) await blobFiles.erasePartial(entry)
+      else blobFiles.savePartial(entry)
     },
   }
 }

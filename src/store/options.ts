@@ -26,8 +26,6 @@ export interface StoreOptions {
   readonly minFreeBytes: number
   /** The most that blobs may take in memory while the disk takes none. Default `DEFAULT_MEMORY_BYTES`. */
   readonly memoryBytes?: number | undefined
-  /** Wall-clock time in epoch ms: last uses and pins outlive the process. Default `Date.now`. */
-  readonly now?: (() => number) | undefined
 }
 
 export interface StoreDeps {

@@ -1,12 +1,13 @@
-import type { FileHandle } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
+import type { PooledFile } from '../base/file-pool.ts'
 import type { Bitfield, ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
 import { CheckedFile, damagedError } from './checked-file.ts'
 import { readFully, storeError, writeFully } from './files.ts'
-import { Gate } from './gate.ts'
+import { InFlight } from './in-flight.ts'
 import type { PartialBlob } from './interface.ts'
+import { ownSeals } from './piece-seals.ts'
 import { requireWithin } from './stored-blob.ts'
 
 /** What an open partial holds: which pieces are in the file, with their proofs in one array. */
@@ -28,7 +29,7 @@ export interface PartialKeeper {
   /** The disk has changed a piece: of this partial, or of the stored blob that it has become. */
   damaged(piece: number): Promise<void>
   /** Makes the file a stored blob with these proofs, durably. */
-  promote(file: FileHandle, proofs: Uint8Array): Promise<void>
+  promote(file: PooledFile, proofs: Uint8Array): Promise<void>
   /** Deletes file and rows. */
   erase(): Promise<void>
   /** The partial is closed, whatever became of it. */
@@ -43,23 +44,23 @@ export class DiskPartialBlob implements PartialBlob {
   readonly layout: PieceLayout
   readonly #have: Bitfield
   readonly #proofs: Uint8Array
-  readonly #file: FileHandle
+  readonly #file: PooledFile
   readonly #checked: CheckedFile
   readonly #keeper: PartialKeeper
-  readonly #writes: Gate
-  readonly #reads: Gate
+  readonly #writes: InFlight
+  readonly #reads: InFlight
   #state: State = 'open'
   #disposal: Promise<void> | undefined
 
-  constructor(content: PartialContent, file: FileHandle, keeper: PartialKeeper) {
+  constructor(content: PartialContent, file: PooledFile, keeper: PartialKeeper) {
     this.layout = content.layout
     this.#have = content.have
     this.#proofs = content.proofs
     this.#file = file
     this.#checked = new CheckedFile({ layout: content.layout, file, proofs: packedProofs(content.proofs) })
     this.#keeper = keeper
-    this.#writes = new Gate(`the partial of ${content.layout.digest}`)
-    this.#reads = new Gate(`the partial of ${content.layout.digest}`)
+    this.#writes = new InFlight(`the partial of ${content.layout.digest}`)
+    this.#reads = new InFlight(`the partial of ${content.layout.digest}`)
   }
 
   get have(): ReadonlyBitfield {
@@ -77,6 +78,7 @@ export class DiskPartialBlob implements PartialBlob {
       if (this.#have.has(piece)) return
       this.#requireOpen()
       const { start } = this.layout.range(piece)
+      ownSeals.add(proof, bytes)
       await this.#keeper.write(bytes.length, () => writeFully(this.#file, bytes, start))
       if (!this.#have.set(piece)) return
       this.#proofs.set(proof, piece * PROOF_BYTES)

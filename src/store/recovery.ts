@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestAlgorithm, digestHex, parseDigest } from '../oci/digest.ts'
+import { blobRowDeletes } from './blob-files.ts'
 import type { Catalogue } from './catalogue.ts'
 import { openFile, readFully, removeFile, syncDirectory } from './files.ts'
 import type { StorePaths } from './paths.ts'
@@ -23,14 +24,14 @@ import {
   parsePieceKey,
   partialKey,
 } from './rows.ts'
-import { blobRowDeletes } from './shelf.ts'
 import type { IndexWrite, StoreIndex } from './store-index.ts'
 
+const SHARD_NAME = /^[0-9a-f]{2}$/
 const HASH_BUFFER_BYTES = 1024 * 1024
 /** File stats asked for at once: more than the thread pool has threads, few enough to keep memory flat. */
 const STAT_BATCH = 64
 
-export interface RecoveryDeps {
+interface RecoveryDeps {
   readonly paths: StorePaths
   readonly index: StoreIndex
   readonly catalogue: Catalogue
@@ -88,7 +89,7 @@ async function readRows(deps: RecoveryDeps, found: Found): Promise<void> {
     decode: (bytes: Uint8Array) => T | undefined,
     take: Take<T>,
   ): Promise<void> => {
-    for await (const [key, value] of deps.index.entries(family)) {
+    for await (const [key, value] of deps.index.allEntries(family)) {
       const digest = keyDigest(key)
       const row = decode(value)
       if (digest === undefined || row === undefined || !take(digest, row)) found.repairs.push([key, undefined])
@@ -111,11 +112,17 @@ async function scanBlobs(deps: RecoveryDeps, found: Found, algorithm: string): P
   const present = new Set<Digest>()
   const directory = deps.paths.blobDirectory(algorithm)
   for (const shard of await list(directory)) {
-    if (shard.isSymbolicLink()) await dropLink(deps, join(directory, shard.name))
+    if (shard.isSymbolicLink() || (!shard.isDirectory() && SHARD_NAME.test(shard.name))) {
+      await dropStranger(deps, join(directory, shard.name))
+    }
     if (!shard.isDirectory()) continue
-    const digests = (await list(join(directory, shard.name)))
-      .filter((file) => file.isFile() && file.name.startsWith(shard.name))
-      .flatMap((file) => parseDigest(`${algorithm}:${file.name}`) ?? [])
+    const digests: Digest[] = []
+    for (const file of await list(join(directory, shard.name))) {
+      const digest = file.name.startsWith(shard.name) ? parseDigest(`${algorithm}:${file.name}`) : undefined
+      if (digest === undefined) continue
+      if (file.isFile()) digests.push(digest)
+      else await dropStranger(deps, join(directory, shard.name, file.name))
+    }
     for (let at = 0; at < digests.length; at += STAT_BATCH) {
       const batch = digests.slice(at, at + STAT_BATCH)
       const sizes = await Promise.all(batch.map(async (digest) => (await stat(deps.paths.blob(digest))).size))
@@ -158,8 +165,10 @@ async function scanPartials(deps: RecoveryDeps, found: Found, algorithm: string)
   const directory = deps.paths.partialDirectory(algorithm)
   const present = new Set<Digest>()
   for (const file of await list(directory)) {
-    if (file.isSymbolicLink()) await dropLink(deps, join(directory, file.name))
-    if (!file.isFile()) continue
+    if (!file.isFile()) {
+      await dropStranger(deps, join(directory, file.name))
+      continue
+    }
     const digest = parseDigest(`${algorithm}:${file.name}`)
     if (digest !== undefined && found.partials.has(digest) && !found.blobs.has(digest)) {
       present.add(digest)
@@ -177,7 +186,7 @@ async function scanPartials(deps: RecoveryDeps, found: Found, algorithm: string)
 
 /** Counts what the pieces of each partial claim; their hashes are checked when the partial is opened. */
 async function readPieceRows(deps: RecoveryDeps, found: Found): Promise<void> {
-  for await (const [key, value] of deps.index.entries(FAMILY.piece)) {
+  for await (const [key, value] of deps.index.allEntries(FAMILY.piece)) {
     const parsed = parsePieceKey(key)
     const row = parsed === undefined ? undefined : found.partials.get(parsed.digest)
     const start = parsed === undefined || row === undefined ? 0 : parsed.piece * row.pieceSize
@@ -217,9 +226,9 @@ async function contentMatches(path: string, digest: Digest, size: number): Promi
   return hash.digest('hex') === digestHex(digest)
 }
 
-/** No store makes links: what is written there must not land where somebody else chose. */
-async function dropLink(deps: RecoveryDeps, path: string): Promise<void> {
-  deps.logger.warn({ path }, 'a symbolic link in the store: removed')
+/** No store makes links, pipes or directories there; by a link what is written would land where somebody else chose. */
+async function dropStranger(deps: RecoveryDeps, path: string): Promise<void> {
+  deps.logger.warn({ path }, 'something in the store that is no file: removed')
   await removeFile(path)
 }
 

@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises'
+import type { ContentFile } from '../base/file-pool.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
@@ -17,7 +17,7 @@ export interface Resumed {
 }
 
 /** Reads back every piece the index claims, one at a time, and keeps those whose bytes still have their proof. */
-export async function resumePieces(index: StoreIndex, layout: PieceLayout, file: FileHandle): Promise<Resumed> {
+export async function resumePieces(index: StoreIndex, layout: PieceLayout, file: ContentFile): Promise<Resumed> {
   const claimed = new Bitfield(layout.count)
   const proofs = new Uint8Array(layout.count * PROOF_BYTES)
   const brokenKeys: string[] = []
@@ -34,7 +34,7 @@ export async function resumePieces(index: StoreIndex, layout: PieceLayout, file:
     if (!claimed.has(piece)) continue
     const bytes = buffer.subarray(0, layout.length(piece))
     const isRead = await readIfThere(file, bytes, layout.range(piece).start)
-    if (isRead && (await pieceMatches(piece, bytes, packedProofs(proofs)))) {
+    if (isRead && pieceMatches(piece, bytes, packedProofs(proofs))) {
       have.set(piece)
       storedBytes += bytes.length
     } else {

@@ -1,5 +1,6 @@
-import { readdir, rm, stat, statfs } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freeSpace } from '../base/free-space.ts'
 import type { Logger } from '../base/log.ts'
 import type { StorePaths } from './paths.ts'
 import { ALGORITHMS } from './paths.ts'
@@ -9,7 +10,7 @@ const ROOM_BYTES = 16 * 1024 * 1024
 
 /**
  * Deletes blobs of a store whose disk is too full to open it: those being assembled, then those not written to for longest.
- * Answers how many. Throws what the file system says.
+ * Returns how many. Throws what the file system says.
  */
 export async function makeRoomAtStart(paths: StorePaths, logger: Logger): Promise<number> {
   const files = [
@@ -18,8 +19,8 @@ export async function makeRoomAtStart(paths: StorePaths, logger: Logger): Promis
   ]
   let deleted = 0
   for (const path of files) {
-    const { bavail, bsize } = await statfs(paths.root)
-    if (bavail * bsize >= ROOM_BYTES && deleted > 0) break
+    const { bytes } = await freeSpace(paths.root)
+    if (bytes >= ROOM_BYTES && deleted > 0) break
     await rm(path, { force: true })
     deleted++
   }

@@ -1,12 +1,13 @@
-import { sleep } from '../base/abort.ts'
+import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
-import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import { RateLimiter } from '../base/rate-limiter.ts'
-import type { Digest } from '../oci/digest.ts'
+import { TaskGroup } from '../base/task-group.ts'
+import { digestSchema } from '../oci/schema.ts'
 import { checkBlob } from './check-blob.ts'
-import type { BlobStore, StoreTable, TableCodec } from './interface.ts'
+import type { BlobStore, StoreTable } from './interface.ts'
+import { jsonCodec } from './json-codec.ts'
 
 /** What disks and pulls do not notice; a large store is read faster, so that half the time between two passes is enough. */
 const LEAST_BYTES_PER_SEC = 16 * 1024 * 1024
@@ -14,34 +15,23 @@ const LOOK_EVERY_MS = 60_000
 const ROW = 'state'
 
 /** Where a pass stands, kept in the store: a restart goes on there. Times are epoch milliseconds. */
-interface ScrubState {
+const stateSchema = z.object({
   /** When the last pass ended; at first, when the store was first looked at: what it holds was just written. */
-  readonly lastPassEpochMs: number
+  lastPassEpochMs: z.int(),
   /** The last blob looked at in the running pass; undefined between two. */
-  readonly cursor: Digest | undefined
-}
+  cursor: digestSchema.optional(),
+})
+type ScrubState = z.infer<typeof stateSchema>
 
-const codec: TableCodec<ScrubState> = {
-  encode: (state) => Buffer.from(JSON.stringify(state)),
-  decode: (bytes) => {
-    try {
-      const { lastPassEpochMs, cursor } = JSON.parse(Buffer.from(bytes).toString()) as Partial<ScrubState>
-      return Number.isSafeInteger(lastPassEpochMs) ? { lastPassEpochMs: lastPassEpochMs ?? 0, cursor } : undefined
-    } catch {
-      return undefined
-    }
-  },
-}
-
-export interface ScrubDeps {
+interface ScrubDeps {
   readonly store: BlobStore
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: MetricRegistry
 }
 
-export interface ScrubOptions {
-  /** From the end of a pass to the beginning of the next; 0 = never. */
+interface ScrubOptions {
+  /** From the end of a pass to the beginning of the next; 0 = never. May change at any time. */
   readonly everyMs: number
   /** How often it looks whether one is due. */
   readonly lookEveryMs?: number | undefined
@@ -52,18 +42,18 @@ export class Scrub implements AsyncDisposable {
   readonly #deps: ScrubDeps
   readonly #options: ScrubOptions
   readonly #table: StoreTable<ScrubState>
-  readonly #stop = new AbortController()
+  readonly #tasks: TaskGroup
   readonly #checked: (bytes: number) => void
   #state: ScrubState | undefined
   #done = 0
-  #loop: Promise<void> | undefined
 
   constructor(options: ScrubOptions, deps: ScrubDeps) {
     this.#options = options
     this.#deps = deps
-    this.#table = deps.store.table('scrub', codec)
+    this.#tasks = new TaskGroup(deps.logger)
+    this.#table = deps.store.table('scrub', jsonCodec(stateSchema))
     const { metrics } = deps
-    const bytes = metrics.counter('shoal_store_scrubbed_bytes_total', 'Stored bytes that the scrub has compared.', [])
+    const bytes = metrics.counter('shoal_store_scrubbed_bytes_total', 'Stored bytes that the scrub has compared.', {})
     this.#checked = (count) => bytes.inc({}, count)
     metrics.gauge(
       'shoal_store_scrub_last_pass_timestamp_seconds',
@@ -77,29 +67,18 @@ export class Scrub implements AsyncDisposable {
   }
 
   start(): void {
-    if (this.#options.everyMs > 0) this.#loop ??= this.#run().catch(() => {})
+    const rounds = { clock: this.#deps.clock, everyMs: this.#options.lookEveryMs ?? LOOK_EVERY_MS }
+    this.#tasks.loop('the scrub of the store was interrupted', rounds, async () => {
+      if (await this.#isDue()) await this.#pass()
+    })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    await this.#loop
-  }
-
-  async #run(): Promise<void> {
-    const { clock, logger } = this.#deps
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        if (await this.#isDue()) await this.#pass()
-      } catch (error) {
-        signal.throwIfAborted()
-        logger.warn({ err: errorText(error) }, 'the scrub of the store was interrupted')
-      }
-      await sleep(clock, this.#options.lookEveryMs ?? LOOK_EVERY_MS, signal)
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#tasks.stop()
   }
 
   async #isDue(): Promise<boolean> {
+    if (this.#options.everyMs === 0) return false
     const now = this.#deps.clock.wall()
     this.#state ??= await this.#table.get(ROW)
     if (this.#state === undefined) await this.#save({ lastPassEpochMs: now, cursor: undefined })
@@ -117,12 +96,13 @@ export class Scrub implements AsyncDisposable {
     const rate = Math.max(LEAST_BYTES_PER_SEC, Math.ceil((2 * store.usage().completeBytes * 1000) / everyMs))
     const limiter = new RateLimiter(clock, rate)
     const pace = async (bytes: number): Promise<void> => {
-      await limiter.take(bytes, this.#stop.signal)
+      await limiter.take(bytes, this.#tasks.signal)
       this.#checked(bytes)
     }
     let damaged = 0
     for (const [i, digest] of blobs.sort().entries()) {
       if (digest <= cursor) continue
+      if (this.#options.everyMs === 0) return
       const { kind } = await checkBlob(store, digest, pace)
       damaged += Number(kind === 'damaged')
       this.#done = (i + 1) / blobs.length

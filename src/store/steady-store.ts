@@ -12,8 +12,7 @@ import { PROOF_BYTES } from '../piece/piece-proof.ts'
 import type { DiskCall, DiskState } from './disk-health.ts'
 import { DISK_STATES, DiskHealth, diskStateOf } from './disk-health.ts'
 import { DiskStore } from './disk-store.ts'
-import { GuardedBlob } from './guarded-blob.ts'
-import { GuardedPartial } from './guarded-partial.ts'
+import { GuardedBlob, GuardedPartial } from './guarded-content.ts'
 import { HeldPartial } from './held-partial.ts'
 import type {
   BlobStore,
@@ -62,7 +61,7 @@ export class SteadyStore implements BlobStore {
     this.#options = options
     this.#sizes = options
     this.#deps = deps
-    this.#logger = deps.logger.child({ room: 'store' })
+    this.#logger = deps.logger
     this.#clock = deps.clock ?? systemClock
     this.#memory = new MemoryBlobs(options.memoryBytes ?? DEFAULT_MEMORY_BYTES)
     const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)

@@ -5,7 +5,7 @@ import type { UnwrittenRows } from './unwritten-rows.ts'
 /** Bytes as they are: the steady table encodes and decodes itself. */
 export const RAW_ROWS: TableCodec<Uint8Array> = { encode: (bytes) => bytes, decode: (bytes) => bytes }
 
-export interface SteadyTableParts<T> {
+interface SteadyTableParts<T> {
   readonly name: string
   readonly codec: TableCodec<T>
   /** The table on disk; undefined while there is none. */

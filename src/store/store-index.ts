@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { Level } from 'level'
+import { systemClock } from '../base/clock.ts'
+import { errnoCode } from '../base/errno.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { removeFile } from './files.ts'
 import type { IndexWay } from './index-files.ts'
-import { isIndexDamage, lacksEntrance, markDamaged, prepareIndexFiles } from './index-files.ts'
+import { clearDamaged, isIndexDamage, lacksEntrance, markDamaged, mendIndex, prepareIndexFiles } from './index-files.ts'
 
 /** A row to write, or with an undefined value to delete. */
 export type IndexWrite = readonly [key: string, value: Uint8Array | undefined]
@@ -20,6 +22,9 @@ const GATHER_MS = 50
 /** As much as opening the database may write at least. */
 const TRY_BYTES = 64 * 1024
 
+/** A disk that damages its index again and again is not asked to mend it again and again. */
+const MEND_EVERY_MS = 60_000
+
 /** Sorts behind every other. */
 const LAST_CHARACTER = '\u{10ffff}'
 
@@ -34,7 +39,12 @@ export class StoreIndex implements AsyncDisposable {
   readonly #level: Level<string, Uint8Array>
   readonly #directory: string
   readonly #logger: Logger
+  /** Damage was met since it was opened, or mended. */
   #isDamaged = false
+  #isMending = false
+  /** When it was last mended while open. */
+  #mendedAt = Number.NEGATIVE_INFINITY
+  #mended: ((way: IndexWay) => void) | undefined
   #pending = new Map<string, Uint8Array | undefined>()
   #waiters: Waiter[] = []
   /** Prefixes to clear before what is pending is written. */
@@ -63,6 +73,11 @@ export class StoreIndex implements AsyncDisposable {
     } catch (error) {
       throw openError(error, directory)
     }
+  }
+
+  /** Has `mended` called each time damage has been mended while the index is open: rows are lost then. */
+  onMended(mended: (way: IndexWay) => void): void {
+    this.#mended = mended
   }
 
   /** Writes soon, without waiting. What is lost to a crash or a failed batch must be safe to lose. */
@@ -98,18 +113,26 @@ export class StoreIndex implements AsyncDisposable {
     try {
       return await this.#level.get(key)
     } catch (error) {
-      if (!isIndexDamage(error)) throw indexError(error)
-      await this.#damaged(error)
+      this.#noteDamage(error)
       return undefined
     }
   }
 
-  /** Rows whose key is at least `from` and starts with `prefix`, in key order, as they were when the walk began. */
-  async *entries(prefix: string, from = prefix): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
+  /** Rows whose key starts with `prefix`, in key order, as they were when the walk began; up to what is damaged. */
+  async *entries(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
+    try {
+      yield* this.allEntries(prefix)
+    } catch (error) {
+      this.#noteDamage(error)
+    }
+  }
+
+  /** The same, but throws `STORE_FAILED` when any of it is damaged. */
+  async *allEntries(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
     this.#checkOpen()
     try {
       // up to a bound of the database's own: only at its end does it say what it could not read
-      yield* this.#level.iterator({ gte: from, lt: `${prefix}${LAST_CHARACTER}` })
+      yield* this.#level.iterator({ gte: prefix, lt: `${prefix}${LAST_CHARACTER}` })
     } catch (error) {
       throw indexError(error)
     }
@@ -129,15 +152,39 @@ export class StoreIndex implements AsyncDisposable {
     return this.#disposal
   }
 
-  /** Damage met while the database is open: what cannot be read counts as absent until the next start mends it. */
-  async #damaged(error: unknown): Promise<void> {
+  /**
+   * Damage met while the database is open: what cannot be read counts as absent, and all is mended at once. Throws what is no
+   * damage. While it is being mended it is closed for a moment.
+   */
+  #noteDamage(error: unknown): void {
+    if (this.#isMending && isClosed(error)) return
+    if (!isIndexDamage(error)) throw indexError(error)
     if (this.#isDamaged) return
     this.#isDamaged = true
-    this.#logger.error(
-      { err: error, path: this.#directory },
-      'the index of the store is damaged: the next start mends it',
-    )
+    this.#logger.error({ err: error, path: this.#directory }, 'the index of the store is damaged')
+    this.#drainSoon()
+  }
+
+  get #wantsMending(): boolean {
+    return this.#isDamaged && systemClock.now() - this.#mendedAt >= MEND_EVERY_MS
+  }
+
+  /** Does while it is open what a start does; what cannot be mended now is left to the next start. Never rejects. */
+  async #mend(): Promise<void> {
+    this.#mendedAt = systemClock.now()
+    this.#isMending = true
     await markDamaged(this.#directory)
+    try {
+      const way = await mendIndex(this.#level, this.#directory)
+      this.#isDamaged = false
+      await clearDamaged(this.#directory)
+      this.#logger.warn({ path: this.#directory, way }, 'the index of the store was damaged and is mended')
+      this.#mended?.(way)
+    } catch (error) {
+      this.#logger.error({ err: error, path: this.#directory }, 'the index cannot be mended now: the next start does')
+    } finally {
+      this.#isMending = false
+    }
   }
 
   #drainSoon(): void {
@@ -147,7 +194,8 @@ export class StoreIndex implements AsyncDisposable {
   async #drain(): Promise<void> {
     // Whatever is written in the same turn of the event loop belongs to one batch.
     await Promise.resolve()
-    while (this.#pending.size > 0 || this.#waiters.length > 0 || this.#clears.size > 0) {
+    while (this.#pending.size > 0 || this.#waiters.length > 0 || this.#clears.size > 0 || this.#wantsMending) {
+      if (this.#wantsMending) await this.#mend()
       if (this.#waiters.length === 0) await this.#gather()
       const batch = this.#pending
       const waiters = this.#waiters
@@ -188,7 +236,7 @@ export class StoreIndex implements AsyncDisposable {
       try {
         await this.#level.clear({ gte: prefix, lt: `${prefix}${LAST_CHARACTER}` })
       } catch (error) {
-        if (isIndexDamage(error)) await this.#damaged(error)
+        if (isIndexDamage(error)) this.#isDamaged = true
         else this.#logger.warn({ err: error, prefix }, 'rows of the store index cannot be deleted')
       }
     }
@@ -207,7 +255,12 @@ export class StoreIndex implements AsyncDisposable {
     } catch (error) {
       await this.#tryDisk(error)
       await this.#level.close()
-      await this.#level.open()
+      this.#isDamaged ||= isIndexDamage(error)
+      await this.#level.open().catch((failure: unknown) => {
+        if (!isIndexDamage(failure)) throw failure
+        this.#isDamaged = true
+      })
+      if (this.#wantsMending) await this.#mend()
       await this.#level.batch(operations, { sync })
     }
   }
@@ -241,7 +294,7 @@ class DamagedIndex extends Error {
 
 function openError(error: unknown, directory: string): ShoalError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
+  if (errnoCode(cause) === 'LEVEL_LOCKED') {
     return new ShoalError(
       'STORE_FAILED',
       `the store is in use by another agent (${directory}): stop that one, or give this one another store.path`,
@@ -251,6 +304,12 @@ function openError(error: unknown, directory: string): ShoalError {
   return new ShoalError('STORE_FAILED', `the store's index in ${directory} cannot be opened (${errorText(cause)})`, {
     cause,
   })
+}
+
+/** What calls and iterators say that were under way when the database was closed. */
+function isClosed(error: unknown): boolean {
+  const { code, cause } = error as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } }
+  return [code, cause?.code].some((one) => one === 'LEVEL_DATABASE_NOT_OPEN' || one === 'LEVEL_ITERATOR_NOT_OPEN')
 }
 
 /** LevelDB names a full disk in its message only. */

@@ -1,10 +1,10 @@
-import type { FileHandle } from 'node:fs/promises'
 import { ShoalError } from '../base/errors.ts'
+import type { PooledFile } from '../base/file-pool.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PieceProofs } from '../piece/piece-proof.ts'
 import { CheckedFile, damagedError } from './checked-file.ts'
-import { Gate } from './gate.ts'
+import { InFlight } from './in-flight.ts'
 import type { StoredBlob } from './interface.ts'
 import type { RecentPieces } from './recent-pieces.ts'
 
@@ -19,15 +19,15 @@ export interface BlobKeeper {
 /** An open complete blob. Its descriptor keeps the bytes readable whatever happens to the name. */
 export class DiskStoredBlob implements StoredBlob {
   readonly layout: PieceLayout
-  readonly #file: FileHandle
+  readonly #file: PooledFile
   readonly #checked: CheckedFile
   readonly #keeper: BlobKeeper
-  readonly #reads: Gate
+  readonly #reads: InFlight
   #disposal: Promise<void> | undefined
 
   constructor(
     layout: PieceLayout,
-    content: { readonly file: FileHandle; readonly proofs: PieceProofs; readonly recent: RecentPieces },
+    content: { readonly file: PooledFile; readonly proofs: PieceProofs; readonly recent: RecentPieces },
     keeper: BlobKeeper,
   ) {
     const { file, proofs, recent } = content
@@ -35,7 +35,7 @@ export class DiskStoredBlob implements StoredBlob {
     this.#file = file
     this.#checked = new CheckedFile({ layout, file, proofs, recent })
     this.#keeper = keeper
-    this.#reads = new Gate(`blob ${layout.digest}`)
+    this.#reads = new InFlight(`blob ${layout.digest}`)
   }
 
   get digest(): Digest {

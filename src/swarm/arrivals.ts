@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
 import { addressGroup, placeOf } from './address-group.ts'
 import type { Waiting } from './arrival-order.ts'
 import { comesNext, givesWay } from './arrival-order.ts'
@@ -8,23 +9,22 @@ import type { SwarmLimits } from './options.ts'
 
 /** How often it is looked whether anything has come. Looks are counted, not time: while this process is busy, nobody is quiet. */
 const LOOK_EVERY_MS = 100
-/** A connection is quiet after so many looks: before it has said anything, and while it is being served. */
+/** A connection is quiet after this many looks: before it has said anything, and while it is being served. */
 const SILENT_LOOKS = 3
 const SERVED_LOOKS = 3
 /**
- * One that waits for its turn is closed after so many, to come again: served later, it would be given up by its dialler
+ * One that waits for its turn is closed after this many, to come again: served later, it would be given up by its dialler
  * halfway, and the work be lost.
  */
 const TURN_LOOKS = 12
-/** Connections that have said nothing cost little: so many times as many as are served at once. */
+/** Connections that have said nothing cost little: this many times as many as are served at once. */
 const OPEN_PER_SERVED = 4
-/** From where no member has ever come, so many are served at once, and then so many a second: one costs 10 ms of CPU. */
-const STRANGER_BURST = 32
-const STRANGER_PER_SECOND = 16
+/** From where no member has ever come, this many are served at once, and then this many a second: one costs 10 ms of CPU. */
+const STRANGER = { most: 32, perSec: 16 }
 const REMEMBERED_MS = 24 * 60 * 60 * 1000
 const MAX_REMEMBERED = 8192
 
-export interface ArrivalsOptions {
+interface ArrivalsOptions {
   readonly clock: Clock
   readonly limits: Pick<SwarmLimits, 'maxHandshakes' | 'handshakeTimeoutMs'>
   /** A connection was closed to make room for another, or for want of it (`full`), or because its time was up. */
@@ -41,12 +41,6 @@ interface Arrival extends Waiting {
   serve: (() => void) | undefined
 }
 
-/** What a group that no member has come from may still cost. */
-interface Allowance {
-  tokens: number
-  atMs: number
-}
-
 /**
  * The inbound connections that are no links yet, from their first moment: how many may be open, which of them are served
  * (a noise or TLS handshake, an introduction), and which give way. Whoever has proven membership leaves it.
@@ -57,7 +51,7 @@ export class Arrivals implements Disposable {
   readonly #open = new Map<string, Arrival>()
   readonly #served = new Map<string, Arrival>()
   readonly #known: ExpiringMap<true>
-  readonly #allowances: ExpiringMap<Allowance>
+  readonly #allowances: ExpiringMap<TokenBucket>
   #timer: Disposable | undefined
 
   constructor(options: ArrivalsOptions) {
@@ -140,7 +134,7 @@ export class Arrivals implements Disposable {
       const hasRoom =
         this.#served.size < this.#options.limits.maxHandshakes || this.#drop(this.#served.values(), SERVED_LOOKS)
       if (!hasRoom) return
-      if (!isKnown(next.group)) this.#allowance(next.group).tokens -= 1
+      if (!isKnown(next.group)) this.#allowance(next.group).take(1)
       this.#open.delete(next.place)
       this.#served.set(next.place, next)
       next.quietLooks = 0
@@ -149,15 +143,12 @@ export class Arrivals implements Disposable {
   }
 
   #affords(group: string): boolean {
-    return this.#known.get(group) === true || this.#allowance(group).tokens >= 1
+    return this.#known.get(group) === true || this.#allowance(group).left >= 1
   }
 
-  #allowance(group: string): Allowance {
-    const now = this.#options.clock.now()
-    const allowance = this.#allowances.get(group) ?? { tokens: STRANGER_BURST, atMs: now }
-    const earned = ((now - allowance.atMs) / 1000) * STRANGER_PER_SECOND
-    allowance.tokens = Math.min(STRANGER_BURST, allowance.tokens + earned)
-    allowance.atMs = now
+  /** What a group that no member has come from may still cost. */
+  #allowance(group: string): TokenBucket {
+    const allowance = this.#allowances.get(group) ?? new TokenBucket(this.#options.clock, STRANGER)
     this.#allowances.set(group, allowance, REMEMBERED_MS)
     return allowance
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 
-/** A link that has given nothing back for so long is ended when others need the room. */
+/** A link that has given nothing back for this long is ended when others need the room. */
 const STALLED_MS = 2_000
 const LOOK_EVERY_MS = 500
 /** Twice the limit is never passed: what is heaviest ends, stalled or not. */
@@ -10,7 +10,7 @@ const HARD = 2
 const LIGHT_BYTES = 64 * 1024
 
 /** What a link makes this host hold: frames that are not whole yet or wait, and what the peer has not read. */
-export interface Held {
+interface Held {
   /** Bytes, all but what is kept by keep(). */
   measure(): number
   /** The link is to end, at once: its bytes are needed. */

@@ -1,12 +1,12 @@
+import type { Address } from '../base/address.ts'
+import { isLoopback } from '../base/address.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { FleetTrust } from '../trust/index.ts'
-import type { HostPort } from './address.ts'
-import { isLoopbackHost } from './address.ts'
 import type { SwarmOptions } from './options.ts'
 
 /** Throws `CONFIG_INVALID` when a host could not be what it is to be with what it can prove. */
-export function checkTrust({ listen, role }: SwarmOptions, trust: FleetTrust, place: HostPort): void {
-  if (trust.isLoopback && !isLoopbackHost(place.host)) {
+export function checkTrust({ listen, role }: SwarmOptions, trust: FleetTrust, place: Address): void {
+  if (trust.isLoopback && !isLoopback(place.host)) {
     throw new ShoalError(
       'CONFIG_INVALID',
       `peer.listen: ${listen} needs fleet.keyFile; without a fleet key this host listens on loopback only`,

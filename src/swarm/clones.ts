@@ -5,19 +5,19 @@ import type { Clone, PeerKey } from './interface.ts'
 
 /** Hosts of one image come by the dozen, and share one identity. */
 const MAX_WATCHED = 256
-/** So long after its last attempt a second host is forgotten: it was stopped, or has got an identity of its own. */
+/** A second host is forgotten this long after its last attempt: it was stopped, or has an identity of its own now. */
 const FORGET_MS = 60_000
 /** Three ping intervals: a link that is heard from after that is no remnant of a host that has moved. */
 const CONFIRM_INTERVALS = 3
 
 /** Where a host was met: what it says of itself, and the IP address it came from. */
-export interface Whereabouts {
+interface Whereabouts {
   readonly addresses: readonly string[]
   readonly remote: string | undefined
 }
 
 /** The link that a newcomer of the same identity finds. */
-export interface Resident extends Whereabouts {
+interface Resident extends Whereabouts {
   /** Whether nothing came from it for a while. */
   readonly isQuiet: boolean
 }
@@ -28,7 +28,7 @@ interface Watched {
   named: boolean
 }
 
-export interface ClonesDeps {
+interface ClonesDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly pingIntervalMs: number

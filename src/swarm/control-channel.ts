@@ -2,14 +2,15 @@ import { ShoalError } from '../base/errors.ts'
 import type { ByteBudget, Holding } from './byte-budget.ts'
 import type { ByteChannel, ByteOutlet, ByteReceiver } from './byte-channel.ts'
 import { ByteGate } from './byte-gate.ts'
-import type { AnswerRoom } from './call-server.ts'
 import { FrameDecoder, LENGTH_BYTES } from './frame-decoder.ts'
+import type { AnswerRoom } from './request-server.ts'
+import type { Vocabulary } from './vocabulary.ts'
 import type { Frame, ReceivedFrame } from './wire.ts'
 import { decodeFrame, encodeFrame } from './wire.ts'
 import { MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES } from './wire-limits.ts'
 
 /** Told of every frame, with its length on the wire. */
-export type FrameCounter = (direction: 'received' | 'sent', frame: ReceivedFrame, bytes: number) => void
+type FrameCounter = (direction: 'received' | 'sent', frame: ReceivedFrame, bytes: number) => void
 
 /** What a peer that does not read may make us hold: some manifests and a lot of small talk. */
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
@@ -24,6 +25,7 @@ const PASSING_BYTES = 16 * 1024
 const MAX_OVERTAKING_BYTES = 8 * 1024 * 1024
 
 export interface ControlChannelDeps {
+  readonly vocabulary: Vocabulary
   readonly counted: FrameCounter
   readonly budget: ByteBudget
 }
@@ -42,6 +44,7 @@ export interface ControlReceiver {
  */
 export class ControlChannel implements ByteReceiver, AnswerRoom {
   readonly #channel: ByteChannel
+  readonly #vocabulary: Vocabulary
   readonly #counted: FrameCounter
   readonly #holding: Holding
   /** Where frames go. */
@@ -62,11 +65,12 @@ export class ControlChannel implements ByteReceiver, AnswerRoom {
   #draining = false
   #failure: ShoalError | undefined
   #closed = false
-  #heard = false
+  #heardTimes = 0
   #spoke = false
 
-  constructor(channel: ByteChannel, { counted, budget }: ControlChannelDeps) {
+  constructor(channel: ByteChannel, { vocabulary, counted, budget }: ControlChannelDeps) {
     this.#channel = channel
+    this.#vocabulary = vocabulary
     this.#counted = counted
     this.#outlet = channel
     this.#holding = budget.open({ measure: () => this.#measure(), end: (error) => this.#fail(error) })
@@ -114,22 +118,24 @@ export class ControlChannel implements ByteReceiver, AnswerRoom {
   }
 
   /**
-   * Whether bytes came in, and whether any went out, since the last time this was asked; `stuck`: nothing has left of
-   * what waits for the peer.
+   * Whether any bytes went out since the last time this was asked; `stuck`: nothing has left of what waits for the peer.
    */
-  takeActivity(): { readonly heard: boolean; readonly spoke: boolean; readonly stuck: boolean } {
+  takeActivity(): { readonly spoke: boolean; readonly stuck: boolean } {
     const pendingBytes = this.#outlet.pendingBytes
     const leftBytes = this.#writtenBytes - pendingBytes
     const activity = {
-      heard: this.#heard,
       spoke: this.#spoke,
       stuck: pendingBytes > 0 && leftBytes === this.#leftBytes,
     }
-    this.#heard = false
     this.#spoke = false
     this.#leftBytes = leftBytes
     this.#holding.update()
     return activity
+  }
+
+  /** How often bytes have come in. */
+  get heardTimes(): number {
+    return this.#heardTimes
   }
 
   get mayBegin(): boolean {
@@ -224,7 +230,7 @@ export class ControlChannel implements ByteReceiver, AnswerRoom {
 
   #heardOf(take: () => void): void {
     if (this.#closed || this.#failure !== undefined) return
-    this.#heard = true
+    this.#heardTimes++
     this.#guarded(take)
     this.#holding.update()
   }
@@ -233,7 +239,7 @@ export class ControlChannel implements ByteReceiver, AnswerRoom {
     for (const body of decoder.push(bytes)) {
       if (decoder !== this.#decoder)
         throw new ShoalError('PEER_PROTOCOL', 'a peer sent a frame where it had moved away')
-      const frame = decodeFrame(body)
+      const frame = decodeFrame(body, this.#vocabulary)
       this.#counted('received', frame, LENGTH_BYTES + body.length)
       if (frame.frame === 'moved') this.#peerMoved()
       else this.#deliver(frame, body.length)

@@ -117,7 +117,7 @@ export class Dialler {
       control.open()
       const introducing = { ...context, offer: ticket?.offer }
       const introduced = await introduceAsDialler(control, key, introducing, signal, piecesStream!)
-      const { peer, speech, offer, shown, observed } = introduced
+      const { peer, speech, offer, shown, observed, told } = introduced
       const pieces = await piecesStream!
       if (table.links.has(key)) throw refusal('duplicate', 'the peer has linked from its side')
       sayDoubt(this.#joining, peer, introduced.doubt)
@@ -134,6 +134,7 @@ export class Dialler {
         shown,
         dialled,
         observed,
+        told,
       })
     } catch (error) {
       ticket?.[Symbol.dispose]()

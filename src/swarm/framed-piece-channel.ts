@@ -6,12 +6,12 @@ import { PieceReceiver } from './piece-receiver.ts'
 import { PieceSender } from './piece-sender.ts'
 
 /** A way in, and what has arrived by it of the next piece. */
-interface Lane {
+interface Incoming {
   readonly inlet: ByteInlet
   readonly receiver: PieceReceiver
 }
 
-export interface FramedPieceOptions {
+interface FramedPieceOptions {
   /** Pieces wait for sendThrough(), whatever channel there is. */
   readonly hold?: boolean
   /** The first piece is to be sent, or expected. */
@@ -27,11 +27,11 @@ export class FramedPieceChannel implements PieceChannel {
   readonly #first: ByteChannel
   readonly #sender: PieceSender
   readonly #expected = new Map<number, PieceSink>()
-  readonly #lanes: Lane[] = []
+  readonly #incoming: Incoming[] = []
   readonly #unused: Set<'send' | 'expect'> = new Set(['send', 'expect'])
   readonly #firstUse: (use: 'send' | 'expect') => void
   #events: PieceChannelEvents | undefined
-  #heard = false
+  #heardTimes = 0
   #closed = false
 
   constructor(channel: ByteChannel, options: FramedPieceOptions = {}) {
@@ -60,10 +60,10 @@ export class FramedPieceChannel implements PieceChannel {
       inlet.close()
       return
     }
-    const lane = { inlet, receiver: new PieceReceiver(this.#expected) }
-    this.#lanes.push(lane)
+    const incoming = { inlet, receiver: new PieceReceiver(this.#expected) }
+    this.#incoming.push(incoming)
     inlet.open({
-      data: (chunk) => this.#data(lane, chunk),
+      data: (chunk) => this.#data(incoming, chunk),
       closed: (error) => this.fail(error ?? new ShoalError('PEER_GONE', 'a piece channel to the peer has ended')),
     })
   }
@@ -87,13 +87,11 @@ export class FramedPieceChannel implements PieceChannel {
 
   forget(id: number): void {
     this.#expected.delete(id)
-    for (const { receiver } of this.#lanes) receiver.forget(id)
+    for (const { receiver } of this.#incoming) receiver.forget(id)
   }
 
-  takeHeard(): boolean {
-    const heard = this.#heard
-    this.#heard = false
-    return heard
+  get heardTimes(): number {
+    return this.#heardTimes
   }
 
   takeStuck(): boolean {
@@ -105,7 +103,7 @@ export class FramedPieceChannel implements PieceChannel {
     this.#closed = true
     this.#sender.end()
     this.#first.close()
-    for (const { inlet } of this.#lanes) inlet.close()
+    for (const { inlet } of this.#incoming) inlet.close()
   }
 
   /** Ends the channel and tells its user why, once. */
@@ -115,9 +113,9 @@ export class FramedPieceChannel implements PieceChannel {
     this.#events?.failed(error)
   }
 
-  #data({ inlet, receiver }: Lane, chunk: Uint8Array): void {
+  #data({ inlet, receiver }: Incoming, chunk: Uint8Array): void {
     if (this.#closed) return
-    this.#heard = true
+    this.#heardTimes++
     try {
       if (receiver.push(chunk)) inlet.acknowledge?.()
     } catch (error) {

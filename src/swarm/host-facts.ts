@@ -2,6 +2,10 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import { errnoCode } from '../base/errno.ts'
+import { readSmallFile } from '../base/small-file.ts'
+
+const MAX_FILE_BYTES = 4096
 
 /**
  * What tells a host from a copy of its disk, hashed: a machine's ids are nobody's business. Undefined where the system does
@@ -17,7 +21,7 @@ const factsSchema = z.object({
 })
 
 export type HostFacts = z.infer<typeof factsSchema>
-export type HostFact = keyof HostFacts
+type HostFact = keyof HostFacts
 
 const SOURCES: Readonly<Record<Exclude<HostFact, 'place'>, string>> = {
   machine: '/etc/machine-id',
@@ -43,7 +47,8 @@ export function differingFact(before: HostFacts, now: HostFacts): HostFact | und
 /** The facts noted when the identity was made; undefined when there are none, or none that can be read. */
 export async function notedFacts(identityPath: string): Promise<HostFacts | undefined> {
   try {
-    return factsSchema.safeParse(JSON.parse(await readFile(factsPath(identityPath), 'utf8'))).data
+    const found = await readSmallFile(factsPath(identityPath), MAX_FILE_BYTES)
+    return Buffer.isBuffer(found) ? factsSchema.safeParse(JSON.parse(found.toString('utf8'))).data : undefined
   } catch {
     return undefined
   }
@@ -55,7 +60,11 @@ export async function noteFacts(identityPath: string, facts: HostFacts): Promise
   const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`
   try {
     await writeFile(temporary, `${JSON.stringify(facts)}\n`, { mode: 0o600, flag: 'wx' })
-    await rename(temporary, path)
+    await rename(temporary, path).catch(async (error: unknown) => {
+      if (errnoCode(error) !== 'EISDIR') throw error
+      await rm(path, { recursive: true })
+      await rename(temporary, path)
+    })
   } finally {
     await rm(temporary, { force: true }).catch(() => {})
   }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { link, lstat, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
@@ -10,13 +9,16 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { makeDirectories } from '../base/make-directories.ts'
 import { setAside } from '../base/set-aside.ts'
+import { readSmallFile } from '../base/small-file.ts'
 import { ED25519_BYTES } from '../trust/index.ts'
+import { renewHomesSecret } from './homes-secret.ts'
 import type { HostFacts } from './host-facts.ts'
 import { differingFact, notedFacts, noteFacts, readHostFacts } from './host-facts.ts'
 
 const PREFIX = 'shoal-identity-v1:'
+const MAX_FILE_BYTES = 4096
 
-export interface IdentityDeps {
+interface IdentityDeps {
   readonly clock: Pick<Clock, 'wall'>
   readonly logger: Logger
   /** For tests; default: what the system says. */
@@ -51,12 +53,21 @@ export async function loadIdentity(path: string, deps: IdentityDeps): Promise<Pr
   }
 }
 
+/** Whether there is a file of an identity, good or bad. */
+export function hasIdentity(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
 /** Whether the identity was made on another host, or elsewhere on this one. It is set aside then. */
 async function isCopied(path: string, deps: IdentityDeps): Promise<boolean> {
   const noted = await notedFacts(path)
   const fact = noted === undefined ? undefined : differingFact(noted, await factsOf(path, deps))
   if (fact === undefined) return false
   const aside = await setAside(path, deps.clock.wall())
+  await renewHomesSecret(path)
   deps.logger.warn(
     { path, aside, fact },
     'the identity was made on another host: set aside, this host has a new identity',
@@ -69,7 +80,7 @@ async function note(path: string, deps: IdentityDeps): Promise<void> {
   try {
     await noteFacts(path, await factsOf(path, deps))
   } catch (error) {
-    deps.logger.warn({ path, err: errorText(error) }, 'cannot note beside the identity which host it is for')
+    deps.logger.warn({ path, err: error }, 'cannot note beside the identity which host it is for')
   }
 }
 
@@ -101,12 +112,8 @@ function unusable(path: string, error: unknown): ShoalError {
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NOFOLLOW })
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined
-    throw error
-  }
+  const found = await readSmallFile(path, MAX_FILE_BYTES)
+  return found === 'damaged' ? '' : found?.toString('utf8')
 }
 
 async function create(path: string): Promise<string> {

@@ -5,7 +5,7 @@ import { Arrivals } from './arrivals.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import type { PieceChannelKind, SwarmLimits } from './options.ts'
 import { SharedPort } from './shared-port.ts'
-import { TlsDoor } from './tls-door.ts'
+import { TlsServer } from './tls-server.ts'
 
 interface InboundPortOptions {
   readonly clock: Clock
@@ -19,7 +19,7 @@ interface InboundPortOptions {
 export class InboundPort implements Disposable {
   readonly arrivals: Arrivals
   /** Undefined when this host wants no TLS. */
-  readonly tls: TlsDoor | undefined
+  readonly tls: TlsServer | undefined
   readonly shared: SharedPort
 
   constructor({ clock, logger, limits, pieceChannel, metrics }: InboundPortOptions) {
@@ -29,7 +29,7 @@ export class InboundPort implements Disposable {
       logger.debug({ problem }, 'a TLS connection was refused')
     }
     const arrived = (host: string, port: number): void => this.arrivals.settled(placeOf(host, port))
-    const tls = pieceChannel === 'stream' ? undefined : new TlsDoor({ clock, limits, refused, arrived })
+    const tls = pieceChannel === 'stream' ? undefined : new TlsServer({ clock, limits, refused, arrived })
     this.tls = tls
     this.shared = new SharedPort({
       arrivals: this.arrivals,

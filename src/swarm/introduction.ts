@@ -4,38 +4,39 @@ import type { ControlChannel } from './control-channel.ts'
 import type { PeerInfo, PeerKey } from './interface.ts'
 import type { ShownOnLink } from './link-credentials.ts'
 import type { Speech } from './speech.ts'
-import { OWN_SPEECH, speechOf } from './speech.ts'
-import type { TlsOffer } from './tls-ticket.ts'
+import { speechOf } from './speech.ts'
 import type { AboutFrame, ByeReason, HelloFrame, ReceivedFrame } from './wire.ts'
 import { PROTOCOL_VERSION, PROTOCOL_VERSIONS } from './wire-limits.ts'
+import type { TlsOffer } from './wire-types.ts'
 
 /** Who we are, and how to tell who they are. */
 export interface IntroductionContext {
   readonly self: PeerInfo
   readonly trust: FleetTrust
   readonly software: string
+  /** What this host understands, by name. */
+  readonly speaks: readonly string[]
 }
 
 /** The addresses of `self` change while the host runs. */
-export function introductionOf(self: () => PeerInfo, trust: FleetTrust, software: string): IntroductionContext {
+export function introductionOf(self: () => PeerInfo, rest: Omit<IntroductionContext, 'self'>): IntroductionContext {
   return {
     get self() {
       return self()
     },
-    trust,
-    software,
+    ...rest,
   }
 }
 
 /** What a side tells of itself in one introduction. */
-export interface Introducing extends IntroductionContext {
+interface Introducing extends IntroductionContext {
   readonly offer: TlsOffer | undefined
   /** The address the peer comes from, if this side was dialled. */
   readonly observed?: string | undefined
 }
 
 /** Who the peer is, what it understands, and how it takes TLS connections, if it does. */
-export interface Introduced {
+interface Introduced {
   readonly peer: PeerInfo
   readonly speech: Speech
   readonly offer: TlsOffer | undefined
@@ -51,20 +52,21 @@ export function refusal(reason: ByeReason, message: string): ShoalError {
   return new ShoalError('PEER_REFUSED', message, { details: { reason } })
 }
 
-/** The dialler's half: prove, check, tell, be told. Rejects `PEER_REFUSED`, `PEER_PROTOCOL`, `PEER_GONE`, or as the signal says. */
+/** The dialler's half: prove, check, tell, be told; `told`: this host's addresses. Rejects `PEER_REFUSED`, `PEER_PROTOCOL`, `PEER_GONE`, or as the signal says. */
 export async function introduceAsDialler(
   control: ControlChannel,
   remote: PeerKey,
   context: Introducing,
   signal: AbortSignal,
   piecesReady: Promise<unknown>,
-): Promise<Introduced> {
+): Promise<Introduced & { readonly told: readonly string[] }> {
   control.send(helloFrame(remote, context))
   checkHello(await nextFrame(control, signal), remote, context)
   control.allowLargeFrames()
   await piecesReady
-  control.send(aboutFrame({ ...context, remote }))
-  return checkAbout(await nextFrame(control, signal), remote, context)
+  const about = aboutFrame({ ...context, remote })
+  control.send(about)
+  return { ...checkAbout(await nextFrame(control, signal), remote, context), told: about.addresses }
 }
 
 /**
@@ -102,7 +104,7 @@ export function aboutFrame(context: Introducing & { readonly remote: PeerKey }):
     revocations: certificates?.revocations.lists.map(({ authority, issuedAtMs }) => ({ authority, issuedAtMs })),
     rank: self.rank,
     cacheKeys: trust.cacheKeys,
-    speaks: OWN_SPEECH,
+    speaks: context.speaks,
   }
 }
 

@@ -1,9 +1,8 @@
 import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../base/clock.ts'
-import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { isShoalError, ShoalError } from '../base/errors.ts'
 import type { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
-import { multiaddrHostPort } from './address.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { ByteChannel } from './byte-channel.ts'
@@ -16,14 +15,17 @@ import type { Link } from './link.ts'
 import type { ShownOnLink } from './link-credentials.ts'
 import type { LinkTable } from './link-table.ts'
 import type { SwarmMetrics } from './metrics.ts'
+import { fromMultiaddr } from './multiaddr.ts'
 import type { SwarmLimits } from './options.ts'
 import { plainHost } from './peer-addresses.ts'
 import type { Speech } from './speech.ts'
 import type { StreamChannel } from './stream-channel.ts'
-import type { TlsDoor } from './tls-door.ts'
-import type { TlsTerms } from './tls-lanes.ts'
-import type { TlsOffer, TlsTicket } from './tls-ticket.ts'
+import type { TlsTerms } from './tls-channels.ts'
+import type { TlsServer } from './tls-server.ts'
+import type { TlsTicket } from './tls-ticket.ts'
+import type { Vocabulary } from './vocabulary.ts'
 import { BYE_REASONS } from './wire.ts'
+import type { TlsOffer } from './wire-types.ts'
 
 /** Everything a proven member's connection is made into a link of. */
 export interface NewLink {
@@ -36,6 +38,8 @@ export interface NewLink {
   readonly tls: TlsTerms | undefined
   /** The address the peer has seen this host come from. */
   readonly observed?: string | undefined
+  /** This host's addresses as the peer has been told them; undefined when it is told only now. */
+  readonly told?: readonly string[] | undefined
   readonly shown: ShownOnLink
   /** The address this host dialled, not knowing whom it would find. */
   readonly dialled?: string | undefined
@@ -48,6 +52,7 @@ export interface Joining {
   readonly bans: ExpiringMap<true>
   readonly clones: Clones
   readonly context: IntroductionContext
+  readonly vocabulary: Vocabulary
   readonly limits: SwarmLimits
   readonly arrivals: Arrivals
   readonly budget: ByteBudget
@@ -55,20 +60,20 @@ export interface Joining {
   readonly logger: Logger
   readonly metrics: SwarmMetrics
   /** Undefined when this host wants no TLS. */
-  readonly tls: TlsDoor | undefined
+  readonly tls: TlsServer | undefined
   /** Aborts when the swarm is being disposed. */
   readonly stopping: AbortSignal
   /** Makes and announces the link. The peer must have none. */
   link(parts: NewLink): Link
 }
 
-export function controlDeps({ budget, metrics }: Joining): ControlChannelDeps {
-  return { budget, counted: metrics.frame }
+export function controlDeps({ vocabulary, budget, metrics }: Joining): ControlChannelDeps {
+  return { vocabulary, budget, counted: metrics.frame }
 }
 
 /** The IP address at the other end. */
 export function remoteHost(connection: Connection): string | undefined {
-  const host = multiaddrHostPort(connection.remoteAddr)?.host
+  const host = fromMultiaddr(connection.remoteAddr)?.host
   return host === undefined ? undefined : plainHost(host)
 }
 
@@ -104,7 +109,7 @@ export function tlsTerms(
   theirs: TlsOffer | undefined,
 ): TlsTerms | undefined {
   if (joining.tls !== undefined && ticket !== undefined && theirs !== undefined) {
-    return { door: joining.tls, ticket, theirs }
+    return { server: joining.tls, ticket, theirs }
   }
   ticket?.[Symbol.dispose]()
   return undefined
@@ -137,15 +142,12 @@ export async function turnAway(
     }
   } else if (isShoalError(error, 'PEER_PROTOCOL')) {
     joining.metrics.refused('protocol')
-    joining.logger.warn(
-      { peer, address: connection.remoteAddr.toString(), problem: error.message },
-      'a peer was refused',
-    )
+    joining.logger.warn({ peer, address: connection.remoteAddr.toString(), err: error }, 'a peer was refused')
     control?.close()
     connection.abort(error)
     return
   } else {
-    joining.logger.debug({ peer, problem: errorText(error) }, 'a connection ended before it became a link')
+    joining.logger.debug({ peer, err: error }, 'a connection ended before it became a link')
   }
   control?.close()
   await closeConnection(connection)

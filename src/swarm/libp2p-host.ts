@@ -7,10 +7,10 @@ import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import { createLibp2p } from 'libp2p'
+import type { Address } from '../base/address.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
-import type { HostPort } from './address.ts'
-import { hostPortMultiaddr } from './address.ts'
 import type { PeerKey } from './interface.ts'
+import { toMultiaddr } from './multiaddr.ts'
 import type { SwarmLimits } from './options.ts'
 import type { SharedPort } from './shared-port.ts'
 import { CONTROL_PROTOCOL, PIECES_PROTOCOL } from './wire-limits.ts'
@@ -25,7 +25,7 @@ const TCP = { backlog: 1024 }
 const MAX_ABORTED_JOINS = 10
 
 /** What the host asks and tells. */
-export interface HostEvents {
+interface HostEvents {
   /** Whether another inbound connection may be looked at. */
   admits(): boolean
   /** A connection, its peer id proven, before any stream of it. */
@@ -34,9 +34,9 @@ export interface HostEvents {
   stream(connection: Connection, protocol: string, stream: Stream): void
 }
 
-export interface HostOptions {
+interface HostOptions {
   readonly privateKey: PrivateKey
-  readonly listen: HostPort
+  readonly listen: Address
   readonly limits: SwarmLimits
   /** What stands before libp2p: every connection comes through it. */
   readonly port: SharedPort
@@ -177,9 +177,9 @@ function keepConnectionList(libp2p: Libp2p): void {
 }
 
 /** Where to dial a peer that is known. Throws `PEER_GONE` for what is no peer id. */
-export function peerMultiaddr(address: HostPort, key: PeerKey): Multiaddr {
+export function peerMultiaddr(address: Address, key: PeerKey): Multiaddr {
   try {
-    return hostPortMultiaddr(address).encapsulate(`/p2p/${peerIdFromString(key)}`)
+    return toMultiaddr(address).encapsulate(`/p2p/${peerIdFromString(key)}`)
   } catch (cause) {
     throw new ShoalError('PEER_GONE', 'that is no peer id', { cause })
   }
@@ -208,7 +208,7 @@ export async function closeConnection(connection: Connection): Promise<void> {
 }
 
 /** Every interface means both families: the library's listener for `::` takes no IPv4. A port of its own choice cannot be shared. */
-function listenPlaces(listen: HostPort): HostPort[] {
+function listenPlaces(listen: Address): Address[] {
   const isBoth = listen.host === '::' && listen.port !== 0
   return isBoth ? [listen, { host: '0.0.0.0', port: listen.port }] : [listen]
 }
@@ -217,7 +217,7 @@ function libp2pOptions(options: HostOptions, events: HostEvents): Parameters<typ
   const { limits } = options
   return {
     privateKey: options.privateKey,
-    addresses: { listen: listenPlaces(options.listen).map((place) => hostPortMultiaddr(place).toString()) },
+    addresses: { listen: listenPlaces(options.listen).map((place) => toMultiaddr(place).toString()) },
     // A burst comes from hundreds of hosts at once, in tests from one: membership is our filter, not the rate.
     connectionManager: {
       maxConnections: limits.maxLinks * 4 + limits.maxHandshakes * 2,

@@ -2,15 +2,17 @@ import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { FleetTrust, RevocationList } from '../trust/index.ts'
-import type { MessageOf, PeerKey, UpkeepMessage } from './interface.ts'
+import type { PeerKey } from './interface.ts'
 import type { Link } from './link.ts'
+import type { LinkMessage } from './link-messages.ts'
+import { linkMessages } from './link-messages.ts'
 import type { LinkTable } from './link-table.ts'
 import type { IssuedList } from './wire.ts'
 
 /** How soon a certificate that ends while its holder is linked is seen to have ended. */
 const LOOK_EVERY_MS = 5_000
 
-export interface LinkCredentialsDeps {
+interface LinkCredentialsDeps {
   readonly trust: FleetTrust
   readonly table: LinkTable
   readonly clock: Clock
@@ -70,25 +72,11 @@ export class LinkCredentials implements Disposable {
     this.#shown.delete(link)
   }
 
-  message(link: Link, message: UpkeepMessage): void {
-    const shown = this.#shown.get(link)
-    if (shown === undefined) return
-    switch (message.type) {
-      case 'credential':
-        this.#renewed(link, shown, message)
-        return
-      case 'revocations':
-        void this.#heard(link, shown, message)
-        return
-      default:
-        message satisfies never
-    }
-  }
-
   /** A peer has another certificate now. One that was no cache when it was linked becomes one by linking again. */
-  #renewed(link: Link, shown: Shown, { certificate, proof }: MessageOf<'credential'>): void {
+  renewed(link: Link, { certificate, proof }: LinkMessage<'credential'>): void {
     const { trust, self } = this.#deps
-    if (trust.certificates === undefined) return
+    const shown = this.#shown.get(link)
+    if (trust.certificates === undefined || shown === undefined) return
     const { key, region, role } = link.peer
     const verdict = trust.weigh(key, self, region, { roleProof: undefined, shown: { certificate, proof } })
     if (verdict.kind === 'forged') link.end(new ShoalError('PEER_PROTOCOL', verdict.problem))
@@ -96,13 +84,14 @@ export class LinkCredentials implements Disposable {
     else if (verdict.kind === 'certified') link.close('the peer has become a cache')
   }
 
-  /** Never rejects. */
-  async #heard(link: Link, shown: Shown, message: MessageOf<'revocations'>): Promise<void> {
+  /** A peer has a revocation list that this host may lack. Never rejects. */
+  async heard(link: Link, message: LinkMessage<'revocations'>): Promise<void> {
     const { trust, logger } = this.#deps
     const certificates = trust.certificates
     const { authority, issuedAtMs } = message
-    shown.issued?.set(authority, issuedAtMs)
-    if (certificates === undefined || shown.isTaking) return
+    const shown = this.#shown.get(link)
+    shown?.issued?.set(authority, issuedAtMs)
+    if (shown === undefined || certificates === undefined || shown.isTaking) return
     if (issuedAtMs <= certificates.revocations.issuedAt(authority)) return
     shown.isTaking = true
     try {
@@ -127,8 +116,8 @@ export class LinkCredentials implements Disposable {
     for (const [link, shown] of [...this.#shown]) {
       this.#judge(link, shown)
       this.#tellLists(link, shown)
-      const mine = isNew && link.speaks('credential') ? trust.certificates?.show(self, link.peer.key) : undefined
-      if (mine !== undefined) link.send({ type: 'credential', certificate: mine.certificate, proof: mine.proof })
+      const mine = isNew && link.speaks(linkMessages.credential) && trust.certificates?.show(self, link.peer.key)
+      if (mine) link.send(linkMessages.credential, { certificate: mine.certificate, proof: mine.proof })
     }
   }
 
@@ -146,7 +135,7 @@ export class LinkCredentials implements Disposable {
     for (const { der, authority, issuedAtMs } of this.#deps.trust.certificates?.revocations.lists ?? []) {
       if (issuedAtMs <= (issued.get(authority) ?? 0)) continue
       issued.set(authority, issuedAtMs)
-      link.send({ type: 'revocations', authority, issuedAtMs, list: der })
+      link.send(linkMessages.revocations, { authority, issuedAtMs, list: der })
     }
   }
 

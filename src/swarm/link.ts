@@ -1,32 +1,24 @@
 import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { CallClient } from './call-client.ts'
-import { CallServer, unavailable } from './call-server.ts'
+import type { Refusal } from '../base/outcome.ts'
+import { refused } from '../base/outcome.ts'
 import type { ControlChannel, ControlReceiver } from './control-channel.ts'
 import { unreadError } from './control-channel.ts'
-import type {
-  CallArguments,
-  CallName,
-  CallResults,
-  ControlMessage,
-  PeerInfo,
-  PeerLink,
-  PieceSink,
-  Spoken,
-  SwarmEvents,
-  UpkeepMessage,
-} from './interface.ts'
+import type { PeerInfo, PeerLink, PieceSink, SwarmEvents } from './interface.ts'
+import type { linkMessages } from './link-messages.ts'
 import type { SwarmLimits } from './options.ts'
 import type { PieceChannel } from './piece-channel.ts'
-import type { Speech } from './speech.ts'
-import { withoutEnvelopes } from './speech.ts'
-import type { CallFrame, Frame, ReceivedFrame, UnknownFrame } from './wire.ts'
+import type { Dispatcher, Message, Request, Response } from './registry.ts'
+import { RequestClient } from './request-client.ts'
+import { RequestServer } from './request-server.ts'
+import type { Feature, Speech } from './speech.ts'
+import type { Frame, MessageFrame, ReceivedFrame, UnknownFrame } from './wire.ts'
 
-/** So many ping intervals without a byte end a link. */
+/** A link ends after this many ping intervals without a byte. */
 const SILENT_INTERVALS = 3
 const QUIET_INTERVALS = 2
-/** So many in which nothing has left of what waits for the peer, too. */
+/** It also ends after this many in which nothing of what waits for the peer has left. */
 const STUCK_INTERVALS = 6
 
 /** What this side did not understand, or would have said and the peer does not understand. */
@@ -37,7 +29,7 @@ export interface Dropped {
 }
 
 /** What a link is made of. */
-export interface LinkParts {
+interface LinkParts {
   readonly peer: PeerInfo
   /** The IP address at the other end. */
   readonly remote: string | undefined
@@ -49,18 +41,16 @@ export interface LinkParts {
   readonly dialled?: string | undefined
 }
 
-export interface LinkDeps {
+interface LinkDeps {
   readonly events: SwarmEvents
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: SwarmLimits
   /** What is between the two swarms. */
-  readonly upkeep: (link: Link, message: UpkeepMessage) => void
+  readonly upkeep: Dispatcher<typeof linkMessages, Link>
   /** The link is over; called once. The connection below is the owner's to close. */
   readonly ended: (link: Link, error: ShoalError) => void
-  readonly callRefused: () => void
-  /** What the peer says of where it can be dialled, as this host takes it. */
-  readonly addressesOf: (announced: readonly string[]) => readonly string[]
+  readonly requestRefused: () => void
   /** Something was dropped that one of the two sides does not understand. */
   readonly dropped: (dropped: Dropped) => void
 }
@@ -77,10 +67,11 @@ export class Link implements PeerLink, ControlReceiver {
   readonly #speech: Speech
   readonly #control: ControlChannel
   readonly #pieces: PieceChannel
-  readonly #client: CallClient
-  readonly #server: CallServer
+  readonly #client: RequestClient
+  readonly #server: RequestServer
   #timer: Disposable | undefined
   #silentIntervals = 0
+  #heardBefore = 0
   #stuckIntervals = 0
   #ended = false
 
@@ -95,21 +86,26 @@ export class Link implements PeerLink, ControlReceiver {
     this.#pieces = parts.pieces
     this.sinceMs = deps.clock.now()
     const send = (frame: Frame): void => this.#control.send(frame)
-    this.#client = new CallClient({ clock: deps.clock, send }, deps.limits)
-    this.#server = new CallServer(
+    this.#client = new RequestClient({ clock: deps.clock, send }, deps.limits)
+    this.#server = new RequestServer(
       {
         logger: deps.logger,
         send,
         room: this.#control,
-        answer: (call, signal) => this.#answer(call, signal),
-        refused: deps.callRefused,
+        answer: ({ name, args }, signal) => deps.events.request(this, name, args, signal),
+        refused: deps.requestRefused,
       },
-      deps.limits.maxCalls,
+      deps.limits.maxRequests,
     )
   }
 
   get peer(): PeerInfo {
     return this.#peer
+  }
+
+  /** The peer can be dialled here from now on. */
+  relocated(addresses: readonly string[]): void {
+    this.#peer = { ...this.#peer, addresses }
   }
 
   /** Whether nothing has come for two ping intervals: one may pass without, as the two sides' do not begin together. */
@@ -129,27 +125,32 @@ export class Link implements PeerLink, ControlReceiver {
     return this.#silentIntervals > 0
   }
 
-  speaks(name: Spoken): boolean {
-    return this.#speech.has(name)
+  get heardTimes(): number {
+    return this.#control.heardTimes + this.#pieces.heardTimes
   }
 
-  send(message: ControlMessage): void {
+  speaks(what: Message | Request | Feature): boolean {
+    return this.#speech.has(typeof what === 'string' ? what : what.name)
+  }
+
+  send<B>(message: Message<B>, body: B): void {
     if (this.#ended) return
-    if (!this.speaks(message.type)) {
-      this.#deps.dropped({ direction: 'sent', kind: 'message', name: message.type })
+    const { name } = message
+    if (!this.#speech.has(name)) {
+      this.#deps.dropped({ direction: 'sent', kind: 'message', name })
       return
     }
     try {
-      this.#control.send({ frame: 'message', message: this.#readable(message) })
+      this.#control.send({ frame: 'message', message, body })
     } catch (error) {
-      this.#deps.logger.error({ type: message.type, err: error }, 'a message was too large to send')
+      this.#deps.logger.error({ type: name, err: error }, 'a message was too large to send')
     }
   }
 
-  call<N extends CallName>(name: N, args: CallArguments[N], signal: AbortSignal): Promise<CallResults[N]> {
-    if (this.speaks(name)) return this.#client.call(name, args, signal)
-    this.#deps.dropped({ direction: 'sent', kind: 'call', name })
-    return Promise.resolve(unavailable('the peer does not know this question'))
+  request<B, R extends Response>(request: Request<B, R>, body: B, signal: AbortSignal): Promise<R | Refusal> {
+    if (this.speaks(request)) return this.#client.request(request, body, signal)
+    this.#deps.dropped({ direction: 'sent', kind: 'call', name: request.name })
+    return Promise.resolve(refused('unavailable', 'the peer does not know this request'))
   }
 
   sendPiece(id: number, piece: number, bytes: Uint8Array, signal: AbortSignal, written?: () => void): Promise<boolean> {
@@ -189,7 +190,7 @@ export class Link implements PeerLink, ControlReceiver {
   frame(frame: ReceivedFrame): void {
     switch (frame.frame) {
       case 'message':
-        this.#deliver(frame.message)
+        this.#deliver(frame)
         return
       case 'call':
         this.#server.receive(frame)
@@ -223,41 +224,28 @@ export class Link implements PeerLink, ControlReceiver {
   #passOver({ kind, name, id }: UnknownFrame): void {
     this.#deps.dropped({ direction: 'received', kind, name })
     if (id === undefined) return
-    this.#control.send({ frame: 'answer', id, result: unavailable('this host does not know the question') })
+    this.#control.send({ frame: 'answer', id, result: refused('unavailable', 'this host does not know the request') })
   }
 
-  #deliver(message: ControlMessage): void {
-    if (message.type === 'addresses') {
-      this.#peer = { ...this.#peer, addresses: this.#deps.addressesOf(message.addresses) }
-      return
-    }
+  #deliver({ message: { name }, body }: MessageFrame): void {
+    const { upkeep, events, logger } = this.#deps
     try {
-      if (message.type === 'credential' || message.type === 'revocations') this.#deps.upkeep(this, message)
-      else this.#deps.events.message(this, message)
+      if (upkeep.has(name)) upkeep.message(this, name, body)
+      else events.message(this, name, body)
     } catch (error) {
       // A fault of ours: it must not cost the peer its link.
-      this.#deps.logger.error({ type: message.type, err: error }, 'a message handler failed')
+      logger.error({ type: name, err: error }, 'a message handler failed')
     }
-  }
-
-  async #answer(call: CallFrame, signal: AbortSignal): Promise<CallResults[CallName]> {
-    const result = await this.#deps.events.call(this, call.name, call.args, signal)
-    if (result.kind !== 'swarm' || this.speaks('envelopes')) return result
-    return { ...result, runs: withoutEnvelopes(result.runs) }
-  }
-
-  /** As the peer takes it: one of another version may be strict about what this one says. */
-  #readable(message: ControlMessage): ControlMessage {
-    if (message.type !== 'hashes' || this.speaks('envelopes')) return message
-    return { ...message, runs: withoutEnvelopes(message.runs) }
   }
 
   #watch(): void {
     this.#timer = this.#deps.clock.after(this.#deps.limits.pingIntervalMs, () => {
-      const { heard, spoke, stuck } = this.#control.takeActivity()
+      const { spoke, stuck } = this.#control.takeActivity()
+      const { heardTimes } = this
       // Counted in turns of this timer rather than by the clock: when this process itself was stopped, the peer is not
       // to blame, and its bytes are read before the next turn.
-      this.#silentIntervals = this.#pieces.takeHeard() || heard ? 0 : this.#silentIntervals + 1
+      this.#silentIntervals = heardTimes > this.#heardBefore ? 0 : this.#silentIntervals + 1
+      this.#heardBefore = heardTimes
       if (this.#silentIntervals >= SILENT_INTERVALS) {
         this.end(new ShoalError('PEER_GONE', 'the peer has fallen silent'))
         return

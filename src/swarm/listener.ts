@@ -1,7 +1,6 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { raceAbort } from '../base/abort.ts'
 import { ShoalError } from '../base/errors.ts'
-import { multiaddrHostPort } from './address.ts'
 import { placeOf } from './address-group.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { Dialler } from './dialler.ts'
@@ -17,13 +16,14 @@ import {
   turnAway,
   widenAcrossRegions,
 } from './joining.ts'
+import { fromMultiaddr } from './multiaddr.ts'
 import { StreamChannel } from './stream-channel.ts'
 import { CONTROL_PROTOCOL } from './wire-limits.ts'
 
-/** A host that has no room for more links takes so many connections a second all the same, to tell members why. */
+/** A host that has no room for more links takes this many connections a second all the same, to tell members why. */
 const TOLD_PER_SECOND = 16
 const SECOND_MS = 1_000
-/** It says so in its log once in so long. */
+/** It says so in its log at most this often. */
 const FULL_LOG_EVERY_MS = 60_000
 
 /** An inbound connection that is no link yet: its two streams come in whichever order. */
@@ -114,7 +114,7 @@ export class Listener {
 
   /** It counts as an arrival no longer. */
   #settled({ remoteAddr }: Connection): void {
-    const remote = multiaddrHostPort(remoteAddr)
+    const remote = fromMultiaddr(remoteAddr)
     if (remote !== undefined) this.#joining.arrivals.settled(placeOf(remote.host, remote.port))
   }
 

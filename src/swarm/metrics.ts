@@ -1,9 +1,9 @@
-import type { Counter, MetricRegistry } from '../base/metrics.ts'
+import type { MetricRegistry } from '../base/metrics.ts'
 import type { PeerLink } from './interface.ts'
 import type { Dropped } from './link.ts'
 import type { ReceivedFrame } from './wire.ts'
 
-/** Why a connection, peer or call was turned away. A closed set: anything else counts as `other`. */
+/** Why a connection, peer or request was turned away. A closed set: anything else counts as `other`. */
 const REFUSALS = [
   'stranger',
   'version',
@@ -19,9 +19,16 @@ const REFUSALS = [
   'other',
 ] as const
 
-export type FrameDirection = 'received' | 'sent'
+const DIRECTIONS = ['received', 'sent'] as const
 
-/** What a frame is about: letters are prewarm's; content is what swarms say of their blobs; upkeep is the link's own. */
+type FrameDirection = (typeof DIRECTIONS)[number]
+
+const FRAME_KINDS = ['prewarm', 'content', 'call', 'answer', 'upkeep', 'unknown'] as const
+const DROPPED_KINDS = ['frame', 'message', 'call'] as const satisfies readonly Dropped['kind'][]
+
+type FrameKind = (typeof FRAME_KINDS)[number]
+
+/** What a frame is about: prewarm is jobs; content is what swarms say of their blobs; upkeep is the link's own. */
 const KINDS = {
   call: 'call',
   abandon: 'call',
@@ -32,9 +39,9 @@ const KINDS = {
   ping: 'upkeep',
   moved: 'upkeep',
   unknown: 'unknown',
-} as const satisfies Record<Exclude<ReceivedFrame['frame'], 'message'>, string>
+} as const satisfies Record<Exclude<ReceivedFrame['frame'], 'message'>, FrameKind>
 
-export interface SwarmCounts {
+interface SwarmCounts {
   readonly links: Iterable<PeerLink>
   readonly handshakes: number
   readonly banned: number
@@ -66,30 +73,30 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
   registry.gauge('shoal_control_unread_bytes', 'Bytes held for peers that send or read too slowly', [], (gauge) => {
     gauge.set({}, counts().unreadBytes)
   })
-  const refusals: Counter<'reason'> = registry.counter(
+  const refusals = registry.counter(
     'shoal_requests_refused_total',
     'Connections, peers and requests turned away, by reason',
-    ['reason'],
+    { reason: REFUSALS },
   )
-  const channels: Counter<'kind' | 'result'> = registry.counter(
+  const channels = registry.counter(
     'shoal_piece_channels_total',
     'Ways to receive pieces by kind and what became of them: tls ok, failed or refused; stream by agreement (ok) or as fallback',
-    ['kind', 'result'],
+    { kind: ['tls', 'stream'], result: ['ok', 'failed', 'refused', 'fallback'] },
   )
-  const frames: Counter<'direction' | 'kind'> = registry.counter(
+  const frames = registry.counter(
     'shoal_control_frames_total',
-    'Frames on control channels by direction and what they are about: letter (prewarm), content, call, answer, upkeep, unknown',
-    ['direction', 'kind'],
+    'Frames on control channels by direction and what they are about: prewarm, content, call, answer, upkeep, unknown',
+    { direction: DIRECTIONS, kind: FRAME_KINDS },
   )
-  const frameBytes: Counter<'direction' | 'kind'> = registry.counter(
+  const frameBytes = registry.counter(
     'shoal_control_bytes_total',
     'Bytes of frames on control channels, before encryption, by direction and kind',
-    ['direction', 'kind'],
+    { direction: DIRECTIONS, kind: FRAME_KINDS },
   )
-  const dropped: Counter<'direction' | 'kind'> = registry.counter(
+  const dropped = registry.counter(
     'shoal_control_dropped_total',
     'What only one side of a link understands, being of another version, by direction (received: not by this host) and kind',
-    ['direction', 'kind'],
+    { direction: DIRECTIONS, kind: DROPPED_KINDS },
   )
   return {
     dropped: ({ direction, kind }) => dropped.inc({ direction, kind }),
@@ -105,7 +112,7 @@ export function swarmMetrics(registry: MetricRegistry, counts: () => SwarmCounts
   }
 }
 
-function kindOf(frame: ReceivedFrame): string {
+function kindOf(frame: ReceivedFrame): FrameKind {
   if (frame.frame !== 'message') return KINDS[frame.frame]
-  return frame.message.type === 'letter' ? 'letter' : 'content'
+  return frame.message.kind
 }

@@ -1,10 +1,12 @@
+import type { Address } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
-import { openFileLimit } from '../base/open-files.ts'
+import { ownFileShares } from '../base/open-files.ts'
 import type { FleetKey, FleetTrust } from '../trust/index.ts'
 import type { Role, SwarmEvents } from './interface.ts'
 import type { Interfaces } from './own-addresses.ts'
+import type { Protocol } from './registry.ts'
 
 /** What bounds a swarm. All optional: the defaults are for real networks. */
 export interface SwarmLimits {
@@ -18,8 +20,8 @@ export interface SwarmLimits {
    * 256 are through before their dialler gives up (4 s), however many hosts come back at once. With 512 nobody was.
    */
   readonly maxHandshakes: number
-  /** Calls of one peer being answered at once; more are refused. Also what this host sends ahead of the answers. */
-  readonly maxCalls: number
+  /** Requests of one peer being answered at once; more are refused. Also what this host sends ahead of the answers. */
+  readonly maxRequests: number
   /**
    * Bytes that all links together may make this host hold: of frames that are not whole, and of what their peers have not
    * read. It is passed for a moment, and never by more than as much again. Default 64 MiB for a cache, 32 MiB for an agent.
@@ -30,7 +32,7 @@ export interface SwarmLimits {
   /** To get a connection, over all addresses of a peer. */
   readonly dialTimeoutMs: number
   /** To get an answer. */
-  readonly callTimeoutMs: number
+  readonly requestTimeoutMs: number
   /** How often a link that has nothing to say says so; three times as long without a byte ends it. */
   readonly pingIntervalMs: number
 }
@@ -39,10 +41,10 @@ const MIB = 1024 * 1024
 
 const COMMON_LIMITS = {
   maxHandshakes: 256,
-  maxCalls: 32,
+  maxRequests: 32,
   handshakeTimeoutMs: 5_000,
   dialTimeoutMs: 5_000,
-  callTimeoutMs: 30_000,
+  requestTimeoutMs: 30_000,
   pingIntervalMs: 5_000,
 }
 
@@ -51,32 +53,26 @@ export const DEFAULT_SWARM_LIMITS: Readonly<Record<Role, SwarmLimits>> = {
   cache: { maxLinks: 4096, maxUnreadBytes: 64 * MIB, ...COMMON_LIMITS },
 }
 
-/** A link has up to three sockets; files, the mirror and origins need some as well. */
+/** A link has up to three sockets; up to twice as many may be made by own dials as are taken, but few hosts make them. */
 const FILES_PER_LINK = 3
-const FILES_FOR_OTHERS = 64
-const FILES_PER_HANDSHAKE = 16
-const LEAST_LINKS = 4
+/** One connection that is served, and those that wait (`Arrivals`). */
+const FILES_PER_HANDSHAKE = 5
+const FOR_HANDSHAKES = 0.2
 
 /** The limits that so many open files allow: a peer that is refused finds another host, a pull without a file fails. */
-export function fittingLimits(limits: SwarmLimits, openFiles: number): SwarmLimits {
-  const links = Math.floor((openFiles - FILES_FOR_OTHERS) / FILES_PER_LINK)
-  const handshakes = Math.floor(openFiles / FILES_PER_HANDSHAKE)
+export function fittingLimits(limits: SwarmLimits, files: number): SwarmLimits {
+  const handshakes = Math.max(1, Math.floor((files * FOR_HANDSHAKES) / FILES_PER_HANDSHAKE))
+  const links = Math.max(1, Math.floor((files * (1 - FOR_HANDSHAKES)) / FILES_PER_LINK))
   return {
     ...limits,
-    maxLinks: Math.min(limits.maxLinks, Math.max(links, LEAST_LINKS)),
-    maxHandshakes: Math.min(limits.maxHandshakes, Math.max(handshakes, LEAST_LINKS)),
+    maxLinks: Math.min(limits.maxLinks, links),
+    maxHandshakes: Math.min(limits.maxHandshakes, handshakes),
   }
 }
 
-/** The same for this process; says so when it is less than was wanted. */
-export function limitsHere(wanted: SwarmLimits, logger: Logger): SwarmLimits {
-  const openFiles = openFileLimit()
-  const limits = fittingLimits(wanted, openFiles)
-  if (limits.maxLinks < wanted.maxLinks) {
-    const fields = { openFiles, links: limits.maxLinks, wanted: wanted.maxLinks }
-    logger.warn(fields, 'few files may be open (ulimit -n): this host takes fewer links than it could')
-  }
-  return limits
+/** The same for this process. */
+export function limitsHere(wanted: SwarmLimits): SwarmLimits {
+  return fittingLimits(wanted, ownFileShares().peers)
 }
 
 /** How pieces travel. auto: over TLS, or over the libp2p stream where that cannot be had. tls, stream: that or nothing. */
@@ -84,8 +80,8 @@ export const PIECE_CHANNEL_KINDS = ['auto', 'tls', 'stream'] as const
 export type PieceChannelKind = (typeof PIECE_CHANNEL_KINDS)[number]
 
 export interface SwarmOptions {
-  /** `address:port` to listen on; port 0 picks one. Without a fleet key: a loopback address. */
-  readonly listen: string
+  /** Where to listen, by IP address. Without a fleet key: on loopback. */
+  readonly listen: Address
   /** `host:port`s others can dial. Default, or when empty: what `listen` says, with the bound port. */
   readonly announce?: readonly string[] | undefined
   readonly role: Role
@@ -105,6 +101,8 @@ export interface SwarmOptions {
 }
 
 export interface SwarmDeps {
+  /** What its links carry. */
+  readonly protocol: Protocol
   readonly events: SwarmEvents
   readonly clock: Clock
   readonly logger: Logger

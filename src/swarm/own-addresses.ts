@@ -1,8 +1,9 @@
 import type { NetworkInterfaceInfo } from 'node:os'
 import { networkInterfaces } from 'node:os'
+import type { Address } from '../base/address.ts'
+import { addressText, isEveryInterface, MAX_ADDRESSES } from '../base/address.ts'
+import { classOf } from '../base/address-class.ts'
 import type { Clock } from '../base/clock.ts'
-import type { HostPort } from './address.ts'
-import { formatHostPort, MAX_ADDRESSES } from './address.ts'
 
 /** How often the interfaces are looked at: an address that comes after the start is told within this. */
 const LOOK_EVERY_MS = 3_000
@@ -20,20 +21,20 @@ export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[]
  * container bridges last. Never loopback, and none at all while the host has no other address.
  */
 export function reachableAddresses(
-  bound: HostPort,
+  bound: Address,
   interfaces: Interfaces,
   observed: readonly string[] = [],
 ): readonly string[] {
-  if (bound.host !== '0.0.0.0' && bound.host !== '::') return [formatHostPort(bound)]
+  if (!isEveryInterface(bound.host)) return [addressText(bound)]
   const ranked = Object.entries(interfaces).flatMap(([name, infos]) =>
     (infos ?? [])
       .filter((info) => !info.internal && (info.family === 'IPv4' || bound.host === '::'))
       // Link-local addresses mean nothing without an interface name.
-      .filter((info) => !info.address.startsWith('fe80:') && !info.address.startsWith('169.254.'))
+      .filter((info) => classOf(info.address) !== 'forbidden')
       .map(({ address, family }) => ({ address, rank: rankOf(name, family, observed.includes(address)) })),
   )
   const hosts = new Set(ranked.sort((a, b) => a.rank - b.rank).map(({ address }) => address))
-  return [...hosts].slice(0, MAX_ADDRESSES).map((host) => formatHostPort({ host, port: bound.port }))
+  return [...hosts].slice(0, MAX_ADDRESSES).map((host) => addressText({ host, port: bound.port }))
 }
 
 function rankOf(name: string, family: string, isObserved: boolean): number {
@@ -41,7 +42,7 @@ function rankOf(name: string, family: string, isObserved: boolean): number {
   return (CONTAINER_INTERFACE.test(name) ? 3 : 1) + (family === 'IPv4' ? 0 : 1)
 }
 
-export interface OwnAddressesDeps {
+interface OwnAddressesDeps {
   readonly clock: Clock
   /** Default: those of this machine. */
   readonly interfaces?: (() => Interfaces) | undefined
@@ -51,13 +52,13 @@ export interface OwnAddressesDeps {
 
 /** The addresses of this host that peers are told, looked up again as long as it runs. */
 export class OwnAddresses implements Disposable {
-  readonly #bound: HostPort
+  readonly #bound: Address
   readonly #deps: OwnAddressesDeps
   #observed: readonly string[] = []
   #current: readonly string[] = []
   #timer: Disposable | undefined
 
-  constructor(bound: HostPort, deps: OwnAddressesDeps) {
+  constructor(bound: Address, deps: OwnAddressesDeps) {
     this.#bound = bound
     this.#deps = deps
     this.#current = this.#lookUp()

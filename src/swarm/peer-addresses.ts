@@ -1,5 +1,5 @@
-import type { HostPort } from './address.ts'
-import { formatHostPort, isLoopbackHost, parseHostPort } from './address.ts'
+import type { Address } from '../base/address.ts'
+import { addressText, isLoopback, parseAddress } from '../base/address.ts'
 
 /**
  * What a peer says of where it can be dialled, and where it was seen to come from (`remote`), in one list: the address it
@@ -7,14 +7,14 @@ import { formatHostPort, isLoopbackHost, parseHostPort } from './address.ts'
  * port it names.
  */
 export function peerAddresses(announced: readonly string[], remote: string | undefined): readonly string[] {
-  if (remote === undefined || isLoopbackHost(remote)) return announced
-  const places = announced.map(parseHostPort).filter((place) => place !== undefined)
+  if (remote === undefined || isLoopback(remote)) return announced
+  const places = announced.map(parseAddress).filter((place) => place !== undefined)
   const first = places[0]
-  if (first !== undefined && places.every(({ host }) => isLoopbackHost(host))) {
-    return [formatHostPort({ host: remote, port: first.port })]
+  if (first !== undefined && places.every(({ host }) => isLoopback(host))) {
+    return [addressText({ host: remote, port: first.port })]
   }
-  const isSeen = ({ host }: HostPort): boolean => host === remote
-  return [...places.filter(isSeen), ...places.filter((place) => !isSeen(place))].map(formatHostPort)
+  const isSeen = ({ host }: Address): boolean => host === remote
+  return [...places.filter(isSeen), ...places.filter((place) => !isSeen(place))].map(addressText)
 }
 
 /** An address as the other family may write it: `::ffff:10.0.0.1` is 10.0.0.1. */

@@ -26,8 +26,8 @@ export interface PieceChannel {
   expect(id: number, sink: PieceSink): void
   /** `sink` is not touched any more; what still arrives for `id` is skipped. */
   forget(id: number): void
-  /** Whether any bytes came in since the last time this was asked. */
-  takeHeard(): boolean
+  /** How often bytes have come in. */
+  readonly heardTimes: number
   /** Whether a piece is being sent and nothing of it has left since the last time this was asked. */
   takeStuck(): boolean
   /** Idempotent. */

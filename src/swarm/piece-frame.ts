@@ -1,7 +1,7 @@
 /** id, piece, length: three u32, big endian. */
 export const PIECE_HEADER_BYTES = 12
 
-export interface PieceHeader {
+interface PieceHeader {
   readonly id: number
   readonly piece: number
   readonly length: number

@@ -38,7 +38,7 @@ export class PieceReceiver {
     if (this.#arrival?.id === id) this.#arrival.sink = undefined
   }
 
-  /** Answers whether a piece has come to its end. Throws `PEER_PROTOCOL`. */
+  /** Returns whether a piece has come to its end. Throws `PEER_PROTOCOL`. */
   push(chunk: Uint8Array): boolean {
     this.#endedOne = false
     let offset = 0

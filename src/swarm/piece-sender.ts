@@ -4,7 +4,7 @@ import { encodePieceHeader, PIECE_HEADER_BYTES } from './piece-frame.ts'
 /** Pieces that may wait on one link, those being sent or on their way included. A peer asks for two at a time. */
 export const MAX_QUEUED_PIECES = 16
 
-/** The header is copied in front of so many bytes, to leave with them. */
+/** The header is copied in front of this many bytes, to leave with them. */
 const FIRST_WRITE_BYTES = 64 * 1024
 
 interface Job {

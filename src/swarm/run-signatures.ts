@@ -2,7 +2,8 @@ import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { FleetTrust, Judgement } from '../trust/index.ts'
 import { canonicalBytes, TrueSignatures } from '../trust/index.ts'
-import type { HashRun, PeerLink, Swarm } from './interface.ts'
+import type { PeerLink, Swarm } from './interface.ts'
+import type { HashRun } from './wire-types.ts'
 
 /** What caches sign of piece hashes, and what their signatures are worth here. */
 export class RunSignatures implements Disposable {

@@ -1,4 +1,6 @@
 import { sleep } from '../base/abort.ts'
+import type { Address } from '../base/address.ts'
+import { isLoopback, MAX_ADDRESSES, parseAddress } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
@@ -7,16 +9,6 @@ import { SingleFlight } from '../base/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Judgement } from '../trust/index.ts'
 import { FleetTrust } from '../trust/index.ts'
-import type { HostPort } from './address.ts'
-import {
-  hostPortMultiaddr,
-  isLoopbackHost,
-  MAX_ADDRESSES,
-  multiaddrHostPort,
-  parseAnnounced,
-  parseHostPort,
-  parseListenAddress,
-} from './address.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { checkTrust } from './check-trust.ts'
 import { Clones } from './clones.ts'
@@ -24,25 +16,30 @@ import { Dialler } from './dialler.ts'
 import { DroppedNames } from './dropped-names.ts'
 import { FramedPieceChannel } from './framed-piece-channel.ts'
 import { loadHomesSecret } from './homes-secret.ts'
-import { loadIdentity } from './identity.ts'
+import { hasIdentity, loadIdentity } from './identity.ts'
 import { InboundPort } from './inbound-port.ts'
-import type { Clone, HashRun, PeerAddress, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
+import type { Clone, PeerInfo, PeerKey, PeerLink, Swarm, SwarmEvents } from './interface.ts'
 import { introductionOf } from './introduction.ts'
 import type { Joining, NewLink } from './joining.ts'
 import { remoteHost } from './joining.ts'
 import { closeConnection, Libp2pHost, peerMultiaddr } from './libp2p-host.ts'
 import { Link } from './link.ts'
 import { LinkCredentials } from './link-credentials.ts'
+import { linkMessages } from './link-messages.ts'
 import { LinkTable } from './link-table.ts'
 import { Listener } from './listener.ts'
 import type { SwarmMetrics } from './metrics.ts'
 import { swarmMetrics } from './metrics.ts'
+import { fromMultiaddr, toMultiaddr } from './multiaddr.ts'
 import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './options.ts'
 import { DEFAULT_SWARM_LIMITS, limitsHere } from './options.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { peerAddresses } from './peer-addresses.ts'
+import { Dispatcher } from './registry.ts'
 import { RunSignatures } from './run-signatures.ts'
-import { TlsLanes } from './tls-lanes.ts'
+import { TlsChannels } from './tls-channels.ts'
+import { Vocabulary } from './vocabulary.ts'
+import type { HashRun, PeerAddress } from './wire-types.ts'
 
 /** Links say goodbye within this; then the sockets are cut. */
 const STOP_GRACE_MS = 1_500
@@ -64,6 +61,8 @@ interface SwarmParts {
 export class Libp2pSwarm implements Swarm {
   readonly trust: FleetTrust
   readonly #events: SwarmEvents
+  readonly #vocabulary: Vocabulary
+  readonly #upkeep: Dispatcher<typeof linkMessages, Link>
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #limits: SwarmLimits
@@ -91,6 +90,12 @@ export class Libp2pSwarm implements Swarm {
     const { options, deps, limits, trust } = parts
     this.trust = trust
     this.#events = deps.events
+    this.#vocabulary = new Vocabulary({ ...linkMessages, ...deps.protocol })
+    this.#upkeep = new Dispatcher<typeof linkMessages, Link>({
+      addresses: (link, { addresses }) => link.relocated(peerAddresses(addresses, link.remote)),
+      credential: (link, shown) => this.#credentials?.renewed(link, shown),
+      revocations: (link, told) => void this.#credentials?.heard(link, told),
+    })
     this.#clock = deps.clock
     this.#logger = deps.logger
     this.#limits = limits
@@ -123,14 +128,13 @@ export class Libp2pSwarm implements Swarm {
    * address, an address off loopback without a fleet key, a cache without the fleet's cache key.
    */
   static async start(options: SwarmOptions, deps: SwarmDeps): Promise<Libp2pSwarm> {
-    const listen = parseListenAddress(options.listen)
-    const announce = parseAnnounced(options.announce ?? [])
+    const { listen, announce = [] } = options
     const trust = options.trust ?? new FleetTrust(options.fleetKey)
     checkTrust(options, trust, listen)
-    const limits = limitsHere({ ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits }, deps.logger)
-    // before there is an identity: a host that had one ranks as it always did
-    const secret = await loadHomesSecret(options.identityPath, deps.logger)
+    const limits = limitsHere({ ...DEFAULT_SWARM_LIMITS[options.role], ...options.limits })
+    const isNew = !(await hasIdentity(options.identityPath))
     const privateKey = await loadIdentity(options.identityPath, deps)
+    const secret = await loadHomesSecret(options.identityPath, isNew, deps)
     const swarm = new Libp2pSwarm({ options, deps, limits, trust })
     const host = await Libp2pHost.start(
       { privateKey, listen, limits, port: swarm.#inbound.shared },
@@ -197,7 +201,7 @@ export class Libp2pSwarm implements Swarm {
     const link = await this.#flights.run(
       `address ${address}`,
       (flight) =>
-        this.#ready().dialAddress(hostPortMultiaddr(place), address, AbortSignal.any([flight, this.#stopping.signal])),
+        this.#ready().dialAddress(toMultiaddr(place), address, AbortSignal.any([flight, this.#stopping.signal])),
       signal,
     )
     this.#table.learn(address, link.peer.key)
@@ -238,7 +242,8 @@ export class Libp2pSwarm implements Swarm {
       table: this.#table,
       bans: this.#bans,
       clones: this.#clones,
-      context: introductionOf(() => this.#self, this.trust, software),
+      context: introductionOf(() => this.#self, { trust: this.trust, software, speaks: this.#vocabulary.names }),
+      vocabulary: this.#vocabulary,
       limits: this.#limits,
       arrivals: this.#inbound.arrivals,
       budget: this.#budget,
@@ -260,9 +265,12 @@ export class Libp2pSwarm implements Swarm {
   #relocated(addresses: readonly string[]): void {
     this.#self = { ...this.#self, addresses }
     this.#logger.info({ addresses }, 'peers are told other addresses of this host')
-    for (const link of this.#table.links.values()) {
-      if (link.speaks('addresses')) link.send({ type: 'addresses', addresses })
-    }
+    for (const link of this.#table.links.values()) this.#tellAddresses(link)
+  }
+
+  #tellAddresses(link: Link): void {
+    const { addresses } = this.#self
+    if (link.speaks(linkMessages.addresses)) link.send(linkMessages.addresses, { addresses })
   }
 
   #ready(): Dialler {
@@ -273,35 +281,33 @@ export class Libp2pSwarm implements Swarm {
     return this.#dialler!
   }
 
-  #diallable(address: string): HostPort | undefined {
-    const place = parseHostPort(address)
-    return place === undefined || (this.#loopbackOnly && !isLoopbackHost(place.host)) ? undefined : place
+  #diallable(address: string): Address | undefined {
+    const place = parseAddress(address)
+    return place === undefined || (this.#loopbackOnly && !isLoopback(place.host)) ? undefined : place
   }
 
   #link(parts: NewLink): Link {
     const { speech, direction, control, connection, observed, shown } = parts
     if (observed !== undefined) this.#own?.observed(observed)
-    const addressesOf = (announced: readonly string[]): readonly string[] =>
-      peerAddresses(announced, remoteHost(connection))
-    const peer = { ...parts.peer, addresses: addressesOf(parts.peer.addresses) }
+    const remote = remoteHost(connection)
+    const peer = { ...parts.peer, addresses: peerAddresses(parts.peer.addresses, remote) }
     const pieces = new FramedPieceChannel(parts.pieces, {
       hold: this.#pieceChannel === 'tls',
-      firstUse: (use) => lanes.used(use),
+      firstUse: (use) => channels.used(use),
     })
-    const lanes = this.#lanes({ ...parts, peer }, pieces)
+    const channels = this.#channels({ ...parts, peer }, pieces)
     const link = new Link(
-      { peer, remote: remoteHost(connection), speech, direction, control, pieces, dialled: parts.dialled },
+      { peer, remote, speech, direction, control, pieces, dialled: parts.dialled },
       {
         events: this.#events,
         clock: this.#clock,
         logger: this.#logger,
         limits: this.#limits,
-        callRefused: () => this.#metrics.refused('calls'),
-        addressesOf,
+        requestRefused: () => this.#metrics.refused('calls'),
         dropped: (what) => this.#dropped.note(peer.key, what),
-        upkeep: (from, message) => this.#credentials?.message(from, message),
+        upkeep: this.#upkeep,
         ended: (ended, error) => {
-          lanes[Symbol.dispose]()
+          channels[Symbol.dispose]()
           this.#unlink(ended, error)
           if (error.code === 'PEER_PROTOCOL') connection.abort(error)
           else void closeConnection(connection)
@@ -313,16 +319,18 @@ export class Libp2pSwarm implements Swarm {
     this.#tell('linked', link)
     this.#credentials?.linked(link, shown)
     link.start()
-    lanes.start()
+    channels.start()
+    // they may have changed while the link was made, and by what the peer has seen
+    if (parts.told !== undefined && parts.told.join() !== this.#self.addresses.join()) this.#tellAddresses(link)
     return link
   }
 
-  #lanes({ peer, connection, direction, control, tls }: NewLink, pieces: FramedPieceChannel): TlsLanes {
-    const remote = multiaddrHostPort(connection.remoteAddr)
+  #channels({ peer, connection, direction, control, tls }: NewLink, pieces: FramedPieceChannel): TlsChannels {
+    const remote = fromMultiaddr(connection.remoteAddr)
     // What this host has dialled is good again; one that has dialled us is where it came from, at the port it names.
     const named = peer.addresses.map((address) => this.#diallable(address)).filter((place) => place !== undefined)
     const nearest = named.filter(({ host }) => host === remoteHost(connection))
-    return new TlsLanes(
+    return new TlsChannels(
       { pieces, control, clock: this.#clock, logger: this.#logger, metrics: this.#metrics },
       {
         kind: this.#pieceChannel,
@@ -336,7 +344,7 @@ export class Libp2pSwarm implements Swarm {
   #unlink(link: Link, error: ShoalError): void {
     this.#table.remove(link)
     this.#credentials?.unlinked(link)
-    const fields = { peer: link.peer.key, problem: error.message, ...error.details }
+    const fields = { peer: link.peer.key, err: error }
     if (error.code === 'PEER_PROTOCOL') {
       this.#metrics.refused(error.details.reason === 'unread' ? 'unread' : 'protocol')
       this.#logger.warn(fields, 'a peer broke the protocol')

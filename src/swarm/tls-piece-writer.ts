@@ -7,10 +7,10 @@ import { PIECE_TLS } from './wire-limits.ts'
 
 /** Few, large writes; what is written after it waits here, in reach of nobody but us. */
 const SLICE_BYTES = 256 * 1024
-/** A reader that takes nothing of what is waiting for so long, on a link that is alive, has lost this connection. */
+/** A reader that takes nothing of what is waiting for this long, on a link that is alive, has lost this connection. */
 const STALLED_MS = 30_000
 
-export interface TlsPieceWriterDeps {
+interface TlsPieceWriterDeps {
   readonly clock: Clock
   /** Called synchronously, in order, with the bytes of the reader's control stream. */
   readonly control: (bytes: Uint8Array) => void

@@ -1,12 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-
-/** What one side of a link tells the other, over noise, of how it takes TLS connections: PROTOCOL.md. */
-export interface TlsOffer {
-  /** SHA-256 of the certificate it will show. */
-  readonly certificate: Uint8Array
-  /** Names the link. Good for one connection. */
-  readonly token: Uint8Array
-}
+import type { TlsOffer } from './wire-types.ts'
 
 /** The connection a ticket was made for: whose it must be, and who takes it. */
 interface Claim {

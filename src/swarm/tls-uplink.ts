@@ -37,7 +37,7 @@ export class TlsUplink implements ByteOutlet {
     this.#socket.write(Buffer.concat([token, creditRecord(windowBytes)]))
   }
 
-  /** So many bytes have been taken. */
+  /** This many bytes have been taken. */
   credit(bytes: number): void {
     this.#creditBytes += bytes
     this.#schedule()

@@ -5,7 +5,7 @@ const HEAD_BYTES = 4
 /** A head with this bit is a credit of what the others say; without, it is the length of a chunk that follows. */
 const CREDIT_BIT = 0x8000_0000
 
-/** The reader takes so many bytes more. */
+/** The reader takes this many bytes more. */
 export function creditRecord(bytes: number): Buffer {
   return u32(CREDIT_BIT + bytes)
 }
@@ -22,7 +22,7 @@ function u32(value: number): Buffer {
 }
 
 /** Called synchronously, in order. */
-export interface UplinkReceiver {
+interface UplinkReceiver {
   credit(bytes: number): void
   /** A part of the control stream, however it was cut. */
   control(bytes: Uint8Array): void

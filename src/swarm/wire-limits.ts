@@ -1,5 +1,5 @@
+import { MAX_ADDRESSES } from '../base/address.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/manifest.ts'
-import { MAX_PIECES } from '../piece/piece-layout.ts'
 
 /**
  * What a hello says. Additions are negotiated by name (speech.ts) and leave it as it is; it is raised when an old host
@@ -15,16 +15,19 @@ export const MAX_FRAME_BYTES = 5 * 1024 * 1024
 /** Before a peer has proven anything it may not make us hold more than this. */
 export const MAX_HANDSHAKE_FRAME_BYTES = 8 * 1024
 
+/** Twice what a blob has here: hosts of before cut those above 256 GiB smaller. */
+const MAX_WIRE_PIECES = 262_144
+
 /** What bounds every array, string and byte string of a frame. */
 export const WIRE_LIMITS = {
-  bitsBytes: MAX_PIECES / 8,
-  pieces: MAX_PIECES,
+  bitsBytes: MAX_WIRE_PIECES / 8,
+  pieces: MAX_WIRE_PIECES,
   haves: 4096,
   wants: 32,
   runs: 4096,
   hashesBytes: 4 * 1024 * 1024,
   peers: 64,
-  addresses: 8,
+  addresses: MAX_ADDRESSES,
   text: 512,
   orderText: 4096,
   name: 255,
@@ -33,6 +36,7 @@ export const WIRE_LIMITS = {
   cacheKeys: 8,
   tags: 10_000,
   inlineBytes: 4 * 1024 * 1024,
+  rangeBytes: 128 * 1024,
   manifestBytes: MAX_MANIFEST_BYTES,
   letterBytes: 4 * 1024 * 1024,
 } as const

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { parseDigest } from '../oci/digest.ts'
+import { parseAddress } from '../base/address.ts'
+import type { Shape } from '../base/shape.ts'
 import type { TagOrDigest } from '../oci/reference.ts'
-import { isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
+import { digestSchema, repositorySchema, tagSchema, upstreamSchema } from '../oci/schema.ts'
 import { MAX_CERTIFICATE_BYTES, MAX_SIGNATURE_BYTES } from '../trust/index.ts'
-import { parseHostPort } from './address.ts'
 import { PIECE_TLS, WIRE_LIMITS } from './wire-limits.ts'
 
 const HASH_BYTES = 32
@@ -26,12 +26,18 @@ export function exactBytes(length: number): z.ZodType<Uint8Array> {
 }
 
 export const tlsOffer = z.object({
+  /** SHA-256 of the certificate it will show. */
   certificate: exactBytes(PIECE_TLS.fingerprintBytes),
+  /** Names the link. Good for one connection. */
   token: exactBytes(PIECE_TLS.tokenBytes),
 })
+/** What one side of a link tells the other, over noise, of how it takes TLS connections: PROTOCOL.md. */
+export type TlsOffer = Shape<typeof tlsOffer>
 
 /** Free text: shown to people at most, never interpreted. */
 export const text = z.string().max(WIRE_LIMITS.text)
+
+export const name = z.string().max(WIRE_LIMITS.name)
 
 /** A certificate (DER), what an authority's is called, and a wall clock's time. */
 export const certificate = bytes(MAX_CERTIFICATE_BYTES)
@@ -39,27 +45,19 @@ export const fingerprint = z.string().regex(/^[0-9a-f]{64}$/)
 export const epochMs = z.int().min(0)
 
 /** By a fleet's cache key, or longer, with the signer's certificate. */
-export const signature = bytes(MAX_SIGNATURE_BYTES).refine((value) => value.length >= 64, 'too few bytes')
+const signature = bytes(MAX_SIGNATURE_BYTES).refine((value) => value.length >= 64, 'too few bytes')
 
 /** A region, a zone, a version: printable and short. */
 export const label = z.string().regex(/^[\x21-\x7e]{1,128}$/)
 
-/** What a frame, message, call or ability is called. */
+/** What a frame, message, request or ability is called. */
 export const wireName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9-]{0,63}$/)
 export const spoken = z.array(wireName).max(WIRE_LIMITS.spoken)
 
-export const digest = z
-  .string()
-  .max(WIRE_LIMITS.name)
-  .transform((value, context) => {
-    const parsed = parseDigest(value)
-    if (parsed === undefined) context.addIssue({ code: 'custom', message: 'not a digest' })
-    return parsed ?? z.NEVER
-  })
-
-export const upstream = z.string().refine(isRegistryHost, 'not a registry host')
-export const repository = z.string().refine(isRepositoryName, 'not a repository name')
-export const tag = z.string().refine(isTag, 'not a tag')
+export const digest = digestSchema
+/** A repository of an upstream. */
+export const place = { upstream: upstreamSchema, repository: repositorySchema }
+export const tag = tagSchema
 
 export const tagOrDigest: z.ZodType<TagOrDigest> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('tag'), tag }),
@@ -68,23 +66,35 @@ export const tagOrDigest: z.ZodType<TagOrDigest> = z.discriminatedUnion('kind', 
 
 export const ipAddress = z.string().refine((value) => isIP(value) !== 0, 'not an IP address')
 
-export const peerKey = z.string().regex(PEER_KEY)
-export const hostPort = z
+const peerKey = z.string().regex(PEER_KEY)
+const hostPort = z
   .string()
   .max(WIRE_LIMITS.text)
-  .refine((value) => parseHostPort(value) !== undefined, 'not a host:port')
+  .refine((value) => parseAddress(value) !== undefined, 'not a host:port')
 export const addresses = z.array(hostPort).max(WIRE_LIMITS.addresses)
-const addressProof = z.object({ region: label, atMs: z.int().nonnegative(), signature: bytes(MAX_SIGNATURE_BYTES) })
-export const peers = z
-  .array(z.object({ key: peerKey, addresses, proof: addressProof.optional() }))
-  .max(WIRE_LIMITS.peers)
+/** A cache of `region` has signed it (epoch ms, by its clock, rounded down). */
+export const dated = { region: label, atMs: z.int().nonnegative(), signature: bytes(MAX_SIGNATURE_BYTES) }
 
-export const hashRuns = z
-  .array(
-    z.object({
-      first: pieceIndex,
-      hashes: bytes(WIRE_LIMITS.hashesBytes).refine((value) => value.length % HASH_BYTES === 0, 'not whole hashes'),
-      signature: signature.optional(),
-    }),
-  )
-  .max(WIRE_LIMITS.runs)
+const peerAddress = z.object({
+  key: peerKey,
+  addresses,
+  /** That a cache met the peer at these addresses: what makes them more than the word of who names them. */
+  proof: z.object(dated).optional(),
+})
+export const peers = z.array(peerAddress).max(WIRE_LIMITS.peers)
+/** Enough to dial a peer one has heard of. */
+export type PeerAddress = Shape<typeof peerAddress>
+export type AddressProof = NonNullable<PeerAddress['proof']>
+
+const hashRun = z.object({
+  first: pieceIndex,
+  hashes: bytes(WIRE_LIMITS.hashesBytes).refine((value) => value.length % HASH_BYTES === 0, 'not whole hashes'),
+  signature: signature.optional(),
+})
+export const hashRuns = z.array(hashRun).max(WIRE_LIMITS.runs)
+/**
+ * A run of piece hashes, `hashes` being 32 bytes a piece from `first` on. With a signature it is vouched for: made by
+ * a cache of the region over (blob, size, first, hashes), so that any member can pass it on. Without one it is a
+ * peer's word: its pieces may be kept, but prove nothing until the whole digest does.
+ */
+export type HashRun = Shape<typeof hashRun>

@@ -2,12 +2,16 @@ import type { DecodeOptions } from 'cborg'
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { HOP_NAME, MAX_HOPS } from '../base/mirror-hops.ts'
+import type { Refusal } from '../base/outcome.ts'
+import { SOURCE_LIVES } from '../base/patience.ts'
+import type { Shape } from '../base/shape.ts'
+import { decodeBinary, encodeBinary, isBinary } from './binary.ts'
+import { BoundedTokens } from './bounded-tokens.ts'
 import { LENGTH_BYTES } from './frame-decoder.ts'
-import { decodeHotMessage, encodeHotMessage, HOT_MESSAGES, isHotMessage, unknownHotMessage } from './hot-messages.ts'
-import type { CallArguments, CallName, CallResults, ControlMessage, Role } from './interface.ts'
-import type { TlsOffer } from './tls-ticket.ts'
+import type { Message, Request, Response } from './registry.ts'
+import type { Vocabulary } from './vocabulary.ts'
 import { MAX_FRAME_BYTES, WIRE_LIMITS } from './wire-limits.ts'
-import { callArguments, callResults, coldMessages } from './wire-messages.ts'
 import {
   addresses,
   bytes,
@@ -18,6 +22,7 @@ import {
   ipAddress,
   label,
   spoken,
+  text,
   tlsOffer,
   u32,
   wireName,
@@ -27,122 +32,110 @@ import {
 export const BYE_REASONS = ['stranger', 'version', 'role', 'banned', 'full', 'duplicate', 'self', 'closing'] as const
 export type ByeReason = (typeof BYE_REASONS)[number]
 
-/** The first frame each way: enough to prove membership, and nothing else. */
-export interface HelloFrame {
-  readonly frame: 'hello'
-  readonly version: number
-  /** The oldest and the newest version the sender speaks; when absent, `version` is the only one. */
-  readonly min?: number | undefined
-  readonly max?: number | undefined
-  readonly proof: Uint8Array
+const issuedLists = z.array(z.object({ authority: fingerprint, issuedAtMs: epochMs })).max(WIRE_LIMITS.revocations)
+
+/** Frames that are no message and no request: PROTOCOL.md. */
+const plainFrames = {
+  /** The first frame each way: enough to prove membership, and nothing else. */
+  hello: z.object({
+    frame: z.literal('hello'),
+    version: u32,
+    /** The oldest and the newest version the sender speaks; when absent, `version` is the only one. */
+    min: u32.optional(),
+    max: u32.optional(),
+    proof: bytes(64),
+  }),
+  /** The second frame each way, sent to proven members only. */
+  about: z.object({
+    frame: z.literal('about'),
+    role: z.enum(['agent', 'cache']),
+    /** Present for caches: the fleet's signature over this peer and region. */
+    roleProof: bytes(64).optional(),
+    region: label,
+    zone: label.nullable(),
+    addresses,
+    /** For people who read logs; nothing depends on it. */
+    software: label,
+    /** Absent when the sender wants no TLS. */
+    tls: tlsOffer.optional(),
+    /** The address the sender sees the receiver come from: only who was dialled knows. */
+    observed: ipAddress.optional(),
+    /** Of a cache that an authority has certified (DER); with `proof`, its key's signature over both peers. */
+    certificate: certificate.optional(),
+    proof: exactBytes(64).optional(),
+    /** The revocation lists the sender has, by authority and time (epoch ms). Absent when it wants none. */
+    revocations: issuedLists.optional(),
+    /** What the cache keys are called whose signatures the sender believes. */
+    cacheKeys: z.array(label).max(WIRE_LIMITS.cacheKeys).optional(),
+    /** What the sender ranks by as a home. */
+    rank: label.optional(),
+    /** What the sender understands (speech.ts). Absent in hosts from before it was said. */
+    speaks: spoken.optional(),
+  }),
+  /** `clone`: another host with the identity of this one is linked, and both are alive. */
+  bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS), clone: z.boolean().optional() }),
+  ping: z.object({ frame: z.literal('ping') }),
+  /** The last frame on this stream: the sender's others follow on its TLS connection. */
+  moved: z.object({ frame: z.literal('moved') }),
+  /** The asker no longer wants the response. */
+  abandon: z.object({ frame: z.literal('abandon'), id: u32 }),
+  /** A response. The result is checked once it is known which request it answers. */
+  answer: z.object({ frame: z.literal('answer'), id: u32, result: z.unknown() }),
 }
 
-/** The second frame each way, sent to proven members only. */
-export interface AboutFrame {
-  readonly frame: 'about'
-  readonly role: Role
-  /** Present for caches: the fleet's signature over this peer and region. */
-  readonly roleProof?: Uint8Array | undefined
-  readonly region: string
-  readonly zone: string | null
-  readonly addresses: readonly string[]
-  /** For people who read logs; nothing depends on it. */
-  readonly software: string
-  /** Absent when the sender wants no TLS. */
-  readonly tls?: TlsOffer | undefined
-  /** The address the sender sees the receiver come from: only who was dialled knows. */
-  readonly observed?: string | undefined
-  /** Of a cache that an authority has certified (DER); with `proof`, its key's signature over both peers. */
-  readonly certificate?: Uint8Array | undefined
-  readonly proof?: Uint8Array | undefined
-  /** The revocation lists the sender has. Absent when it wants none. */
-  readonly revocations?: readonly IssuedList[] | undefined
-  /** What the cache keys are called whose signatures the sender believes. */
-  readonly cacheKeys?: readonly string[] | undefined
-  /** What the sender ranks by as a home. */
-  readonly rank?: string | undefined
-  /** What the sender understands (speech.ts). Absent in hosts from before it was said. */
-  readonly speaks?: readonly string[] | undefined
-}
-
+type PlainFrames = { readonly [F in keyof typeof plainFrames]: Shape<(typeof plainFrames)[F]> }
+export type HelloFrame = PlainFrames['hello']
+export type AboutFrame = PlainFrames['about']
 /** A revocation list by its authority's fingerprint and the time it was issued (epoch ms). */
-export interface IssuedList {
-  readonly authority: string
-  readonly issuedAtMs: number
+export type IssuedList = Shape<typeof issuedLists>[number]
+
+/** A message's body under the definition that writes and reads it. */
+export interface MessageFrame {
+  readonly frame: 'message'
+  readonly message: Message
+  readonly body: unknown
 }
 
-export type CallFrame = {
-  [N in CallName]: { readonly frame: 'call'; readonly id: number; readonly name: N; readonly args: CallArguments[N] }
-}[CallName]
+/** A request. */
+export interface CallFrame {
+  readonly frame: 'call'
+  readonly id: number
+  readonly name: string
+  readonly args: unknown
+  /** The mirrors of other fleets that the request has come through (base/mirror-hops.ts); absent: none. */
+  readonly hops?: readonly string[] | undefined
+}
 
 /** What a later version may send by mistake or on purpose, and this one only counts. Never sent. */
 export interface UnknownFrame {
   readonly frame: 'unknown'
   readonly kind: 'frame' | 'message' | 'call'
   readonly name: string
-  /** Of a call: it is refused. */
+  /** Of a request: it is refused. */
   readonly id?: number
 }
+
+/** Everything a control stream carries. */
+export type Frame = PlainFrames[keyof PlainFrames] | MessageFrame | CallFrame
 
 /** What a control stream delivers. */
 export type ReceivedFrame = Frame | UnknownFrame
 
-/** Everything a control stream carries: PROTOCOL.md. */
-export type Frame =
-  | HelloFrame
-  | AboutFrame
-  /** `clone`: another host with the identity of this one is linked, and both are alive. */
-  | { readonly frame: 'bye'; readonly reason: ByeReason; readonly clone?: boolean | undefined }
-  | { readonly frame: 'ping' }
-  /** The last frame on this stream: the sender's others follow on its TLS connection. */
-  | { readonly frame: 'moved' }
-  | { readonly frame: 'message'; readonly message: ControlMessage }
-  | CallFrame
-  /** The asker no longer wants the answer. */
-  | { readonly frame: 'abandon'; readonly id: number }
-  /** The result is checked once it is known which call it answers. */
-  | { readonly frame: 'answer'; readonly id: number; readonly result: unknown }
-
-const schemas: {
-  readonly [F in Exclude<Frame['frame'], 'message' | 'call'>]: z.ZodType<Extract<Frame, { frame: F }>>
-} = {
-  hello: z.object({
-    frame: z.literal('hello'),
-    version: u32,
-    min: u32.optional(),
-    max: u32.optional(),
-    proof: bytes(64),
-  }),
-  about: z.object({
-    frame: z.literal('about'),
-    role: z.enum(['agent', 'cache']),
-    roleProof: bytes(64).optional(),
-    region: label,
-    zone: label.nullable(),
-    addresses,
-    software: label,
-    tls: tlsOffer.optional(),
-    observed: ipAddress.optional(),
-    certificate: certificate.optional(),
-    proof: exactBytes(64).optional(),
-    revocations: z
-      .array(z.object({ authority: fingerprint, issuedAtMs: epochMs }))
-      .max(WIRE_LIMITS.revocations)
-      .optional(),
-    cacheKeys: z.array(label).max(WIRE_LIMITS.cacheKeys).optional(),
-    rank: label.optional(),
-    speaks: spoken.optional(),
-  }),
-  bye: z.object({ frame: z.literal('bye'), reason: z.enum(BYE_REASONS), clone: z.boolean().optional() }),
-  ping: z.object({ frame: z.literal('ping') }),
-  moved: z.object({ frame: z.literal('moved') }),
-  abandon: z.object({ frame: z.literal('abandon'), id: u32 }),
-  answer: z.object({ frame: z.literal('answer'), id: u32, result: z.unknown() }),
-}
-
 const head = z.object({ frame: wireName })
 const messageHead = z.object({ message: z.looseObject({ type: wireName }) })
-const callHead = z.object({ id: u32, name: wireName, args: z.unknown().optional() })
+const hops = z.array(z.string().regex(HOP_NAME)).max(MAX_HOPS)
+const callHead = z.object({ id: u32, name: wireName, args: z.unknown().optional(), hops: hops.optional() })
+
+const refusal: z.ZodType<Refusal> = z.object({
+  kind: z.literal('refused'),
+  reason: z.enum(['unknown', 'denied', 'unavailable']),
+  message: text,
+  atWork: z.boolean().optional(),
+  source: z.enum(SOURCE_LIVES).optional().catch(undefined),
+})
+
+/** The first bytes up to here are kept for binary layouts: a later version may give a meaning to those that have none. */
+const LAST_TAG = 0x1f
 
 /** The major type that the first byte of a map begins with: RFC 8949 section 3.1. */
 const CBOR_MAP = 5
@@ -160,18 +153,20 @@ const STRICT: DecodeOptions = {
 
 /** The frame with its length in front. Throws `RangeError` when it is larger than a peer would take. */
 export function encodeFrame(frame: Frame): Uint8Array {
-  const framed =
-    frame.frame === 'message' && isHotMessage(frame.message)
-      ? encodeHotMessage(frame.message, LENGTH_BYTES)
-      : encodeCbor(frame)
+  const framed = frame.frame === 'message' ? encodeMessage(frame) : encodeCbor(frame.frame, frame)
   framed.writeUInt32BE(framed.length - LENGTH_BYTES)
   return framed
 }
 
+function encodeMessage({ message: { name, form }, body }: MessageFrame): Buffer {
+  if (isBinary(form)) return encodeBinary(form, body, LENGTH_BYTES)
+  return encodeCbor(name, { frame: 'message', message: Object.assign({ type: name }, body) })
+}
+
 /** Leaves room for the length. */
-function encodeCbor(frame: Frame): Buffer {
+function encodeCbor(what: string, frame: object): Buffer {
   const body = encode(frame, { ignoreUndefinedProperties: true })
-  if (body.length > MAX_FRAME_BYTES) throw new RangeError(`a ${frame.frame} frame of ${body.length} bytes is too large`)
+  if (body.length > MAX_FRAME_BYTES) throw new RangeError(`a ${what} frame of ${body.length} bytes is too large`)
   const framed = Buffer.allocUnsafe(LENGTH_BYTES + body.length)
   framed.set(body, LENGTH_BYTES)
   return framed
@@ -181,45 +176,49 @@ function encodeCbor(frame: Frame): Buffer {
  * A frame without its length. Throws `PEER_PROTOCOL`, and nothing else, for whatever is not a valid frame; what only a
  * later version can have named is `unknown`.
  */
-export function decodeFrame(body: Uint8Array): ReceivedFrame {
-  if ((body[0] ?? 0) >> 5 === CBOR_MAP) return knownFrame(decodeCbor(body))
-  const name = unknownHotMessage(body)
-  if (name !== undefined) return { frame: 'unknown', kind: 'message', name }
-  return { frame: 'message', message: decodeHotMessage(body) }
+export function decodeFrame(body: Uint8Array, vocabulary: Vocabulary): ReceivedFrame {
+  const first = body[0] ?? 0
+  if (first >> 5 === CBOR_MAP) return knownFrame(decodeCbor(body), vocabulary)
+  const message = vocabulary.layout(first)
+  if (message !== undefined && isBinary(message.form))
+    return { frame: 'message', message, body: decodeBinary(message.form, body) }
+  if (first === 0 || first > LAST_TAG) throw new ShoalError('PEER_PROTOCOL', 'a peer sent what is no frame')
+  return { frame: 'unknown', kind: 'message', name: `binary-${first}` }
 }
 
 function decodeCbor(body: Uint8Array): unknown {
   // cborg copies byte strings out of a plain Uint8Array, but only aliases a Buffer.
   const plain = new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
   try {
-    return decode(plain, STRICT)
+    return decode(plain, { ...STRICT, tokenizer: new BoundedTokens(plain, STRICT) })
   } catch (cause) {
     throw new ShoalError('PEER_PROTOCOL', 'a peer sent a frame that is not strict CBOR', { cause })
   }
 }
 
-function knownFrame(value: unknown): ReceivedFrame {
+function knownFrame(value: unknown, vocabulary: Vocabulary): ReceivedFrame {
   const { frame } = parse('frame', head, value)
-  if (frame === 'message') return knownMessage(value)
-  if (frame === 'call') return knownCall(value)
-  if (!isKeyOf(schemas, frame)) return { frame: 'unknown', kind: 'frame', name: frame }
-  return parse(frame, schemas[frame] as z.ZodType<Frame>, value)
+  if (frame === 'message') return knownMessage(value, vocabulary)
+  if (frame === 'call') return knownCall(value, vocabulary)
+  if (!isKeyOf(plainFrames, frame)) return { frame: 'unknown', kind: 'frame', name: frame }
+  return parse(frame, plainFrames[frame] as z.ZodType<Frame>, value)
 }
 
-function knownMessage(value: unknown): ReceivedFrame {
-  const { message } = parse('message', messageHead, value)
-  const { type } = message
-  if (HOT_MESSAGES.some((hot) => hot === type))
+function knownMessage(value: unknown, vocabulary: Vocabulary): ReceivedFrame {
+  const said = parse('message', messageHead, value).message
+  const message = vocabulary.message(said.type)
+  if (message === undefined) return { frame: 'unknown', kind: 'message', name: said.type }
+  if (isBinary(message.form))
     throw new ShoalError('PEER_PROTOCOL', 'a peer sent a message in another form than its own')
-  if (!isKeyOf(coldMessages, type)) return { frame: 'unknown', kind: 'message', name: type }
-  return { frame: 'message', message: parse(type, coldMessages[type] as z.ZodType<ControlMessage>, message) }
+  return { frame: 'message', message, body: parse(said.type, message.form, said) }
 }
 
-function knownCall(value: unknown): ReceivedFrame {
-  const { id, name, args } = parse('call', callHead, value)
-  if (!isKeyOf(callArguments, name)) return { frame: 'unknown', kind: 'call', name, id }
-  // name and arguments belong together by the table
-  return { frame: 'call', id, name, args: parse(`call ${name}`, callArguments[name] as z.ZodType, args) } as CallFrame
+function knownCall(value: unknown, vocabulary: Vocabulary): ReceivedFrame {
+  const { id, name, args, hops: through } = parse('call', callHead, value)
+  const request = vocabulary.request(name)
+  if (request === undefined) return { frame: 'unknown', kind: 'call', name, id }
+  const call: CallFrame = { frame: 'call', id, name, args: parse(`call ${name}`, request.body, args) }
+  return through === undefined ? call : { ...call, hops: through }
 }
 
 function isKeyOf<T extends object>(table: T, key: string): key is Extract<keyof T, string> {
@@ -232,9 +231,10 @@ function parse<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
   return parsed.data
 }
 
-/** The result of a call of this name. Throws `PEER_PROTOCOL`. */
-export function parseResult<N extends CallName>(name: N, value: unknown): CallResults[N] {
-  return parse(`answer to ${name}`, callResults[name], value)
+/** What a request has been answered with. Throws `PEER_PROTOCOL`. */
+export function parseResult<R extends Response>(request: Request<unknown, R>, value: unknown): R | Refusal {
+  const refused = refusal.safeParse(value)
+  return refused.success ? refused.data : parse(`answer to ${request.name}`, request.response, value)
 }
 
 /** Names where it is wrong, not what was there: the values are a stranger's. */

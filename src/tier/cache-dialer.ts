@@ -1,25 +1,31 @@
-import { raceAbort, sleep } from '../base/abort.ts'
+import { abortError, raceAbort, sleep } from '../base/abort.ts'
+import type { Address } from '../base/address.ts'
+import { addressText, parseAddress } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
-import { errorText, isShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { DIAL_MS } from '../base/patience.ts'
 import type { Rng } from '../base/rng.ts'
 import { jittered } from '../base/rng.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
 
 const RETRY_FIRST_MS = 250
 const RETRY_MOST_MS = 10_000
-const DIAL_TIMEOUT_MS = DIAL_MS
 /** How often the addresses behind a name are looked up again. */
 const RESOLVE_EVERY_MS = 30_000
 /** More addresses behind one name are ignored. */
 const MAX_ADDRESSES = 64
+/** Before a `host:port` whose name is followed as its addresses change. */
+const BY_NAME = 'dns:'
 
 export interface DialerDeps {
   readonly swarm: Pick<Swarm, 'connectAddress' | 'links'>
   readonly clock: Clock
   readonly rng: Rng
   readonly logger: Logger
+  /** The region whose caches these are, by the configuration. */
+  readonly region: string
   /** All addresses of a host name. */
   readonly lookup: (name: string) => Promise<string[]>
 }
@@ -29,12 +35,15 @@ export interface DialedCache {
   readonly address: string
   readonly key: string | undefined
   readonly state: 'linked' | 'dialling' | 'unreachable'
+  /** The region it serves by its own word, where that is not the one it is configured for: it is of no use then. */
+  readonly servesInstead?: string | undefined
 }
 
 interface Target {
   key: string | undefined
   /** `self`: another host's addresses may be this host's, which is no fault of either. */
   state: DialedCache['state'] | 'self'
+  servesInstead: string | undefined
   readonly stop: AbortController
 }
 
@@ -46,8 +55,7 @@ interface Target {
 export class CacheDialer {
   readonly #deps: DialerDeps
   readonly #targets = new Map<string, Target>()
-  readonly #stop = new AbortController()
-  readonly #loops = new Set<Promise<void>>()
+  readonly #tasks: TaskGroup
   /** Resolves when every address has been tried once: before that, "no cache answers" is not known. */
   readonly #settled = Promise.withResolvers<void>()
   #untried = 0
@@ -56,6 +64,7 @@ export class CacheDialer {
 
   constructor(deps: DialerDeps) {
     this.#deps = deps
+    this.#tasks = new TaskGroup(deps.logger)
   }
 
   get settled(): Promise<void> {
@@ -63,7 +72,9 @@ export class CacheDialer {
   }
 
   caches(): DialedCache[] {
-    return [...this.#targets].flatMap(([address, { key, state }]) => (state === 'self' ? [] : { address, key, state }))
+    return [...this.#targets].flatMap(([address, { key, state, servesInstead }]) =>
+      state === 'self' ? [] : { address, key, state, servesInstead },
+    )
   }
 
   /** Whether this peer was the last one found at one of the configured addresses. */
@@ -89,7 +100,8 @@ export class CacheDialer {
     this.#untried = addresses.length
     if (addresses.length === 0) this.#settled.resolve()
     for (const address of addresses) {
-      if (address.startsWith('dns:')) this.#own(this.#follow(address.slice('dns:'.length)))
+      const name = address.startsWith(BY_NAME) ? parseAddress(address.slice(BY_NAME.length)) : undefined
+      if (name !== undefined) void this.#tasks.run('a name of caches is followed no longer', () => this.#follow(name))
       else
         this.#add(
           address,
@@ -98,31 +110,20 @@ export class CacheDialer {
     }
   }
 
-  async stop(): Promise<void> {
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    for (const target of this.#targets.values()) target.stop.abort(this.#stop.signal.reason)
-    await Promise.allSettled(this.#loops)
+  stop(): Promise<void> {
+    return this.#tasks.stop()
   }
 
   #tried(): void {
     if (--this.#untried === 0) this.#settled.resolve()
   }
 
-  #own(loop: Promise<void>): void {
-    // a loop ends only by the stop signal; anything else has been handled inside
-    const owned = loop.catch(() => {}).finally(() => this.#loops.delete(owned))
-    this.#loops.add(owned)
-  }
-
-  async #follow(nameAndPort: string): Promise<void> {
-    const colon = nameAndPort.lastIndexOf(':')
-    const name = nameAndPort.slice(0, colon)
-    const port = nameAndPort.slice(colon + 1)
+  async #follow({ host: name, port }: Address): Promise<void> {
     let mine = new Set<string>()
-    for (let first = true; !this.#stop.signal.aborted; first = false) {
+    for (let first = true; !this.#tasks.signal.aborted; first = false) {
       try {
-        const found = (await raceAbort(this.#deps.lookup(name), this.#stop.signal)).slice(0, MAX_ADDRESSES)
-        const wanted = new Set(found.map((ip) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)))
+        const found = (await raceAbort(this.#deps.lookup(name), this.#tasks.signal)).slice(0, MAX_ADDRESSES)
+        const wanted = new Set(found.map((host) => addressText({ host, port })))
         for (const gone of mine) if (!wanted.has(gone)) this.#remove(gone)
         const firstTry = Promise.all(
           [...wanted].map((address) => new Promise<void>((done) => this.#add(address, done))),
@@ -130,36 +131,35 @@ export class CacheDialer {
         mine = wanted
         if (first) firstTry.then(() => this.#tried())
       } catch (error) {
-        if (this.#stop.signal.aborted) return
-        this.#deps.logger.warn({ name, err: errorText(error) }, "cannot resolve the caches' name")
+        if (this.#tasks.signal.aborted) return
+        this.#deps.logger.warn({ name, err: error }, "cannot resolve the caches' name")
         if (first) this.#tried()
       }
-      await sleep(this.#deps.clock, RESOLVE_EVERY_MS, this.#stop.signal)
+      await sleep(this.#deps.clock, RESOLVE_EVERY_MS, this.#tasks.signal)
     }
   }
 
   #add(address: string, tried: () => void): void {
     if (this.#targets.has(address)) return tried()
-    const target: Target = { key: undefined, state: 'dialling', stop: new AbortController() }
+    const target: Target = { key: undefined, state: 'dialling', servesInstead: undefined, stop: new AbortController() }
     this.#targets.set(address, target)
-    this.#own(this.#keep(address, target, tried))
+    void this.#tasks.run('a cache is dialled no longer', () => this.#keep(address, target, tried))
   }
 
   #remove(address: string): void {
-    this.#targets.get(address)?.stop.abort(new DOMException('no longer listed', 'AbortError'))
+    this.#targets.get(address)?.stop.abort(abortError('no longer listed'))
     this.#targets.delete(address)
   }
 
   async #keep(address: string, target: Target, tried: () => void): Promise<void> {
     const { clock, logger, rng, swarm } = this.#deps
-    const signal = AbortSignal.any([target.stop.signal, this.#stop.signal])
+    const signal = AbortSignal.any([target.stop.signal, this.#tasks.signal])
     let waitMs = RETRY_FIRST_MS
     while (!signal.aborted) {
       try {
-        const dial = AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
+        const dial = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)])
         const link = await swarm.connectAddress(address, dial)
-        target.key = link.peer.key
-        target.state = 'linked'
+        this.#reached(address, target, link)
         waitMs = RETRY_FIRST_MS
         tried()
         await this.#untilGone(link, signal)
@@ -169,7 +169,7 @@ export class CacheDialer {
           target.state = 'self'
           return tried()
         }
-        if (target.state !== 'unreachable') logger.warn({ address, err: errorText(error) }, 'cache not reachable')
+        if (target.state !== 'unreachable') logger.warn({ address, err: error }, 'cache not reachable')
         target.state = 'unreachable'
         tried()
       }
@@ -180,9 +180,24 @@ export class CacheDialer {
     }
   }
 
+  #reached(address: string, target: Target, { peer }: PeerLink): void {
+    const { logger, region } = this.#deps
+    if (target.state === 'unreachable') logger.info({ address }, 'cache linked again')
+    target.key = peer.key
+    target.state = 'linked'
+    const serves = peer.region === region ? undefined : peer.region
+    if (serves !== undefined && serves !== target.servesInstead) {
+      logger.error(
+        { address, serves, configuredFor: region },
+        'a configured cache serves another region and is of no use here: mend tier.region or tier.caches',
+      )
+    }
+    target.servesInstead = serves
+  }
+
   /** Polls the link table: simpler than a second subscription, and a second's delay costs nothing here. */
   async #untilGone(link: PeerLink, signal: AbortSignal): Promise<void> {
-    while (this.#deps.swarm.links.get(link.peer.key) !== undefined) await sleep(this.#deps.clock, 500, signal)
+    while (this.#deps.swarm.links.get(link.peer.key) !== undefined) await sleep(this.#deps.clock, 1_000, signal)
   }
 }
 

@@ -1,9 +1,15 @@
 /*
- * Who is home for what: tier.ts ranks and asks homes and parents, questions.ts asks one of them, suspicion.ts remembers
- * which are slow or deliver nothing, cache-dialer.ts keeps links to the caches.
+ * Who is asked for what: ladder.ts climbs from the home to the parents and the origin, for an asker; tier.ts ranks the homes,
+ * home-requests.ts asks one of them, suspicion.ts remembers which are slow or deliver nothing, cache-dialer.ts keeps links to
+ * the caches; lots.ts is what hosts rank by when these are gone.
  */
 
-export type { DialedCache } from './cache-dialer.ts'
-export type { Question } from './questions.ts'
-export type { Asked, Home, TierOptions } from './tier.ts'
+export type { Asker, Entry } from './asker.ts'
+export { OWN_CLIENT } from './asker.ts'
+export { requestOf } from './home-requests.ts'
+export type { Answered, Climb, LadderDeps, Worthless } from './ladder.ts'
+export { Ladder } from './ladder.ts'
+export type { Lot } from './requests.ts'
+export { tierRequests } from './requests.ts'
+export type { Home, TierOptions } from './tier.ts'
 export { Tier } from './tier.ts'

@@ -1,11 +1,11 @@
 import type { PeerAddress, PeerLink, Swarm } from '../swarm/index.ts'
-import type { Acquaintances } from './acquaintances.ts'
+import type { KnownHosts } from './known-hosts.ts'
 import type { Located } from './located.ts'
 
-export interface IntroductionsDeps {
+interface IntroductionsDeps {
   readonly swarm: Pick<Swarm, 'links'>
   readonly located: Located
-  readonly acquaintances: Pick<Acquaintances, 'record' | 'believed'>
+  readonly knownHosts: Pick<KnownHosts, 'record' | 'believed'>
 }
 
 /** Hosts that this one introduces to others, and those that others introduce to it: where they are proves itself, or counts for nothing. */
@@ -23,9 +23,9 @@ export class Introductions {
 
   /** How this host introduces a peer to others: at addresses that are its own. Undefined when it knows none. */
   of(link: PeerLink): PeerAddress | undefined {
-    const { located, acquaintances } = this.#deps
+    const { located, knownHosts } = this.#deps
     const { key } = link.peer
-    const known = acquaintances.record(key)
+    const known = knownHosts.record(key)
     if (known?.proof !== undefined) return known
     const addresses = located.of(link)
     return addresses.length === 0 ? undefined : { key, addresses }
@@ -33,11 +33,11 @@ export class Introductions {
 
   /** Those of the hosts that a peer introduces which may be dialled. */
   believed(from: PeerLink, peers: readonly PeerAddress[]): PeerAddress[] {
-    const { swarm, acquaintances } = this.#deps
+    const { swarm, knownHosts } = this.#deps
     const isLinked = ({ key }: PeerAddress): boolean => swarm.links.has(key)
     return [
       ...peers.filter(isLinked),
-      ...acquaintances.believed(
+      ...knownHosts.believed(
         from,
         peers.filter((peer) => !isLinked(peer)),
       ),

@@ -9,7 +9,7 @@ const DOUBT_AFTER_MS = 15_000
 const SAID_EVERY_MS = 24 * 60 * 60_000
 const MAX_SAID = 256
 
-export interface KnownCachesDeps {
+interface KnownCachesDeps {
   readonly swarm: Pick<Swarm, 'self' | 'links'>
   readonly clock: Clock
   readonly logger: Logger

@@ -1,18 +1,20 @@
-import { raceAbort, sleep } from '../base/abort.ts'
+import { isIP } from 'node:net'
+import { abortError, raceAbort, sleep } from '../base/abort.ts'
+import { isLoopback, parseAddress } from '../base/address.ts'
+import { classOf } from '../base/address-class.ts'
 import type { Clock } from '../base/clock.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Logger } from '../base/log.ts'
+import { DIAL_MS } from '../base/patience.ts'
 import type { PeerLink, Swarm } from '../swarm/index.ts'
-import { isLoopbackHost, parseHostPort } from '../swarm/index.ts'
 
-const LOOK_TIMEOUT_MS = 4_000
 const READY_MS = 300
 const LOOKS_AT_ONCE = 16
-/** A peer that was not found at an address is not looked for there again so long. */
+/** A peer that was not found at an address is not looked for there again for this long. */
 const AGAIN_MS = 10_000
 const MAX_FAILED = 4_096
 
-export interface LocatedDeps {
+interface LocatedDeps {
   readonly swarm: Pick<Swarm, 'self' | 'isAt'>
   readonly clock: Clock
   readonly logger: Logger
@@ -70,7 +72,7 @@ export class Located {
   }
 
   [Symbol.dispose](): void {
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
+    this.#stop.abort(abortError('stopping'))
     for (const begin of this.#queue.splice(0)) begin()
   }
 
@@ -81,16 +83,16 @@ export class Located {
   }
 
   #isSeen({ remote }: PeerLink, address: string): boolean {
-    return remote !== undefined && !isLoopbackHost(remote) && parseHostPort(address)?.host === remote
+    return remote !== undefined && !isLoopback(remote) && parseAddress(address)?.host === remote
   }
 
   #isWorthALook(link: PeerLink, address: string): boolean {
-    const place = parseHostPort(address)
+    const place = parseAddress(address)
     if (place === undefined || this.#failed.get(`${link.peer.key} ${address}`) === true) return false
     // what is nearer than the peer itself is not where it is
-    const isNearer = isLoopbackHost(place.host) && (link.remote === undefined || !isLoopbackHost(link.remote))
-    const isLinkLocal = place.host.startsWith('169.254.') || /^fe[89ab]/i.test(place.host)
-    return !isNearer && !isLinkLocal && !this.of(link).includes(address)
+    const isNearer = isLoopback(place.host) && (link.remote === undefined || !isLoopback(link.remote))
+    const isForbidden = isIP(place.host) !== 0 && classOf(place.host) === 'forbidden'
+    return !isNearer && !isForbidden && !this.of(link).includes(address)
   }
 
   async #lookAt(link: PeerLink, address: string): Promise<void> {
@@ -99,7 +101,7 @@ export class Located {
     if (this.#looks >= LOOKS_AT_ONCE) await new Promise<void>((begin) => this.#queue.push(begin))
     if (this.#stop.signal.aborted) return
     this.#looks++
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)])
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(DIAL_MS)])
     // no id of a peer, or nobody who answers in time: not found
     const isThere = await swarm.isAt(key, address, signal).catch(() => false)
     this.#looks--

@@ -1,15 +1,15 @@
-import { raceAbort, sleep } from '../base/abort.ts'
-import { ASK_MS } from '../base/patience.ts'
+import { abortError, raceAbort, sleep } from '../base/abort.ts'
 import type { Rng } from '../base/rng.ts'
 import { rankHomes } from '../scheduler/index.ts'
-import type { CallName, CallRefusal, CallResults, PeerAddress, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
-import { Acquaintances } from './acquaintances.ts'
+import type { Handlers, PeerInfo, PeerLink, Swarm } from '../swarm/index.ts'
 import type { DialedCache, DialerDeps } from './cache-dialer.ts'
 import { CacheDialer } from './cache-dialer.ts'
+import { HomeRequests } from './home-requests.ts'
 import type { Introductions } from './introductions.ts'
 import { KnownCaches } from './known-caches.ts'
-import type { Question } from './questions.ts'
-import { Questions } from './questions.ts'
+import { KnownHosts } from './known-hosts.ts'
+import { Lots } from './lots.ts'
+import type { tierRequests } from './requests.ts'
 import { Suspicion } from './suspicion.ts'
 
 export interface TierOptions {
@@ -21,7 +21,7 @@ export interface TierOptions {
   readonly graceMs: number
 }
 
-export interface TierDeps extends DialerDeps {
+interface TierDeps extends Omit<DialerDeps, 'region'> {
   readonly swarm: Swarm
   readonly rng: Rng
 }
@@ -29,16 +29,6 @@ export interface TierDeps extends DialerDeps {
 /** Whom to ask for a key: this host itself, or a linked one. */
 export type Home = { readonly kind: 'self' } | { readonly kind: 'link'; readonly link: PeerLink }
 
-export interface Asked<N extends CallName> {
-  /** Who answered; undefined when nobody could and `answer` is the last refusal. */
-  readonly link: PeerLink | undefined
-  readonly answer: CallResults[N]
-}
-
-/** With nobody left to ask instead, a slow answer is better than none; the runtime's own patience ends the wait. */
-const LAST_ASK_TIMEOUT_MS = 25_000
-/** So long a host asks others that stand in for the caches before it turns to the origin itself. */
-const MEMBERS_PATIENCE_MS = 4_000
 /** As long as a home remembers who has a blob. */
 const NEW_HOME_MS = 10 * 60_000
 /** So much longer than the grace a host may wait until it has found the others: too early, each takes itself for home. */
@@ -57,10 +47,11 @@ export class Tier {
   readonly #deps: TierDeps
   readonly #dialer: CacheDialer
   readonly #parentDialers: readonly { readonly region: string; readonly dialer: CacheDialer }[]
-  readonly #acquaintances: Acquaintances
+  readonly #knownHosts: KnownHosts
+  readonly #lots: Lots
   readonly #known: KnownCaches
   readonly #suspicion: Suspicion
-  readonly #questions: Questions
+  readonly requests: HomeRequests
   readonly #stop = new AbortController()
   #lastCacheAt: number
   /** Since when the region's homes are what they are. */
@@ -70,15 +61,20 @@ export class Tier {
   constructor(options: TierOptions, deps: TierDeps) {
     this.#options = options
     this.#deps = deps
-    this.#dialer = new CacheDialer(deps)
-    this.#parentDialers = options.parents.map(({ region }) => ({ region, dialer: new CacheDialer(deps) }))
+    this.#dialer = new CacheDialer({ ...deps, region: deps.swarm.self.region })
+    this.#parentDialers = options.parents.map(({ region }) => ({
+      region,
+      dialer: new CacheDialer({ ...deps, region }),
+    }))
     this.#lastCacheAt = deps.clock.now()
     this.#homesSince = this.#lastCacheAt
     this.#suspicion = new Suspicion(deps.clock)
-    this.#questions = new Questions({ ...deps, suspicion: this.#suspicion })
+    this.requests = new HomeRequests({ ...deps, suspicion: this.#suspicion })
     this.#known = new KnownCaches({ ...deps, own: this.#dialer, parents: this.#parentDialers })
-    this.#acquaintances = new Acquaintances({
+    this.#lots = new Lots(deps)
+    this.#knownHosts = new KnownHosts({
       ...deps,
+      lots: this.#lots,
       acting: () => this.acting,
       isCache: (peer) => this.#known.has(peer),
     })
@@ -87,7 +83,7 @@ export class Tier {
   static start(options: TierOptions, deps: TierDeps): Tier {
     const tier = new Tier(options, deps)
     tier.#dialer.start(options.caches)
-    if (options.caches.length > 0) tier.#acquaintances.start()
+    if (options.caches.length > 0) tier.#knownHosts.start()
     for (const [i, { dialer }] of tier.#parentDialers.entries()) dialer.start(options.parents[i]?.caches ?? [])
     return tier
   }
@@ -129,12 +125,10 @@ export class Tier {
   homes(key: string): Home[] {
     const { swarm } = this.#deps
     const caches = this.#caches()
-    if (caches.length > 0) return this.#asHomes(this.#rank(key, caches))
+    if (caches.length > 0) return this.#homesOf(this.#rank(key, caches))
     if (this.#options.caches.length === 0) return [{ kind: 'self' }]
-    const near = [...swarm.links.values()].filter(
-      ({ peer }) => peer.role === 'agent' && peer.region === swarm.self.region,
-    )
-    return this.#asHomes(rankHomes(key, this.#suspicion.ranked([swarm.self.key, ...near.map(({ peer }) => peer.key)])))
+    const hosts = this.#suspicion.ranked([swarm.self.key, ...this.#knownHosts.neighbours().map(({ peer }) => peer.key)])
+    return this.#homesOf(this.#lots.rank(key, hosts))
   }
 
   /** The homes of `key` once the grace for a lost tier is over: waits only while no cache is linked. */
@@ -142,7 +136,7 @@ export class Tier {
     if (this.acting) await raceAbort(this.#dialer.settled, signal)
     while (this.acting) {
       const left = this.#lastCacheAt + this.#options.graceMs - this.#deps.clock.now()
-      if (left <= (this.#acquaintances.searching ? -SEARCH_MS : 0)) break
+      if (left <= (this.#knownHosts.searching ? -SEARCH_MS : 0)) break
       await sleep(this.#deps.clock, Math.max(1, Math.min(left, 100)), AbortSignal.any([signal, this.#stop.signal]))
     }
     return this.homes(key)
@@ -180,79 +174,13 @@ export class Tier {
     return this.#rank(key, this.#suspicion.ranked([...byKey.keys()])).flatMap((peer) => byKey.get(peer) ?? [])
   }
 
-  /**
-   * Asks the homes of `key` by rank; a home that cannot be reached or cannot help is passed over for its stand-in.
-   * Undefined when this host turns out to be the home itself.
-   */
-  async askHomes<N extends CallName>(
-    key: string,
-    question: Question<N>,
-    signal: AbortSignal,
-  ): Promise<Asked<N> | undefined> {
-    return this.#askRanked(key, question, () => true, signal)
-  }
-
-  /**
-   * The same for what is only a peer's word: caches are asked, hosts that stand in for them are not. Undefined as well
-   * when the caches are gone.
-   */
-  async askCaches<N extends CallName>(
-    key: string,
-    question: Question<N>,
-    signal: AbortSignal,
-  ): Promise<Asked<N> | undefined> {
-    return this.#askRanked(key, question, isCache, signal)
-  }
-
-  async #askRanked<N extends CallName>(
-    key: string,
-    question: Question<N>,
-    believes: (link: PeerLink) => boolean,
-    signal: AbortSignal,
-  ): Promise<Asked<N> | undefined> {
-    const tried = new Set<string>()
-    let refused: CallRefusal = { kind: 'refused', reason: 'unavailable', message: 'no cache of this region answers' }
-    let patience: number | undefined
-    for (;;) {
-      const homes = await this.homesAfterGrace(key, signal)
-      const home = homes.find((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
-      if (home === undefined) return { link: undefined, answer: refused }
-      if (home.kind === 'self' || !believes(home.link)) return undefined
-      if (!isCache(home.link)) {
-        // hosts that stand in for the caches may be silent one after the other: then this one does without them
-        patience ??= this.#deps.clock.now() + MEMBERS_PATIENCE_MS
-        if (this.#deps.clock.now() >= patience) return undefined
-      }
-      tried.add(home.link.peer.key)
-      const another = homes.some((candidate) => candidate.kind === 'self' || !tried.has(candidate.link.peer.key))
-      const answer = await this.#questions.ask(key, home.link, question, another ? ASK_MS : LAST_ASK_TIMEOUT_MS, signal)
-      // that there is no such thing is for the origin to say, or for a cache that has asked it
-      if (answer?.kind === 'refused' && !isUnavailable(answer) && !isCache(home.link)) return undefined
-      if (answer !== undefined && !isUnavailable(answer)) return { link: home.link, answer }
-      if (answer?.kind === 'refused') refused = answer
-    }
-  }
-
-  /** Asks the homes of `key` in the regions above, nearest first. Undefined when none of them can help. */
-  async askParents<N extends CallName>(
-    key: string,
-    question: Question<N>,
-    signal: AbortSignal,
-  ): Promise<Asked<N> | undefined> {
-    for (const link of this.parents(key)) {
-      const answer = await this.#questions.ask(key, link, question, ASK_MS, signal)
-      if (answer !== undefined && !isUnavailable(answer)) return { link, answer }
-    }
-    return undefined
-  }
-
   get introductions(): Introductions {
-    return this.#acquaintances.introductions
+    return this.#knownHosts.introductions
   }
 
   linked(link: PeerLink): void {
     this.#known.linked(link)
-    this.#acquaintances.linked(link)
+    this.#knownHosts.linked(link)
     if (this.#isOwnCache(link)) this.#homesSince = this.#deps.clock.now()
   }
 
@@ -265,9 +193,14 @@ export class Tier {
     return peer.region === this.#deps.swarm.self.region && this.#known.has(peer)
   }
 
-  /** Hosts of the peer's region that it may want to know when this host is gone. */
-  members(link: PeerLink, most: number): PeerAddress[] {
-    return this.#acquaintances.sample(link.peer.region, link.peer.key, most)
+  /** For what peers ask. */
+  get handlers(): Handlers<typeof tierRequests> {
+    return {
+      members: async (link, { limit }) => {
+        const peers = this.#knownHosts.sample(link.peer.region, link.peer.key, limit)
+        return { kind: 'members', peers, lot: this.#lots.for(link) }
+      },
+    }
   }
 
   /** A link ended: if it was the last cache, the grace starts now. */
@@ -287,11 +220,6 @@ export class Tier {
     if (key !== this.#deps.swarm.self.key) this.#suspicion.passOver(key)
   }
 
-  /** See Questions. */
-  isBusy(key: string, overloaded: boolean): boolean {
-    return this.#questions.isBusy(key, overloaded)
-  }
-
   /** A cache has delivered what was asked of it. */
   delivered(key: string): void {
     this.#suspicion.forgive(key)
@@ -299,11 +227,15 @@ export class Tier {
 
   status(): {
     state: 'own' | 'linked' | 'acting'
+    /** While `acting`: other hosts that are known to take turns at the origin with this one; else 0. */
+    standIns: number
     caches: DialedCache[]
     parents: (DialedCache & { region: string })[]
   } {
+    const { acting } = this
     return {
-      state: this.#options.caches.length === 0 ? 'own' : this.acting ? 'acting' : 'linked',
+      state: this.#options.caches.length === 0 ? 'own' : acting ? 'acting' : 'linked',
+      standIns: acting ? this.#knownHosts.neighbours().filter((link) => this.#lots.shownBy(link)).length : 0,
       caches: this.#dialer.caches(),
       parents: this.#parentDialers.flatMap(({ region, dialer }) =>
         dialer.caches().map((cache) => ({ region, ...cache })),
@@ -313,20 +245,20 @@ export class Tier {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= (async () => {
-      this.#stop.abort(new DOMException('stopping', 'AbortError'))
-      await this.#acquaintances[Symbol.asyncDispose]()
+      this.#stop.abort(abortError('stopping'))
+      await this.#knownHosts[Symbol.asyncDispose]()
       await Promise.all([this.#dialer.stop(), ...this.#parentDialers.map(({ dialer }) => dialer.stop())])
     })()
     return this.#closed
   }
 
-  /** Caches rank by the secrets they have told; hosts that stand in for them by their names, which is all they can be held to. */
+  /** Caches rank by the secrets they have told. */
   #rank(key: string, caches: readonly string[]): string[] {
     const { self, links } = this.#deps.swarm
     return rankHomes(key, caches, (cache) => (cache === self.key ? self : links.get(cache)?.peer)?.rank)
   }
 
-  #asHomes(keys: string[]): Home[] {
+  #homesOf(keys: string[]): Home[] {
     const { swarm } = this.#deps
     return keys.flatMap((key): Home[] => {
       if (key === swarm.self.key) return [{ kind: 'self' }]
@@ -334,12 +266,4 @@ export class Tier {
       return link === undefined ? [] : [{ kind: 'link', link }]
     })
   }
-}
-
-function isCache({ peer }: PeerLink): boolean {
-  return peer.role === 'cache'
-}
-
-function isUnavailable(answer: CallResults[CallName]): answer is CallRefusal {
-  return answer.kind === 'refused' && answer.reason === 'unavailable'
 }

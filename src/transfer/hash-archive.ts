@@ -1,13 +1,14 @@
 import { decode, encode } from 'cborg'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { BlobStore, StoreTable, TableCodec } from '../store/index.ts'
 import type { HashRun } from '../swarm/index.ts'
-import type { Signer } from './hash-book.ts'
-import { HASH_BYTES, sameBytes } from './hash-book.ts'
+import type { Signer } from './piece-hashes.ts'
+import { HASH_BYTES, sameBytes } from './piece-hashes.ts'
 
 const SIGNED_BYTES = 4 * 1024 * 1024
 /** Short, so that what is signed is signed with today's credentials. */
@@ -37,10 +38,11 @@ export class HashArchive {
   readonly #store: BlobStore
   readonly #table: StoreTable<HashRun[]>
   /** In a burst all hosts of a region ask for the same few. */
-  readonly #signed = new LRUCache<Digest, HashRun[]>({ max: 64, maxSize: SIGNED_BYTES, ttl: SIGNED_MS })
+  readonly #signed: LRUCache<Digest, HashRun[]>
 
-  constructor(store: BlobStore) {
+  constructor(store: BlobStore, clock: Pick<Clock, 'now'>) {
     this.#store = store
+    this.#signed = new LRUCache({ max: 64, maxSize: SIGNED_BYTES, ttl: SIGNED_MS, perf: clock, ttlResolution: 0 })
     this.#table = store.table('hashes', codec)
   }
 

@@ -1,9 +1,12 @@
 import type { HashRun, PeerLink } from '../swarm/index.ts'
 import type { Judgement } from '../trust/index.ts'
 import type { Active } from './active.ts'
+import { HASH_BYTES } from './piece-hashes.ts'
 
-/** Signatures checked in one turn of the event loop: some 5 ms of it. */
+/** Runs looked at in one turn of the event loop, each with its signature: some 5 ms of it. */
 const CHECKS_PER_TURN = 48
+/** This many hashes take as long to look through as a signature. */
+const HASHES_PER_CHECK = 512
 /** What may wait of one link; a frame is at most 5 MiB. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
 /** Runs of one link whose signatures mean nothing here: as many as a few large images have. */
@@ -11,7 +14,7 @@ const MAX_UNKNOWN = 16_384
 /** What a run takes beside its hashes. */
 const RUN_BYTES = 256
 
-export interface HashIntakeDeps {
+interface HashIntakeDeps {
   /** What the run's signature is worth. */
   readonly judge: (active: Active, link: PeerLink, run: HashRun) => Judgement
   /** Whether a link is to a cache of this region or of one above. */
@@ -27,7 +30,7 @@ interface Waiting {
 
 /**
  * Decides which piece hashes are believed: signed ones from anybody, a peer's word only from the transfer's home. A
- * message may hold thousands of signatures, and each costs more to check than all the rest of it: so many are checked
+ * message may hold thousands of signatures, and each costs more to check than all the rest of it: this many are checked
  * a turn, the links that wait for more take turns, and the first false one ends the link of a member.
  */
 export class HashIntake {
@@ -45,8 +48,6 @@ export class HashIntake {
   take(active: Active, link: PeerLink, runs: readonly HashRun[]): void {
     const waiting = this.#waiting.get(link) ?? { runs: [], bytes: 0 }
     for (const run of runs) {
-      // every neighbour passes the same runs on
-      if (active.transfer.book.covers(run)) continue
       waiting.runs.push({ active, run })
       waiting.bytes += bytesOf(run)
     }
@@ -78,12 +79,15 @@ export class HashIntake {
 
   /** False when the run proves that its sender breaks the protocol. */
   #judge(active: Active, link: PeerLink, run: HashRun): boolean {
-    if (active.transfer.signal.aborted || active.transfer.book.covers(run)) return true
+    if (active.transfer.signal.aborted) return true
+    this.#checksLeft -= run.hashes.length / HASH_BYTES / HASHES_PER_CHECK
+    // every neighbour passes the same runs on
+    if (active.transfer.pieceHashes.covers(run)) return true
+    this.#checksLeft--
     if (run.signature === undefined) {
       if (link === active.home) this.#deps.accept(active, link, run, false)
       return true
     }
-    this.#checksLeft--
     const judgement = this.#deps.judge(active, link, run)
     if (judgement === 'good') {
       this.#deps.accept(active, link, run, true)

@@ -1,29 +1,40 @@
+import { sleep } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import { fairShare } from '../base/fair-share.ts'
 import type { Logger } from '../base/log.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { Bitfield } from '../piece/bitfield.ts'
-import type { CallResults, PeerLink, Swarm } from '../swarm/index.ts'
+import type { PeerLink, Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Active } from './active.ts'
+import { groupOf } from './group-of.ts'
+import type { HashExchange } from './hash-exchange.ts'
+import type { LinkNumbers } from './id-map.ts'
 import type { LeecherPort } from './leecher-port.ts'
-import type { Neighbourhood } from './neighbourhood.ts'
+import type { JoinedSwarm } from './messages.ts'
+import { transferRequests } from './messages.ts'
 
 /** Hosts asked at once: where many have the content some of these do, and where few do the origin is cheap. */
 const ASKED_MOST = 16
-/** They look it up and answer; a home that waited longer would make everybody wait. */
-const ANSWER_MS = 500
+/** Once one has said that it has it, the others have as long; a home that waited longer for one that hangs would make everybody wait. */
+const OTHERS_MS = 500
+/** All of it may take this long: on busy hosts a look-up takes its time, and a copy from the origin much more. */
+const ANSWER_MS = 2_500
 
-export interface HoldersDeps {
+interface HoldersDeps {
+  readonly clock: Clock
   readonly logger: Logger
   readonly swarm: Swarm
   readonly tier: Tier
   readonly leecher: LeecherPort
-  readonly neighbours: Neighbourhood
+  readonly links: LinkNumbers
+  readonly hashes: HashExchange
 }
 
 /** What a host said that has the whole. */
 interface Holder {
   readonly link: PeerLink
-  readonly held: Extract<CallResults['join'], { kind: 'swarm' }>
+  readonly held: JoinedSwarm
 }
 
 /**
@@ -39,10 +50,10 @@ export class Holders {
   }
 
   /** Whether it is worth asking: this cache is home of what others were home of a while ago. */
-  isWorthAsking({ transfer, shared, window }: Active): boolean {
+  isWorthAsking({ transfer, shared }: Active): boolean {
     const { swarm, tier } = this.#deps
     const isFirst = transfer.failedProofs === 0 && transfer.partial.have.count === 0
-    return shared && window === undefined && isFirst && swarm.self.role === 'cache' && tier.isNewHome
+    return shared && transfer.window === undefined && isFirst && swarm.self.role === 'cache' && tier.isNewHome
   }
 
   /** Makes those of the region that have the blob its sources. Never rejects. */
@@ -51,30 +62,39 @@ export class Holders {
     const holders = await this.#ask(active)
     if (holders.length === 0 || !(await this.#mayHave(active, chain))) return
     transfer.confirm()
-    const { leecher, neighbours, logger } = this.#deps
+    const { leecher, links, hashes, logger } = this.#deps
     logger.info({ digest: transfer.digest, holders: holders.length }, 'hosts of the region have the blob already')
     for (const { link, held } of holders) {
       leecher.join(transfer, link, 'peer', 0)
-      neighbours.holderSays(active, link, held.runs)
+      hashes.holderSays(active, link, held.runs)
       const bits = Bitfield.full(transfer.layout.count)
-      leecher.drive({ type: 'sourceBits', source: leecher.sourceOf(link), blob: transfer.blob, bits, queue: 0 })
+      leecher.drive({ type: 'sourceBits', source: links.number(link), blob: transfer.blob, bits, queue: 0 })
     }
   }
 
   async #ask({ transfer }: Active): Promise<Holder[]> {
-    const { swarm } = this.#deps
+    const { swarm, clock } = this.#deps
     const { upstream, repository, digest } = transfer.ref
     const { size } = transfer.layout
     const near = [...swarm.links.values()].filter(({ peer }) => {
       return peer.role === 'agent' && peer.region === swarm.self.region
     })
-    const limit = AbortSignal.any([transfer.signal, AbortSignal.timeout(ANSWER_MS)])
+    const late = new AbortController()
+    const limit = AbortSignal.any([transfer.signal, late.signal, AbortSignal.timeout(ANSWER_MS)])
     const args = { upstream, repository, digest, size, have: new Uint8Array() }
-    const asked = near.slice(0, ASKED_MOST).map(async (link): Promise<Holder[]> => {
-      const held = await link.call('join', args, limit)
+    const shares = { most: ASKED_MOST, perGroup: Math.ceil(ASKED_MOST / 4) }
+    const chosen = fairShare(near, ({ remote }) => groupOf(remote), shares)
+    const asked = chosen.map(async (link): Promise<Holder[]> => {
+      const held = await link.request(transferRequests.join, args, limit)
       return held.kind === 'swarm' && held.size === size ? [{ link, held }] : []
     })
+    const tell = asked.map((answer) =>
+      answer.then((holders) => holders.length > 0 || Promise.reject(new Error('not it'))),
+    )
+    const others = Promise.any(tell).then(() => sleep(clock, OTHERS_MS, limit))
+    others.then(() => late.abort(new DOMException('another has it', 'AbortError'))).catch(() => {})
     const answers = await Promise.allSettled(asked)
+    late.abort(new DOMException('all have answered', 'AbortError'))
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
   }
 

@@ -1,19 +1,24 @@
 /*
  * Moving blobs: the schedulers' decisions carried out with real links, origins and files.
  *
- *   transfers.ts      the room's face: open, join, messages of peers
- *   engine.ts         runs transfers: proof, other ways, ends (active.ts: the books of one)
- *   transfer.ts       one blob on its way: pieces, proof, who waits (hash-book.ts, prefix-digest.ts)
- *   router.ts         homes, tiers above, origin: whom to ask
- *   leecher-port.ts, seeder-port.ts, origin-port.ts   drive the schedulers with links and origins
- *   neighbourhood.ts  what neighbours tell each other (hash-intake.ts: which hashes are believed); home-desk.ts: what a home tells its members
- *   small-content.ts  a blob that needs no swarm (small-blob.ts: from the
- *   origin; small-blobs.ts: for many hosts that ask at once)
+ *   transfers.ts      the room's face
+ *   opening.ts        a reader wants a blob (windows.ts: one that cannot be stored; following.ts: where readers are)
+ *   messages.ts, joins.ts   what peers say, and whom here it concerns; what hosts are answered that want to take part
+ *   engine.ts         runs transfers: one switch over all that is to be done about them (engine-effect.ts)
+ *   leecher-port.ts, seeder-port.ts, tracker-port.ts, peer-set-port.ts, origin-port.ts   drive the machines of src/scheduler
+ *   failover.ts       to the content, and to another way when one is lost (source-picker.ts: homes, tiers above, origin)
+ *   proving.ts, start-over.ts, endings.ts   a whole is proven, or wrong; a transfer ends
+ *   transfer.ts       one blob on its way: pieces, proof, who waits (piece-hashes.ts, prefix-digest.ts)
+ *   hash-exchange.ts  what is said about the hashes of pieces (hash-intake.ts: which are believed)
+ *   small-content.ts  a blob that needs no swarm (small-blob.ts: from the origin; small-blobs.ts: for many hosts that ask at
+ *                     once); ranges.ts: a small part of one that comes by itself
  */
 
-export type { TransferDeps } from './deps.ts'
-export type { ReceivedListener } from './metrics.ts'
-export type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
+export { awaitedBy } from './following.ts'
+export type { JoinRequest, JoinResponse, RangeRequest, RangeResponse, TransferMessage } from './messages.ts'
+export { transferMessages, transferRequests } from './messages.ts'
+export type { Opened, OpenRequest } from './opening.ts'
+export type { Transfer } from './transfer.ts'
 export { transferEnded } from './transfer-ended.ts'
-export type { Opened, OpenRequest, TransferView } from './transfers.ts'
+export type { TransferView } from './transfers.ts'
 export { Transfers } from './transfers.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { errorText, isShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
 import { proofOf } from '../piece/piece-proof.ts'
@@ -7,37 +7,34 @@ import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from '..
 import { Leecher } from '../scheduler/index.ts'
 import type { PeerLink, PieceSink } from '../swarm/index.ts'
 import { WIRE_LIMITS } from '../swarm/index.ts'
-import { sameBytes } from './hash-book.ts'
+import type { Actives } from './actives.ts'
+import type { RunEffect } from './engine-effect.ts'
+import type { LinkNumbers } from './id-map.ts'
+import { transferMessages } from './messages.ts'
 import type { TransferMetrics } from './metrics.ts'
-import type { LinkNumbers } from './numbering.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
+import { sameBytes } from './piece-hashes.ts'
+import { isStandIn } from './stand-ins.ts'
 import type { Transfer } from './transfer.ts'
 
 /** How long a piece that came before its hash waits for it: both travel on streams of their own. */
 const HASH_WAIT_MS = 5_000
 
-export interface LeecherPortDeps {
+interface LeecherPortDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: TransferMetrics
   readonly links: LinkNumbers
   readonly buffers: PieceBuffers
   readonly download: RateLimiter
-  readonly transfer: (blob: number) => Transfer | undefined
-  /** Effects that are not about one link. */
-  readonly elsewhere: (effect: LeecherEffect) => void
-  /** A piece is kept. */
-  readonly stored: (transfer: Transfer, piece: number) => void
-  /** Bytes that do not match a vouched hash: the sender lied. */
-  readonly caught: (transfer: Transfer, piece: number, link: PeerLink) => void
-  /** The disk failed; the transfer cannot go on. */
-  readonly broken: (transfer: Transfer, error: unknown) => void
+  readonly actives: Pick<Actives, 'at'>
+  /** Takes what is not about one link. */
+  readonly run: RunEffect
 }
 
 interface Asked {
   readonly link: PeerLink
   readonly transfer: Transfer
-  readonly kind: SourceKind
   readonly abort: AbortController
 }
 
@@ -46,8 +43,6 @@ export class LeecherPort {
   readonly #deps: LeecherPortDeps
   readonly #leecher: Leecher
   readonly #asked = new Map<number, Asked>()
-  /** What each link is to each blob, by their numbers. */
-  readonly #kinds = new Map<number, Map<number, SourceKind>>()
   readonly #queue: LeecherEvent[] = []
   #draining = false
 
@@ -75,39 +70,21 @@ export class LeecherPort {
   /** Makes a link a source of a blob. */
   join(transfer: Transfer, link: PeerLink, kind: SourceKind, distance: number): void {
     const source = this.#deps.links.number(link)
-    const kinds = this.#kinds.get(transfer.blob) ?? new Map<number, SourceKind>()
-    this.#kinds.set(transfer.blob, kinds.set(source, kind))
-    this.drive({ type: 'sourceJoined', source, blob: transfer.blob, kind, distance })
+    this.drive({ type: 'sourceJoined', source, blob: transfer.blob, kind, distance, isStandIn: isStandIn(link) })
   }
 
-  /** A link's number as a source. */
-  sourceOf(link: PeerLink): number {
-    return this.#deps.links.number(link)
-  }
-
-  /** The kind of source a link is for a blob, if it is one. */
-  kindOf(transfer: Transfer, link: PeerLink): SourceKind | undefined {
-    const source = this.#deps.links.find(link)
-    return source === undefined ? undefined : this.#kinds.get(transfer.blob)?.get(source)
+  /** What a source is to a blob, by their numbers, if it is one. */
+  kindOf(blob: number, source: number): SourceKind | undefined {
+    return this.#leecher.kindOf(blob, source)
   }
 
   leave(transfer: Transfer, link: PeerLink): void {
     const source = this.#deps.links.find(link)
-    if (source === undefined) return
-    this.#kinds.get(transfer.blob)?.delete(source)
-    this.drive({ type: 'sourceLeft', source, blob: transfer.blob })
+    if (source !== undefined) this.drive({ type: 'sourceLeft', source, blob: transfer.blob })
   }
 
   removeBlob(transfer: Transfer): void {
-    this.#kinds.delete(transfer.blob)
     this.drive({ type: 'blobRemoved', blob: transfer.blob })
-  }
-
-  unlinked(link: PeerLink): void {
-    const source = this.#deps.links.find(link)
-    if (source === undefined) return
-    for (const kinds of this.#kinds.values()) kinds.delete(source)
-    this.drive({ type: 'sourceLeft', source, blob: undefined })
   }
 
   /** The peer will not send what `id` asked for now. */
@@ -119,57 +96,61 @@ export class LeecherPort {
 
   #run(effect: LeecherEffect): void {
     switch (effect.type) {
-      case 'request': {
-        const transfer = this.#deps.transfer(effect.blob)
-        const link = this.#deps.links.key(effect.source)
-        if (transfer === undefined || link === undefined) return
-        const { id, piece, background } = effect
-        const request = { type: 'request', id, blob: transfer.digest, piece, background } as const
-        this.#ask(id, link, transfer, piece, () => link.send(request))
-        return
-      }
-      case 'want': {
-        const transfer = this.#deps.transfer(effect.blob)
-        const link = this.#deps.links.key(effect.source)
-        if (transfer === undefined || link === undefined) return
-        this.#want(effect, link, transfer)
-        return
-      }
+      case 'request':
+        return this.#request(effect)
+      case 'want':
+        return this.#want(effect)
       case 'cancel': {
         const asked = this.#asked.get(effect.id)
         this.#drop(effect.id)
-        asked?.link.send({ type: 'cancel', id: effect.id })
+        asked?.link.send(transferMessages.cancel, { id: effect.id })
         return
       }
       default:
-        this.#deps.elsewhere(effect)
+        this.#deps.run(effect)
     }
   }
 
+  #request({ blob, source, id, piece, background, urgent }: Extract<LeecherEffect, { type: 'request' }>): void {
+    const { actives, links } = this.#deps
+    const transfer = actives.at(blob)?.transfer
+    const link = links.key(source)
+    if (transfer === undefined || link === undefined) return
+    if (urgent && this.kindOf(blob, source) !== 'peer' && link.speaks(transferMessages.urgent))
+      link.send(transferMessages.urgent, { blob: transfer.digest, first: piece, count: 1 })
+    const request = { id, blob: transfer.digest, piece, background }
+    this.#ask(id, { link, transfer, abort: new AbortController() }, piece, () =>
+      link.send(transferMessages.request, request),
+    )
+  }
+
   /** What waits already is told the news at once; new wants wait for their share of the download limit. */
-  #want(effect: Extract<LeecherEffect, { type: 'want' }>, link: PeerLink, transfer: Transfer): void {
+  #want(effect: Extract<LeecherEffect, { type: 'want' }>): void {
     const { ids, background } = effect
+    const transfer = this.#deps.actives.at(effect.blob)?.transfer
+    const link = this.#deps.links.key(effect.source)
+    if (transfer === undefined || link === undefined) return
     const wanted = effect.wanted.toBytes()
     const send = (some: readonly number[]): void =>
-      link.send({ type: 'want', ids: some, blob: transfer.digest, wanted, background })
+      link.send(transferMessages.want, { ids: some, blob: transfer.digest, wanted, background })
     const limited = this.#deps.download.bytesPerSec > 0
     const atOnce = ids.filter((id) => this.#asked.has(id) || !limited)
     for (const id of ids) {
-      if (!this.#asked.has(id)) this.#ask(id, link, transfer, undefined, limited ? () => send([id]) : () => {})
+      if (this.#asked.has(id)) continue
+      const asked: Asked = { link, transfer, abort: new AbortController() }
+      this.#ask(id, asked, undefined, limited ? () => send([id]) : () => {})
     }
     for (let first = 0; first < atOnce.length; first += WIRE_LIMITS.wants) {
       send(atOnce.slice(first, first + WIRE_LIMITS.wants))
     }
   }
 
-  #ask(id: number, link: PeerLink, transfer: Transfer, piece: number | undefined, send: () => void): void {
-    const kind = this.kindOf(transfer, link) ?? 'peer'
-    const asked: Asked = { link, transfer, kind, abort: new AbortController() }
-    this.#asked.set(id, asked)
-    link.expect(id, this.#sink(id, asked, piece))
+  #ask(id: number, asked: Asked, piece: number | undefined, send: () => void): void {
     const { download } = this.#deps
+    this.#asked.set(id, asked)
+    asked.link.expect(id, this.#sink(id, asked, piece))
     if (download.bytesPerSec === 0) send()
-    else download.take(transfer.layout.pieceSize, asked.abort.signal).then(send, () => {})
+    else download.take(asked.transfer.layout.pieceSize, asked.abort.signal).then(send, () => {})
   }
 
   #drop(id: number): void {
@@ -209,10 +190,9 @@ export class LeecherPort {
 
   /** Never rejects. */
   async #arrived(id: number, asked: Asked, piece: number, buffer: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { transfer, link, kind } = asked
+    const { transfer, link } = asked
     let kept = false
-    this.#deps.metrics.received(transfer, kind, buffer.length)
-    this.#deps.metrics.traffic(link).received += buffer.length
+    this.#deps.metrics.received(transfer, link, buffer.length)
     try {
       if (transfer.partial.have.has(piece)) {
         this.#deps.metrics.rejected('duplicate')
@@ -221,13 +201,13 @@ export class LeecherPort {
       }
       await this.#hashKnown(transfer, piece)
       const sha256 = proofOf(buffer)
-      const expected = transfer.book.hash(piece)
+      const expected = transfer.pieceHashes.hash(piece)
       if (expected === undefined || !sameBytes(sha256, expected)) {
         this.#deps.metrics.rejected(expected === undefined ? 'no_hash' : 'wrong_bytes')
-        const lied = expected !== undefined && transfer.book.vouched(piece)
-        transfer.book.doubt(piece)
+        const lied = expected !== undefined && transfer.pieceHashes.vouched(piece)
+        transfer.pieceHashes.doubt(piece)
         this.#finish(id, { type: 'failed', id, reason: 'corrupt', queue: 0 })
-        if (lied) this.#deps.caught(transfer, piece, link)
+        if (lied) this.#deps.run({ type: 'caught', transfer, piece, link })
         return
       }
       kept = await transfer.store(piece, buffer, sha256)
@@ -236,20 +216,20 @@ export class LeecherPort {
         return
       }
       this.#finish(id, { type: 'stored', blob: transfer.blob, piece, id })
-      this.#deps.stored(transfer, piece)
+      this.#deps.run({ type: 'kept', transfer, piece })
     } catch (error) {
       this.#finish(id, { type: 'failed', id, reason: 'lost', queue: 0 })
-      if (!transfer.signal.aborted) this.#deps.broken(transfer, error)
-      else if (!isShoalError(error)) this.#deps.logger.debug({ err: errorText(error) }, 'a piece came too late')
+      if (!transfer.signal.aborted) this.#deps.run({ type: 'broken', transfer, error })
+      else if (!isShoalError(error)) this.#deps.logger.debug({ err: error }, 'a piece came too late')
     } finally {
       this.#deps.buffers.give(buffer, kept ? { blob: transfer.digest, piece } : undefined)
     }
   }
 
   async #hashKnown(transfer: Transfer, piece: number): Promise<void> {
-    if (transfer.book.hash(piece) !== undefined) return
+    if (transfer.pieceHashes.hash(piece) !== undefined) return
     const deadline = this.#deps.clock.now() + HASH_WAIT_MS
-    while (transfer.book.hash(piece) === undefined && this.#deps.clock.now() < deadline) {
+    while (transfer.pieceHashes.hash(piece) === undefined && this.#deps.clock.now() < deadline) {
       if (!(await transfer.nextChange(deadline - this.#deps.clock.now()))) return
     }
   }

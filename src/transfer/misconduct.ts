@@ -10,7 +10,7 @@ const REMEMBERED_MS = 10 * 60_000
 const BAN_MS = 10 * 60_000
 const MAX_SUSPECTS = 1_024
 
-export interface MisconductDeps {
+interface MisconductDeps {
   readonly clock: Clock
   readonly ban: (peer: PeerKey, ms: number, reason: string) => void
 }
@@ -24,7 +24,7 @@ export interface MisconductDeps {
  * 3. The peer did not leave the blob's swarm meanwhile, as hosts do whose own content turns out wrong.
  * 4. That happened with three blobs within ten minutes. One bit, or one blob, is no lie: disks and memory fail.
  *
- * A cache is never banned: what it sends wrong makes this host ask another (`WayFinder.homeErred`). Until then, and for
+ * A cache is never banned: what it sends wrong makes this host ask another (`Failover.homeErred`). Until then, and for
  * whatever it is, a piece that does not match its hash costs its sender this blob at this host, at once.
  */
 export class Misconduct {

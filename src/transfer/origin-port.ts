@@ -1,21 +1,20 @@
 import type { ErrorCode } from '../base/errors.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import type { RateLimiter } from '../base/rate-limiter.ts'
-import type { Digest } from '../oci/digest.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { proofOf } from '../piece/piece-proof.ts'
-import type { LeecherEffect, LeecherEvent, RangeFailure } from '../scheduler/index.ts'
+import type { LeecherEffect, RangeFailure } from '../scheduler/index.ts'
+import { Allowance } from './allowance.ts'
+import type { RunEffect } from './engine-effect.ts'
 import { HalfPieces } from './half-pieces.ts'
+import type { LeecherPort } from './leecher-port.ts'
 import type { TransferMetrics } from './metrics.ts'
+import type { OriginLimits } from './origin-limits.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import { PieceCutter } from './piece-cutter.ts'
 import type { Transfer } from './transfer.ts'
 
-/** Ranges of one blob read from the origin at the same time. */
-const LANES_PER_BLOB = 4
-/** Under a limit no more of them than get this much each: more would bring the same, later each. */
-const LIMITED_LANE_BYTES_PER_SEC = 2 * 1024 * 1024
 /** No origin may put a blob off for longer than this with Retry-After. */
 const RETRY_AFTER_MOST_MS = 30_000
 /** What asking again would not change. */
@@ -23,35 +22,26 @@ const FINAL: readonly ErrorCode[] = ['ORIGIN_UNKNOWN', 'ORIGIN_DENIED', 'ORIGIN_
 const CUT_OFF: RangeFailure = { final: false, retryAfterMs: 0 }
 
 interface Run {
-  readonly lane: number
+  readonly range: number
   readonly first: number
   readonly count: number
   readonly signal: AbortSignal
 }
 
-export interface OriginPortDeps {
+interface OriginPortDeps {
   readonly logger: Logger
   readonly metrics: TransferMetrics
   readonly buffers: PieceBuffers
-  readonly limit: RateLimiter
-  /** A further limit for this blob, while there is one. */
-  readonly pace: (digest: Digest) => RateLimiter | undefined
-  readonly drive: (event: LeecherEvent) => void
-  readonly stored: (transfer: Transfer, piece: number) => void
-  readonly broken: (transfer: Transfer, error: unknown) => void
+  readonly limits: Pick<OriginLimits, 'of'>
+  readonly leecher: Pick<LeecherPort, 'drive'>
+  readonly run: RunEffect
 }
 
-/** Ranges of one blob at the same time under a limit of so many bytes per second; 0 for none. */
-export function lanesAt(bytesPerSec: number): number {
-  if (bytesPerSec === 0) return LANES_PER_BLOB
-  return Math.min(LANES_PER_BLOB, Math.max(1, Math.floor(bytesPerSec / LIMITED_LANE_BYTES_PER_SEC)))
-}
-
-/** Reads what the leecher's lanes ask for from the origin, and cuts the stream into pieces. */
+/** Reads the ranges that the leecher asks for from the origin, and cuts the stream into pieces. */
 export class OriginPort {
   readonly #deps: OriginPortDeps
-  readonly #lanes = new Map<number, AbortController>()
-  readonly #tasks = new Set<Promise<void>>()
+  readonly #ranges = new Map<number, AbortController>()
+  readonly #tasks: TaskGroup
   /** Which origins each transfer has bytes from: to be distrusted if its digest fails. */
   readonly #used = new WeakMap<Transfer, Set<string>>()
   readonly #lastError = new WeakMap<Transfer, ShoalError>()
@@ -60,6 +50,7 @@ export class OriginPort {
   constructor(deps: OriginPortDeps) {
     this.#deps = deps
     this.#halves = new HalfPieces(deps.buffers)
+    this.#tasks = new TaskGroup(deps.logger)
   }
 
   usedBy(transfer: Transfer): ReadonlySet<string> {
@@ -72,17 +63,15 @@ export class OriginPort {
 
   fetch(transfer: Transfer, chain: OriginChain, effect: Extract<LeecherEffect, { type: 'fetch' }>): void {
     const abort = new AbortController()
-    this.#lanes.set(effect.lane, abort)
+    this.#ranges.set(effect.range, abort)
     const signal = AbortSignal.any([abort.signal, transfer.signal])
-    const task = this.#read(transfer, chain, effect, signal).finally(() => {
-      this.#lanes.delete(effect.lane)
-      this.#tasks.delete(task)
-    })
-    this.#tasks.add(task)
+    void this.#tasks.run('reading a range failed', () =>
+      this.#read(transfer, chain, effect, signal).finally(() => this.#ranges.delete(effect.range)),
+    )
   }
 
-  cancel(lane: number): void {
-    this.#lanes.get(lane)?.abort(new DOMException('another lane reads this', 'AbortError'))
+  cancel(range: number): void {
+    this.#ranges.get(range)?.abort(new DOMException('another range reads this', 'AbortError'))
   }
 
   /** The transfer has ended. */
@@ -91,30 +80,34 @@ export class OriginPort {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const lane of this.#lanes.values()) lane.abort(new DOMException('stopping', 'AbortError'))
-    await Promise.allSettled(this.#tasks)
+    for (const range of this.#ranges.values()) range.abort(new DOMException('stopping', 'AbortError'))
+    await this.#tasks.settled()
   }
 
   /** Never rejects. */
   async #read(
     transfer: Transfer,
     chain: OriginChain,
-    { lane, first, count }: { lane: number; first: number; count: number },
+    { range, first, count }: { range: number; first: number; count: number },
     signal: AbortSignal,
   ): Promise<void> {
     let failure: RangeFailure | undefined
+    const span = transfer.span.child('origin range', { first, count })
     try {
-      await this.#readRun(transfer, chain, { lane, first, count, signal })
+      await this.#readRun(transfer, chain, { range, first, count, signal })
+      span.end()
     } catch (error) {
       failure = signal.aborted ? CUT_OFF : this.#note(transfer, error)
+      span.end(signal.aborted ? 'given up' : errorText(error))
     }
-    this.#deps.drive({ type: 'fetchEnded', lane, failure })
+    this.#deps.leecher.drive({ type: 'fetchEnded', range, failure })
   }
 
   #note(transfer: Transfer, error: unknown): RangeFailure {
-    this.#deps.logger.warn({ digest: transfer.digest, err: errorText(error) }, 'reading the origin failed')
+    this.#deps.logger.warn({ digest: transfer.digest, err: error }, 'reading the origin failed')
     // a full disk, or an origin that is known to lie, is not made good by trying again
-    if (isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED', 'CONTENT_CORRUPT')) this.#deps.broken(transfer, error)
+    if (isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED', 'CONTENT_CORRUPT'))
+      this.#deps.run({ type: 'broken', transfer, error })
     else if (isShoalError(error)) this.#lastError.set(transfer, error)
     const asked = isShoalError(error) ? error.details.retryAfterMs : undefined
     const retryAfterMs = typeof asked === 'number' ? Math.min(asked, RETRY_AFTER_MOST_MS) : 0
@@ -123,7 +116,9 @@ export class OriginPort {
 
   async #readRun(transfer: Transfer, chain: OriginChain, run: Run): Promise<void> {
     const { layout, failedProofs } = transfer
-    const { first, signal } = run
+    const { first, count, signal } = run
+    using allowance = new Allowance(() => this.#deps.limits.of(layout.digest))
+    await allowance.ahead(layout.range(first + count - 1).end - layout.range(first).start, signal)
     const half = this.#halves.take(transfer, first)
     const source = await this.#ask(transfer, chain, run, half?.filled ?? 0).catch((error: unknown) => {
       this.#halves.keep(transfer, failedProofs, half)
@@ -135,9 +130,8 @@ export class OriginPort {
     const cutter = new PieceCutter({ layout, buffers: this.#deps.buffers, wanted }, start)
     try {
       for await (const chunk of source.chunks) {
-        await this.#deps.limit.take(chunk.length, signal)
-        await this.#deps.pace(layout.digest)?.take(chunk.length, signal)
-        // a lane that was cancelled must leave no trace: its blob may have started over
+        await allowance.came(chunk.length, signal)
+        // a range that was cancelled must leave no trace: its blob may have started over
         signal.throwIfAborted()
         this.#deps.metrics.received(transfer, 'origin', chunk.length)
         for (const { piece, bytes } of cutter.cut(chunk)) {
@@ -145,7 +139,7 @@ export class OriginPort {
           signal.throwIfAborted()
           if (source.whole) await transfer.whenRoomFor(piece + 1, signal)
         }
-        this.#deps.drive({ type: 'fetchProgress', lane: run.lane, bytes: chunk.length })
+        this.#deps.leecher.drive({ type: 'fetchProgress', range: run.range, bytes: chunk.length })
       }
     } finally {
       this.#halves.keep(transfer, failedProofs, cutter.rest())
@@ -156,10 +150,11 @@ export class OriginPort {
   async #ask(
     transfer: Transfer,
     chain: OriginChain,
-    { lane, first, count, signal }: Run,
+    run: Run,
     offset: number,
   ): Promise<{ readonly chunks: AsyncIterable<Uint8Array>; readonly whole: boolean }> {
     const { layout, ref } = transfer
+    const { first, count, signal } = run
     const used = this.#used.get(transfer) ?? new Set()
     this.#used.set(transfer, used)
     const range = { start: layout.range(first).start + offset, end: layout.range(first + count - 1).end }
@@ -172,6 +167,7 @@ export class OriginPort {
       size: layout.size,
       signal,
       onSource: (label) => used.add(label),
+      onAsked: () => this.#deps.leecher.drive({ type: 'fetchAsked', range: run.range }),
       onWhole: () => {
         whole = true
       },
@@ -180,7 +176,7 @@ export class OriginPort {
       throw new ShoalError('ORIGIN_UNKNOWN', `${ref.upstream}/${ref.repository} has no ${layout.digest}`)
     }
     transfer.confirm()
-    this.#deps.drive({ type: 'fetchBegan', lane, whole })
+    this.#deps.leecher.drive({ type: 'fetchBegan', range: run.range, whole })
     return { chunks, whole }
   }
 
@@ -191,13 +187,13 @@ export class OriginPort {
       // a neighbour may have brought the piece while this range was under way
       if (transfer.partial.have.has(piece)) return
       const sha256 = proofOf(buffer)
-      transfer.book.setOwn(piece, sha256)
+      transfer.pieceHashes.setOwn(piece, sha256)
       kept = await transfer.store(piece, buffer, sha256)
     } finally {
       this.#deps.buffers.give(buffer, kept ? { blob: transfer.digest, piece } : undefined)
     }
     if (!kept) return
-    this.#deps.drive({ type: 'stored', blob: transfer.blob, piece, id: undefined })
-    this.#deps.stored(transfer, piece)
+    this.#deps.leecher.drive({ type: 'stored', blob: transfer.blob, piece, id: undefined })
+    this.#deps.run({ type: 'kept', transfer, piece })
   }
 }

@@ -1,4 +1,8 @@
 import type { Digest } from '../oci/digest.ts'
+import type { PieceLayout } from '../piece/piece-layout.ts'
+
+/** Fills `target` from byte `offset` of a blob on. */
+export type ReadInto = (target: Uint8Array, offset: number) => Promise<void>
 
 /** A free buffer, and the verified piece that is still in it. */
 interface Idle {
@@ -60,6 +64,21 @@ export class PieceBuffers {
       idle.readers--
     }
     return { bytes: new Uint8Array(idle.memory, 0, idle.length), release }
+  }
+
+  /** The piece where it lies, or read by `readInto`: in a burst many peers want the same one at about the same time. */
+  async read(layout: PieceLayout, piece: number, readInto: ReadInto): Promise<LentPiece> {
+    const { digest: blob } = layout
+    const lent = this.lend(blob, piece)
+    if (lent !== undefined) return lent
+    const bytes = this.take(layout.pieceSize, layout.length(piece))
+    try {
+      await readInto(bytes, layout.range(piece).start)
+    } catch (error) {
+      this.give(bytes)
+      throw error
+    }
+    return { bytes, release: () => this.give(bytes, { blob, piece }) }
   }
 
   /** Fills `target` with what lies from `start` on in the piece, if the piece is still here. */

@@ -8,7 +8,7 @@ export interface HalfPiece {
   readonly filled: number
 }
 
-export interface CutterDeps {
+interface CutterDeps {
   readonly layout: PieceLayout
   readonly buffers: PieceBuffers
   /** Whether a piece is still of use. */

@@ -25,8 +25,9 @@ export class RecentFailures {
    * No room is not a failure of the sources: the next reader passes the blob through memory. And who waits for a blob
    * may find it where one that nobody waits for does not look, unless it is a home that looked.
    */
-  note({ transfer, order, asHome }: Active, error: ShoalError): void {
-    const isOwn = isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (isBackground(order) && !asHome)
+  note({ transfer, order, entry }: Active, error: ShoalError): void {
+    const isOwn =
+      isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (isBackground(order) && entry === 'forClient')
     if (!isOwn) this.#errors.set(transfer.digest, error, REMEMBERED_MS)
   }
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.ts'
-import { errorText, isShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import { Bitfield } from '../piece/bitfield.ts'
@@ -9,10 +10,13 @@ import { PieceLayout } from '../piece/piece-layout.ts'
 import type { SeederEffect, SeederEvent, SeederOptions } from '../scheduler/index.ts'
 import { Seeder } from '../scheduler/index.ts'
 import type { BlobStore, StoredBlob } from '../store/index.ts'
-import type { MessageOf, PeerLink } from '../swarm/index.ts'
+import type { PeerLink } from '../swarm/index.ts'
+import type { HashArchive } from './hash-archive.ts'
+import type { BlobNumbers, LinkNumbers } from './id-map.ts'
+import type { TransferMessage } from './messages.ts'
+import { transferMessages } from './messages.ts'
 import type { TransferMetrics } from './metrics.ts'
-import type { BlobNumbers, LinkNumbers } from './numbering.ts'
-import type { LentPiece, PieceBuffers } from './piece-buffers.ts'
+import type { PieceBuffers, ReadInto } from './piece-buffers.ts'
 import type { Transfer } from './transfer.ts'
 
 /** A complete blob nobody asked for during this time is closed, and may be evicted again. */
@@ -21,7 +25,7 @@ const SWEEP_EVERY_MS = 10_000
 /** With the store short of room, one that nobody asked for during this time. */
 const IDLE_WHEN_SHORT_MS = 2_000
 
-export interface SeederPortDeps {
+interface SeederPortDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: TransferMetrics
@@ -30,11 +34,9 @@ export interface SeederPortDeps {
   readonly links: LinkNumbers
   readonly buffers: PieceBuffers
   readonly upload: RateLimiter
-  /** Whether peers may have a complete blob by its digest alone. */
-  readonly shareable: (digest: Digest) => Promise<boolean>
+  /** Says whether peers may have a complete blob by its digest alone. */
+  readonly archive: Pick<HashArchive, 'shareable'>
 }
-
-type ReadInto = (target: Uint8Array, offset: number) => Promise<void>
 
 interface Served {
   readonly blob: number
@@ -53,12 +55,13 @@ export class SeederPort {
   readonly #served = new Map<Digest, Served>()
   readonly #opening = new Map<Digest, Promise<Served | undefined>>()
   readonly #sends = new Map<string, AbortController>()
-  readonly #tasks = new Set<Promise<void>>()
+  readonly #tasks: TaskGroup
   readonly #shortage: Disposable
   #sweptAt = 0
 
   constructor(options: SeederOptions, deps: SeederPortDeps) {
     this.#deps = deps
+    this.#tasks = new TaskGroup(deps.logger)
     this.#shortage = deps.store.onShortage(() => this.#giveWay())
     this.#seeder = new Seeder(options)
   }
@@ -95,7 +98,9 @@ export class SeederPort {
     if (served === undefined) return
     this.#served.delete(digest)
     this.#run((out) => this.#seeder.removeBlob(served.blob, out))
-    if (served.stored !== undefined) this.#own(Promise.resolve(served.stored[Symbol.asyncDispose]()))
+    const { stored } = served
+    if (stored === undefined) return
+    void this.#tasks.run('closing a blob failed', async () => stored[Symbol.asyncDispose]())
   }
 
   /** More pieces of a blob can be served. */
@@ -108,13 +113,13 @@ export class SeederPort {
     return (await this.#find(digest))?.have
   }
 
-  request(link: PeerLink, { id, blob, piece, background }: MessageOf<'request'>): void {
+  request(link: PeerLink, { id, blob, piece, background }: TransferMessage<'request'>): void {
     this.#ask(link, id, blob, (served, peer) => {
       return { type: 'request', peer, id, blob: served.blob, piece, background }
     })
   }
 
-  want(link: PeerLink, { ids, blob, background, wanted: bits }: MessageOf<'want'>): void {
+  want(link: PeerLink, { ids, blob, background, wanted: bits }: TransferMessage<'want'>): void {
     let wanted: ReadonlyBitfield | undefined
     for (const id of ids) {
       this.#ask(link, id, blob, (served, peer) => {
@@ -147,10 +152,10 @@ export class SeederPort {
     this.#shortage[Symbol.dispose]()
     for (const send of this.#sends.values()) send.abort()
     for (const digest of [...this.#served.keys()]) this.withdraw(digest)
-    while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
+    await this.#tasks.settled()
   }
 
-  /** Answers the blobs, whose closing has begun. */
+  /** Returns the blobs, whose closing has begun. */
   #withdrawIdle(idleMs: number): AsyncDisposable[] {
     const now = this.#deps.clock.now()
     const closing: AsyncDisposable[] = []
@@ -179,7 +184,7 @@ export class SeederPort {
     digest: Digest,
     toEvent: (served: Served, peer: number) => SeederEvent | undefined,
   ): void {
-    const refuse = (): void => link.send({ type: 'busy', id, queue: this.#seeder.queueLength })
+    const refuse = (): void => link.send(transferMessages.busy, { id, queue: this.#seeder.queueLength })
     const accept = (served: Served | undefined): void => {
       const event = served === undefined ? undefined : toEvent(served, this.#deps.links.number(link))
       if (served === undefined || event === undefined) return refuse()
@@ -188,7 +193,7 @@ export class SeederPort {
     }
     const served = this.#served.get(digest)
     if (served !== undefined) accept(served)
-    else this.#own(this.#find(digest).then(accept, refuse))
+    else void this.#tasks.run('opening a blob for a peer failed', () => this.#find(digest).then(accept, refuse))
   }
 
   #find(digest: Digest): Promise<Served | undefined> {
@@ -200,7 +205,8 @@ export class SeederPort {
   }
 
   async #openStored(digest: Digest): Promise<Served | undefined> {
-    if (!(await this.#deps.shareable(digest))) return undefined
+    // peers ask for what they like: the disk is looked at for what is here
+    if (this.#deps.store.size(digest) === undefined || !(await this.#deps.archive.shareable(digest))) return undefined
     const stored = await this.#deps.store.open(digest)
     if (stored === undefined) return undefined
     const meanwhile = this.#served.get(digest)
@@ -229,8 +235,8 @@ export class SeederPort {
     const effects: SeederEffect[] = []
     decide(effects)
     for (const effect of effects) {
-      if (effect.type === 'send') this.#own(this.#send(effect))
-      else this.#deps.links.key(effect.peer)?.send({ type: 'busy', id: effect.id, queue: effect.queue })
+      if (effect.type === 'send') void this.#tasks.run('sending a piece failed', () => this.#send(effect))
+      else this.#deps.links.key(effect.peer)?.send(transferMessages.busy, { id: effect.id, queue: effect.queue })
     }
   }
 
@@ -244,7 +250,8 @@ export class SeederPort {
       const abort = new AbortController()
       this.#sends.set(`${peer} ${id}`, abort)
       try {
-        const lent = await this.#read(served, piece)
+        const { layout, readInto } = served
+        const lent = await this.#deps.buffers.read(layout, piece, readInto)
         try {
           await this.#deps.upload.take(lent.bytes.length, abort.signal)
           const written = (): void => this.#drive({ type: 'written', peer, id })
@@ -258,40 +265,16 @@ export class SeederPort {
       } finally {
         this.#sends.delete(`${peer} ${id}`)
       }
-      if (!ok) link.send({ type: 'busy', id, queue: this.#seeder.queueLength })
+      if (!ok) link.send(transferMessages.busy, { id, queue: this.#seeder.queueLength })
     }
     this.#drive({ type: 'sent', peer, id, ok })
   }
 
-  /** A piece where it lies in memory, or from disk: in a burst many peers want the same one at about the same time. */
-  async #read({ layout, readInto }: Served, piece: number): Promise<LentPiece> {
-    const { buffers } = this.#deps
-    const lent = buffers.lend(layout.digest, piece)
-    if (lent !== undefined) return lent
-    const bytes = buffers.take(layout.pieceSize, layout.length(piece))
-    let good = false
-    try {
-      await readInto(bytes, layout.range(piece).start)
-      good = true
-    } finally {
-      if (!good) buffers.give(bytes)
-    }
-    return { bytes, release: () => buffers.give(bytes, { blob: layout.digest, piece }) }
-  }
-
   #cannotRead(served: Served, piece: number, error: unknown): void {
     const { digest } = served.layout
-    this.#deps.logger.warn({ digest, piece, err: errorText(error) }, 'cannot read a piece to send')
+    this.#deps.logger.warn({ digest, piece, err: error }, 'cannot read a piece to send')
     // a complete blob that is damaged is none any more
     const isGone = isShoalError(error, 'STORE_CORRUPT') && served.stored !== undefined
     if (isGone && this.#served.get(digest) === served) this.withdraw(digest)
-  }
-
-  #own(task: Promise<void>): void {
-    const owned = task.catch((error: unknown) => {
-      this.#deps.logger.warn({ err: errorText(error) }, 'serving peers failed')
-    })
-    this.#tasks.add(owned)
-    void owned.finally(() => this.#tasks.delete(owned))
   }
 }

@@ -2,10 +2,10 @@ import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BlobStore } from '../store/index.ts'
 
-/** After so long a blob is read again: the store learns by that which blobs are in use. */
+/** A blob is read again after this long: that tells the store which blobs are in use. */
 const KEPT_MS = 10_000
 
-export interface SmallBlobsDeps {
+interface SmallBlobsDeps {
   readonly store: Pick<BlobStore, 'readSmall'>
   readonly clock: Clock
 }

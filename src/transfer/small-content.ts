@@ -1,21 +1,16 @@
 import { isShoalError } from '../base/errors.ts'
+import { refusalOf, refused } from '../base/outcome.ts'
 import type { Digest } from '../oci/digest.ts'
-import { digestOf } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { TransferDeps } from './deps.ts'
 import type { TransferMetrics } from './metrics.ts'
-import { refusalFor } from './refusals.ts'
-import type { Route, RouteRequest, Router } from './router.ts'
+import type { Opened } from './opening.ts'
 import { fetchSmall } from './small-blob.ts'
+import type { Route } from './source-picker.ts'
 import type { ReceivedFrom, TransferRef } from './transfer.ts'
-import type { Opened } from './transfers.ts'
 
-/** Caches that may send wrong bytes of one blob before it is given up: a home, its stand-in, a parent. */
-const MOST_LIARS = 3
-
-export interface SmallParts {
-  readonly deps: Pick<TransferDeps, 'store' | 'tier' | 'logger' | 'limits' | 'confirmed'>
-  readonly router: Router
+interface SmallParts {
+  readonly deps: Pick<TransferDeps, 'store' | 'logger' | 'limits' | 'confirmed'>
   readonly metrics: TransferMetrics
 }
 
@@ -27,35 +22,12 @@ export class SmallContent {
     this.#parts = parts
   }
 
-  /**
-   * The way to a blob, or, where a cache answers with the bytes, the blob. A cache that sends wrong bytes is passed over: for
-   * its stand-in, then for the tier above and the origin.
-   */
-  async route(
-    ref: TransferRef,
-    request: RouteRequest,
-    signal: AbortSignal,
-  ): Promise<Exclude<Route, { kind: 'bytes' }> | { readonly kind: 'opened'; readonly opened: Opened }> {
-    const { router, metrics, deps } = this.#parts
-    const liars = new Set<string>()
-    for (let asHome = request.asHome; liars.size < MOST_LIARS; ) {
-      const route = await router.route({ ...request, asHome }, signal)
-      if (route.kind !== 'bytes') return route
-      metrics.received(ref.digest, route.from, route.bytes.length)
-      if (digestOf(route.bytes, ref.digest) === ref.digest) {
-        deps.confirmed?.(ref, route.bytes.length)
-        return { kind: 'opened', opened: await this.#put(ref.digest, route.bytes, route.from) }
-      }
-      const { key } = route.link.peer
-      metrics.rejected('failed_digest')
-      deps.logger.warn({ digest: ref.digest, peer: key }, 'a cache sent wrong bytes for a small blob: asking elsewhere')
-      deps.tier.suspect(key)
-      // it was asked again, as there is no other
-      asHome ||= liars.has(key)
-      liars.add(key)
-      if (asHome && route.from === 'parent') break
-    }
-    return { kind: 'refused', reason: 'unavailable', message: 'the caches that were asked sent wrong bytes' }
+  /** What a home or a parent has given instead of a swarm. */
+  async keep(ref: TransferRef, { bytes, from, link }: Extract<Route, { kind: 'bytes' }>): Promise<Opened> {
+    const { metrics, deps } = this.#parts
+    metrics.received(ref.digest, link, bytes.length)
+    deps.confirmed?.(ref, bytes.length)
+    return this.#put(ref.digest, bytes, from)
   }
 
   /** From the origin. */
@@ -66,20 +38,19 @@ export class SmallContent {
     signal: AbortSignal,
   ): Promise<Opened> {
     if (route.kind !== 'origin') {
-      return { kind: 'refused', reason: 'unavailable', message: 'the home announced a swarm for a blob of one piece' }
+      return refused('unavailable', 'the home announced a swarm for a blob of one piece')
     }
     const { deps, metrics } = this.#parts
     try {
-      const bytes = await fetchSmall(route.chain, ref, layout.size, deps.limits.origin, signal)
-      if (bytes === undefined) {
-        return { kind: 'refused', reason: 'unknown', message: `${ref.upstream} has no ${ref.digest}` }
-      }
+      const { origin, download } = deps.limits
+      const bytes = await fetchSmall(route.chain, ref, layout.size, [origin, download], signal)
+      if (bytes === undefined) return refused('unknown', `${ref.upstream} has no ${ref.digest}`)
       deps.confirmed?.(ref, bytes.length)
       metrics.received(ref.digest, 'origin', bytes.length)
       return await this.#put(ref.digest, bytes, 'origin')
     } catch (error) {
       signal.throwIfAborted()
-      return refusalFor(error)
+      return refusalOf(error)
     }
   }
 
@@ -90,7 +61,7 @@ export class SmallContent {
       return { kind: 'stored', digest, from }
     } catch (error) {
       if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) throw error
-      deps.logger.warn({ digest, err: error.message }, 'a small blob cannot be stored')
+      deps.logger.warn({ digest, err: error }, 'a small blob cannot be stored')
       return { kind: 'bytes', bytes, from }
     }
   }

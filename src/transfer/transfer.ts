@@ -1,26 +1,34 @@
-import { raceAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import type { ShoalError } from '../base/errors.ts'
 import { isShoalError } from '../base/errors.ts'
+import type { Span } from '../base/tracing.ts'
+import { NO_SPAN } from '../base/tracing.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { BlobRef } from '../oci/reference.ts'
 import { setBits } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PartialBlob } from '../store/index.ts'
 import { MemoryPartial } from '../store/index.ts'
-import { HashBook, sameBytes } from './hash-book.ts'
+import { HandedOut } from './handed-out.ts'
+import { Lifetime } from './lifetime.ts'
 import type { LentPiece, PieceBuffers } from './piece-buffers.ts'
-import { PrefixDigest } from './prefix-digest.ts'
+import { PieceHashes } from './piece-hashes.ts'
+import type { SharedWindow } from './shared-window.ts'
+import { WholeProof } from './whole-proof.ts'
 
 /** Where received bytes came from. */
 export type ReceivedFrom = 'peer' | 'home' | 'parent' | 'origin'
 
 /** Which content is moved, in whose name. */
-export interface TransferRef {
-  readonly upstream: string
-  readonly repository: string
-  readonly digest: Digest
+export interface TransferRef extends BlobRef {
   /** A client's own proof, for content that only this host fetches in that client's name (`access: passthrough`). */
   readonly authorization?: string | undefined
+}
+
+interface TransferParts {
+  readonly buffers: PieceBuffers
+  readonly clock: Pick<Clock, 'now' | 'wall'>
+  readonly window?: SharedWindow | undefined
+  readonly span?: Span | undefined
 }
 
 /**
@@ -29,62 +37,60 @@ export interface TransferRef {
  *
  * States: active -> proven -> closed, or active -> failed -> closed. A failed proof starts over within active.
  */
-export class Transfer {
+export class Transfer extends Lifetime {
   /** The blob's number in the schedulers. */
   readonly blob: number
   readonly ref: TransferRef
   readonly layout: PieceLayout
   readonly partial: PartialBlob
+  /** Times it, where pulls are traced. */
+  readonly span: Span
   /** Some of it was on disk when it began, whoever it came for. */
   readonly resumed: boolean
-  readonly book: HashBook
+  readonly pieceHashes: PieceHashes
   readonly received: Record<ReceivedFrom, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
   /** Wall clock, for people. */
   readonly startedEpochMs: number
   /** By the transfers' own clock, for durations. */
   readonly startedAt: number
-  /** Set while the blob cannot be stored: how far ahead of its reader it is fetched lives with the scheduler. */
-  readonly memory: MemoryPartial | undefined
+  /** Set while the blob cannot be stored: what of it is kept in memory. */
+  readonly window: SharedWindow | undefined
+  readonly #memory: MemoryPartial | undefined
   readonly #buffers: PieceBuffers
-  readonly #digest: PrefixDigest
-  readonly #closing = new AbortController()
-  /** Hashes of the pieces a runtime has been given before the whole was proven. */
-  readonly #handedOut = new Map<number, Uint8Array>()
-  #suspectPieces = new Map<number, Uint8Array>()
-  #change = Promise.withResolvers<void>()
-  #failure: ShoalError | undefined
-  #proven = false
-  #tailTrusted = false
-  #proofs = 0
-  #ownFailures = 0
-  /** The attempt whose proof has been settled. */
-  #settled = -1
-  #holds = 0
-  #catchingUp = false
+  readonly #proof: WholeProof
+  readonly #handedOut: HandedOut
   #confirmed = false
-  onIdle: (() => void) | undefined
   /** Told of pieces that the disk has changed: they are missing again. */
   onLost: ((pieces: readonly number[]) => void) | undefined
   onConfirmed: (() => void) | undefined
 
-  /** `memory`: the partial itself, when the blob cannot be stored. */
+  /** `window`: of a blob that cannot be stored; its partial lies in memory. */
   constructor(
     blob: number,
     ref: TransferRef,
     partial: PartialBlob | MemoryPartial,
-    { buffers, clock }: { readonly buffers: PieceBuffers; readonly clock: Pick<Clock, 'now' | 'wall'> },
+    { buffers, clock, window, span = NO_SPAN }: TransferParts,
   ) {
+    super()
     this.blob = blob
     this.startedEpochMs = clock.wall()
     this.startedAt = clock.now()
     this.ref = ref
     this.partial = partial
+    this.span = span
     this.resumed = partial.have.count > 0
-    this.memory = partial instanceof MemoryPartial ? partial : undefined
+    this.window = window
+    this.#memory = partial instanceof MemoryPartial ? partial : undefined
     this.#buffers = buffers
     this.layout = partial.layout
-    this.book = new HashBook(partial.layout)
-    this.#digest = new PrefixDigest(partial.layout)
+    this.pieceHashes = new PieceHashes(partial.layout)
+    this.#handedOut = new HandedOut(partial)
+    this.#proof = new WholeProof({
+      partial,
+      isWindow: window !== undefined,
+      read: (target, offset) => this.#readForProof(target, offset),
+      lost: (pieces) => this.onLost?.(pieces),
+    })
   }
 
   get digest(): Digest {
@@ -92,25 +98,22 @@ export class Transfer {
   }
 
   get proven(): boolean {
-    return this.#proven
-  }
-
-  get failure(): ShoalError | undefined {
-    return this.#failure
-  }
-
-  get signal(): AbortSignal {
-    return this.#closing.signal
+    return this.#proof.proven
   }
 
   /** How often the whole content failed its digest so far. */
   get failedProofs(): number {
-    return this.#proofs
+    return this.#proof.attempt
   }
 
   /** How often of these it was this host's own proof that failed, and not its home that said so. */
   get ownFailures(): number {
-    return this.#ownFailures
+    return this.#proof.ownFailures
+  }
+
+  /** How often what runtimes have been given may have turned out wrong. */
+  get retractions(): number {
+    return this.#proof.attempt + this.#handedOut.wrongs
   }
 
   /** Whether the tier or an origin has given this content to the repository of `ref`. */
@@ -133,39 +136,21 @@ export class Transfer {
     while (!this.#confirmed && this.partial.have.count === 0) await this.whenChanged(signal)
   }
 
-  /** Whether a piece is of use: not here, and not let go of. */
+  /** Whether a piece is of use. */
   wants(piece: number): boolean {
-    return !this.partial.have.has(piece) && piece >= (this.memory?.start ?? 0)
+    return !this.partial.have.has(piece)
   }
 
-  /** Resolves once a piece that comes by itself may be kept: a window in memory goes only so far ahead of its reader. */
+  /** Resolves once a piece that comes by itself may be kept: a window in memory goes only so far ahead of its readers. */
   async whenRoomFor(piece: number, signal: AbortSignal): Promise<void> {
-    while (this.memory?.hasRoomFor(piece) === false) await this.whenChanged(signal)
-  }
-
-  get held(): boolean {
-    return this.#holds > 0
-  }
-
-  /** Keeps the transfer going until disposed: a reader, or hosts of the region waiting at this home. */
-  hold(): Disposable {
-    this.#holds++
-    let released = false
-    return {
-      [Symbol.dispose]: () => {
-        if (released) return
-        released = true
-        this.#holds--
-        if (this.#holds === 0) this.onIdle?.()
-      },
-    }
+    while (this.window?.isTooFar(piece) === true) await this.whenChanged(signal)
   }
 
   /** Pieces left by an earlier process match their own hashes; whether those are the right ones, a home must say. */
   recallHashes(): void {
     for (const piece of setBits(this.partial.have)) {
       const hashes = this.partial.hash(piece)
-      if (hashes !== undefined) this.book.addRun({ first: piece, hashes }, 'word')
+      if (hashes !== undefined) this.pieceHashes.addRun({ first: piece, hashes }, 'word')
     }
   }
 
@@ -174,12 +159,14 @@ export class Transfer {
    * False when the blob started over meanwhile: the piece belongs to the attempt that failed.
    */
   async store(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<boolean> {
-    const attempt = this.#proofs
+    const { attempt } = this.#proof
     this.#buffers.forget(this.digest, [piece])
-    this.#digest.offer(piece, bytes)
+    this.#handedOut.came(piece, sha256)
+    this.#proof.offer(piece, bytes)
     await this.partial.write(piece, bytes, sha256)
-    const kept = attempt === this.#proofs
+    const kept = attempt === this.#proof.attempt
     if (!kept) await this.#drop([piece])
+    await this.#letGo()
     this.changed()
     return kept
   }
@@ -209,58 +196,33 @@ export class Transfer {
     return this.partial.have.has(piece) ? this.#buffers.lend(this.digest, piece) : undefined
   }
 
-  /** Drops pieces whose hashes were overruled, and takes them out of the running proof. Answers which were here. */
+  /** Drops pieces whose hashes were overruled, and takes them out of the running proof. Returns which were here. */
   async overruled(pieces: readonly number[]): Promise<number[]> {
     const wrong = pieces.filter((piece) => this.partial.have.has(piece))
-    if (this.memory === undefined && pieces.some((piece) => piece < this.#digest.next)) this.#digest.restart()
+    if (this.window === undefined && pieces.some((piece) => piece < this.#proof.next)) this.#proof.restart()
     await this.#drop(wrong)
     return wrong
   }
 
-  /** Resolves at the next change; rejects with the transfer's failure or the signal's reason. */
-  async whenChanged(signal: AbortSignal): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
-    await raceAbort(this.#change.promise, AbortSignal.any([signal, this.#closing.signal]))
-  }
-
-  /** Resolves true at the next change, false after `ms` or when the transfer closes. */
-  async nextChange(ms: number): Promise<boolean> {
-    const limit = AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.ceil(ms))), this.#closing.signal])
-    try {
-      await raceAbort(this.#change.promise, limit)
-      return true
-    } catch {
-      return false
-    }
-  }
-
-  /** Wakes everybody who waits for something to change. */
-  changed(): void {
-    const change = this.#change
-    this.#change = Promise.withResolvers<void>()
-    change.resolve()
-  }
-
   /**
    * Whether a runtime may be given this piece: it is here, its hash is this host's own or vouched for, and the last
-   * piece only once the whole digest is proven, so that nobody ever completes a corrupt file.
+   * piece only once the whole digest is proven, so that nobody ever completes a corrupt file. `isPart`: the reader has
+   * asked for a part, and what it reads ends nothing: the hash of the last piece is as good as that of any other.
    */
-  servable(piece: number): boolean {
+  servable(piece: number, isPart = false): boolean {
     if (!this.partial.have.has(piece)) return false
-    if (this.#proven) return true
-    const mayGo = piece < this.layout.count - 1 || this.#tailTrusted
-    return mayGo && this.book.trusted(piece) && this.#sameAsHandedOut(piece)
+    if (this.proven) return true
+    const mayGo = piece < this.layout.count - 1 || isPart
+    return mayGo && this.pieceHashes.trusted(piece) && this.#handedOut.isSame(piece)
   }
 
   /** Resolves once the piece may be given to a runtime. Rejects with the transfer's failure, or the signal's reason. */
-  async whenServable(piece: number, signal: AbortSignal): Promise<void> {
-    while (!this.servable(piece)) await this.whenChanged(signal)
+  async whenServable(piece: number, isPart: boolean, signal: AbortSignal): Promise<void> {
+    while (!this.servable(piece, isPart)) await this.whenChanged(signal)
   }
 
   handedOut(piece: number): void {
-    if (this.#proven || this.#handedOut.has(piece)) return
-    const hash = this.partial.hash(piece)
-    if (hash !== undefined) this.#handedOut.set(piece, hash)
+    if (!this.proven) this.#handedOut.note(piece)
   }
 
   /**
@@ -268,23 +230,17 @@ export class Transfer {
    * Undefined while not all of it is back yet.
    */
   prefixConfirmed(piece: number): boolean | undefined {
-    for (const [suspect, hash] of this.#suspectPieces) {
-      if (suspect >= piece) continue
-      const now = this.partial.have.has(suspect) ? this.partial.hash(suspect) : undefined
-      if (now === undefined) return undefined
-      if (!sameBytes(now, hash)) return false
-    }
-    return true
+    return this.#handedOut.confirmed(piece)
   }
 
   /** Whether a wrong prefix may be in some client's hands. */
   get tainted(): boolean {
-    return this.#suspectPieces.size > 0 && this.prefixConfirmed(this.layout.count) !== true
+    return this.#handedOut.isTainted
   }
 
   /** Whether the proof can be carried on now. */
   get provable(): boolean {
-    return this.#settled !== this.#proofs && (this.#digest.done || this.partial.have.has(this.#digest.next))
+    return this.#proof.canGoOn
   }
 
   /**
@@ -292,24 +248,9 @@ export class Transfer {
    * are missing. One caller at a time does the work, and one per attempt gets the verdict; the others get 'partial'.
    */
   async prove(scratch: Uint8Array): Promise<'proven' | 'corrupt' | 'partial'> {
-    if (this.#catchingUp || this.#settled === this.#proofs) return 'partial'
-    this.#catchingUp = true
-    try {
-      const { have } = this.partial
-      // again when a piece came in between the last look and here: its caller was told that somebody is at work
-      do {
-        await this.#digest.catchUp(have, scratch, (target, offset) => this.#readForProof(target, offset))
-      } while (!this.#digest.done && have.has(this.#digest.next))
-      if (this.#digest.done && have.complete && !this.#digest.proven() && (await this.#blamesDisk())) return 'partial'
-    } finally {
-      this.#catchingUp = false
-    }
-    // the hash may be ahead of the disk: a piece is hashed from memory while it is being written
-    if (!this.#digest.done || !this.partial.have.complete) return 'partial'
-    this.#settled = this.#proofs
-    this.#proven = this.#digest.proven()
-    this.changed()
-    return this.#proven ? 'proven' : 'corrupt'
+    const outcome = await this.#proof.carryOn(scratch)
+    if (outcome !== 'partial') this.changed()
+    return outcome
   }
 
   /** What the disk has changed makes the whole fail: not compared piece by piece, as nearly always nothing has. */
@@ -317,56 +258,25 @@ export class Transfer {
     if (!this.#recall(target, offset)) await this.partial.readUnchecked(target, offset)
   }
 
-  /** After a failed digest: whether pieces have changed since they were checked. They go, and the proof begins again. */
-  async #blamesDisk(): Promise<boolean> {
-    const attempt = this.#proofs
-    const lost = await this.partial.recheck()
-    if (attempt !== this.#proofs || lost.length === 0) return attempt !== this.#proofs
-    this.#digest.restart()
-    this.onLost?.(lost)
-    return true
-  }
-
-  /** A window that began in the middle of a blob has no whole to prove: its pieces' trusted hashes must do. */
-  trustTail(): void {
-    this.#tailTrusted = true
-  }
-
-  /** Lets go of what the reader of a window has passed and the proof has taken in. */
-  passed(piece: number): void {
-    if (this.memory === undefined) return
-    this.memory.passed(this.#tailTrusted ? piece : Math.min(piece, this.#digest.next))
-    this.changed()
-  }
-
   /** The whole failed its digest: forgets every piece and every hash. What was handed out is remembered as suspect. */
   async startOver(isOwnProof = true): Promise<void> {
-    this.#proofs++
-    if (isOwnProof) this.#ownFailures++
-    for (const [piece, hash] of this.#handedOut) this.#suspectPieces.set(piece, hash)
-    this.#handedOut.clear()
-    this.book.clear()
-    this.#digest.restart()
+    this.#proof.fail(isOwnProof)
+    this.#handedOut.suspect()
+    this.pieceHashes.clear()
     await this.#drop([...setBits(this.partial.have)])
   }
 
-  fail(error: ShoalError): void {
-    this.#failure ??= error
-    this.changed()
-  }
-
-  /** Ends everything that waits on this transfer, and its reads from origins. */
-  close(reason: unknown): void {
-    this.#closing.abort(reason)
+  /** A window in memory keeps only so much. What goes may be fetched again. */
+  async #letGo(): Promise<void> {
+    if (this.window === undefined || this.#memory === undefined) return
+    const pieces = this.window.excess(this.#memory.kept, this.#proof.next)
+    if (pieces.length === 0) return
+    await this.#drop(pieces)
+    this.onLost?.(pieces)
   }
 
   async #drop(pieces: readonly number[]): Promise<void> {
     this.#buffers.forget(this.digest, pieces)
     await this.partial.drop(pieces)
-  }
-
-  #sameAsHandedOut(piece: number): boolean {
-    const suspect = this.#suspectPieces.get(piece)
-    return suspect === undefined || this.prefixConfirmed(piece + 1) === true
   }
 }

@@ -1,5 +1,6 @@
 import type { Authorities, Checked } from './authorities.ts'
 import { canonicalBytes } from './canonical.ts'
+import type { Certificate } from './certificate.ts'
 import { dateProblem } from './certificate.ts'
 import type { CertifiedRole } from './certified-role.ts'
 import { roleText } from './certified-role.ts'
@@ -16,7 +17,7 @@ export interface ShownCertificate {
   readonly proof: Uint8Array
 }
 
-export interface CertificateParts {
+interface CertificateParts {
   readonly authorities: Authorities
   /** This process's own. */
   readonly credential: Credential | undefined
@@ -56,13 +57,25 @@ export class CertificateTrust {
 
   /** Whether the envelope is over `statement`, by somebody whose role `fits`, now. */
   judge(statement: Uint8Array, envelope: Uint8Array, fits: (role: CertifiedRole) => boolean): Judgement {
+    const signer = this.#signer(statement, envelope)
+    if (typeof signer === 'string') return signer
+    return fits(signer.role) ? 'good' : 'unknown'
+  }
+
+  /** The operator who has signed `statement`, by name and number; undefined if it is none, or none any more. */
+  operator(statement: Uint8Array, envelope: Uint8Array): string | undefined {
+    const signer = this.#signer(statement, envelope)
+    if (typeof signer === 'string' || signer.role.role !== 'operator') return undefined
+    return `${signer.name} (certificate ${signer.serial})`
+  }
+
+  #signer(statement: Uint8Array, envelope: Uint8Array): Certificate | 'false' | 'unknown' {
     const opened = decodeEnvelope(envelope)
     if (opened === undefined) return 'false'
     const checked = this.check(opened.certificate)
     if (!checked.ok) return 'unknown'
-    const { x509, role } = checked.certificate
-    if (!verifyBytes(x509.publicKey, statement, opened.signature)) return 'false'
-    return fits(role) ? 'good' : 'unknown'
+    const { certificate } = checked
+    return verifyBytes(certificate.x509.publicKey, statement, opened.signature) ? certificate : 'false'
   }
 
   /** Shows `verifier` who `prover` (this host) is; undefined without a credential. */

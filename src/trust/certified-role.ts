@@ -14,7 +14,7 @@ export function isFleetName(text: string): boolean {
 }
 
 /** The role a URI names; undefined when it is none of ours. */
-export function parseRoleUri(uri: string): CertifiedRole | undefined {
+function parseRoleUri(uri: string): CertifiedRole | undefined {
   const match = ROLE_URI.exec(uri)
   const fleet = match?.[1] ?? match?.[2]
   if (fleet === undefined) return undefined

@@ -9,7 +9,7 @@ const HEAD_BYTES = 3
 export const MAX_CERTIFICATE_BYTES = MAX_SIGNATURE_BYTES - HEAD_BYTES - SIGNATURE_BYTES
 
 /** A signature that says whose it is: the signer's certificate (DER) and the 64 bytes. */
-export interface Envelope {
+interface Envelope {
   readonly certificate: Uint8Array
   readonly signature: Uint8Array
 }

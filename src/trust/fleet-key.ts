@@ -42,11 +42,6 @@ export function agentKeyOf(key: FleetKey): FleetKey {
   return key.kind === 'member' ? key : { kind: 'agent', secret: key.secret, publicKey: key.publicKey }
 }
 
-/** The same secret without the signing key's halves, for a fleet that has moved to an authority. */
-export function memberKeyOf({ secret }: FleetKey): FleetKey {
-  return { kind: 'member', secret }
-}
-
 /** One line without its end: `shoal-cache-key-v1:` or one of its kind, and the bytes in base64url. */
 export function formatFleetKey(key: FleetKey): string {
   return PREFIXES[key.kind] + Buffer.concat([key.secret, secondPart(key)]).toString('base64url')

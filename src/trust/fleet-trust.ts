@@ -9,7 +9,7 @@ import { orderStatement } from './order-signer.ts'
 import { SIGNATURE_BYTES } from './signature.ts'
 
 /** What a peer shows for being a cache. */
-export interface CacheClaim {
+interface CacheClaim {
   /** By the fleet's cache key. */
   readonly roleProof: Uint8Array | undefined
   readonly shown: ShownCertificate | undefined
@@ -175,10 +175,10 @@ export class FleetTrust implements Trust {
     return signed ?? (this.#keyCounts ? this.#keys.sign(orderStatement(statement)) : undefined)
   }
 
-  ordered(statement: Uint8Array, signature: Uint8Array): boolean {
+  ordered(statement: Uint8Array, signature: Uint8Array): string | undefined {
     const bytes = orderStatement(statement)
-    if (this.#keyCounts && this.#keys.verify(bytes, signature)) return true
-    return this.#certificates?.judge(bytes, signature, (role) => role.role === 'operator') === 'good'
+    const key = this.#keyCounts ? this.#keys.signer(bytes, signature) : undefined
+    return key === undefined ? this.#certificates?.operator(bytes, signature) : `a holder of cache key ${key}`
   }
 
   #weighCertificate(

@@ -27,8 +27,8 @@ export interface Trust {
   readonly canOrder: boolean
   /** Signs a statement that acts on the fleet; undefined when this host may not. */
   order(statement: Uint8Array): Uint8Array | undefined
-  /** Whether somebody who may act on the fleet has signed the statement. */
-  ordered(statement: Uint8Array, signature: Uint8Array): boolean
+  /** Who has signed the statement, for people, if it is somebody who may act on the fleet. */
+  ordered(statement: Uint8Array, signature: Uint8Array): string | undefined
 }
 
 /**

@@ -16,13 +16,13 @@ export interface AuthorityFiles {
   readonly keyPem: string
 }
 
-export interface Issued {
+interface Issued {
   readonly certificatePem: string
   /** PKCS #8, PEM. */
   readonly keyPem: string
 }
 
-export interface CertificateRequest {
+interface CertificateRequest {
   readonly role: CertifiedRole
   /** The subject's common name, for people and logs. */
   readonly name: string
@@ -30,7 +30,7 @@ export interface CertificateRequest {
 }
 
 /** One certificate taken back. */
-export interface Revoked {
+interface Revoked {
   /** Hex. */
   readonly serial: string
   readonly atMs: number

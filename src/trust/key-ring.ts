@@ -57,7 +57,13 @@ export class KeyRing {
   }
 
   verify(bytes: Uint8Array, signature: Uint8Array): boolean {
-    return this.#publicKeys.some((key) => verifyBytes(key, bytes, signature))
+    return this.signer(bytes, signature) !== undefined
+  }
+
+  /** What the key is called that has signed these bytes, if it is one of these. */
+  signer(bytes: Uint8Array, signature: Uint8Array): string | undefined {
+    const at = this.#publicKeys.findIndex((key) => verifyBytes(key, bytes, signature))
+    return this.names[at]
   }
 }
 

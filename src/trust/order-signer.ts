@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import type { Clock } from '../base/clock.ts'
+import { systemClock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import { canonicalBytes } from './canonical.ts'
 import { dateProblem } from './certificate.ts'
@@ -25,7 +27,10 @@ export function orderStatement(statement: Uint8Array): Uint8Array {
  * Loads an operator's credential (PEM), or, in a fleet without an authority, the fleet's cache key. Throws
  * `CONFIG_INVALID` naming the file and what is wrong: not readable, no operator's, not valid now.
  */
-export async function loadOrderSigner(files: CredentialFiles, now: () => number = Date.now): Promise<OrderSigner> {
+export async function loadOrderSigner(
+  files: CredentialFiles,
+  clock: Pick<Clock, 'wall'> = systemClock,
+): Promise<OrderSigner> {
   const text = await read(files.certificate)
   if (text.trimStart().startsWith('shoal-')) return keySigner(files.certificate, text)
   const keyFile = files.key ?? files.certificate
@@ -35,7 +40,7 @@ export async function loadOrderSigner(files: CredentialFiles, now: () => number 
   if (certificate.role.role !== 'operator') {
     throw invalid(files.certificate, 'is no operator credential; shoal fleet certify operator makes one')
   }
-  const problem = dateProblem(certificate, now())
+  const problem = dateProblem(certificate, clock.wall())
   if (problem !== undefined) {
     throw invalid(files.certificate, `its certificate ${problem}; shoal fleet certify operator makes a new one`)
   }

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { parseJson } from '../base/json.ts'
 import { canonicalBytes } from './canonical.ts'
 import type { Trust } from './interface.ts'
 import { MAX_SIGNATURE_BYTES } from './interface.ts'
 
 /** What only those may have done who hold an operator's credential, or a cache for its own region and those below. */
-export const ORDER_VERBS = ['prewarm', 'edit', 'invalidate'] as const
-export type OrderVerb = (typeof ORDER_VERBS)[number]
+const ORDER_VERBS = ['prewarm', 'edit', 'schedule', 'unschedule', 'invalidate'] as const
+type OrderVerb = (typeof ORDER_VERBS)[number]
 
-/** A job of 64 images with long names is some 50 KB. */
-export const MAX_ORDER_TEXT_CHARS = 128 * 1024
+/** A job of 256 images is some 50 KB. */
+const MAX_ORDER_TEXT_CHARS = 128 * 1024
 /** How far the clocks of who orders and who obeys may be apart. An older order is refused: it may be a replay. */
 export const ORDER_SKEW_MS = 5 * 60_000
 const NONCE_BYTES = 12
@@ -33,6 +34,12 @@ export interface OrderContent {
   readonly issuedEpochMs: number
   /** No two orders are the same. */
   readonly nonce: string
+}
+
+/** An order that may have done what it says. */
+export interface ProvenOrder extends OrderContent {
+  /** Who gave it, for people: an operator by name and certificate, a cache by its region. */
+  readonly by: string
 }
 
 /** What can sign an order: this host's trust, or a credential that a user names. */
@@ -87,11 +94,7 @@ export function orderInvalidate(signer: SignsOrders, reference: string, nowEpoch
 /** What an order says without asking whether it may: for messages, and for who only passes it on. */
 export function orderContent({ text }: Pick<Order, 'text'>): OrderContent | undefined {
   if (text.length > MAX_ORDER_TEXT_CHARS) return undefined
-  try {
-    return contentSchema.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
-  }
+  return contentSchema.safeParse(parseJson(text)).data
 }
 
 /**
@@ -102,15 +105,15 @@ export function provenOrder(
   trust: Pick<Trust, 'ordered' | 'vouched'>,
   order: Order,
   isAbove: (region: string) => boolean,
-): OrderContent | undefined {
+): ProvenOrder | undefined {
   const { text, region, signature } = order
   if (text.length > MAX_ORDER_TEXT_CHARS || signature.length > MAX_SIGNATURE_BYTES) return undefined
   const statement = statementOf(text)
-  const isProven =
-    region === null
-      ? trust.ordered(statement, signature)
-      : isAbove(region) && trust.vouched(statement, signature, region)
-  return isProven ? orderContent(order) : undefined
+  const isCaches = region !== null && isAbove(region) && trust.vouched(statement, signature, region)
+  const by =
+    region === null ? trust.ordered(statement, signature) : isCaches ? `a cache of region ${region}` : undefined
+  const content = by === undefined ? undefined : orderContent(order)
+  return content === undefined || by === undefined ? undefined : { ...content, by }
 }
 
 /** Whether an order has just been given, as far as two clocks can agree on it. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { readSmallFile } from '../base/small-file.ts'
 import type { Authority } from './authorities.ts'
 import type { RevocationList } from './revocation-list.ts'
 import { readRevocationList } from './revocation-list.ts'
@@ -13,6 +13,8 @@ export interface TakenList {
   readonly isNews: boolean
 }
 
+/** Some hundred thousand serial numbers. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024
 const FILE = /^revocations-[0-9a-f]{16}\.crl$/
 
 /**
@@ -52,9 +54,10 @@ export class Revocations {
     for (const name of names.filter((one) => FILE.test(one))) {
       const file = join(this.#directory, name)
       try {
-        await this.take(await readFile(file), authorities)
+        const found = await readSmallFile(file, MAX_FILE_BYTES)
+        if (found !== undefined) await this.take(found, authorities)
       } catch (error) {
-        this.#logger.warn({ file, err: errorText(error) }, 'a kept revocation list was skipped')
+        this.#logger.warn({ file, err: error }, 'a kept revocation list was skipped')
       }
     }
   }
@@ -86,7 +89,7 @@ export class Revocations {
       await writeFile(temporary, list.der, { mode: 0o600, flush: true })
       await rename(temporary, file)
     } catch (error) {
-      this.#logger.warn({ file, err: errorText(error) }, 'a revocation list cannot be kept: it is forgotten at the end')
+      this.#logger.warn({ file, err: error }, 'a revocation list cannot be kept: it is forgotten at the end')
       await rm(temporary, { force: true }).catch(() => {})
     }
   }

@@ -6,7 +6,7 @@ import type { Trust } from './interface.ts'
 
 /** 120 bytes each: the hashes of the blobs that a region moves at the time. */
 const MAX_TRUE = 8_192
-/** After so long one is checked again: certificates end and are revoked. */
+/** After this long one is checked again: certificates end and are revoked. */
 const TRUE_MS = 60_000
 
 /** Remembers which signatures of caches were found true: all neighbours of a host hand the same ones on. */

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { TaskGroup } from '../base/task-group.ts'
 import { Authorities } from './authorities.ts'
 import { dateProblem } from './certificate.ts'
 import { CertificateTrust } from './certificate-trust.ts'
@@ -28,7 +28,7 @@ export interface TrustSettings {
   readonly region: string
 }
 
-export interface TrustKeeperDeps {
+interface TrustKeeperDeps {
   /** Where revocation lists are kept from one start to the next. */
   readonly directory: string
   readonly clock: Clock
@@ -40,10 +40,11 @@ export class TrustKeeper implements AsyncDisposable {
   readonly trust: FleetTrust
   readonly #deps: TrustKeeperDeps
   readonly #revocations: Revocations
-  readonly #stop = new AbortController()
+  readonly #tasks: TaskGroup
   #settings: TrustSettings
   #seen: string
-  #loop: Promise<void> | undefined
+  /** What the files were like when they could not be used: not tried again until they change. */
+  #unusable = ''
 
   private constructor(
     settings: TrustSettings,
@@ -54,6 +55,7 @@ export class TrustKeeper implements AsyncDisposable {
   ) {
     this.#settings = settings
     this.#deps = deps
+    this.#tasks = new TaskGroup(deps.logger)
     this.#revocations = revocations
     this.#seen = seen
     this.trust = new FleetTrust(parts)
@@ -76,8 +78,8 @@ export class TrustKeeper implements AsyncDisposable {
 
   /** Begins to look at the files now and then. */
   start(): void {
-    // ends by the stop signal only; everything else is handled inside
-    this.#loop ??= this.#watch().catch(() => {})
+    const rounds = { clock: this.#deps.clock, firstAfterMs: LOOK_EVERY_MS, everyMs: LOOK_EVERY_MS }
+    this.#tasks.loop("the fleet's keys and credentials cannot be looked at", rounds, () => this.#look())
   }
 
   /** Reads all files again, now. Throws `CONFIG_INVALID`, and what was believed before is believed still. */
@@ -89,29 +91,23 @@ export class TrustKeeper implements AsyncDisposable {
     this.#seen = seen
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new DOMException('stopping', 'AbortError'))
-    await this.#loop
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#tasks.stop()
   }
 
-  async #watch(): Promise<void> {
-    const { clock, logger } = this.#deps
-    let failed = ''
-    for (;;) {
-      await sleep(clock, LOOK_EVERY_MS, this.#stop.signal)
-      const now = await stateOf(this.#settings.files)
-      // what could not be used is not tried again until it changes
-      if (now === this.#seen || now === failed) continue
-      try {
-        await this.reload()
-        logger.info({}, "the fleet's keys and credentials were read again")
-      } catch (error) {
-        failed = now
-        logger.error(
-          { err: errorText(error) },
-          "the fleet's keys and credentials have changed and cannot be used: the old ones hold",
-        )
-      }
+  async #look(): Promise<void> {
+    const { logger } = this.#deps
+    const now = await stateOf(this.#settings.files)
+    if (now === this.#seen || now === this.#unusable) return
+    try {
+      await this.reload()
+      logger.info({}, "the fleet's keys and credentials were read again")
+    } catch (error) {
+      this.#unusable = now
+      logger.error(
+        { err: error },
+        "the fleet's keys and credentials have changed and cannot be used: the old ones hold",
+      )
     }
   }
 }

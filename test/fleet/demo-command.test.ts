@@ -36,13 +36,17 @@ test('the demo delivers one image to every host for one copy from the origin, an
   assert.deepEqual(await readdir(temp.path), [])
 })
 
-test('Ctrl-C ends all of a kept demo', async () => {
+test('a kept demo says first where its page is, and Ctrl-C ends all of it', async () => {
   await using temp = await TempDir.make()
   const demo = startDemo(temp, '--hosts', '2', '--size', '4MiB', '--keep')
   let stderr = ''
   demo.stderr.setEncoding('utf8').on('data', (chunk) => {
     stderr += chunk
   })
+  await eventually('the link of its page is shown', () => /^watch it: http:\S+\n/m.test(stderr))
+  assert.doesNotMatch(stderr.slice(0, stderr.indexOf('watch it')), /image/)
+  const [, page = ''] = /^watch it: (http:\S+)\n/m.exec(stderr) ?? []
+  assert.match(await (await fetch(page)).text(), /<title>Shoal<\/title>/)
   await eventually('things to try are shown', () => stderr.includes('registry-mirrors'), 60_000)
   const [, mirror] = /--mirror (http:\S+)/.exec(stderr) ?? []
   assert.equal((await fetch(`${mirror}/v2/`)).status, 200)

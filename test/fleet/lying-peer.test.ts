@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { blobRequests } from '../../src/blob/index.ts'
 import { Fleet } from '../../src/demo/index.ts'
 import { Bitfield } from '../../src/piece/bitfield.ts'
 import { PieceLayout } from '../../src/piece/piece-layout.ts'
 import { DEFAULT_LEECHER } from '../../src/scheduler/index.ts'
 import type { FleetKey } from '../../src/swarm/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
+import { transferMessages, transferRequests } from '../../src/transfer/index.ts'
 import type { TestHost } from '../integration/swarm-support.ts'
 import { TestFleet } from '../integration/swarm-support.ts'
 
@@ -29,7 +31,7 @@ function lie({ events }: TestHost, layouts: ReadonlyMap<string, PieceLayout>): {
     }
     if (message.type === 'bitfield') {
       const bits = Bitfield.full(layout.count).toBytes()
-      link.send({ type: 'bitfield', blob: layout.digest, size: layout.size, bits, queue: 0 })
+      link.send(transferMessages.bitfield, { blob: layout.digest, size: layout.size, bits, queue: 0 })
     }
   }
   return lies
@@ -47,14 +49,14 @@ test('wrong bytes cost their sender the blob before anything is stored; the pull
   const { swarm } = liar
   const signal = AbortSignal.timeout(30_000)
   const home = await swarm.connectAddress(fleet.caches[0]!.peerAddress, signal)
-  await home.call(
-    'manifest',
+  await home.request(
+    blobRequests.manifest,
     { upstream: 'docker.io', repository: 'library/app', target: { kind: 'tag', tag: '1' } },
     signal,
   )
   for (const { digest } of image.layers) {
     const args = { upstream: 'docker.io', repository: 'library/app', digest, have: new Uint8Array() }
-    assert.equal((await home.call('join', args, signal)).kind, 'swarm')
+    assert.equal((await home.request(transferRequests.join, args, signal)).kind, 'swarm')
   }
 
   // slow enough that the liar is asked while pieces are still rare

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { AgentProcess } from '../../src/demo/index.ts'
 import { Fleet } from '../../src/demo/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
+import { askPrewarm, prewarmEnded } from '../support/ask-prewarm.ts'
 import { unpackPreviousRelease } from '../support/previous-release.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -51,4 +52,13 @@ test('a fleet is upgraded host by host at one copy of every image, in whichever 
   await burst('new caches, agents of both releases')
   const { peer } = await fleet.received(fleet.agents)
   assert.ok(peer > 0, 'hosts of two releases give each other nothing')
+
+  const { reference } = await fleet.push({ sizeBytes: 4 * MIB, layerCount: 1, seed: 99 }, 'library/warm:1')
+  const job = await askPrewarm(second!, '', { method: 'POST', body: { images: [reference] } })
+  const end = await prewarmEnded(second!, job.id)
+  assert.deepEqual(
+    [end.state, end.hosts.ready],
+    ['done', 4],
+    `a job for hosts of both releases: ${JSON.stringify(end)}`,
+  )
 })

@@ -74,7 +74,7 @@ test('a blob that takes longer than runtimes wait for headers is announced, and 
   const manifest = await MirrorReader.get(agent!.mirrorUrl, 'library/app/manifests/1?ns=docker.io')
   assert.equal(manifest.status, 200)
   await manifest.readAll()
-  // two requests one after the other, for the link and for the bytes: longer than the door would wait for an answer
+  // two requests one after the other, for the link and for the bytes: longer than the server would wait for an answer
   await fleet.origin.setFaults({ latencyMs: 4_500 })
   const { digest } = pushed.image.config
   const reader = await MirrorReader.get(agent!.mirrorUrl, blobPath(pushed, digest))

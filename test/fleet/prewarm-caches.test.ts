@@ -55,3 +55,34 @@ test('whichever host is asked, and after any cache was restarted, the report of 
     await agree()
   }
 })
+
+test('a schedule outlives the cache that took it, and is cancelled at another one', async () => {
+  interface Schedule {
+    readonly id: string
+    readonly state: string
+  }
+  await using fleet = await Fleet.start({ regions: [{ name: 'core', caches: 2, agents: 1 }] })
+  const [agent] = fleet.agents
+  const [first, second] = fleet.caches
+  const schedules = async (host: AgentProcess): Promise<Schedule[]> =>
+    (await askPrewarm<{ schedules: Schedule[] }>(host, '/schedules')).schedules
+  const body = { images: ['registry.test/app:1'], schedule: { every: '0 0 1 1 *', zone: 'UTC' } }
+  const { id } = await askPrewarm<Schedule>(agent!, '/schedules', { method: 'POST', body })
+  for (const [gone, left] of [
+    [first!, second!],
+    [second!, first!],
+  ] as const) {
+    await eventually('both caches have it', async () => {
+      const seen = await Promise.all([gone, left].map((host) => schedules(host).catch(() => [])))
+      return seen.every((some) => some.some((one) => one.id === id))
+    })
+    await gone.kill('SIGKILL')
+    await eventually('the other one has it', async () => (await schedules(left).catch(() => [])).length === 1)
+    await gone.restart()
+  }
+  await askPrewarm(second!, `/schedules/${id}`, { method: 'DELETE' })
+  await eventually('all see that it has ended', async () => {
+    const seen = await Promise.all([...fleet.caches, agent!].map((host) => schedules(host).catch(() => [])))
+    return seen.every(([one]) => one?.state === 'cancelled')
+  })
+})

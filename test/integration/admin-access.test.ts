@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { AdminRoute } from '../../src/admin/access.ts'
 import { ROUTE_ACCESS } from '../../src/admin/access.ts'
-import type { AdminDoorOptions } from '../../src/admin/index.ts'
-import { AdminDoor } from '../../src/admin/index.ts'
+import type { AdminServerOptions } from '../../src/admin/index.ts'
+import { AdminServer } from '../../src/admin/index.ts'
 import { isShoalError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { PrometheusRegistry } from '../../src/node/index.ts'
@@ -21,24 +21,37 @@ const NEEDS_ROOT = { skip: process.getuid?.() === 0 ? false : 'only root can be 
 
 /** Who gets an answer on loopback without anything to show: everybody, this host's own, or who knows a rule's secret. */
 const MATRIX: Readonly<Record<AdminRoute, 'everybody' | 'own' | 'secret'>> = {
+  'GET /': 'everybody',
+  'GET /page/:file': 'everybody',
+  'GET /api/v1/page/events': 'everybody',
+  'POST /api/v1/page/links': 'own',
+  'POST /api/v1/page/keys': 'everybody',
   'GET /healthz': 'everybody',
   'GET /readyz': 'everybody',
   'GET /metrics': 'everybody',
   'GET /api/v1/status': 'everybody',
   'GET /api/v1/transfers': 'everybody',
+  'GET /api/v1/logs': 'everybody',
   'GET /api/v1/limits': 'everybody',
   'GET /api/v1/blobs': 'own',
   'GET /api/v1/peers': 'own',
   'PATCH /api/v1/limits': 'own',
   'POST /api/v1/invalidate': 'own',
+  'GET /api/v1/events': 'own',
+  'GET /api/v1/why': 'own',
+  'PATCH /api/v1/logs': 'own',
   'GET /api/v1/pins': 'own',
   'POST /api/v1/pins': 'own',
   'DELETE /api/v1/pins': 'own',
   'GET /api/v1/verify': 'own',
   'POST /api/v1/verify': 'own',
   'DELETE /api/v1/verify': 'own',
+  'GET /api/v1/prewarm/schedules': 'own',
+  'POST /api/v1/prewarm/schedules': 'own',
+  'DELETE /api/v1/prewarm/schedules/:id': 'own',
   'GET /api/v1/prewarm': 'own',
   'POST /api/v1/prewarm': 'own',
+  'GET /api/v1/prewarm/gate': 'own',
   'GET /api/v1/prewarm/:id': 'own',
   'PATCH /api/v1/prewarm/:id': 'own',
   'DELETE /api/v1/prewarm/:id': 'own',
@@ -47,6 +60,15 @@ const MATRIX: Readonly<Record<AdminRoute, 'everybody' | 'own' | 'secret'>> = {
   'POST /hooks/:source': 'secret',
   'POST /hooks/:source/:secret': 'secret',
 }
+
+/** Probes, and the page without anything in it: neither tells anything. */
+const OPEN_EVERYWHERE: ReadonlySet<AdminRoute> = new Set([
+  'GET /healthz',
+  'GET /readyz',
+  'GET /',
+  'GET /page/:file',
+  'POST /api/v1/page/keys',
+])
 
 interface Caller {
   readonly name: string
@@ -64,11 +86,11 @@ const CALLERS: readonly Caller[] = [
   { name: 'a wrong token', headers: { authorization: 'Bearer 0123456789abcdef0124' }, overSocket: false, isOwn: false },
 ]
 
-async function openServer(options: Partial<AdminDoorOptions> = {}) {
+async function openServer(options: Partial<AdminServerOptions> = {}) {
   const dir = await TempDir.make()
   const socket = join(dir.path, 'admin.sock')
   const deps = { source: new MemoryAdminSource(), metrics: new PrometheusRegistry(), logger: silentLogger }
-  const server = await AdminDoor.start({ ...deps, ...quietEntrances() }, adminOptions({ socket, ...options }))
+  const server = await AdminServer.start({ ...deps, ...quietEntrances() }, adminOptions({ socket, ...options }))
   const close = async (): Promise<void> => {
     await server[Symbol.asyncDispose]()
     await dir[Symbol.asyncDispose]()
@@ -83,12 +105,18 @@ function ask(
   { headers, overSocket }: Caller,
 ): Promise<{ status: number; refused: boolean }> {
   const [method = 'GET', pattern = '/'] = route.split(' ')
-  const path = pattern.replace(':id', 'job-00001').replace(':source', 'harbor').replace(':secret', 'guess')
+  const path = pattern
+    .replace(':id', 'job-00001')
+    .replace(':source', 'harbor')
+    .replace(':secret', 'guess')
+    .replace(':file', 'main.js')
   const place = overSocket ? { socketPath: to.socket } : { host: '127.0.0.1', port: to.port }
   return new Promise((resolve, reject) => {
     const outgoing = request({ ...place, method, path, headers: { host: 'localhost', ...headers } }, (response) => {
       const { statusCode: status = 0 } = response
-      response.resume().once('end', () => resolve({ status, refused: status === 401 || status === 403 }))
+      // some answers have no end
+      response.destroy()
+      resolve({ status, refused: status === 401 || status === 403 })
     })
     outgoing.once('error', reject).end()
   })
@@ -109,12 +137,12 @@ describe('the admin server on loopback', () => {
     }
   })
 
-  it('wants the token for all but the probes where the operator has named its file', async () => {
+  it('wants the token for all but the probes and the bare page where the operator has named its file', async () => {
     await using opened = await openServer({ isClosed: true })
     const [socket, , token, none, wrong] = CALLERS
     for (const [route, who] of Object.entries(MATRIX) as [AdminRoute, (typeof MATRIX)[AdminRoute]][]) {
       if (who === 'secret') continue
-      const isProbe = route === 'GET /healthz' || route === 'GET /readyz'
+      const isProbe = OPEN_EVERYWHERE.has(route)
       for (const caller of [socket!, token!]) assert.equal((await ask(opened, route, caller)).refused, false, route)
       for (const caller of [none!, wrong!]) assert.equal((await ask(opened, route, caller)).refused, !isProbe, route)
     }

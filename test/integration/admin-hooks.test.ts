@@ -3,15 +3,15 @@ import { createHmac } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { AdminDoor } from '../../src/admin/index.ts'
+import { AdminServer } from '../../src/admin/index.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { buildImage } from '../../src/demo/index.ts'
 import { PrometheusRegistry } from '../../src/node/index.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { requireDigest } from '../../src/oci/digest.ts'
-import type { HintedImage, HookRule } from '../../src/prewarm/index.ts'
-import { HookService } from '../../src/prewarm/index.ts'
+import type { HintedImage, WebhookRule } from '../../src/webhook/index.ts'
+import { Webhooks } from '../../src/webhook/index.ts'
 import { adminOptions, MemoryAdminSource, quietEntrances } from '../support/admin-source.ts'
 import { DockerRegistry } from '../support/docker-registry.ts'
 import { eventually } from '../support/eventually.ts'
@@ -19,7 +19,7 @@ import { runtimeTest } from '../support/runtime-test.ts'
 import { skopeoPush } from '../support/skopeo-push.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
-const TOKEN = 'the-token-of-the-admin-door'
+const TOKEN = 'the-token-of-the-admin-server'
 const SECRET = 'the-secret-of-the-rule'
 const DIGEST = requireDigest(`sha256:${'ab'.repeat(32)}`)
 const RULE = {
@@ -30,13 +30,13 @@ const RULE = {
   secret: SECRET,
 } as const
 
-/** A door that takes webhooks, and what they started. */
-async function openDoor(
-  rules: readonly HookRule[],
+/** A server that takes webhooks, and what they started. */
+async function openMirror(
+  rules: readonly WebhookRule[],
   resolve = async (_: HintedImage): Promise<Digest | undefined> => DIGEST,
 ) {
   const started: { image: HintedImage; digest: Digest }[] = []
-  const hooks = new HookService(
+  const hooks = new Webhooks(
     {
       ...{ clock: systemClock, logger: silentLogger, registry: new PrometheusRegistry(), knows: () => true, resolve },
       submit: async (image, digest) => void started.push({ image, digest }),
@@ -45,16 +45,16 @@ async function openDoor(
   )
   const deps = { source: new MemoryAdminSource(), metrics: new PrometheusRegistry(), logger: silentLogger }
   const options = adminOptions({ token: TOKEN, isClosed: true })
-  const door = await AdminDoor.start({ ...deps, ...quietEntrances(), hooks }, options)
-  const url = `http://127.0.0.1:${door.address.port}`
+  const server = await AdminServer.start({ ...deps, ...quietEntrances(), hooks }, options)
+  const url = `http://127.0.0.1:${server.address.port}`
   const close = async (): Promise<void> => {
-    await door[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
     await hooks[Symbol.asyncDispose]()
   }
-  return { url, port: door.address.port, hooks, started, [Symbol.asyncDispose]: close }
+  return { url, port: server.address.port, hooks, started, [Symbol.asyncDispose]: close }
 }
 
-function rule(change: Partial<HookRule> = {}): HookRule {
+function rule(change: Partial<WebhookRule> = {}): WebhookRule {
   return { ...RULE, options: {}, ...change }
 }
 
@@ -69,9 +69,9 @@ function post(url: string, body: string | Buffer, headers: Record<string, string
 
 const PUSH = JSON.stringify({ events: [{ action: 'push', target: { repository: 'team/app', tag: 'v1' } }] })
 
-describe('the admin door, for webhooks', () => {
+describe('the admin server, for webhooks', () => {
   it('takes them by their own secret and answers before the work is done', async () => {
-    await using opened = await openDoor([rule()])
+    await using opened = await openMirror([rule()])
     const answer = await post(`${opened.url}/hooks/distribution`, PUSH)
     assert.equal(answer.status, 202)
     assert.deepEqual(await answer.json(), { matched: 1 })
@@ -80,7 +80,7 @@ describe('the admin door, for webhooks', () => {
   })
 
   it('opens nothing else to that secret, and takes no admin token for it', async () => {
-    await using opened = await openDoor([rule()])
+    await using opened = await openMirror([rule()])
     const headers = { authorization: `Bearer ${SECRET}` }
     for (const path of ['/api/v1/status', '/metrics', '/api/v1/pins', '/hooks', '/hooks/']) {
       assert.equal((await fetch(`${opened.url}${path}`, { headers })).status, 401, path)
@@ -93,7 +93,7 @@ describe('the admin door, for webhooks', () => {
   })
 
   it('takes the bytes as they came, for signatures, and a secret in the path where there is nothing else', async () => {
-    await using opened = await openDoor([
+    await using opened = await openMirror([
       rule({ source: 'ghcr', upstream: 'ghcr.io' }),
       rule({ source: 'dockerhub', upstream: 'docker.io' }),
     ])
@@ -117,7 +117,7 @@ describe('the admin door, for webhooks', () => {
   })
 
   it('sends strangers away before it reads what they send', async () => {
-    await using opened = await openDoor([rule()])
+    await using opened = await openMirror([rule()])
     const status = await new Promise<number>((resolve, reject) => {
       const headers = { 'content-length': '100000', 'content-type': 'application/json', authorization: 'Bearer wrong' }
       const request = httpRequest({
@@ -146,7 +146,7 @@ runtimeTest(
     await using temp = await TempDir.make()
     const place = { url: '' }
     const accept = 'application/vnd.oci.image.manifest.v1+json'
-    await using opened = await openDoor([rule()], async ({ repository, tag }) => {
+    await using opened = await openMirror([rule()], async ({ repository, tag }) => {
       const answer = await fetch(`${place.url}/v2/${repository}/manifests/${tag}`, {
         method: 'HEAD',
         headers: { accept },

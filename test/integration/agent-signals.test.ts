@@ -43,6 +43,8 @@ describe('SIGHUP', () => {
       'search: [other.test]',
       'limits: { upload: 5MiB }',
       'log: { level: debug }',
+      'store: { scrub: 1d }',
+      'mirror: { hosts: [mirror.corp] }',
       'tier: { region: elsewhere }',
       UPSTREAM.replace('registry.test', 'other.test'),
     ]
@@ -52,7 +54,10 @@ describe('SIGHUP', () => {
     const entry = await eventually('it is said in the log', () => agent.entries('SIGHUP')[0])
     assert.deepEqual(
       new Set(entry?.applied as string[]),
-      new Set(['search', 'limits.upload', 'log.level', 'upstreams.registry.test', 'upstreams.other.test']),
+      new Set([
+        ...['search', 'limits.upload', 'log.level', 'store.scrub', 'mirror.hosts'],
+        ...['upstreams.registry.test', 'upstreams.other.test'],
+      ]),
     )
     assert.deepEqual(entry?.needRestart, ['tier.region'])
     const limits = await (await fetch(`http://${admin}/api/v1/limits`)).json()
@@ -107,5 +112,18 @@ describe('an agent whose log cannot be written', () => {
     const agent = await reachable(t, await tempDir(t), full)
     agent.child.kill('SIGTERM')
     assert.deepEqual(await agent.ended, { code: 0, signal: null })
+  })
+})
+
+describe('SIGUSR1', () => {
+  it('opens no debugger, through which other users of the host could be the agent', async (t) => {
+    await using agent = new AgentProcess(await tempDir(t))
+    const { admin } = await agent.ready
+    agent.child.kill('SIGUSR1')
+    // this one comes after it, and is said in the log
+    agent.child.kill('SIGHUP')
+    await eventually('the signals have come', () => agent.entries('SIGHUP')[0])
+    assert.equal((await fetch(`http://${admin}/healthz`)).status, 200)
+    assert.doesNotMatch(agent.log.join('\n'), /[Dd]ebugger/)
   })
 })

@@ -76,7 +76,7 @@ test('an agent without room passes a blob through, and keeps nothing of it', asy
   assert.equal(await full.originRequests(), 0)
 })
 
-test('a host on its own without room reads the origin for each client, ranges included', async (t) => {
+test('a host on its own without room passes what does not fit through memory, ranges included', async (t) => {
   const fleet = await NodeFleet.create(t)
   const image = await fleet.image(LARGE)
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]

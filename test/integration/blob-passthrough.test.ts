@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
 import { Bitfield } from '../../src/piece/bitfield.ts'
 import { PieceLayout } from '../../src/piece/piece-layout.ts'
+import { transferMessages } from '../../src/transfer/index.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { NodeFleet } from '../support/node-fleet.ts'
@@ -151,8 +152,8 @@ async function askAsMember(node: TestNode, { digest, size }: BlobFile): Promise<
   member.events.onMessage = (_link, message) => replies.push(message.type)
   const link = await member.swarm.connectAddress(node.peerAddress, AbortSignal.timeout(60_000))
   const { count } = new PieceLayout(digest, size)
-  link.send({ type: 'bitfield', blob: digest, size, bits: new Bitfield(count).toBytes(), queue: 0 })
-  link.send({ type: 'request', id: 1, blob: digest, piece: 0, background: false })
+  link.send(transferMessages.bitfield, { blob: digest, size, bits: new Bitfield(count).toBytes(), queue: 0 })
+  link.send(transferMessages.request, { id: 1, blob: digest, piece: 0, background: false })
   // neither message follows another: once there are two, both are there
   await eventually('both messages have an answer', () => replies.length >= 2)
   return replies.sort()

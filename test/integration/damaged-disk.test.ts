@@ -2,12 +2,17 @@ import assert from 'node:assert/strict'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { silentLogger } from '../../src/base/log.ts'
 import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
 import { digestOf } from '../../src/oci/digest.ts'
+import { PROOF_BYTES } from '../../src/piece/piece-proof.ts'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { StorePaths } from '../../src/store/paths.ts'
+import { proofsKey } from '../../src/store/rows.ts'
+import { StoreIndex } from '../../src/store/store-index.ts'
 import { tryPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
+import { HARMS } from '../support/harms.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 import { runCommand } from '../support/run-command.ts'
@@ -151,6 +156,30 @@ test('on a host: a range over damage, and one before it in the same piece, are r
   assert.equal(await corrupt(agent), 3)
 })
 
+test('on a host and on its cache at once: whatever becomes of the files of an image, each pull is right', async (t) => {
+  const region = await Region.open(t)
+  const cache = await region.host('cache', 'cache')
+  const agent = await region.host('agent', [cache.node])
+  for (const [name, harm] of Object.entries(HARMS)) {
+    await t.test(name, async () => {
+      const { tag, image } = await region.image()
+      await pullWhole(agent, tag, image)
+      for (const of of Object.values(PARTS)) {
+        for (const { node, path } of [cache, agent]) {
+          const file = new StorePaths(path).blob(of(image).digest)
+          // neighbours in one directory share its fate
+          if ((await node.storedDigests()).includes(of(image).digest)) await harm(file).catch(() => {})
+        }
+      }
+      for (let pull = 0; pull < 2; pull++) await pullWhole(agent, tag, image)
+      await eventually('the image is whole on the host again', async () => {
+        const stored = await agent.node.storedDigests()
+        return Object.values(PARTS).every((of) => stored.includes(of(image).digest))
+      })
+    })
+  }
+})
+
 test('on the only cache: whatever of an image a bit turns over in, hosts have it right, and nobody is banned', async (t) => {
   const region = await Region.open(t)
   const images = new Map<string, { readonly tag: string; readonly image: BuiltImage }>()
@@ -267,4 +296,27 @@ test('a pinned blob that was found damaged is fetched again, although nobody ask
   assert.equal((await range(agent, layer.digest, 8 * PIECE, 8 * PIECE + 1)).length, 1)
   await eventually('whole again', async () => (await agent.node.storedDigests()).includes(layer.digest))
   assert.equal(digestOf(await readFile(new StorePaths(agent.path).blob(layer.digest))), layer.digest)
+})
+
+test('a wrong hash in the index of the only cache costs its region nothing but that piece', async (t) => {
+  const region = await Region.open(t)
+  const { tag, image } = await region.image()
+  const layer = image.layers[0]!
+  const first = await region.host('cache', 'cache')
+  await first.node.pull(UP, REPOSITORY, tag, image)
+  await first.node.node[Symbol.asyncDispose]()
+  {
+    await using index = await StoreIndex.open(new StorePaths(first.path).level, silentLogger)
+    const proofs = Uint8Array.from((await index.get(proofsKey(layer.digest))) ?? [])
+    assert.ok(proofs.length > 0)
+    proofs[7 * PROOF_BYTES]! ^= 1
+    await index.write([[proofsKey(layer.digest), proofs]], { sync: true })
+  }
+  const cache = await region.host('cache', 'cache')
+  const agents = await Promise.all(['agent-0', 'agent-1'].map((name) => region.host(name, [cache.node])))
+  await Promise.all(agents.map((agent) => pullWhole(agent, tag, image)))
+  for (const { node } of agents) {
+    assert.equal(await node.received('origin'), 0)
+    assert.equal(((await node.admin('status')) as { tier: { state: string } }).tier.state, 'linked')
+  }
 })

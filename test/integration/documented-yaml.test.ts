@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { glob, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { loadConfig } from '../../src/config/index.ts'
-import { PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
+import { LogLevel, PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import { TempDir } from '../support/temp-dir.ts'
 import { TestAuthority } from '../support/test-authority.ts'
@@ -19,6 +20,7 @@ interface Block {
   readonly yaml: string
 }
 
+/** What documentation shows of them, and whole files. */
 async function blocks(): Promise<Block[]> {
   const found: Block[] = []
   for await (const file of glob('{README.md,docs/**/*.md,src/**/*.md,config/**/*.md}', { cwd: ROOT })) {
@@ -27,17 +29,25 @@ async function blocks(): Promise<Block[]> {
       found.push({ file, line: text.slice(0, match.index).split('\n').length, yaml: match[1] ?? '' })
     }
   }
+  for await (const file of glob('config/{examples,compose,kubernetes}/**/{agent,cache,cache-*}.yaml', { cwd: ROOT })) {
+    found.push({ file, line: 1, yaml: await readFile(join(ROOT, file), 'utf8') })
+  }
   return found
 }
 
 const all = await blocks()
 
-test('the documentation shows configurations', () => assert.ok(all.some(({ file }) => file === 'README.md')))
+test('the documentation shows configurations, and there are examples', () => {
+  for (const known of ['README.md', 'config/examples/air-gap/agent.yaml', 'config/kubernetes/cache.yaml']) {
+    assert.ok(all.some(({ file }) => file === known))
+  }
+})
 
 const authority = await TestAuthority.create()
 const credential = await authority.cache('eu-1')
 
 function contentOf(path: string): string {
+  if (path.endsWith('cache.key')) return formatFleetKey(generateFleetKey())
   if (path.endsWith('.key')) return formatFleetKey(agentKeyOf(generateFleetKey()))
   if (path.endsWith('.crt')) return authority.pem
   return path.endsWith('.pem') ? credential.pem : 'a-secret-of-many-letters\n'
@@ -57,7 +67,7 @@ for (const { file, line, yaml } of all) {
     await writeFile(config, text)
     const set = [...HERE, `store.path=${join(directory.path, 'store')}`]
     const loaded = await loadConfig({ file: config, set, cwd: directory.path })
-    const deps = { logger: silentLogger, registry: new PrometheusRegistry() }
+    const deps = { logger: silentLogger, logs: new LogLevel('info', systemClock), registry: new PrometheusRegistry() }
     await using _node = await ShoalNode.start(loaded.config, deps)
   })
 }

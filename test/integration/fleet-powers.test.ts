@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
-import { orderChange, orderJob } from '../../src/prewarm/index.ts'
+import type { Logger } from '../../src/base/log.ts'
+import { blobRequests } from '../../src/blob/index.ts'
+import { orderChange, orderJob, prewarmProtocol } from '../../src/prewarm/index.ts'
 import type { PrewarmPatch } from '../../src/prewarm/interface.ts'
-import type { QuestionName } from '../../src/prewarm/questions.ts'
-import { decodeAnswer, encodeQuestion } from '../../src/prewarm/questions.ts'
+import type { RequestName } from '../../src/prewarm/requests.ts'
+import { decodeResponse, encodeRequest } from '../../src/prewarm/requests.ts'
 import type { PeerLink } from '../../src/swarm/index.ts'
 import type { FleetKey, Order } from '../../src/trust/index.ts'
 import {
@@ -17,6 +19,7 @@ import {
   generateMemberKey,
   giveOrder,
   orderInvalidate,
+  readCertificate,
 } from '../../src/trust/index.ts'
 import { askPrewarm, tryPrewarm } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
@@ -26,7 +29,7 @@ import { runCommand } from '../support/run-command.ts'
 import type { Signed } from '../support/test-authority.ts'
 import { TestAuthority } from '../support/test-authority.ts'
 import { specOf } from '../unit/prewarm/fixtures.ts'
-import { soon, TestFleet } from './swarm-support.ts'
+import { RecordedLogger, soon, TestFleet } from './swarm-support.ts'
 
 const UP = 'registry.test'
 const IMAGE = `${UP}/team/app:v1`
@@ -43,7 +46,7 @@ interface KeyedFleet {
 }
 
 /** A fleet with a key, as one across machines has it. */
-async function keyedFleet(t: TestContext): Promise<KeyedFleet> {
+async function keyedFleet(t: TestContext, logger?: Logger): Promise<KeyedFleet> {
   const key = generateFleetKey()
   const fleet = await NodeFleet.create(t)
   const write = async (name: string, text: string): Promise<string> => {
@@ -55,7 +58,7 @@ async function keyedFleet(t: TestContext): Promise<KeyedFleet> {
   const image = await fleet.image({ sizeBytes: 64 * 1024, layerCount: 1 })
   const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
   const tags = { ttlMs: HOUR_MS }
-  const cache = await fleet.start({ role: 'cache', upstreams, tags, key: formatFleetKey(key) })
+  const cache = await fleet.start({ role: 'cache', upstreams, tags, logger, key: formatFleetKey(key) })
   const agent = await fleet.start({ caches: [cache], upstreams, tags, key: formatFleetKey(agentKeyOf(key)) })
   const strangers = await TestFleet.create()
   t.after(() => strangers[Symbol.asyncDispose]())
@@ -65,12 +68,12 @@ async function keyedFleet(t: TestContext): Promise<KeyedFleet> {
 }
 
 /** What the cache's prewarm says to a member: `done`, or the code of its refusal. */
-async function asked(member: PeerLink, name: QuestionName, ask: object): Promise<string> {
-  const body = encodeQuestion({ name, hops: 0, ask } as Parameters<typeof encodeQuestion>[0])
-  const result = await member.call('prewarm', { body }, soon())
+async function asked(member: PeerLink, name: RequestName, ask: object): Promise<string> {
+  const body = encodeRequest({ name, hops: 0, ask } as Parameters<typeof encodeRequest>[0])
+  const result = await member.request(prewarmProtocol.prewarm, { body }, soon())
   if (result.kind === 'refused') return result.reason
   try {
-    decodeAnswer(name, result.body)
+    decodeResponse(name, result.body)
     return 'done'
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : String(error)
@@ -153,7 +156,7 @@ test('a member has no tag forgotten at the caches; an operator has, once for eac
     ['the same again', replayed, 'done', 2],
   ]
   for (const [name, order, answer, originAsked] of cases) {
-    const { kind } = await member.call('invalidate', { ...ref, order }, soon())
+    const { kind } = await member.request(blobRequests.invalidate, { ...ref, order }, soon())
     assert.deepEqual([kind, await asks()], [answer, originAsked], name)
   }
 })
@@ -207,12 +210,19 @@ async function certifiedFleet(t: TestContext) {
   const shared = { upstreams, key: formatFleetKey(generateMemberKey()) }
   const authorities = [await write('authority.pem', authority.pem)]
   const certified = (credential: string | null) => ({ authorities, credential })
-  const core = await fleet.start({ ...shared, role: 'cache', region: 'core', fleet: certified(files.core) })
+  const logs = { core: new RecordedLogger(), edge: new RecordedLogger() }
+  const core = await fleet.start({
+    ...shared,
+    role: 'cache',
+    region: 'core',
+    logger: logs.core,
+    fleet: certified(files.core),
+  })
   const parent = { region: 'core', caches: [core] }
   const below = { ...shared, region: 'edge', parent }
-  const edge = await fleet.start({ ...below, role: 'cache', fleet: certified(files.edge) })
+  const edge = await fleet.start({ ...below, role: 'cache', logger: logs.edge, fleet: certified(files.edge) })
   const agent = await fleet.start({ ...below, caches: [edge], fleet: certified(null) })
-  return { files, core, edge, agent }
+  return { files, core, edge, agent, logs }
 }
 
 test('in a fleet with an authority an operator orders everywhere, a cache for its region and below', async (t) => {
@@ -241,4 +251,55 @@ test('in a fleet with an authority an operator orders everywhere, a cache for it
   )
   const pins = await agent.admin('pins')
   assert.deepEqual(pins, { pins: [] })
+})
+
+test('an order is a line at each cache it reaches: who gave it, what it was, from which host it came', async (t) => {
+  const { files, core, edge, agent, logs } = await certifiedFleet(t)
+  const peerId = async (host: TestNode): Promise<string> => ((await host.admin('status')) as { peerId: string }).peerId
+  const { serial } = readCertificate(await readFile(files.operator, 'utf8'))
+  const orders = (log: RecordedLogger): Record<string, unknown>[] =>
+    log.infos.filter((line) => line.startsWith('an order was obeyed ')).map((line) => JSON.parse(line.slice(20)))
+  const run = (host: TestNode, ...args: string[]) => runCommand([...args, '--admin', host.adminUrl])
+  const by = `operator (certificate ${serial})`
+  const credential = ['--credential', files.operator]
+  const begun = await run(agent, 'prewarm', IMAGE, '--join', '1h', '--json', ...credential)
+  assert.equal(begun.code, 0, begun.stderr)
+  const { id } = JSON.parse(begun.stdout) as { id: string } // the command's own JSON
+  assert.equal((await run(agent, 'prewarm', 'cancel', id, ...credential)).code, 0)
+  assert.equal((await run(agent, 'invalidate', IMAGE, ...credential)).code, 0)
+  assert.equal((await run(core, 'invalidate', IMAGE)).code, 0)
+  const line = async (order: string, subject: string, from: TestNode) => {
+    return { order, subject, by, from: await peerId(from), address: '127.0.0.1' }
+  }
+  const job = { images: [IMAGE], imageCount: 1, pinMs: 0, joinMs: HOUR_MS, regions: [] }
+  for (const [log, from] of [[logs.edge, agent] as const, [logs.core, edge] as const]) {
+    const [started, changed, forgotten, ...more] = orders(log)
+    assert.deepEqual(started, { ...(await line('prewarm', id, from)), ...job, load: null })
+    assert.deepEqual(changed, { ...(await line('edit', id, from)), patch: { state: 'cancelled' } })
+    assert.deepEqual(forgotten, await line('invalidate', IMAGE, from))
+    const own = { order: 'invalidate', subject: IMAGE, by: 'a cache of region core', from: 'this host' }
+    assert.deepEqual(more, log === logs.core ? [own] : [])
+  }
+  await core.setLimits({ upload: 1024 * 1024 })
+  assert.ok(logs.core.infos.some((text) => text.startsWith('limits were changed') && text.includes('1048576')))
+})
+
+test('an order that a member brings again and again is one line', async (t) => {
+  const log = new RecordedLogger()
+  const { key, cache, member } = await keyedFleet(t, log)
+  const id = 'operators-job-1'
+  const order = orderJob(new FleetTrust(key), id, specOf({ images: [IMAGE], join: '1h' }), Date.now())
+  const forget = orderInvalidate(new FleetTrust(key), IMAGE, Date.now())
+  for (let n = 0; n < 10; n++) {
+    assert.equal(await asked(member, 'submit', { id, spec: specOf({ images: [IMAGE] }), order }), 'done')
+    await member.request(
+      blobRequests.invalidate,
+      { upstream: UP, repository: 'team/app', tag: 'v1', order: forget },
+      soon(),
+    )
+  }
+  assert.equal((await jobs(cache)).length, 1)
+  const lines = log.infos.filter((line) => line.startsWith('an order was obeyed'))
+  assert.equal(lines.length, 2)
+  for (const line of lines) assert.match(line, /"by":"a holder of cache key [0-9a-f]{16}"/)
 })

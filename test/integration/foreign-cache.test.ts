@@ -13,7 +13,7 @@ import { soon, TestFleet } from './swarm-support.ts'
 const UP = 'registry.test'
 
 async function homesOf(node: TestNode): Promise<number> {
-  // parsed by nobody else: this is the door's own JSON
+  // parsed by nobody else: this is the server's own JSON
   const { peers } = (await node.admin('status')) as { peers: { caches: number } }
   return peers.caches
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { AdminDoor } from '../../src/admin/index.ts'
+import { AdminServer } from '../../src/admin/index.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { PrometheusRegistry } from '../../src/node/index.ts'
 import { adminOptions, MemoryAdminSource, quietEntrances } from '../support/admin-source.ts'
@@ -58,8 +58,8 @@ describe('the shoal process', () => {
       logger: silentLogger,
       ...quietEntrances(),
     }
-    await using door = await AdminDoor.start(deps, adminOptions())
-    const args = ['status', '--watch', '--json', '--admin', `http://127.0.0.1:${door.address.port}`]
+    await using server = await AdminServer.start(deps, adminOptions())
+    const args = ['status', '--watch', '--json', '--admin', `http://127.0.0.1:${server.address.port}`]
     const interrupted = new ShoalProcess(args)
     const left = new ShoalProcess(args)
     await Promise.all([interrupted, left].map(({ child }) => child.stdout && once(child.stdout, 'data')))

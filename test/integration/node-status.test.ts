@@ -46,7 +46,7 @@ test("a host's status tells its tier, its links, what moves and where it came fr
   assert.equal(status.sent.runtime, image.sizeBytes)
   assert.deepEqual(status.upstreams, [{ name: UP, access: 'public' }])
   const { peers } = peersSchema.parse(await agent.admin('peers'))
-  assert.deepEqual(peers, [{ role: 'cache', receivedBytes: layer.size }])
+  assert.deepEqual(peers, [{ role: 'cache', receivedBytes: layer.size + image.config.size }])
   await eventually('nothing moves any more', async () => {
     return statusSchema.parse(await agent.admin('status')).transfersActive === 0
   })
@@ -82,4 +82,24 @@ test('an origin that fails is told in status, metrics and readiness, and so is i
   await rename(`${path}-away`, path)
   await assert.rejects(node.pull(UP, 'app', 'v3', image))
   assert.equal(await state(), undefined)
+})
+
+test("a host's metrics say what it is and how its tier stands, and count from zero", async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 8192, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'app', 'v1', image))]
+  const { agents } = await fleet.region({ upstreams }, 1)
+  const metrics = await agents[0]!.metrics()
+  const value = (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined =>
+    metrics.samples(name, labels)[0]?.value
+  assert.equal(value('shoal_build_info', { role: 'agent', region: 'default' }), 1)
+  for (const [state, is] of Object.entries({ linked: 1, acting: 0, own: 0 })) {
+    assert.equal(value('shoal_tier_state', { state }), is)
+  }
+  for (const from of ['peer', 'home', 'parent', 'origin']) {
+    assert.equal(value('shoal_received_bytes_total', { from }), 0)
+  }
+  assert.equal(value('shoal_origin_requests_total', { upstream: UP, kind: 'tag', result: 'ok' }), 0)
+  assert.equal(value('shoal_oldest_transfer_seconds'), 0)
+  assert.ok((value('shoal_store_free_bytes') ?? 0) > 0)
 })

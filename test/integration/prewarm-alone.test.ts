@@ -12,7 +12,7 @@ const MIB = 1024 * 1024
 
 async function ask(host: TestNode, path: string, body?: unknown): Promise<{ status: number; json: PrewarmView }> {
   const { status, body: json } = await tryPrewarm(host, path, body === undefined ? {} : { method: 'POST', body })
-  return { status, json: json as PrewarmView } // the door's own JSON
+  return { status, json: json as PrewarmView } // the server's own JSON
 }
 
 function done(host: TestNode, id: string): Promise<PrewarmView | undefined> {
@@ -77,6 +77,21 @@ test('images that share layers move them once', async (t) => {
     )
     assert.equal(await cache.originRequests('blob'), before)
   }
+})
+
+test('a hundred images are one job', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: MIB, layerCount: 1 })
+  const tags = Array.from({ length: 100 }, (_, i) => `v${i}`)
+  let path = ''
+  for (const tag of tags) path = await fleet.push('origin', 'team/app', tag, image)
+  const { cache, agents } = await fleet.region({ upstreams: [directoryUpstream('registry.test', path)] }, 1)
+  const { status, json } = await ask(agents[0]!, '', { images: tags.map((tag) => `registry.test/team/app:${tag}`) })
+  assert.equal(status, 201, JSON.stringify(json))
+  const end = await done(agents[0]!, json.id)
+  assert.deepEqual([end?.state, end?.images.length, end?.bytes.perHost], ['done', 100, contentBytes(image)])
+  const { json: listed } = await ask(cache, `/${json.id}`)
+  assert.equal(listed.images.at(-1)?.reference, 'registry.test/team/app:v99')
 })
 
 test('a region whose parent is not there coordinates its own jobs', async (t) => {

@@ -6,7 +6,7 @@ import { silentLogger } from '../../src/base/log.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
 import { blobKey } from '../../src/demo/index.ts'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
-import { JobBook } from '../../src/prewarm/job-book.ts'
+import { JobStore } from '../../src/prewarm/job-store.ts'
 import { DiskStore } from '../../src/store/index.ts'
 import { askPrewarm } from '../support/ask-prewarm.ts'
 import { contentBytes } from '../support/content-bytes.ts'
@@ -31,13 +31,13 @@ async function ended(host: TestNode, id: string): Promise<PrewarmView> {
 async function endedLongAgo(path: string, id: string): Promise<void> {
   const options = { path, capacityBytes: 512 * MIB, minFreeBytes: 0 }
   await using store = await DiskStore.open(options, { logger: silentLogger, metrics: noMetrics })
-  const book = new JobBook(store)
-  await book.load()
-  const row = book.get(id)
+  const jobStore = new JobStore(store)
+  await jobStore.load()
+  const row = jobStore.get(id)
   assert.equal(row?.state, 'cancelled')
   const then = Date.now() - 3_600_000
   const times = { createdEpochMs: then - 60_000, endedEpochMs: then, changedEpochMs: then }
-  await book.put({ ...row!, revision: row!.revision + 1, ...times }).written
+  await jobStore.put({ ...row!, revision: row!.revision + 1, ...times }).written
 }
 
 test('a host that was away when its job was cancelled does not go on with it, however late it is back', async (t) => {

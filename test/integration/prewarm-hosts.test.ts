@@ -5,13 +5,13 @@ import { silentLogger } from '../../src/base/log.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
 import type { HostView, PrewarmView } from '../../src/prewarm/index.ts'
 import { createJob } from '../../src/prewarm/job.ts'
-import { JobBook } from '../../src/prewarm/job-book.ts'
+import { JobStore } from '../../src/prewarm/job-store.ts'
 import { DiskStore } from '../../src/store/index.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 import { runCommand } from '../support/run-command.ts'
-import { newJob, planOf, reportOf, specOf, surveyOf } from '../unit/prewarm/fixtures.ts'
+import { capacityOf, newJob, planOf, reportOf, specOf } from '../unit/prewarm/fixtures.ts'
 
 const HOSTS = 12_000
 const ID = 'job-of-12000'
@@ -20,20 +20,20 @@ const ID = 'job-of-12000'
 async function writeJob(path: string): Promise<void> {
   const options = { path, capacityBytes: 2 ** 30, minFreeBytes: 0 }
   await using store = await DiskStore.open(options, { logger: silentLogger, metrics: noMetrics })
-  const book = new JobBook(store)
+  const jobStore = new JobStore(store)
   const plan = planOf(200)
-  const surveys = [surveyOf('default', HOSTS)]
-  const row = createJob(newJob({ id: ID, root: 'default', spec: specOf(), plan, surveys }), Date.now())
-  await book.put({ ...row, state: 'done', endedEpochMs: Date.now() }).written
+  const capacities = [capacityOf('default', HOSTS)]
+  const row = createJob(newJob({ id: ID, root: 'default', spec: specOf(), plan, capacities }), Date.now())
+  await jobStore.put({ ...row, state: 'done', endedEpochMs: Date.now() }).written
   const key = (i: number): string => `12D3KooW${String(i).padStart(44, 'x')}`
   const hosts = Array.from({ length: HOSTS }, (_, i) => ({ key: key(i), name: `web-${i} (10.0.0.1:7071)` }))
-  await book.saveRoster(ID, 0, hosts)
+  await jobStore.saveRoster(ID, 0, hosts)
   const report = reportOf({ state: 'ready', haveBytes: plan.bytes, blobs: new Uint8Array(25).fill(255) })
-  await Promise.all(hosts.map((host) => book.saveEnded(ID, host.key, report)))
+  await Promise.all(hosts.map((host) => jobStore.saveEnded(ID, host.key, report)))
 }
 
 async function hostsOf(host: TestNode): Promise<readonly HostView[]> {
-  const { hosts } = (await host.admin(`prewarm/${ID}/hosts`)) as { hosts: HostView[] } // the door's own JSON
+  const { hosts } = (await host.admin(`prewarm/${ID}/hosts`)) as { hosts: HostView[] } // the server's own JSON
   return hosts
 }
 
@@ -54,7 +54,7 @@ test('twelve thousand hosts of one job are listed whole, from any host, in the o
     )
     assert.ok(hosts.every(({ state, blobsDone }) => state === 'ready' && blobsDone === 200))
   }
-  const job = (await agent.admin(`prewarm/${ID}`)) as PrewarmView // the door's own JSON
+  const job = (await agent.admin(`prewarm/${ID}`)) as PrewarmView // the server's own JSON
   assert.deepEqual([job.hosts.total, job.hosts.ready, job.bytes.have], [HOSTS, HOSTS, job.bytes.total])
   const admin = `http://${agent.node.addresses.admin}`
   const { code, stdout } = await runCommand(['prewarm', 'show', ID, '--hosts', '--json', '--admin', admin])

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { encodeJson } from '../../src/base/json.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
 import { createJob } from '../../src/prewarm/job.ts'
-import { JobBook } from '../../src/prewarm/job-book.ts'
-import { encodeJson } from '../../src/prewarm/letters.ts'
+import { JobStore } from '../../src/prewarm/job-store.ts'
 import type { BlobStore, TableCodec } from '../../src/store/index.ts'
 import { DiskStore } from '../../src/store/index.ts'
 import { AgentProcess } from '../support/agent-process.ts'
+import { eventually } from '../support/eventually.ts'
 import { runCommand } from '../support/run-command.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { newJob, planOf, specOf, surveyOf } from '../unit/prewarm/fixtures.ts'
+import { capacityOf, newJob, planOf, specOf } from '../unit/prewarm/fixtures.ts'
 
 const RAW: TableCodec<Uint8Array> = { encode: (bytes) => bytes, decode: (bytes) => bytes }
 /** Rows as a member once made them of some hundred bytes each: a third of these was too much for such a heap. */
@@ -28,7 +29,7 @@ async function withStore(path: string, work: (store: BlobStore) => Promise<void>
 const idOf = (i: number): string => `job-${String(i).padStart(8, '0')}`
 const endedJob = (i: number) => ({
   ...createJob(
-    newJob({ id: idOf(i), root: 'default', spec: specOf(), plan: planOf(), surveys: [surveyOf('default', 1)] }),
+    newJob({ id: idOf(i), root: 'default', spec: specOf(), plan: planOf(), capacities: [capacityOf('default', 1)] }),
     i,
   ),
   ...({ state: 'cancelled', endedEpochMs: Date.now() - 10_000 + i } as const),
@@ -48,7 +49,7 @@ async function stuff(store: BlobStore): Promise<void> {
   }
   const progress = { state: 'waiting', reason: null, moved: { peer: 0, home: 0, parent: 0, origin: 0 } }
   const old = encodeJson({ ...endedJob(1), plan: planOf(LARGE_BLOBS) })
-  const book = new JobBook(store)
+  const jobStore = new JobStore(store)
   for (let i = 0; i < LARGE_JOBS; i++) {
     await store.table('prewarm-jobs', RAW).put(idOf(i), old)
     await store.table('prewarm-plans', RAW).put(idOf(i), plan)
@@ -57,7 +58,7 @@ async function stuff(store: BlobStore): Promise<void> {
       .table('prewarm-tasks', RAW)
       .put(job, encodeJson({ task: { ...task, job }, progress, changedEpochMs: i }))
   }
-  for (let i = 0; i < 600; i++) await book.put(endedJob(i)).written
+  for (let i = 0; i < 600; i++) await jobStore.put(endedJob(i)).written
   for (const name of [
     'prewarm-rows',
     'prewarm-tasks',
@@ -87,6 +88,12 @@ for (const role of ['cache', 'agent'] as const) {
       stderr,
     )
     assert.equal(agent.entries('prewarm jobs were set aside').length, 1)
+    const dropped = () => agent.entries('prewarm jobs of an earlier version were dropped')
+    await eventually('jobs of before orders are named', () => dropped().length > 0)
+    assert.deepEqual(
+      dropped().map(({ jobs }) => jobs),
+      [LARGE_JOBS],
+    )
     if (role === 'agent') assert.equal(agent.entries('prewarm tasks were set aside').length, 1)
     agent.child.kill('SIGTERM')
     assert.deepEqual(await agent.ended, { code: 0, signal: null }, agent.log.join('\n'))

@@ -51,7 +51,11 @@ async function changes(t: TestContext, [before, ...steps]: Change): Promise<void
     if (authorities !== undefined) await replace(`${files}.crt`, authorities)
     if (credential !== undefined) await replace(`${files}.pem`, credential)
     return fleet.start({
-      ...{ role, upstreams, limits, key: contents.key, ...more },
+      role,
+      upstreams,
+      limits,
+      key: contents.key,
+      ...more,
       fleet: {
         authorities: authorities === undefined ? [] : [`${files}.crt`],
         credential: role === 'cache' && credential !== undefined ? `${files}.pem` : null,

@@ -14,7 +14,7 @@ const MIB = 1024 * 1024
 /** Longer than a range once had to bring a piece, and than half of what a runtime waits for headers. */
 const SLOW_MS = 4_400
 
-describe('origins that are slow, refuse, or do not do as told', { concurrency: 2 }, () => {
+describe('origins that are slow, refuse, or do not do as told', { concurrency: 4 }, () => {
   test('seconds to the first byte of every range: the blob comes whole, and no byte of it twice', async (t) => {
     const fleet = await NodeFleet.create(t)
     const image = await fleet.image({ sizeBytes: 40 * MIB, layerCount: 1 })
@@ -96,6 +96,18 @@ describe('origins that are slow, refuse, or do not do as told', { concurrency: 2
     assert.equal(refusals, 6)
   })
 
+  test('little for each connection: more ranges are read at a time, and no byte twice', async (t) => {
+    const fleet = await NodeFleet.create(t)
+    const image = await fleet.image({ sizeBytes: 64 * MIB, layerCount: 1 })
+    const origin = await FakeRegistry.start(t, image)
+    origin.answerRate = 1_000_000
+    const agent = await fleet.start({ upstreams: [origin.upstream(UP)] })
+    await agent.pull(UP, 'team/app', 'v1', image)
+    assert.ok(origin.sending.most > 4, `${origin.sending.most} at a time`)
+    assert.ok(origin.sending.most <= 16, `${origin.sending.most} at a time`)
+    assert.ok(origin.sentBytes <= 1.2 * image.layers[0]!.size, `${origin.sentBytes} bytes`)
+  })
+
   test('an origin that ignores Range is read once, for everybody and from the first blob on', async (t) => {
     const fleet = await NodeFleet.create(t)
     const image = await fleet.image({ sizeBytes: 32 * MIB, layerCount: 2 })
@@ -126,11 +138,41 @@ describe('origins that are slow, refuse, or do not do as told', { concurrency: 2
     )
   })
 
+  test('ten seconds for every answer: a pull through a cache comes, as from the registry itself', async (t) => {
+    const fleet = await NodeFleet.create(t)
+    const image = await fleet.image({ sizeBytes: 4 * MIB, layerCount: 2 })
+    const origin = await FakeRegistry.start(t, image)
+    origin.hook = () => wait(10_000, false)
+    const { agents } = await fleet.region({ upstreams: [origin.upstream(UP)] }, 2)
+    // of an origin that has never answered nothing is known: its first runtimes go to the registry, and find the rest here
+    const first = await Promise.all(agents.map((agent) => agent.manifest(UP, 'team/app', 'v1')))
+    for (const { status } of first) assert.equal(status, 404)
+    await eventually('it has answered', async () => (await agents[0]!.manifest(UP, 'team/app', 'v1')).status === 200)
+    await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+    const bytes = image.config.size + image.layers.reduce((sum, { size }) => sum + size, 0)
+    assert.equal(origin.sentBytes, bytes)
+  })
+
+  test('an origin that never answers: every request through a cache ends as 404', async (t) => {
+    const fleet = await NodeFleet.create(t)
+    const image = await fleet.image({ sizeBytes: 4 * MIB, layerCount: 1 })
+    const origin = await FakeRegistry.start(t, image)
+    origin.hook = () => true
+    const { agents } = await fleet.region({ upstreams: [origin.upstream(UP)] }, 1)
+    const agent = agents[0]!
+    assert.equal((await agent.manifest(UP, 'team/app', 'v1')).status, 404)
+    assert.equal((await agent.manifest(UP, 'team/app', image.manifest.digest)).status, 404)
+    for (const { digest } of [image.config, ...image.layers]) {
+      assert.equal(await agent.blobDigest(UP, 'team/app', digest), 404)
+    }
+    assert.ok(origin.asked.length > 0)
+  })
+
   test('longer for an answer than runtimes wait: it is there for who asks again', async (t) => {
     const fleet = await NodeFleet.create(t)
     const image = await fleet.image({ sizeBytes: 4 * MIB, layerCount: 1 })
     const origin = await FakeRegistry.start(t, image)
-    origin.hook = () => wait(10_000, false)
+    origin.hook = () => wait(32_000, false)
     const { agents } = await fleet.region({ upstreams: [origin.upstream(UP)] }, 2)
     const first = await agents[0]!.manifest(UP, 'team/app', 'v1')
     assert.equal(first.status, 404)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import { addressOf } from '../support/address-of.ts'
 import { HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
 import { soon, TestFleet, until } from './swarm-support.ts'
@@ -135,7 +136,7 @@ test('pieces that come before the introduction is over end the connection at onc
 
 test('a link over IPv6 outlives the time that an introduction may take', async (t) => {
   await using fleet = await TestFleet.create()
-  const listen = '[::1]:0'
+  const listen = addressOf('[::1]:0')
   const limits = { handshakeTimeoutMs: 1_000 }
   const host = await fleet.host({ listen, limits }).catch(() => undefined)
   if (host === undefined) return t.skip('no IPv6 on this machine')

@@ -1,13 +1,16 @@
 // A swarm in a process of its own, for tests that stop or kill it. Prints where it listens, then `ready` for each link.
+
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
+import { PROTOCOL } from '../../src/node/protocol.ts'
 import { Libp2pSwarm, LOOPBACK_KEY } from '../../src/swarm/index.ts'
+import { ANY_PORT } from '../support/address-of.ts'
 
 const [identityPath = ''] = process.argv.slice(2)
 
 await using swarm = await Libp2pSwarm.start(
-  { listen: '127.0.0.1:0', role: 'agent', region: 'child', zone: null, fleetKey: LOOPBACK_KEY, identityPath },
+  { listen: ANY_PORT, role: 'agent', region: 'child', zone: null, fleetKey: LOOPBACK_KEY, identityPath },
   {
     events: {
       linked: (link) => {
@@ -26,8 +29,9 @@ await using swarm = await Libp2pSwarm.start(
       },
       unlinked() {},
       message() {},
-      call: async () => await new Promise(() => {}),
+      request: async () => await new Promise(() => {}),
     },
+    protocol: PROTOCOL,
     clock: systemClock,
     logger: silentLogger,
     metrics: noMetrics,

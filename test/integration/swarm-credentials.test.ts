@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { linkMessages } from '../../src/swarm/index.ts'
+import { transferMessages } from '../../src/transfer/index.ts'
 import type { FleetTrust } from '../../src/trust/index.ts'
 import { agentKeyOf, generateFleetKey, generateMemberKey } from '../../src/trust/index.ts'
 import type { Signed, TestTrustOptions } from '../support/test-authority.ts'
@@ -123,7 +125,7 @@ test('a renewed certificate reaches those who are linked, and no link is lost', 
   const renewed = await testTrust({ key: member, authorities: [authority], credential })
   cache.trust.replace({ keys: [member], certificates: renewed.certificates, acceptCacheKeys: false })
   // what is said after it arrives after it
-  cache.swarm.links.get(agent.swarm.self.key)?.send({ type: 'cancel', id: 1 })
+  cache.swarm.links.get(agent.swarm.self.key)?.send(transferMessages.cancel, { id: 1 })
   await until(() => agent.events.messages.length === 1, 'the agent has heard')
   aheadMs = 2 * 86_400_000
   agent.trust.changed()
@@ -166,15 +168,15 @@ test('what is no revocation list of the fleet ends the link that it came by, and
     const reader = await testTrust({ key: member, authorities: [authority, other] })
     return (await reader.certificates!.takeRevocations(pem)).list.der
   }
-  const list = { type: 'revocations', authority: fingerprint } as const
+  const list = { authority: fingerprint }
   const teller = await certified(fleet, authority, signed)
   const link = await teller.swarm.connectAddress(host.address, soon())
-  link.send({ ...list, issuedAtMs: now - 60_000, list: await der(old) })
-  link.send({ type: 'cancel', id: 1 })
+  link.send(linkMessages.revocations, { ...list, issuedAtMs: now - 60_000, list: await der(old) })
+  link.send(transferMessages.cancel, { id: 1 })
   await until(() => host.events.messages.length === 1, 'it is still linked')
   for (const bytes of [await der(await other.revoke([signed.credential])), new Uint8Array(100), await der(old)]) {
     const again = await teller.swarm.connectAddress(host.address, soon())
-    again.send({ ...list, issuedAtMs: now + 60_000, list: bytes })
+    again.send(linkMessages.revocations, { ...list, issuedAtMs: now + 60_000, list: bytes })
     await until(() => !teller.swarm.links.has(host.swarm.self.key), 'the link has ended')
   }
   assert.equal(cachesOf(host).length, 0)

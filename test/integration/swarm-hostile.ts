@@ -4,8 +4,10 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Libp2p } from 'libp2p'
 import { createLibp2p } from 'libp2p'
+import { parseAddress } from '../../src/base/address.ts'
 import type { FleetKey } from '../../src/swarm/index.ts'
-import { hostPortMultiaddr, LOOPBACK_KEY, parseHostPort } from '../../src/swarm/index.ts'
+import { LOOPBACK_KEY } from '../../src/swarm/index.ts'
+import { toMultiaddr } from '../../src/swarm/multiaddr.ts'
 import type { Frame } from '../../src/swarm/wire.ts'
 import { encodeFrame } from '../../src/swarm/wire.ts'
 import { CONTROL_PROTOCOL, PIECES_PROTOCOL, PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
@@ -63,9 +65,9 @@ export class HostilePeer implements AsyncDisposable {
 
   /** Connects and opens both streams; says nothing yet. */
   async dial(address: string): Promise<void> {
-    const place = parseHostPort(address)
+    const place = parseAddress(address)
     if (place === undefined) throw new Error('no address')
-    this.connection = await this.#libp2p.dial(hostPortMultiaddr(place), { force: true })
+    this.connection = await this.#libp2p.dial(toMultiaddr(place), { force: true })
     this.control = await this.connection.newStream(CONTROL_PROTOCOL)
     this.control.addEventListener('message', (event) => this.received.push(Buffer.from(event.data.subarray())))
     this.pieces = await this.connection.newStream(PIECES_PROTOCOL)

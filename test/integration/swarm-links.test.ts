@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { blobRequests } from '../../src/blob/index.ts'
 import { requireDigest } from '../../src/oci/digest.ts'
+import { prewarmProtocol } from '../../src/prewarm/index.ts'
 import type { PeerLink } from '../../src/swarm/index.ts'
 import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
+import { transferMessages } from '../../src/transfer/index.ts'
+import { addressOf } from '../support/address-of.ts'
 import type { TestHost } from './swarm-support.ts'
 import { soon, TestFleet, until } from './swarm-support.ts'
 
@@ -36,9 +40,9 @@ test('messages flow both ways over a link', async () => {
   await using fleet = await TestFleet.create()
   const [left, right] = [await fleet.host(), await fleet.host()]
   const link = await left.swarm.connect(right.swarm.self, soon())
-  link.send({ type: 'cancel', id: 1 })
+  link.send(transferMessages.cancel, { id: 1 })
   await until(() => right.events.messages.length === 1, 'the message')
-  onlyLink(right).send({ type: 'busy', id: 1, queue: 3 })
+  onlyLink(right).send(transferMessages.busy, { id: 1, queue: 3 })
   await until(() => left.events.messages.length === 1, 'the answer')
   assert.deepEqual(left.events.messages, [{ type: 'busy', id: 1, queue: 3 }])
 })
@@ -68,7 +72,7 @@ test('two hosts that dial each other at once end up with one link, the same on b
     assert.equal(ours, onlyLink(left), `round ${i}`)
     assert.equal(theirs, onlyLink(right), `round ${i}`)
     assert.notEqual(ours.direction, theirs.direction, `round ${i}: two ends of one link`)
-    ours.send({ type: 'cancel', id: i })
+    ours.send(transferMessages.cancel, { id: i })
     await until(() => right.events.messages.length === i + 1, `the message of round ${i}`)
     ours.close('next round')
     await until(() => left.swarm.links.size + right.swarm.links.size === 0, `the end of round ${i}`)
@@ -243,12 +247,12 @@ test('frames are counted both ways, by what they are about', async () => {
   right.events.answer = async () => ({ kind: 'tags', tags: [], more: false })
   const link = await left.swarm.connect(right.swarm.self, soon())
   const body = new Uint8Array(1000)
-  for (let i = 0; i < 3; i++) link.send({ type: 'letter', body })
-  link.send({ type: 'leave', blob: requireDigest(`sha256:${'0'.repeat(64)}`) })
-  await link.call('tags', { upstream: 'docker.io', repository: 'a/b' }, soon())
+  for (let i = 0; i < 3; i++) link.send(prewarmProtocol.letter, { body })
+  link.send(transferMessages.leave, { blob: requireDigest(`sha256:${'0'.repeat(64)}`) })
+  await link.request(blobRequests.tags, { upstream: 'docker.io', repository: 'a/b' }, soon())
   const [sent, received] = [left.metrics, right.metrics]
   for (const [kind, count] of [
-    ['letter', 3],
+    ['prewarm', 3],
     ['content', 1],
     ['call', 1],
   ] as const) {
@@ -256,7 +260,7 @@ test('frames are counted both ways, by what they are about', async () => {
     assert.equal(sent.frameBytes.get(`sent/${kind}`), received.frameBytes.get(`received/${kind}`), kind)
   }
   assert.equal(left.metrics.frames.get('received/answer'), 1)
-  assert.ok((sent.frameBytes.get('sent/letter') ?? 0) > 3000)
+  assert.ok((sent.frameBytes.get('sent/prewarm') ?? 0) > 3000)
 })
 
 test('the identity outlives a restart; stopping tells the peers and can be repeated', async () => {
@@ -265,7 +269,7 @@ test('the identity outlives a restart; stopping tells the peers and can be repea
   const first = await fleet.host({ identityPath })
   const other = await fleet.host()
   const link = await other.swarm.connect(first.swarm.self, soon())
-  const call = link.call('tags', { upstream: 'docker.io', repository: 'a/b' }, soon())
+  const call = link.request(blobRequests.tags, { upstream: 'docker.io', repository: 'a/b' }, soon())
   first.events.answer = () => new Promise(() => {})
   await first.swarm[Symbol.asyncDispose]()
   await first.swarm[Symbol.asyncDispose]()
@@ -280,8 +284,8 @@ test('the identity outlives a restart; stopping tells the peers and can be repea
 test('without a fleet key a host stays on loopback; a cache needs the cache key; a taken port is named', async () => {
   await using fleet = await TestFleet.create()
   const message = /peer\.listen.*fleet\.keyFile/
-  await assert.rejects(fleet.host({ listen: '0.0.0.0:0' }), { code: 'CONFIG_INVALID', message })
-  await assert.rejects(fleet.host({ listen: '[::]:0' }), { code: 'CONFIG_INVALID', message })
+  await assert.rejects(fleet.host({ listen: addressOf('0.0.0.0:0') }), { code: 'CONFIG_INVALID', message })
+  await assert.rejects(fleet.host({ listen: addressOf('[::]:0') }), { code: 'CONFIG_INVALID', message })
   const host = await fleet.host()
   await assert.rejects(host.swarm.connectAddress('192.0.2.1:7071', soon()), { code: 'PEER_REFUSED' })
   await assert.rejects(host.swarm.connect({ key: host.swarm.self.key.slice(1), addresses: ['192.0.2.1:1'] }, soon()), {
@@ -289,8 +293,11 @@ test('without a fleet key a host stays on loopback; a cache needs the cache key;
   })
   const agentKey = agentKeyOf(generateFleetKey())
   await assert.rejects(fleet.host({ role: 'cache', fleetKey: agentKey }), { code: 'CONFIG_INVALID' })
-  await assert.rejects(fleet.host({ listen: host.address }), { code: 'CONFIG_INVALID', message: /peer\.listen/ })
-  await fleet.host({ listen: '0.0.0.0:0', fleetKey: agentKey })
+  await assert.rejects(fleet.host({ listen: addressOf(host.address) }), {
+    code: 'CONFIG_INVALID',
+    message: /peer\.listen/,
+  })
+  await fleet.host({ listen: addressOf('0.0.0.0:0'), fleetKey: agentKey })
 })
 
 test('only the cache key vouches for hashes, and every member can check it', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { blobRequests } from '../../src/blob/index.ts'
 import type { Digest } from '../../src/oci/digest.ts'
+import { transferMessages, transferRequests } from '../../src/transfer/index.ts'
 import { HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
 import { soon, TestFleet, until } from './swarm-support.ts'
@@ -50,8 +52,8 @@ test('frames that many members begin and do not end are bounded in all, and cost
   const most = await mostHeld(host, () => (host.metrics.refusals.get('unread') ?? 0) >= 8, 'those that are too much')
   assert.ok(most > BUDGET / 2, `${most} bytes: nothing was held`)
   assert.ok(most <= 2 * BUDGET, `${most} bytes held`)
-  link.send({ type: 'cancel', id: 1 })
-  assert.equal((await link.call('stat', { ...PLACE, digest: DIGEST }, soon())).kind, 'refused')
+  link.send(transferMessages.cancel, { id: 1 })
+  assert.equal((await link.request(blobRequests.stat, { ...PLACE, digest: DIGEST }, soon())).kind, 'refused')
 })
 
 test('members that ask much and read nothing are bounded in all, and end; a host that reads is answered meanwhile', async () => {
@@ -72,7 +74,11 @@ test('members that ask much and read nothing are bounded in all, and end; a host
   let answered = 0
   const asking = (async () => {
     while (host.swarm.links.size > 1) {
-      const answer = await link.call('join', { ...PLACE, digest: DIGEST, have: new Uint8Array() }, soon())
+      const answer = await link.request(
+        transferRequests.join,
+        { ...PLACE, digest: DIGEST, have: new Uint8Array() },
+        soon(),
+      )
       if (answer.kind === 'inline') answered++
     }
   })()

@@ -5,7 +5,9 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
+import { refused } from '../../src/base/outcome.ts'
 import { seededRng } from '../../src/base/rng.ts'
+import { blobRequests } from '../../src/blob/index.ts'
 import type { PeerLink, SwarmOptions } from '../../src/swarm/index.ts'
 import { MAX_QUEUED_PIECES, PIECE_CHANNEL_KINDS } from '../../src/swarm/index.ts'
 import { HostilePeer } from './swarm-hostile.ts'
@@ -40,8 +42,8 @@ function sha256(bytes: Uint8Array): string {
 async function transfer(from: PeerLink, to: PeerLink, pieces: readonly Uint8Array[]): Promise<string[]> {
   const digests: string[] = []
   let next = 0
-  // One buffer for each lane, overwritten as soon as sending is said to be over: the transport must not need it then.
-  const lane = async (): Promise<void> => {
+  // One buffer for each sender, overwritten as soon as sending is said to be over: the transport must not need it then.
+  const sender = async (): Promise<void> => {
     const buffer = new Uint8Array(MIB)
     while (next < pieces.length) {
       const piece = next++
@@ -54,7 +56,7 @@ async function transfer(from: PeerLink, to: PeerLink, pieces: readonly Uint8Arra
       assert.equal(sink.piece, piece)
     }
   }
-  await Promise.all([lane(), lane()])
+  await Promise.all([sender(), sender()])
   return digests
 }
 
@@ -85,7 +87,7 @@ for (const pieceChannel of PIECE_CHANNEL_KINDS) {
     })
     const args = { upstream: 'docker.io', repository: 'a/b', digest: `sha256:${'ab'.repeat(32)}` as never }
     while (arrived < MAX_QUEUED_PIECES) {
-      await links[0].call('stat', args, soon())
+      await links[0].request(blobRequests.stat, args, soon())
       if (arrived < MAX_QUEUED_PIECES) calls++
     }
     await Promise.all(sent)
@@ -112,12 +114,13 @@ test('a call that its asker gives up is aborted at the other end, and one with a
   let aborted = false
   hosts[1].events.answer = (name, _args, signal) => {
     if (name === 'referrers') {
-      return Promise.resolve({ kind: 'referrers', bytes: new Uint8Array(4 * MIB).fill(7), filtered: true })
+      const found = { kind: 'referrers', bytes: new Uint8Array(4 * MIB).fill(7), filtered: true }
+      return Promise.resolve(found)
     }
     return new Promise((resolve) => {
       signal.addEventListener('abort', () => {
         aborted = true
-        resolve({ kind: 'refused', reason: 'unavailable', message: 'aborted' })
+        resolve(refused('unavailable', 'aborted'))
       })
     })
   }
@@ -125,8 +128,8 @@ test('a call that its asker gives up is aborted at the other end, and one with a
   const digest = `sha256:${'ab'.repeat(32)}` as never
   const controller = new AbortController()
   const reason = new Error('enough')
-  const stat = links[0].call('stat', { ...place, digest }, controller.signal)
-  const large = await links[0].call('referrers', { ...place, digest }, soon())
+  const stat = links[0].request(blobRequests.stat, { ...place, digest }, controller.signal)
+  const large = await links[0].request(blobRequests.referrers, { ...place, digest }, soon())
   assert.deepEqual(large, { kind: 'referrers', bytes: new Uint8Array(4 * MIB).fill(7), filtered: true })
   controller.abort(reason)
   await assert.rejects(stat, reason)
@@ -164,7 +167,7 @@ test('a peer killed in the middle of a piece is unlinked, and the piece is not s
   await using child = await startChild(fleet)
   const host = await fleet.host()
   const link = await host.swarm.connectAddress(child.address, soon())
-  const call = link.call('tags', { upstream: 'docker.io', repository: 'a/b' }, soon())
+  const call = link.request(blobRequests.tags, { upstream: 'docker.io', repository: 'a/b' }, soon())
   call.catch(() => {})
   const sent = Array.from({ length: MAX_QUEUED_PIECES }, (_, id) =>
     link.sendPiece(id + 1, id, new Uint8Array(4 * MIB), never),

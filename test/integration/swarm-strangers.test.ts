@@ -5,8 +5,10 @@ import { encode } from 'cborg'
 import { seededRng } from '../../src/base/rng.ts'
 import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
 import type { Frame, ReceivedFrame } from '../../src/swarm/wire.ts'
-import { decodeFrame, encodeFrame } from '../../src/swarm/wire.ts'
+import { encodeFrame } from '../../src/swarm/wire.ts'
 import { PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
+import { transferMessages } from '../../src/transfer/index.ts'
+import { frameOf, read } from '../support/said.ts'
 import { framed, HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
 import { soon, TestFleet, until } from './swarm-support.ts'
@@ -17,7 +19,7 @@ const BLOB = `sha256:${'ab'.repeat(32)}`
 async function stillServes(fleet: TestFleet, host: TestHost): Promise<void> {
   const member = await fleet.host()
   const link = await member.swarm.connect(host.swarm.self, soon())
-  link.send({ type: 'cancel', id: 77 })
+  link.send(transferMessages.cancel, { id: 77 })
   await until(() => host.events.messages.some((message) => message.type === 'cancel' && message.id === 77), 'a message')
   for (const warning of host.logger.warnings) assert.match(warning, /^a peer (was refused|broke the protocol)/)
 }
@@ -52,7 +54,7 @@ test('a stranger learns nothing but a proof made for it alone', async () => {
   const frames: ReceivedFrame['frame'][] = []
   for (let offset = 0; offset < received.length; ) {
     const length = received.readUInt32BE(offset)
-    frames.push(decodeFrame(received.subarray(offset + 4, offset + 4 + length)).frame)
+    frames.push(read(received.subarray(offset + 4, offset + 4 + length)).frame)
     offset += 4 + length
   }
   assert.deepEqual(frames, ['hello', 'bye'])
@@ -125,7 +127,7 @@ test('hostile first bytes end the connection, and only that', async () => {
     ['length zero', Buffer.from('00000000', 'hex')],
     ['noise', noise()],
     ['bad CBOR', Buffer.concat([Buffer.from('00000004', 'hex'), Buffer.from('deadbeef', 'hex')])],
-    ['a message before the hello', encodeFrame({ frame: 'message', message: { type: 'cancel', id: 1 } })],
+    ['a message before the hello', encodeFrame(frameOf({ type: 'cancel', id: 1 }))],
     [
       'a call before the hello',
       encodeFrame({ frame: 'call', id: 1, name: 'tags', args: { upstream: 'a.b', repository: 'c' } }),
@@ -160,10 +162,7 @@ test('a member that breaks the protocol loses its link, and nobody else does', a
     [
       'a message out of bounds',
       Buffer.from(
-        encodeFrame({
-          frame: 'message',
-          message: { type: 'request', id: 1, blob: BLOB as never, piece: 2 ** 31, background: false },
-        }),
+        encodeFrame(frameOf({ type: 'request', id: 1, blob: BLOB as never, piece: 2 ** 31, background: false })),
       ),
     ],
     ['deep nesting', Buffer.concat([Buffer.from('00010000', 'hex'), Buffer.alloc(65_536, 0xa1)])],
@@ -178,7 +177,7 @@ test('a member that breaks the protocol loses its link, and nobody else does', a
   }
   assert.equal(host.events.unlinkedPeers.length, inputs.length)
   assert.equal(host.swarm.links.size, 1)
-  kept.send({ type: 'cancel', id: 1 })
+  kept.send(transferMessages.cancel, { id: 1 })
   await stillServes(fleet, host)
 })
 
@@ -257,7 +256,7 @@ test('random bytes on the port, without any libp2p, do no harm', async () => {
   await stillServes(fleet, host)
 })
 
-test('a member of a later version keeps its link, whatever it says that is not known here', async () => {
+test('a member of another version keeps its link, whatever it says that is not known here', async () => {
   await using fleet = await TestFleet.create()
   const host = await fleet.host()
   await using later = await HostilePeer.create()
@@ -265,17 +264,18 @@ test('a member of a later version keeps its link, whatever it says that is not k
   later.introduce(host.swarm.self.key, ['cancel', 'shout'])
   await until(() => host.swarm.links.has(later.key), 'the link')
   const link = host.swarm.links.get(later.key)
-  assert.deepEqual([link?.speaks('cancel'), link?.speaks('leave')], [true, false])
+  assert.deepEqual([link?.speaks(transferMessages.cancel), link?.speaks(transferMessages.leave)], [true, false])
   for (let again = 0; again < 3; again++) {
     for (const frame of [
       { frame: 'shout' },
-      { frame: 'message', message: { type: 'whisper' } },
+      // of 0.1.0
+      { frame: 'message', message: { type: 'accuse', blob: BLOB, piece: 0, peer: later.key } },
       { frame: 'call', id: again, name: 'guess' },
     ]) {
       later.send(framed(encode(frame)))
     }
   }
-  later.say({ frame: 'message', message: { type: 'cancel', id: 7 } })
+  later.say(frameOf({ type: 'cancel', id: 7 }))
   await until(() => host.events.messages.length > 0, 'what is known')
   assert.deepEqual(host.events.messages, [{ type: 'cancel', id: 7 }])
   assert.deepEqual(

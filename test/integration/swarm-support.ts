@@ -4,31 +4,29 @@ import { join } from 'node:path'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Logger } from '../../src/base/log.ts'
 import type { MetricRegistry } from '../../src/base/metrics.ts'
-import type {
-  CallArguments,
-  CallName,
-  CallResults,
-  ControlMessage,
-  FleetKey,
-  PeerLink,
-  PieceSink,
-  SwarmEvents,
-  SwarmOptions,
-} from '../../src/swarm/index.ts'
+import { refused } from '../../src/base/outcome.ts'
+import { PROTOCOL } from '../../src/node/protocol.ts'
+import type { FleetKey, PeerLink, PieceSink, Response, SwarmEvents, SwarmOptions } from '../../src/swarm/index.ts'
 import { Libp2pSwarm, LOOPBACK_KEY } from '../../src/swarm/index.ts'
 import type { Interfaces } from '../../src/swarm/own-addresses.ts'
+import { tierRequests } from '../../src/tier/index.ts'
+import { ANY_PORT } from '../support/address-of.ts'
 import { eventually } from '../support/eventually.ts'
+import type { Said } from '../support/said.ts'
+import { said } from '../support/said.ts'
 
-type Answer = (name: CallName, args: CallArguments[CallName], signal: AbortSignal) => Promise<CallResults[CallName]>
+const REFUSED = refused('unknown', 'not here')
+
+type Answer = (name: string, body: unknown, signal: AbortSignal) => Promise<Response>
 
 /** Keeps what a swarm said, and lets tests wait for it. */
 export class RecordedEvents implements SwarmEvents {
   readonly linkedPeers: PeerLink[] = []
   readonly unlinkedPeers: PeerLink[] = []
-  readonly messages: ControlMessage[] = []
+  readonly messages: Said[] = []
   onLinked: (link: PeerLink) => void = () => {}
-  onMessage: (link: PeerLink, message: ControlMessage) => void = () => {}
-  answer: Answer = async () => ({ kind: 'refused', reason: 'unknown', message: 'not here' })
+  onMessage: (link: PeerLink, message: Said) => void = () => {}
+  answer: Answer = async () => REFUSED
 
   linked(link: PeerLink): void {
     this.linkedPeers.push(link)
@@ -39,18 +37,14 @@ export class RecordedEvents implements SwarmEvents {
     this.unlinkedPeers.push(link)
   }
 
-  message(link: PeerLink, message: ControlMessage): void {
+  message(link: PeerLink, name: string, body: unknown): void {
+    const message = said(name, body)
     this.messages.push(message)
     this.onMessage(link, message)
   }
 
-  async call<N extends CallName>(
-    _link: PeerLink,
-    name: N,
-    args: CallArguments[N],
-    signal: AbortSignal,
-  ): Promise<CallResults[N]> {
-    return (await this.answer(name, args, signal)) as CallResults[N]
+  request(_link: PeerLink, name: string, body: unknown, signal: AbortSignal): Promise<Response> {
+    return this.answer(name, body, signal)
   }
 }
 
@@ -58,7 +52,6 @@ export class RecordedEvents implements SwarmEvents {
 export class RecordedLogger implements Logger {
   readonly warnings: string[] = []
   readonly infos: string[] = []
-  trace(): void {}
   debug(): void {}
   info(fields: object, message: string): void {
     this.infos.push(`${message} ${JSON.stringify(fields)}`)
@@ -168,7 +161,7 @@ export class TestFleet implements AsyncDisposable {
     const metrics = new RecordedMetrics()
     const swarm = await Libp2pSwarm.start(
       {
-        listen: '127.0.0.1:0',
+        listen: ANY_PORT,
         role: 'agent',
         region: 'test',
         zone: null,
@@ -176,7 +169,7 @@ export class TestFleet implements AsyncDisposable {
         identityPath: join(this.directory, `identity-${this.hosts.length}`),
         ...options,
       },
-      { events, clock: systemClock, logger, metrics, interfaces },
+      { events, protocol: PROTOCOL, clock: systemClock, logger, metrics, interfaces },
     )
     const host: TestHost = { swarm, events, logger, metrics, address: swarm.self.addresses[0] ?? '' }
     this.hosts.push(host)
@@ -187,6 +180,19 @@ export class TestFleet implements AsyncDisposable {
     await Promise.all(this.hosts.map((host) => host.swarm[Symbol.asyncDispose]()))
     await rm(this.directory, { recursive: true, force: true })
   }
+}
+
+/**
+ * Makes a member one of those that stand in when the cache is gone: it shows what the cache has drawn for it, as hosts do.
+ * What it answers to all else must be set before.
+ */
+export async function standsIn({ swarm, events }: TestHost, cacheAddress: string): Promise<void> {
+  const link = await swarm.connectAddress(cacheAddress, soon())
+  const drawn = await link.request(tierRequests.members, { limit: 0 }, soon())
+  if (drawn.kind !== 'members' || drawn.lot === undefined) throw new Error('the cache has drawn nothing for a member')
+  const { answer } = events
+  events.answer = async (name, args, signal) =>
+    name === 'members' ? { ...drawn, peers: [] } : answer(name, args, signal)
 }
 
 /** As `eventually`, the other way round. */

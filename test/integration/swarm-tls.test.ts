@@ -5,9 +5,13 @@ import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
+import { addressText } from '../../src/base/address.ts'
+import { blobRequests } from '../../src/blob/index.ts'
 import type { PeerLink, SwarmOptions } from '../../src/swarm/index.ts'
 import { makeSelfSigned } from '../../src/swarm/self-signed.ts'
 import { PIECE_TLS } from '../../src/swarm/wire-limits.ts'
+import { transferMessages } from '../../src/transfer/index.ts'
+import { addressOf } from '../support/address-of.ts'
 import type { TestHost } from './swarm-support.ts'
 import { GatheringSink, soon, TestFleet, until } from './swarm-support.ts'
 
@@ -152,8 +156,8 @@ test('a host that insists on TLS ends the link to a peer without, once there are
 for (const tls of ['close', 'swallow'] as const) {
   test(`where TLS connections are met with "${tls}", pieces arrive by the stream, and it is counted`, async () => {
     await using fleet = await TestFleet.create()
-    const listen = await freeAddress()
-    await using box = await middlebox(listen, tls)
+    const listen = addressOf(await freeAddress())
+    await using box = await middlebox(addressText(listen), tls)
     const behind = await fleet.host({ listen, announce: [box.address] })
     const reader = await fleet.host()
     const link = await reader.swarm.connectAddress(box.address, soon())
@@ -173,8 +177,8 @@ for (const tls of ['close', 'swallow'] as const) {
 
 /** A link through a box that passes everything: `near` has dialled `behind`. */
 async function boxedPair(fleet: TestFleet) {
-  const listen = await freeAddress()
-  const box = await middlebox(listen, 'pass')
+  const listen = addressOf(await freeAddress())
+  const box = await middlebox(addressText(listen), 'pass')
   const behind = await fleet.host({ listen, announce: [box.address], pieceChannel: 'tls' })
   const near = await fleet.host({ pieceChannel: 'tls' })
   const link = await near.swarm.connectAddress(box.address, soon())
@@ -193,7 +197,7 @@ test('messages keep their order while both ways move to TLS, under load', async 
   const { hosts, links } = await pair(fleet, { pieceChannel: 'auto' })
   const pieces: Promise<void>[] = []
   for (let id = 0; id < 3000; id++) {
-    for (const link of links) link.send({ type: 'cancel', id })
+    for (const link of links) link.send(transferMessages.cancel, { id })
     if (id === 300) pieces.push(sendOne(links[0], links[1], 1))
     if (id === 600) pieces.push(sendOne(links[1], links[0], 2))
     if (id % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -211,10 +215,10 @@ test('what is said over TLS waits for what was said before, however late that co
   const { box, hosts, links } = await boxedPair(fleet)
   await using _box = box
   box.holdOthers()
-  for (let id = 0; id < 10; id++) links[0].send({ type: 'cancel', id })
+  for (let id = 0; id < 10; id++) links[0].send(transferMessages.cancel, { id })
   await sendOne(links[1], links[0], 1)
   await until(() => hosts[0].metrics.pieceChannels.get('tls/ok') === 1, 'TLS')
-  for (let id = 10; id < 20; id++) links[0].send({ type: 'cancel', id })
+  for (let id = 10; id < 20; id++) links[0].send(transferMessages.cancel, { id })
   // The end of this piece is told by the way that the messages went: they are there.
   await sendOne(links[1], links[0], 2)
   assert.deepEqual(cancelled(hosts[1]), [])
@@ -231,11 +235,11 @@ test('once a side receives pieces over TLS, its messages, calls and answers leav
   await sendOne(links[1], links[0], 1)
   await until(() => hosts[0].metrics.pieceChannels.get('tls/ok') === 1, 'TLS')
   const stat = { upstream: 'docker.io', repository: 'a/b', digest: `sha256:${'ab'.repeat(32)}` as never }
-  assert.deepEqual(await links[0].call('stat', stat, soon()), { kind: 'stat', size: 1 })
+  assert.deepEqual(await links[0].request(blobRequests.stat, stat, soon()), { kind: 'stat', size: 1 })
   const bytesBefore = box.otherBytes
   const blob = `sha256:${'ab'.repeat(32)}` as never
   for (let i = 0; i < 200; i++) {
-    links[0].send({ type: 'bitfield', blob, size: 1, bits: new Uint8Array(1024), queue: i })
+    links[0].send(transferMessages.bitfield, { blob, size: 1, bits: new Uint8Array(1024), queue: i })
     if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   await until(() => hosts[1].events.messages.length === 200, 'the messages')

@@ -1,67 +1,39 @@
 import assert from 'node:assert/strict'
-import type { TestContext } from 'node:test'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../src/base/clock.ts'
 import { systemClock } from '../../src/base/clock.ts'
+import { silentLogger } from '../../src/base/log.ts'
+import type { Refusal } from '../../src/base/outcome.ts'
+import { isRefused, refused } from '../../src/base/outcome.ts'
 import { seededRng } from '../../src/base/rng.ts'
-import type { CallName, CallResults, PeerLink, SwarmOptions } from '../../src/swarm/index.ts'
-import type { Home, TierOptions } from '../../src/tier/index.ts'
-import { Tier } from '../../src/tier/index.ts'
+import { blobRequests } from '../../src/blob/index.ts'
+import { OriginChain } from '../../src/origin/index.ts'
+import type { Granted } from '../../src/swarm/index.ts'
+import type { Climb } from '../../src/tier/index.ts'
+import { Ladder, requestOf, Tier } from '../../src/tier/index.ts'
+import { addressOf } from '../support/address-of.ts'
 import { eventually } from '../support/eventually.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import type { TestHost } from './swarm-support.ts'
-import { RecordedLogger, soon, TestFleet } from './swarm-support.ts'
+import { RecordedLogger, soon } from './swarm-support.ts'
+import { addressesOf, fleetOf, hostsOf, KEYS, keyOf, NOWHERE, ranking, tierOn } from './tier-support.ts'
 
-const KEYS = Array.from({ length: 40 }, (_, i) => `registry.test/app-${i}:v1`)
-const NOWHERE = '127.0.0.1:1'
-const stat = {
-  name: 'stat',
-  args: { upstream: 'up', repository: 'repo', digest: `sha256:${'0'.repeat(64)}` as never },
-} as const
+const NO_ORIGINS = new OriginChain([], { clock: systemClock, logger: silentLogger })
+const BLOB = { upstream: 'up', repository: 'repo', digest: `sha256:${'0'.repeat(64)}` as never }
+type Stat = Granted<typeof blobRequests.stat>
 
-interface TierSetup extends Partial<TierOptions> {
-  readonly clock?: Clock
-  readonly lookup?: (name: string) => Promise<string[]>
-}
-
-async function fleetOf(t: TestContext): Promise<TestFleet> {
-  const fleet = await TestFleet.create()
-  t.after(() => fleet[Symbol.asyncDispose]())
-  return fleet
-}
-
-async function hostsOf(fleet: TestFleet, count: number, options: Partial<SwarmOptions> = {}): Promise<TestHost[]> {
-  const hosts: TestHost[] = []
-  while (hosts.length < count) hosts.push(await fleet.host(options))
-  return hosts
-}
-
-/** A tier on a host, told when links end; it has tried every address once. */
-async function tierOn(t: TestContext, host: TestHost, setup: TierSetup = {}): Promise<Tier> {
-  const { clock = systemClock, lookup = async () => [], caches = [], parents = [], graceMs = 0 } = setup
-  const deps = { swarm: host.swarm, clock, logger: new RecordedLogger(), lookup, rng: seededRng(1) }
-  const tier = Tier.start({ caches, parents, graceMs }, deps)
-  const { linked, unlinked } = host.events
-  host.events.linked = (link) => {
-    linked.call(host.events, link)
-    tier.linked(link)
+/** Looks for a size: the origin's is 0, and whoever says 13 lies. */
+async function sizeFor(tier: Tier): Promise<number | Refusal> {
+  const ladder = new Ladder<Stat>({ tier, clock: systemClock, origins: () => NO_ORIGINS })
+  const climb: Climb<Stat, Stat> = {
+    upstream: 'up',
+    key: 'key',
+    request: requestOf(blobRequests.stat, BLOB),
+    take: async ({ answer }) => (answer.size === 13 ? 'false' : answer),
+    atOrigin: async () => ({ kind: 'stat', size: 0 }),
   }
-  host.events.unlinked = (link) => {
-    unlinked.call(host.events, link)
-    tier.unlinked(link)
-  }
-  t.after(() => tier[Symbol.asyncDispose]())
-  await tier.settled(soon())
-  return tier
+  const outcome = await ladder.forClient(climb, soon())
+  return isRefused(outcome) ? outcome : outcome.size
 }
-
-function ranking(host: TestHost, homes: readonly Home[]): string[] {
-  return homes.map((home) => (home.kind === 'self' ? host.swarm.self.key : home.link.peer.key))
-}
-
-const addressesOf = (hosts: readonly TestHost[]): string[] => hosts.map(({ address }) => address)
-const keyOf = (host: TestHost): string => host.swarm.self.key
 
 test('all hosts of a region rank its caches alike, and every cache is home of something', async (t) => {
   const fleet = await fleetOf(t)
@@ -79,6 +51,24 @@ test('all hosts of a region rank its caches alike, and every cache is home of so
   }
   assert.deepEqual([...homes].sort(), caches.map(keyOf).sort())
   assert.equal(seats[0]?.tier.status().state, 'linked')
+})
+
+test('a configured cache that serves another region is an error in the log, once, and in what a host says of itself', async (t) => {
+  const fleet = await fleetOf(t)
+  const [cache] = await hostsOf(fleet, 1, { role: 'cache', region: 'eu-1' })
+  const agent = await fleet.host({ region: 'eu1' })
+  assert.ok(cache)
+  const logger = new RecordedLogger()
+  const tier = await tierOn(t, agent, { caches: addressesOf([cache]), logger })
+  const { state, caches } = tier.status()
+  assert.equal(state, 'acting')
+  assert.deepEqual(
+    caches.map(({ servesInstead }) => servesInstead),
+    ['eu-1'],
+  )
+  const [line, ...more] = logger.warnings
+  assert.match(line ?? '', /^ERROR a configured cache serves another region .*"serves":"eu-1","configuredFor":"eu1"/)
+  assert.deepEqual(more, [])
 })
 
 test("a dead cache's keys move to their stand-ins, all others stay where they are", async (t) => {
@@ -113,72 +103,13 @@ test('a suspect is not asked while another is there, and never leaves a region w
   for (const key of KEYS) assert.deepEqual(ranking(agent, tier.homes(key)), [one])
 })
 
-test("with every cache gone, a region's hosts stand in for them, but only after the grace", async (t) => {
-  const fleet = await fleetOf(t)
-  const [cache, one, two] = [await fleet.host({ role: 'cache' }), await fleet.host(), await fleet.host()]
-  const clock = new ManualClock()
-  const setup = { caches: [cache.address], graceMs: 3_000, clock }
-  const seats = [
-    { host: one, tier: await tierOn(t, one, setup) },
-    { host: two, tier: await tierOn(t, two, setup) },
-  ]
-  await one.swarm.connectAddress(two.address, soon())
-  await cache.swarm[Symbol.asyncDispose]()
-  await eventually('both are without a cache', () => seats.every(({ tier }) => tier.acting))
-  const lostAt = clock.now()
-  let waiting = true
-  const asked = seats[0]!.tier.homesAfterGrace('key', soon()).finally(() => {
-    waiting = false
-  })
-  while (waiting) {
-    clock.advance(100)
-    await setImmediate()
-  }
-  assert.ok(clock.now() - lostAt >= 3_000, `stood in after ${clock.now() - lostAt} ms`)
-  assert.deepEqual(ranking(one, await asked).sort(), [keyOf(one), keyOf(two)].sort())
-  for (const key of KEYS) {
-    const [a, b] = seats.map(({ host, tier }) => ranking(host, tier.homes(key)))
-    assert.deepEqual(a, b)
-  }
-  assert.equal(seats[0]!.tier.status().state, 'acting')
-})
-
-test('hosts that have never met find each other when the caches are gone, and agree on every home', async (t) => {
-  const fleet = await fleetOf(t)
-  const cache = await fleet.host({ role: 'cache' })
-  const cacheTier = await tierOn(t, cache)
-  const asked = new Set<string>()
-  cache.events.call = async <N extends CallName>(link: PeerLink, name: N) => {
-    assert.equal(name, 'members')
-    const peers = cacheTier.members(link, 64)
-    if (peers.length === 5) asked.add(link.peer.key)
-    const answer: CallResults[CallName] = { kind: 'members', peers }
-    return answer as CallResults[N]
-  }
-  const hosts = await hostsOf(fleet, 6)
-  const hurried: Clock = {
-    now: () => systemClock.now() * 20,
-    wall: () => systemClock.wall(),
-    after: (ms, fn) => systemClock.after(ms / 20, fn),
-  }
-  const setup = { caches: [cache.address], clock: hurried }
-  const seats = await Promise.all(hosts.map(async (host) => ({ host, tier: await tierOn(t, host, setup) })))
-  await eventually('the cache has told each of the five others', () => asked.size === hosts.length)
-  await cache.swarm[Symbol.asyncDispose]()
-  await eventually('all are linked', () => hosts.every(({ swarm }) => swarm.links.size === hosts.length - 1))
-  for (const key of KEYS) {
-    const rankings = seats.map(({ host, tier }) => ranking(host, tier.homes(key)))
-    for (const other of rankings) assert.deepEqual(other, rankings[0])
-  }
-})
-
 test('a host without a tier is its own home, at once', async (t) => {
   const fleet = await fleetOf(t)
   const [alone, neighbour] = [await fleet.host(), await fleet.host()]
   const tier = await tierOn(t, alone, { graceMs: 60_000 })
   await alone.swarm.connectAddress(neighbour.address, soon())
   assert.deepEqual(await tier.homesAfterGrace('key', soon()), [{ kind: 'self' }])
-  assert.equal(await tier.askHomes('key', stat, soon()), undefined)
+  assert.equal(await sizeFor(tier), 0)
   assert.equal(tier.status().state, 'own')
 })
 
@@ -234,22 +165,32 @@ test('a home that cannot help is passed over for its stand-in; its "no" is an an
   const [home, standIn] = ranking(agent, tier.homes('key')).map((peer) => caches.find((host) => keyOf(host) === peer)!)
   home!.events.answer = async () => ({ kind: 'refused', reason: 'unavailable', message: 'full' })
   standIn!.events.answer = async () => ({ kind: 'stat', size: 7 })
-  const helped = await tier.askHomes('key', stat, soon())
-  assert.deepEqual([helped?.link?.peer.key, helped?.answer], [keyOf(standIn!), { kind: 'stat', size: 7 }])
+  assert.equal(await sizeFor(tier), 7)
   home!.events.answer = async () => ({ kind: 'refused', reason: 'unknown', message: 'no such blob' })
-  const refused = await tier.askHomes('key', stat, soon())
-  assert.deepEqual([refused?.link?.peer.key, refused?.answer.kind], [keyOf(home!), 'refused'])
+  assert.deepEqual(await sizeFor(tier), refused('unknown', 'no such blob'))
   standIn!.events.answer = async () => ({ kind: 'refused', reason: 'unavailable', message: 'full' })
   home!.events.answer = standIn!.events.answer
-  const nobody = await tier.askHomes('key', stat, soon())
-  assert.deepEqual([nobody?.link, nobody?.answer.kind], [undefined, 'refused'])
+  assert.deepEqual(await sizeFor(tier), refused('unavailable', 'full'))
+})
+
+test('a home whose answer shows that it is wrong is passed over for its stand-in, and all of them for the origin', async (t) => {
+  const fleet = await fleetOf(t)
+  const caches = await hostsOf(fleet, 2, { role: 'cache' })
+  const agent = await fleet.host()
+  const tier = await tierOn(t, agent, { caches: addressesOf(caches) })
+  const [home, standIn] = ranking(agent, tier.homes('key')).map((peer) => caches.find((host) => keyOf(host) === peer)!)
+  home!.events.answer = async () => ({ kind: 'stat', size: 13 })
+  standIn!.events.answer = async () => ({ kind: 'stat', size: 7 })
+  assert.equal(await sizeFor(tier), 7)
+  standIn!.events.answer = home!.events.answer
+  assert.equal(await sizeFor(tier), 0)
 })
 
 test('a name is looked up again: caches that appear behind it are linked, those that left are given up', async (t) => {
   const fleet = await fleetOf(t)
   const first = await fleet.host({ role: 'cache' })
   const port = first.address.split(':')[1]
-  const second = await fleet.host({ role: 'cache', listen: `127.0.0.2:${port}` })
+  const second = await fleet.host({ role: 'cache', listen: addressOf(`127.0.0.2:${port}`) })
   const agent = await fleet.host()
   let addresses = ['127.0.0.1']
   const names: string[] = []

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { runReferenceCommands } from '../support/reference-commands.ts'
 import { runCommand } from '../support/run-command.ts'
 
 const MIB = 1024 * 1024
@@ -11,16 +12,11 @@ test('an upstream that is called by a plain word can be named, or searched, by e
   const upstreams = [directoryUpstream('local', await fleet.push('origin', 'team/app', 'v1', image))]
   const { cache, agents } = await fleet.region({ upstreams }, 1)
   const agent = agents[0]!
-  for (const reference of ['team/app:v1', 'local/team/app:v1']) {
-    for (const [command, ...more] of [
-      ['pull', '--mirror', `http://${agent.node.addresses.mirror}`],
-      ['prewarm', '--wait', '--admin', cache.adminUrl],
-      ['pin', '--for', '1h', '--admin', agent.adminUrl],
-      ['invalidate', '--admin', cache.adminUrl],
-      ['unpin', '--admin', agent.adminUrl],
-    ] as const) {
-      const { code, stdout, stderr } = await runCommand([command, reference, ...more])
-      assert.equal(code, 0, `${command} ${reference}: ${stdout}${stderr}`)
-    }
-  }
+  for (const reference of ['team/app:v1', 'local/team/app:v1']) await runReferenceCommands(agent, cache, reference)
+  const { stdout } = await runCommand(['prewarm', 'list', '--json', '--admin', cache.adminUrl])
+  const jobs = JSON.parse(stdout) as { images: { reference: string }[] }[] // the command's own JSON
+  assert.deepEqual(
+    jobs.flatMap(({ images }) => images.map(({ reference }) => reference)),
+    ['local/team/app:v1', 'local/team/app:v1'],
+  )
 })

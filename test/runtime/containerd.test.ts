@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Fleet } from '../../src/demo/index.ts'
 import { Containerd } from '../support/containerd.ts'
 import { logsOnFailure } from '../support/logs-on-failure.ts'
+import { pullLine } from '../support/pull-lines.ts'
 import { busybox, runtimeTest } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -33,4 +34,6 @@ runtimeTest('containerd pulls another registry by ?ns= through hosts.toml, and r
   )
   assert.equal(printed, 'from containerd\n')
   await assert.rejects(containerd.pull('registry.test/team/none:1'), /not found/)
+  const { runtime, result, bytes } = await pullLine(fleet.agents[0]!, 'registry.test/team/app:1')
+  assert.deepEqual([runtime.split('/')[0], result, bytes], ['containerd', 'done', image.sizeBytes])
 })

@@ -5,6 +5,7 @@ import { DockerRegistry } from '../support/docker-registry.ts'
 import { Dockerd } from '../support/dockerd.ts'
 import { execute } from '../support/execute.ts'
 import { logsOnFailure } from '../support/logs-on-failure.ts'
+import { pullLine } from '../support/pull-lines.ts'
 import { busybox, findProgram, runtimeTest } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -26,7 +27,10 @@ runtimeTest(
     await using temp = await TempDir.make()
     await using fleet = await Fleet.start({ regions: REGIONS })
     logsOnFailure(t, fleet)
-    await fleet.push({ sizeBytes: 24 * MIB, layerCount: 3, program: busybox('from an oci image') }, 'library/oci:1')
+    const { image } = await fleet.push(
+      { sizeBytes: 24 * MIB, layerCount: 3, program: busybox('from an oci image') },
+      'library/oci:1',
+    )
     await fleet.push(
       { sizeBytes: 8 * MIB, format: 'docker', gzip: true, program: busybox('from a docker image'), seed: 2 },
       'library/schema2:1',
@@ -35,6 +39,8 @@ runtimeTest(
     assert.equal(await dockerd.docker('run', '--network=none', '--rm', 'oci:1'), 'from an oci image\n')
     assert.equal(await dockerd.docker('run', '--network=none', '--rm', 'schema2:1'), 'from a docker image\n')
     await assert.rejects(dockerd.docker('pull', 'nowhere:1'))
+    const { runtime, result, bytes } = await pullLine(fleet.agents[0]!, 'docker.io/library/oci:1')
+    assert.deepEqual([runtime.split('/')[0], result, bytes], ['docker', 'done', image.sizeBytes])
   },
 )
 

@@ -4,6 +4,7 @@ import { Fleet } from '../../src/demo/index.ts'
 import { containersConfig } from '../support/containers-image.ts'
 import { execute } from '../support/execute.ts'
 import { logsOnFailure } from '../support/logs-on-failure.ts'
+import { pullLine } from '../support/pull-lines.ts'
 import { busybox, runtimeTest } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -27,6 +28,8 @@ runtimeTest('podman pulls and runs an image through a mirror with the registry i
       await podman('run', ...limits, '--network=none', '--log-driver=k8s-file', '--rm', image),
       'from podman\n',
     )
+    const { runtime, result } = await pullLine(fleet.agents[0]!, image)
+    assert.deepEqual([runtime.split('/')[0], result], ['containers', 'done'])
   } finally {
     // Lets go of mounts, so that the directory can be removed.
     await podman('system', 'reset', '--force')

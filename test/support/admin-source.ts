@@ -1,18 +1,23 @@
 import type {
-  AdminDoorDeps,
-  AdminDoorOptions,
+  AdminServerDeps,
+  AdminServerOptions,
   AdminSource,
   Limits,
   LimitsPatch,
   NodeStatus,
+  PageSource,
   PinSource,
-  PinStatus,
   PrewarmSource,
   ReadinessCondition,
   TransferStatus,
 } from '../../src/admin/index.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { ShoalError } from '../../src/base/errors.ts'
+import { Events } from '../../src/base/events.ts'
+import { LogLevel } from '../../src/node/index.ts'
 import { parseReference } from '../../src/oci/reference.ts'
+import type { PinView } from '../../src/pins/index.ts'
+import { ANY_PORT } from './address-of.ts'
 
 const MIB = 1024 * 1024
 export const SAMPLE_DIGEST = `sha256:${'ab'.repeat(32)}`
@@ -33,6 +38,7 @@ export const SAMPLE_STATUS: NodeStatus = {
     diskFull: false,
     state: 'ok',
   },
+  openFiles: { limit: 64, few: true },
   peers: { linked: 5, caches: 1 },
   tier: {
     state: 'up',
@@ -40,7 +46,7 @@ export const SAMPLE_STATUS: NodeStatus = {
     parents: [{ region: 'eu-core', caches: [{ address: '10.1.0.2:7071', state: 'down' }] }],
   },
   received: { peer: 20 * MIB, home: 10 * MIB, parent: 0, origin: 0 },
-  sent: { runtime: 30 * MIB, peer: 7 * MIB, child: 0 },
+  sent: { runtime: 30 * MIB, peer: 7 * MIB, region: 0, child: 0 },
   transfersActive: 1,
   upstreams: [{ name: 'docker.io', access: 'public', origins: [{ kind: 'registry', label: 'registry r' }] }],
 }
@@ -57,7 +63,7 @@ export const SAMPLE_TRANSFER: TransferStatus = {
   state: 'running',
 }
 
-/** A daemon's facts held in memory, to be shown through a real admin door. */
+/** A daemon's facts held in memory, to be shown through a real admin server. */
 export class MemoryAdminSource implements AdminSource {
   isReady = true
   currentTransfers: readonly TransferStatus[] = [SAMPLE_TRANSFER]
@@ -113,7 +119,7 @@ export class MemoryAdminSource implements AdminSource {
 
 /** Pins of images nobody has to have. */
 export class MemoryPins implements PinSource {
-  readonly #pins = new Map<string, PinStatus>()
+  readonly #pins = new Map<string, PinView>()
 
   list() {
     return [...this.#pins.values()]
@@ -139,15 +145,109 @@ export class MemoryPins implements PinSource {
   }
 }
 
+/** A page about a host that does nothing. */
+export class MemoryPage implements PageSource {
+  view(isOwn: boolean) {
+    return {
+      atEpochMs: 1_700_000_000_000,
+      status: SAMPLE_STATUS,
+      readiness: { ready: true, reason: 'ok', conditions: { tier: 'ok', origin: 'ok', disk: 'ok' } },
+      transfers: [],
+      moreTransfers: 0,
+      own: isOwn ? { zones: [], jobs: [], jobsProblem: null, pins: [] } : null,
+    }
+  }
+}
+
+/** What a host, an image or a registry may call itself or say. */
+export const HOSTILE = '<img src=x onerror=alert(1)>'
+
+const CLONE = { peerId: HOSTILE, addresses: [HOSTILE] }
+
+/** A page on which everything that others name is markup, and some of it twice the same. */
+export function hostilePage(): PageSource {
+  const status: NodeStatus = {
+    ...SAMPLE_STATUS,
+    region: HOSTILE,
+    zone: HOSTILE,
+    peers: { linked: 1, caches: 1, clones: [CLONE, CLONE] },
+    tier: { state: 'up', caches: [{ address: HOSTILE, state: HOSTILE, servesInstead: HOSTILE }], parents: [] },
+    upstreams: [
+      {
+        name: HOSTILE,
+        access: 'public',
+        origins: [
+          {
+            kind: 'registry',
+            label: HOSTILE,
+            trouble: { state: HOSTILE, message: HOSTILE, remedy: HOSTILE, sinceEpochMs: Date.now(), failures: 2 },
+          },
+        ],
+      },
+    ],
+  }
+  const job = {
+    id: HOSTILE,
+    state: 'running',
+    reason: HOSTILE,
+    images: [{ reference: HOSTILE }],
+    hosts: { total: 1, waiting: 0, moving: 1, loading: 0, ready: 0, failed: 0, skipped: 0 },
+    bytes: { total: 10, have: 1, moved: 1, origin: 1 },
+    bytesPerSec: 1,
+    seconds: 1,
+    endedEpochMs: null,
+    wave: { number: 1, of: 1, open: 1 },
+    waves: ['100%'],
+    reasons: [{ state: 'failed', reason: HOSTILE, count: 1, hosts: [HOSTILE] }],
+    etaSeconds: 9,
+    slowest: [
+      {
+        key: HOSTILE,
+        name: HOSTILE,
+        region: HOSTILE,
+        state: 'moving' as const,
+        haveBytes: 1,
+        totalBytes: 10,
+        bytesPerSec: 1,
+        etaSeconds: 9,
+      },
+    ],
+  }
+  const moved = { sentPerSec: 1, receivedPerSec: 1, sentBytes: 1, receivedBytes: 1 }
+  const zone = { region: HOSTILE, zone: HOSTILE, hosts: 1, sentPerSec: 1, receivedPerSec: 1 }
+  const own = {
+    zones: [{ ...zone, slowest: [{ key: HOSTILE, address: HOSTILE, role: HOSTILE, ...moved }] }],
+    jobs: [job],
+    jobsProblem: HOSTILE,
+    pins: [{ reference: HOSTILE, job: HOSTILE, untilEpochMs: 0, bytes: 2, presentBytes: 1 }],
+  }
+  const transfer = { ...SAMPLE_TRANSFER, picture: '0123456789', repository: HOSTILE, state: HOSTILE }
+  return {
+    view: (isOwn) => ({
+      atEpochMs: Date.now(),
+      status,
+      readiness: { ready: false, reason: HOSTILE, conditions: { tier: HOSTILE, origin: HOSTILE, disk: HOSTILE } },
+      transfers: [isOwn ? transfer : { ...transfer, repository: null }],
+      moreTransfers: 0,
+      own: isOwn ? own : null,
+    }),
+  }
+}
+
 async function noPrewarm(): Promise<never> {
   throw new ShoalError('UNAVAILABLE', 'no prewarm here')
 }
 
 const NO_PREWARM: PrewarmSource = {
   start: noPrewarm,
+  schedule: noPrewarm,
+  schedules: noPrewarm,
+  unschedule: noPrewarm,
+  obeySchedule: noPrewarm,
   plan: noPrewarm,
   list: noPrewarm,
   show: noPrewarm,
+  gate: noPrewarm,
   hosts: noPrewarm,
   edit: noPrewarm,
   obey: noPrewarm,
@@ -157,10 +257,9 @@ export const ADMIN_TOKEN = '0123456789abcdef0123'
 export const ADMIN_HEADERS = { authorization: `Bearer ${ADMIN_TOKEN}` }
 
 /** An admin server on a free port as agents without a token file of their operator's have it, but without a socket. */
-export function adminOptions(change: Partial<AdminDoorOptions> = {}): AdminDoorOptions {
+export function adminOptions(change: Partial<AdminServerOptions> = {}): AdminServerOptions {
   return {
-    host: '127.0.0.1',
-    port: 0,
+    listen: ANY_PORT,
     token: ADMIN_TOKEN,
     tokenFile: '/var/lib/shoal/admin.token',
     isClosed: false,
@@ -170,12 +269,16 @@ export function adminOptions(change: Partial<AdminDoorOptions> = {}): AdminDoorO
   }
 }
 
-/** The parts of a door's dependencies that most tests do not look at. */
-export function quietEntrances(): Pick<AdminDoorDeps, 'pins' | 'hooks' | 'prewarm' | 'verify'> {
+/** The parts of a server's dependencies that most tests do not look at. */
+export function quietEntrances(): Omit<AdminServerDeps, 'source' | 'metrics' | 'logger'> {
   return {
+    page: new MemoryPage(),
     pins: new MemoryPins(),
     hooks: { admits: () => 'unknown', receive: () => ({ kind: 'unknown' }) },
     prewarm: NO_PREWARM,
     verify: { start: noPrewarm, view: () => undefined, stop: async () => {} },
+    events: new Events(systemClock),
+    why: { why: noPrewarm },
+    logs: new LogLevel('info', systemClock),
   }
 }

@@ -13,11 +13,11 @@ interface Asking {
   readonly body?: unknown
 }
 
-/** What a daemon's admin door says to a request below /api/v1/prewarm; fails for anything but success. */
+/** What a daemon's admin server says to a request below /api/v1/prewarm; fails for anything but success. */
 export async function askPrewarm<T = PrewarmView>(host: Asked, path: string, asking: Asking = {}): Promise<T> {
   const { status, body } = await tryPrewarm(host, path, asking)
   assert.ok(status < 300, `${status} ${JSON.stringify(body)}`)
-  return body as T // the door's own JSON
+  return body as T // the server's own JSON
 }
 
 /** The same, whatever it says. */
@@ -45,7 +45,7 @@ export async function prewarmEnded(host: Asked, id: string, timeoutMs = 60_000):
     `job ${id} has ended`,
     async () => {
       const { status, body } = await tryPrewarm(host, `/${id}`, {})
-      const job = body as PrewarmView // the door's own JSON
+      const job = body as PrewarmView // the server's own JSON
       return status === 200 && ['done', 'failed', 'cancelled'].includes(job.state) ? job : undefined
     },
     timeoutMs,

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ManagedProcess } from '../../src/demo/index.ts'
+import { ctrPullFlags } from '../../src/runtime/ctr-flags.ts'
 import { docsBlock } from './docs-block.ts'
 import { execute } from './execute.ts'
 import { findProgram } from './runtime-test.ts'
@@ -35,10 +36,16 @@ export class Containerd implements AsyncDisposable {
   }
 
   /** The settings of docs/runtimes.md, but with the mirror in the registry's place too: nothing is asked upstream. */
-  async useMirror(registry: string, mirror: string): Promise<void> {
+  async useMirror(
+    registry: string,
+    mirror: string,
+    block = 'containerd hosts.toml',
+    replacing: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const directory = join(this.hostsDir, registry)
     await mkdir(directory, { recursive: true })
-    const settings = docsBlock('docs/runtimes.md', 'containerd hosts.toml', {
+    const settings = docsBlock('docs/runtimes.md', block, {
+      ...replacing,
       'https://registry.corp': mirror,
       'http://127.0.0.1:7070': mirror,
     })
@@ -50,8 +57,10 @@ export class Containerd implements AsyncDisposable {
     return (await execute('ctr', ['--address', this.socketPath, ...args])).stdout
   }
 
-  pull(reference: string): Promise<string> {
-    return this.ctr('images', 'pull', '--hosts-dir', this.hostsDir, '--snapshotter', 'native', reference)
+  async pull(reference: string): Promise<string> {
+    const help = await this.ctr('images', 'pull', '--help')
+    const flags = ctrPullFlags(help, { hostsDir: this.hostsDir, snapshotter: 'native' })
+    return this.ctr('images', 'pull', ...flags, reference)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

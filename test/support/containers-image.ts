@@ -6,7 +6,7 @@ import { docsBlock } from './docs-block.ts'
 export interface ContainersConfig {
   readonly registriesConf: string
   readonly policy: string
-  readonly env: Readonly<Record<string, string>>
+  readonly env: Readonly<Record<'CONTAINERS_REGISTRIES_CONF' | 'REGISTRY_AUTH_FILE', string>>
 }
 
 /**

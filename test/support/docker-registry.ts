@@ -5,6 +5,11 @@ import { stringify } from 'yaml'
 import { FreePorts, ManagedProcess } from '../../src/demo/index.ts'
 import { findProgram } from './runtime-test.ts'
 
+export interface DockerRegistryOptions {
+  readonly notify?: { readonly url: string; readonly authorization: string }
+  readonly proxied?: string
+}
+
 /** Debian's docker-registry (Distribution) on a directory of its own. */
 export class DockerRegistry implements AsyncDisposable {
   /** Its `rootdirectory`: holds docker/registry/v2. */
@@ -19,11 +24,8 @@ export class DockerRegistry implements AsyncDisposable {
     this.process = process
   }
 
-  /** `notify`: a webhook's URL and the `Authorization` header it is sent with. */
-  static async start(
-    directory: string,
-    { notify }: { readonly notify?: { readonly url: string; readonly authorization: string } } = {},
-  ): Promise<DockerRegistry> {
+  /** `notify`: a webhook's URL and the `Authorization` header it is sent with. `proxied`: the registry it is a pull-through cache of. */
+  static async start(directory: string, { notify, proxied }: DockerRegistryOptions = {}): Promise<DockerRegistry> {
     const address = `127.0.0.1:${await new FreePorts().take()}`
     const root = join(directory, 'registry')
     await mkdir(root, { recursive: true })
@@ -33,6 +35,7 @@ export class DockerRegistry implements AsyncDisposable {
       storage: { filesystem: { rootdirectory: root }, delete: { enabled: true } },
       http: { addr: address },
       ...(notify === undefined ? {} : { notifications: notifications(notify) }),
+      ...(proxied === undefined ? {} : { proxy: { remoteurl: proxied } }),
     }
     const file = join(directory, 'registry.yaml')
     await writeFile(file, stringify(config))

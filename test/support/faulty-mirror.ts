@@ -10,6 +10,8 @@ export interface MirrorFaults {
   cutAfterBytes?: number[]
   /** Answers ranges with the whole blob and 200. */
   ignoresRanges?: boolean
+  /** What it says of where a blob came from, once that is asked. */
+  received?: string
   /** Answers these statuses to the next requests for blobs. */
   blobStatuses?: number[]
   /** Flips a byte in every blob. */
@@ -61,6 +63,7 @@ export class FaultyMirror implements AsyncDisposable {
     const [, repository, kind, reference = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/([^?]+)/.exec(url) ?? []
     const found = this.#tags.get(`${repository}:${reference}`) ?? this.#blobs.get(reference)
     if (found === undefined) return void response.writeHead(404).end()
+    if (kind === 'blobs' && method === 'HEAD') return void response.writeHead(200, this.#received(found)).end()
     if (kind === 'blobs') return this.#blob(request, response, found)
     if (method === 'HEAD' && this.faults.withoutHead === true) return void response.writeHead(405).end()
     response.writeHead(200, {
@@ -69,6 +72,11 @@ export class FaultyMirror implements AsyncDisposable {
       ...(this.faults.withoutHead === true ? {} : { 'docker-content-digest': found.digest }),
     })
     response.end(method === 'HEAD' ? undefined : await readFile(found.path))
+  }
+
+  #received({ size }: BlobFile): Record<string, string | number> {
+    const { received } = this.faults
+    return { 'content-length': size, ...(received === undefined ? {} : { 'x-shoal-received': received }) }
   }
 
   async #blob(request: IncomingMessage, response: ServerResponse, { path, size }: BlobFile): Promise<void> {

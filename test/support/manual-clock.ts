@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/base/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
 
 /** Time that moves only when told to. */
 export class ManualClock implements Clock {
@@ -27,4 +28,9 @@ export class ManualClock implements Clock {
       timer.fn()
     }
   }
+}
+
+/** The system's clock, which believes that it is `wall`. */
+export function clockAt(wall: () => number): Clock {
+  return { ...systemClock, wall }
 }

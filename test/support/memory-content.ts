@@ -1,24 +1,22 @@
 import { EventEmitter, once } from 'node:events'
 import { raceAbort } from '../../src/base/abort.ts'
 import { ShoalError } from '../../src/base/errors.ts'
+import type { Outcome, Refusal } from '../../src/base/outcome.ts'
+import { refused } from '../../src/base/outcome.ts'
 import type {
   BlobReader,
   BlobStat,
+  ClientRef,
   ContentService,
   ContentSource,
   ManifestContent,
-  Outcome,
   ReferrersContent,
-  Refusal,
-  RepositoryRef,
   TagList,
 } from '../../src/blob/interface.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { TagOrDigest } from '../../src/oci/reference.ts'
 import type { ByteRange } from '../../src/piece/piece-layout.ts'
-
-type RefusalReason = Refusal['reason']
 
 interface MemoryRepository {
   readonly manifests: Map<string, ManifestContent>
@@ -117,7 +115,7 @@ export class MemoryBlob {
  * `refuse` makes everything of an upstream end in one refusal; `stall` makes its questions wait until `resume`.
  */
 export class MemoryContent implements ContentService {
-  readonly asked: { readonly what: string; readonly ref: RepositoryRef }[] = []
+  readonly asked: { readonly what: string; readonly ref: ClientRef }[] = []
   readonly challenges = new Map<string, string>()
   readonly #upstreams = new Map<string, Map<string, MemoryRepository>>()
   readonly #refusals = new Map<string, Refusal>()
@@ -129,11 +127,9 @@ export class MemoryContent implements ContentService {
     return this
   }
 
-  refuse(upstream: string, reason: RefusalReason, challenge?: string): void {
+  refuse(upstream: string, reason: Refusal['reason'], challenge?: string): void {
     this.addUpstream(upstream).#refusals.set(upstream, {
-      ok: false,
-      reason,
-      message: `${upstream}: ${reason}`,
+      ...refused(reason, `${upstream}: ${reason}`),
       challenge,
     })
   }
@@ -182,7 +178,11 @@ export class MemoryContent implements ContentService {
     return this.#upstreams.has(upstream)
   }
 
-  manifest(ref: RepositoryRef & { readonly target: TagOrDigest }): Promise<Outcome<ManifestContent>> {
+  asksClients(upstream?: string): boolean {
+    return upstream === undefined ? this.challenges.size > 0 : this.challenges.has(upstream)
+  }
+
+  manifest(ref: ClientRef & { readonly target: TagOrDigest }): Promise<Outcome<ManifestContent>> {
     const { target } = ref
     return this.#ask('manifest', ref, (repository) => {
       const digest = target.kind === 'digest' ? target.digest : repository.tags.get(target.tag)
@@ -190,28 +190,32 @@ export class MemoryContent implements ContentService {
     })
   }
 
-  statBlob(ref: RepositoryRef & { readonly digest: Digest }): Promise<Outcome<BlobStat>> {
+  statBlob(ref: ClientRef & { readonly digest: Digest }): Promise<Outcome<BlobStat>> {
     return this.#ask('stat', ref, (repository) => {
       const blob = repository.blobs.get(ref.digest)
       return blob && { size: blob.announcedSize, source: blob.source }
     })
   }
 
-  openBlob(ref: RepositoryRef & { readonly digest: Digest }): Promise<Outcome<BlobReader>> {
+  openBlob(ref: ClientRef & { readonly digest: Digest }): Promise<Outcome<BlobReader>> {
     return this.#ask('open', ref, (repository) => repository.blobs.get(ref.digest)?.open())
   }
 
+  lifeOf(): undefined {
+    return undefined
+  }
+
   listTags(
-    ref: RepositoryRef & { readonly limit?: number | undefined; readonly after?: string | undefined },
+    ref: ClientRef & { readonly limit?: number | undefined; readonly after?: string | undefined },
   ): Promise<Outcome<TagList>> {
     return this.#ask('tags', ref, (repository) => {
       const { limit = Number.POSITIVE_INFINITY, after = '' } = ref
       const rest = [...repository.tags.keys()].sort().filter((tag) => tag > after)
-      return { tags: rest.slice(0, limit), more: rest.length > limit }
+      return { kind: 'tags', tags: rest.slice(0, limit), more: rest.length > limit }
     })
   }
 
-  referrers(ref: RepositoryRef & { readonly digest: Digest }): Promise<Outcome<ReferrersContent>> {
+  referrers(ref: ClientRef & { readonly digest: Digest }): Promise<Outcome<ReferrersContent>> {
     return this.#ask('referrers', ref, (repository) => repository.referrers.get(ref.digest))
   }
 
@@ -222,7 +226,7 @@ export class MemoryContent implements ContentService {
 
   async #ask<T>(
     what: string,
-    ref: RepositoryRef,
+    ref: ClientRef,
     find: (repository: MemoryRepository) => T | undefined,
   ): Promise<Outcome<T>> {
     this.asked.push({ what, ref })
@@ -232,8 +236,8 @@ export class MemoryContent implements ContentService {
     if (refusal !== undefined) return refusal
     const repository = this.#upstreams.get(ref.upstream)?.get(ref.repository)
     const value = repository && find(repository)
-    if (value === undefined) return { ok: false, reason: 'unknown', message: `${ref.upstream} has no such thing` }
-    return { ok: true, value }
+    if (value === undefined) return refused('unknown', `${ref.upstream} has no such thing`)
+    return value
   }
 
   #make(upstream: string, repository: string): MemoryRepository {

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Clock } from '../../src/base/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import type { Logger } from '../../src/base/log.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import type { Config, UpstreamConfig } from '../../src/config/index.ts'
 import { defaultConfig } from '../../src/config/index.ts'
 import type { BlobFile, BuiltImage, ImageSpec } from '../../src/demo/index.ts'
 import { buildImage, MetricsSnapshot, writeToBucketTree } from '../../src/demo/index.ts'
-import { PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
+import { LogLevel, PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 
 const MIB = 1024 * 1024
@@ -17,14 +19,17 @@ const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
 export interface ParentSpec {
   readonly region: string
-  readonly caches: readonly TestNode[]
+  readonly caches: readonly Reachable[]
 }
+
+/** A host, or what leads to one. */
+type Reachable = Pick<TestNode, 'peerAddress'>
 
 export interface HostSpec {
   readonly role?: Config['role']
   readonly region?: string
   /** The caches of this host's region. */
-  readonly caches?: readonly TestNode[]
+  readonly caches?: readonly Reachable[]
   /** The region above, or several, nearest first. */
   readonly parent?: ParentSpec | readonly ParentSpec[]
   readonly upstreams: readonly UpstreamConfig[]
@@ -32,7 +37,9 @@ export interface HostSpec {
   readonly store?: Partial<Config['store']>
   readonly limits?: Partial<Config['limits']>
   readonly prewarm?: Partial<Config['prewarm']>
+  readonly tracing?: Config['tracing']
   readonly clock?: Clock
+  readonly logger?: Logger | undefined
   /** The fleet's key, as its file holds it; default: the one that everybody has. */
   readonly key?: string
   /** Authorities, certificates and the like. */
@@ -46,7 +53,7 @@ export interface PulledManifest {
   readonly source: string | null
 }
 
-/** A whole host in this process, asked through its doors. */
+/** A whole host in this process, asked through its servers. */
 export class TestNode {
   readonly node: ShoalNode
   /** What it was started with. */
@@ -140,7 +147,7 @@ export class TestNode {
   }
 
   async storedDigests(): Promise<string[]> {
-    // parsed by nobody else: this is the door's own JSON
+    // parsed by nobody else: this is the server's own JSON
     const { blobs } = (await this.admin('blobs')) as { blobs: { digest: string; state: string }[] }
     return blobs.filter(({ state }) => state === 'complete').map(({ digest }) => digest)
   }
@@ -159,15 +166,20 @@ export class NodeFleet implements AsyncDisposable {
 
   /** All hosts end with the test. */
   static async create(t: TestContext): Promise<NodeFleet> {
-    const fleet = new NodeFleet(await mkdtemp(join(tmpdir(), 'shoal-fleet-')))
+    const fleet = await NodeFleet.open()
     t.after(() => fleet[Symbol.asyncDispose]())
     return fleet
+  }
+
+  /** For several tests; the caller disposes it. */
+  static async open(): Promise<NodeFleet> {
+    return new NodeFleet(await mkdtemp(join(tmpdir(), 'shoal-fleet-')))
   }
 
   async start(spec: HostSpec): Promise<TestNode> {
     const defaults = defaultConfig(this.directory)
     const { role = 'agent', region = 'default', caches = [], parent, upstreams, tags, store, limits, prewarm } = spec
-    const addresses = (nodes: readonly TestNode[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
+    const addresses = (nodes: readonly Reachable[]): string[] => nodes.map(({ peerAddress }) => peerAddress)
     const above: readonly ParentSpec[] = parent === undefined ? [] : [parent].flat()
     const parents = above.map(({ region: name, caches: some }) => ({ region: name, caches: addresses(some) }))
     const path = join(this.directory, `host-${this.#made++}`)
@@ -193,11 +205,13 @@ export class NodeFleet implements AsyncDisposable {
       tags: { ...defaults.tags, ...tags },
       limits: { ...defaults.limits, ...limits },
       prewarm: { ...defaults.prewarm, ...prewarm },
+      tracing: spec.tracing ?? defaults.tracing,
       search: upstreams.map(({ name }) => name),
       upstreams,
     }
     const registry = new PrometheusRegistry()
-    const deps = { logger: silentLogger, registry, clock: spec.clock }
+    const logs = new LogLevel('info', systemClock)
+    const deps = { logger: spec.logger ?? silentLogger, logs, registry, clock: spec.clock }
     return new TestNode(this.#stack.use(await ShoalNode.start(config, deps)), config, registry)
   }
 

@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
-/** Set where every runtime must be there (CI): a missing one is then a failure, not a skipped test. */
-const REQUIRED = process.env.SHOAL_REQUIRE_RUNTIMES === '1'
+/**
+ * Set where every runtime must be there (CI): a missing one is then a failure, not a skipped test. Not `SHOAL_`, which is
+ * what the program under test reads as its configuration.
+ */
+const REQUIRED = process.env.REQUIRE_RUNTIMES === '1'
 const TIMEOUT_MS = 240_000
 
 export interface RuntimeNeeds {
@@ -19,7 +22,7 @@ export function runtimeTest(name: string, needs: RuntimeNeeds, body: (context: T
   const problem = problemWith(needs)
   const skip = problem !== undefined && !REQUIRED ? problem : false
   test(name, { skip, timeout: TIMEOUT_MS }, async (context) => {
-    if (problem !== undefined) assert.fail(`${problem} (SHOAL_REQUIRE_RUNTIMES=1)`)
+    if (problem !== undefined) assert.fail(`${problem} (REQUIRE_RUNTIMES=1)`)
     await body(context)
   })
 }

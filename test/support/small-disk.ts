@@ -23,14 +23,23 @@ export class SmallDisk {
   /** One in memory. `options` are mount options, such as `size=16m` and `nr_inodes=100`. */
   static async inMemory(t: TestContext, options: string): Promise<SmallDisk> {
     const directory = await TempDir.make()
-    const path = join(directory.path, 'disk')
-    mkdirSync(path)
-    run('mount', '-t', 'tmpfs', '-o', `${options},mode=0700`, 'tmpfs', path)
+    const disk = SmallDisk.mountInMemory(join(directory.path, 'disk'), options)
     t.after(async () => {
-      run('umount', '-l', path)
+      disk.unmount()
       await directory[Symbol.asyncDispose]()
     })
+    return disk
+  }
+
+  /** The same at `path`, until it is unmounted. */
+  static mountInMemory(path: string, options: string): SmallDisk {
+    mkdirSync(path)
+    run('mount', '-t', 'tmpfs', '-o', `${options},mode=0700`, 'tmpfs', path)
     return new SmallDisk(path, undefined)
+  }
+
+  unmount(): void {
+    run('umount', '-l', this.path)
   }
 
   /** One that can be frozen and can break, as a disk under ext4. */
@@ -77,7 +86,7 @@ export class SmallDisk {
   }
 
   unfill(): void {
-    rmSync(join(this.path, FILLER), { recursive: true })
+    rmSync(join(this.path, FILLER), { recursive: true, force: true })
   }
 
   /** While nothing is open for writing on it. */

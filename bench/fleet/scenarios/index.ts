@@ -1,8 +1,11 @@
 import type { ScenarioName } from '../names.ts'
+import { lateOrigin, slowOrigin } from './bad-origin.ts'
+import { deadCache, hangingCache, lyingCache, sickCache } from './bad-tier.ts'
 import { burst, layers, small } from './burst.ts'
 import { churn } from './churn.ts'
 import { dead } from './dead.ts'
 import { late } from './late.ts'
+import { lazyStart } from './lazy-start.ts'
 import { noTier } from './no-tier.ts'
 import { rolling } from './rolling.ts'
 import type { Scenario } from './scenario.ts'
@@ -24,4 +27,11 @@ export const SCENARIO_TABLE: Readonly<Record<ScenarioName, Scenario>> = {
   layers,
   tiny,
   'no-tier': noTier,
+  'dead-cache': deadCache,
+  'hanging-cache': hangingCache,
+  'sick-cache': sickCache,
+  'lying-cache': lyingCache,
+  'slow-origin': slowOrigin,
+  'late-origin': lateOrigin,
+  'lazy-start': lazyStart,
 }

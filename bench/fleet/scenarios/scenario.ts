@@ -3,6 +3,7 @@ import type { FleetBenchOptions } from '../options.ts'
 import type { StagePlan } from '../plan.ts'
 import type { Stage } from '../stage.ts'
 import type { Trial, TrialNode } from '../trial.ts'
+import type { World } from '../world.ts'
 
 /** What a scenario found. All in seconds. */
 export interface ScenarioTimes {
@@ -19,11 +20,13 @@ export interface ScenarioTimes {
 export interface Scenario {
   readonly summary: string
   plan(options: FleetBenchOptions): StagePlan
+  /** Before the daemons start: what is different around them. Gone after the comparison. */
+  world?(stage: Stage): Promise<World>
   /** Before the measurement: what is cached already, who is dead. */
   prepare?(trial: Trial): Promise<void>
   run(trial: Trial, options: FleetBenchOptions): Promise<ScenarioTimes>
   /** After the measurement, with the daemons gone: what the result is to be compared with. */
-  compare?(stage: Stage, times: ScenarioTimes): Promise<Readonly<Record<string, number>>>
+  compare?(stage: Stage, times: ScenarioTimes, world?: World): Promise<Readonly<Record<string, number>>>
 }
 
 /** `nodes` as receivers; `helpers` upload besides. */

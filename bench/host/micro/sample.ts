@@ -1,4 +1,4 @@
-import { quantile } from '../../support/quantile.ts'
+import { quantile } from '../../../src/base/quantile.ts'
 import type { MicroResult } from '../tasks.ts'
 
 export const SAMPLES = 30

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
-import { VirtualClock } from '../../../bench/sim/virtual-clock.ts'
 import { raceAbort, sleep } from '../../../src/base/abort.ts'
+import { VirtualClock } from '../../../src/sim/virtual-clock.ts'
 
 describe('sleep', () => {
   it('ends when its time has come, and no sooner', async () => {

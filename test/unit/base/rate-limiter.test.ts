@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { VirtualClock } from '../../../bench/sim/virtual-clock.ts'
 import { RateLimiter } from '../../../src/base/rate-limiter.ts'
+import { VirtualClock } from '../../../src/sim/virtual-clock.ts'
 
 /** Runs virtual time on, letting promises settle in between. */
 async function pass(clock: VirtualClock, ms: number): Promise<void> {

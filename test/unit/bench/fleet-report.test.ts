@@ -41,6 +41,7 @@ function runOf(last: number, valid = true): RunResult {
     rssMiB: { max: 100, cache: 100 },
     scrapeMs: { agent: { p50: 1, p99: 2 }, cache: { p50: 1, p99: 2 } },
     eventLoopP99Ms: 12,
+    timeline: { everyMs: 500, down: [{ link: 'host-1', shares: [0.25, 1, 0.9, 0.1] }], up: [] },
     extra: { killed: 1 },
     guards: [{ guard: 'CPU busy', value: valid ? 0.5 : 0.9, limit: 0.7, holds: valid }],
     valid,

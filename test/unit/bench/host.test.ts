@@ -78,7 +78,7 @@ describe("an agent's result", () => {
     assert.deepEqual(file.floor, floor)
     assert.equal(JSON.stringify(file).includes('/tmp'), false)
     const text = resultText(MACHINE, OPTIONS, result)
-    assert.match(text, /agent, by tls .* 3\.00 .* 1\.50 /)
+    assert.match(text, /agent, by tls .* 3\.00 .* 1\.50$/m)
     assert.match(text, /agent, by stream: INVALID: CPU used by others 0\.500, limit 0\.1/)
     assert.doesNotMatch(text, /agent, by tls: INVALID/)
   })

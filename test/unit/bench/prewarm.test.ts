@@ -59,12 +59,12 @@ function seen(): Observations {
     during: [
       sample(20, 120, { traffic: traffic({ upkeep: 40 }, { upkeep: 30 }) }),
       sample(22, 160, {
-        traffic: traffic({ upkeep: 40, letter: 40, call: 40 }, { upkeep: 30, letter: 10, answer: 40 }),
+        traffic: traffic({ upkeep: 40, prewarm: 40, call: 40 }, { upkeep: 30, prewarm: 10, answer: 40 }),
         eventLoopP99Ms: 30,
         scrapeMs: 50,
       }),
       sample(30, 140, {
-        traffic: traffic({ upkeep: 60, letter: 60, call: 40 }, { upkeep: 40, letter: 10, answer: 40 }),
+        traffic: traffic({ upkeep: 60, prewarm: 60, call: 40 }, { upkeep: 40, prewarm: 10, answer: 40 }),
       }),
     ],
     after: sample(40, 150),
@@ -78,13 +78,13 @@ function parsed(...args: string[]): Promise<PrewarmBenchOptions> {
 
 describe("a prewarm job's cost at its cache", () => {
   it('counts messages by host and second, those of the job apart from those of its blobs', () => {
-    const { perHostSecond, lettersPerHost } = prewarmResult(seen())
+    const { perHostSecond, messagesPerHost } = prewarmResult(seen())
     assert.deepEqual(perHostSecond.idle.received, { frames: 0.2, bytes: 2 })
     assert.deepEqual(perHostSecond.job.received, { frames: 0.8, bytes: 8 })
     assert.deepEqual(perHostSecond.job.sent, { frames: 0.2, bytes: 2 })
     assert.deepEqual([perHostSecond.content.received.frames, perHostSecond.content.sent.frames], [0.4, 0.4])
     assert.deepEqual([perHostSecond.most.received.frames, perHostSecond.most.sent.frames], [2, 0.5])
-    assert.deepEqual([lettersPerHost.received.frames, lettersPerHost.sent.frames], [6, 1])
+    assert.deepEqual([messagesPerHost.received.frames, messagesPerHost.sent.frames], [6, 1])
     assert.equal(framesOf(perHostSecond.job), 1)
   })
 
@@ -109,7 +109,7 @@ describe("a prewarm job's cost at its cache", () => {
     assert.equal(JSON.stringify(file).includes('r.json'), false)
     const text = resultText(MACHINE, OPTIONS, result)
     assert.match(text, /10 hosts x 4 blobs: job done, 10 ready, 0 failed, 0 skipped; 40 states/)
-    assert.match(text, /job \(letters, pings\) .* 0\.80 .* 8\.00 .* 0\.20 .* 2\.00 /)
+    assert.match(text, /job \(messages, pings\) .* 0\.80 .* 8\.00 .* 0\.20 .* 2\.00$/m)
   })
 })
 

@@ -72,7 +72,7 @@ function prewarmFile(): Named<PrewarmFile> {
     options: { heldPercent: 90, maxHosts: 2000 },
     perHostSecond: { idle: rates, job: rates, most: rates, content: rates },
     ...{
-      lettersPerHost: rates,
+      messagesPerHost: rates,
       kibPerLink: 200,
       bytesPerState: 9.6,
       cpuMsPerLink: 5,
@@ -128,6 +128,17 @@ describe('result tables', () => {
     assert.match(section, /\| tiny: .* \| 1\.20 \| - \| 1\.04 \(≤ 1\.05\) \| 1\.000 \|/)
   })
 
+  it('draw how full the links were in a burst, where that was looked at', () => {
+    const timeline = { everyMs: 500, down: [{ link: 'host-1', shares: [0.5, 1, 0] }], up: [] }
+    const section = fleetSection(fleetFile([fleetRow('burst', { timeline }), fleetRow('late', { timeline })]))
+    assert.equal(section.split('```text').length, 2)
+    assert.match(
+      section,
+      /unused for 0\.25 s at the start, 0\.00 s in the middle, 0\.50 s at the end\nhost-1 down ▄█\n```$/,
+    )
+    assert.doesNotMatch(fleetSection(fleetFile([fleetRow('burst')])), /```/)
+  })
+
   it('say which runs are none, and why', () => {
     const guards = [{ guard: 'CPU busy', value: 0.91, limit: 0.7, holds: false }]
     const section = fleetSection(fleetFile([fleetRow('burst', { valid: false, guards })]))
@@ -178,7 +189,7 @@ describe('result tables', () => {
     )
     assert.match(
       section,
-      /\| job \(letters, pings\), .* \| 0\.50 \| 0\.25 \| 1 234 \| 100 \| ≤ 3 messages, both ways \|/,
+      /\| job \(messages, pings\), .* \| 0\.50 \| 0\.25 \| 1 234 \| 100 \| ≤ 3 messages, both ways \|/,
     )
     assert.match(section, /\| 100 \| 2000 \| 2500 \| 2100 \| 300 \| 200 \| 10 \| 5\.0 \| 9\.0 \|/)
   })

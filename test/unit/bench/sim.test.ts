@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { boundMs } from '../../../bench/sim/bound.ts'
 import type { SimBenchOptions } from '../../../bench/sim/options.ts'
 import { simCommand } from '../../../bench/sim/options.ts'
-import { simulate } from '../../../bench/sim/simulate.ts'
-import { VirtualClock } from '../../../bench/sim/virtual-clock.ts'
 import { seededRng } from '../../../src/base/rng.ts'
+import { boundMs, boundsOf } from '../../../src/sim/bound.ts'
+import { Inbox } from '../../../src/sim/inbox.ts'
+import { simulate } from '../../../src/sim/index.ts'
+import { VirtualClock } from '../../../src/sim/virtual-clock.ts'
 
 async function options(...args: string[]): Promise<SimBenchOptions> {
   let parsed: SimBenchOptions | undefined
@@ -30,8 +31,8 @@ const SLOW = ['--hosts', '4', '--size', '32MiB', '--piece-size', '2MiB', '--gbps
 describe('the simulator', () => {
   it('gives the same for the same seed, and something else for another', async () => {
     const faults = ['--churn', '0.2', '--slow', '0.05', '--dead', '0.05', '--zones', '2']
-    const { wallSeconds: _, ...one } = simulate(await options(...SMALL, ...faults))
-    const { wallSeconds: __, ...again } = simulate(await options(...SMALL, ...faults))
+    const one = simulate(await options(...SMALL, ...faults))
+    const again = simulate(await options(...SMALL, ...faults))
     assert.deepEqual(one, again)
     const other = simulate(await options(...SMALL, ...faults, '--seed', '2'))
     assert.notEqual(one.traceHash, other.traceHash)
@@ -86,13 +87,13 @@ describe('the simulator', () => {
 })
 
 describe('the bound', () => {
-  const rates = { feed: 100, caches: 10, hosts: 4, up: 4, slowestDown: 1 }
+  const rates = { origin: 100, parents: 100, caches: 10, hosts: 4, up: 4, slowestDown: 1 }
   it('is set by whatever is slowest', () => {
-    assert.equal(boundMs(100, rates), 100)
-    assert.equal(boundMs(100, { ...rates, caches: 0.5 }), 200)
-    assert.equal(boundMs(100, { ...rates, up: 0 }), 100)
-    assert.equal(boundMs(100, { ...rates, caches: 1, up: 0 }), 400)
-    assert.equal(boundMs(100, { ...rates, feed: 0.25 }), 400)
+    assert.equal(boundMs(boundsOf(100, rates)), 100)
+    assert.equal(boundMs(boundsOf(100, { ...rates, caches: 0.5 })), 200)
+    assert.equal(boundMs(boundsOf(100, { ...rates, up: 0 })), 100)
+    assert.equal(boundMs(boundsOf(100, { ...rates, caches: 1, up: 0 })), 400)
+    assert.equal(boundMs(boundsOf(100, { ...rates, origin: 0.25 })), 400)
   })
 })
 
@@ -124,5 +125,45 @@ describe('virtual time', () => {
       false,
     )
     assert.equal(ran, 0)
+  })
+
+  it('runs what comes at once before anything that is due as well, and what follows from it behind it', () => {
+    const clock = new VirtualClock()
+    const ran: string[] = []
+    const say = (word: string): void => void ran.push(word)
+    clock.call(0, say, 'due')
+    clock.soon((word: string) => {
+      say(word)
+      clock.soon(say, 'then')
+    }, 'first')
+    clock.run(() => false, 10)
+    assert.deepEqual(ran, ['first', 'then', 'due'])
+    assert.equal(clock.events, 3)
+  })
+})
+
+describe('an inbox', () => {
+  const news = (id: number) => ({ type: 'progress', id, bytes: 1 }) as const
+
+  it('gives out what has come, in the order of coming, once', () => {
+    const inbox = new Inbox()
+    for (const at of [3, 1, 5, 2]) inbox.put(at, news(at))
+    assert.equal(inbox.nextAt, 1)
+    assert.deepEqual(inbox.take(0.5), [])
+    assert.deepEqual(
+      inbox.take(3).map(({ at }) => at),
+      [1, 2, 3],
+    )
+    assert.equal(inbox.nextAt, 5)
+    assert.deepEqual(inbox.take(4), [])
+    assert.deepEqual(inbox.take(5), [{ at: 5, event: news(5) }])
+    assert.equal(inbox.nextAt, Number.POSITIVE_INFINITY)
+  })
+
+  it('forgets what was for a life that has ended', () => {
+    const inbox = new Inbox()
+    inbox.put(1, news(1))
+    inbox.clear()
+    assert.deepEqual(inbox.take(2), [])
   })
 })

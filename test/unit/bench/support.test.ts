@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { shapingCommands } from '../../../bench/fleet/shaping.ts'
 import { CpuMeter, parseCpuTicks, parseProcessTicks, peakRssBytes } from '../../../bench/support/cpu-usage.ts'
 import { eachAtMost } from '../../../bench/support/each-at-most.ts'
-import { quantile } from '../../../bench/support/quantile.ts'
 import { isRunning, ownerOf } from '../../../bench/support/scratch.ts'
+import { quantile } from '../../../src/base/quantile.ts'
 
 describe('quantiles', () => {
   it('are values that occurred', () => {

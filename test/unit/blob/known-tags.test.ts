@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { systemClock } from '../../../src/base/clock.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { TagCache, TagProofs } from '../../../src/blob/index.ts'
 import type { ResolvedManifest, TagAnswer } from '../../../src/blob/known-tags.ts'
@@ -19,8 +20,8 @@ const START_MS = 1_000_000
 const OPTIONS = { tagTtlMs: 30_000, tagMaxStaleMs: 3_600_000 }
 
 const key = generateFleetKey()
-const cache = new TagProofs(new FleetTrust(key), { region: 'eu', regionsAbove: [] })
-const core = new TagProofs(new FleetTrust(key), { region: 'core', regionsAbove: [] })
+const cache = new TagProofs(new FleetTrust(key), { clock: systemClock, region: 'eu', regionsAbove: [] })
+const core = new TagProofs(new FleetTrust(key), { clock: systemClock, region: 'core', regionsAbove: [] })
 
 function manifest(digest: Digest): ResolvedManifest {
   return { digest, bytes: new Uint8Array(), mediaType: MEDIA_TYPE, source: 'home', stale: false, ageMs: 0 }
@@ -38,7 +39,11 @@ async function host(t: TestContext): Promise<Host> {
   t.after(() => store[Symbol.asyncDispose]())
   const clock = { ms: START_MS }
   const tags = new TagCache(store, { now: () => clock.ms, wall: () => clock.ms }, { believeUnmarked: false })
-  const proofs = new TagProofs(new FleetTrust(agentKeyOf(key)), { region: 'eu', regionsAbove: ['core'] })
+  const proofs = new TagProofs(new FleetTrust(agentKeyOf(key)), {
+    clock: systemClock,
+    region: 'eu',
+    regionsAbove: ['core'],
+  })
   const lookups = { inc(): void {} }
   const stored = async (_ref: object, digest: Digest): Promise<ResolvedManifest> => manifest(digest)
   return { known: new KnownTags(OPTIONS, { tags, proofs, logger: silentLogger, lookups, stored }), tags, clock }
@@ -70,8 +75,12 @@ test("a member's answer is news only under a signature that is newer than what i
 
 test('a signature that does not hold breaks the protocol, one of a region that is not above counts for nothing', async (t) => {
   const { known } = await host(t)
-  const us = new TagProofs(new FleetTrust(key), { region: 'us', regionsAbove: [] })
-  const stranger = new TagProofs(new FleetTrust(generateFleetKey()), { region: 'eu', regionsAbove: [] })
+  const us = new TagProofs(new FleetTrust(key), { clock: systemClock, region: 'us', regionsAbove: [] })
+  const stranger = new TagProofs(new FleetTrust(generateFleetKey()), {
+    clock: systemClock,
+    region: 'eu',
+    regionsAbove: [],
+  })
   const about = answer(new SilentLink('c'), NEW, { by: cache, atMs: 1 })
   const told: [TagAnswer, number][] = [
     [answer(new SilentLink('a'), NEW, { by: us, atMs: 1 }), 0],
@@ -91,16 +100,16 @@ test('what is kept under a signature is handed on with it, and what a cache said
   await known.told(REF, signed, manifest(NEW))
   clock.ms += 20_000
   const fresh = await known.fresh(REF)
-  assert.ok(fresh?.ok && fresh.value.proof !== undefined)
-  assert.deepEqual(fresh.value.proof, signed.answer.proof)
+  assert.ok(fresh?.proof !== undefined)
+  assert.deepEqual(fresh.proof, signed.answer.proof)
   await known.told(REF, answer(link, OLD), manifest(OLD))
   const unsigned = await known.fresh(REF)
-  assert.ok(unsigned?.ok)
-  assert.deepEqual([unsigned.value.digest, unsigned.value.proof], [OLD, undefined])
+  assert.ok(unsigned)
+  assert.deepEqual([unsigned.digest, unsigned.proof], [OLD, undefined])
   clock.ms += 60_000
   const stale = await known.stale(REF)
-  assert.ok(stale?.ok)
-  assert.deepEqual([stale.value.digest, stale.value.stale, stale.value.proof], [OLD, true, undefined])
+  assert.ok(stale)
+  assert.deepEqual([stale.digest, stale.stale, stale.proof], [OLD, true, undefined])
 })
 
 test("a home signs what it heard from above with the upstream's time, not its own", async (t) => {
@@ -108,11 +117,11 @@ test("a home signs what it heard from above with the upstream's time, not its ow
   t.after(() => store[Symbol.asyncDispose]())
   const clock = { now: () => START_MS, wall: () => START_MS }
   const tags = new TagCache(store, clock, { believeUnmarked: true })
-  const proofs = new TagProofs(new FleetTrust(key), { region: 'eu', regionsAbove: ['core'] })
+  const proofs = new TagProofs(new FleetTrust(key), { clock: systemClock, region: 'eu', regionsAbove: ['core'] })
   const stored = async (_ref: object, digest: Digest): Promise<ResolvedManifest> => manifest(digest)
   const home = new KnownTags(OPTIONS, { tags, proofs, logger: silentLogger, lookups: { inc() {} }, stored })
   const parent = new SilentLink('parent', null, 'cache')
   const resolved = await home.told(REF, answer(parent, NEW, { by: core, atMs: START_MS - 9_000 }), manifest(NEW))
-  assert.ok(resolved.ok && resolved.value.proof !== undefined)
-  assert.deepEqual([resolved.value.proof.region, resolved.value.proof.confirmedEpochMs], ['eu', START_MS - 9_000])
+  assert.ok(resolved.proof !== undefined)
+  assert.deepEqual([resolved.proof.region, resolved.proof.confirmedEpochMs], ['eu', START_MS - 9_000])
 })

@@ -15,25 +15,26 @@ test('rights to content that is not here are swept once nobody has used them for
   await store.putSmall(stored, bytes)
   let now = 1_000
   const grants = new Grants(store, { now: () => now, wall: () => now })
-  await grants.confirmBlob('docker.io', 'a', stored, 2)
-  await grants.confirmBlob('docker.io', 'a', absent, 9)
+  await grants.confirmBlob({ upstream: 'docker.io', repository: 'a', digest: stored }, 2)
+  await grants.confirmBlob({ upstream: 'docker.io', repository: 'a', digest: absent }, 9)
   now = 2_000
-  await grants.confirmBlob('docker.io', 'b', absent, 9)
+  await grants.confirmBlob({ upstream: 'docker.io', repository: 'b', digest: absent }, 9)
   await grants.sweep(1_500)
-  assert.equal((await grants.find('docker.io', 'a', stored))?.size, 2)
-  assert.equal(await grants.find('docker.io', 'a', absent), undefined)
-  assert.equal((await grants.find('docker.io', 'b', absent))?.size, 9)
+  assert.equal((await grants.find({ upstream: 'docker.io', repository: 'a', digest: stored }))?.size, 2)
+  assert.equal(await grants.find({ upstream: 'docker.io', repository: 'a', digest: absent }), undefined)
+  assert.equal((await grants.find({ upstream: 'docker.io', repository: 'b', digest: absent }))?.size, 9)
 })
 
 test('a right that was looked up a moment ago is not remembered beyond its end or its change', async (t) => {
   await using store = await openStore(await tempDir(t))
   const grants = new Grants(store, { now: () => 1_000, wall: () => 1_000 })
-  await grants.confirmBlob('docker.io', 'a', absent, 9)
-  for (let i = 0; i < 2; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
-  await grants.confirmBlob('docker.io', 'a', absent, 10)
-  assert.equal((await grants.find('docker.io', 'a', absent))?.size, 10)
+  await grants.confirmBlob({ upstream: 'docker.io', repository: 'a', digest: absent }, 9)
+  for (let i = 0; i < 2; i++)
+    assert.equal((await grants.find({ upstream: 'docker.io', repository: 'a', digest: absent }))?.size, 9)
+  await grants.confirmBlob({ upstream: 'docker.io', repository: 'a', digest: absent }, 10)
+  assert.equal((await grants.find({ upstream: 'docker.io', repository: 'a', digest: absent }))?.size, 10)
   await grants.sweep(1_500)
-  assert.equal(await grants.find('docker.io', 'a', absent), undefined)
+  assert.equal(await grants.find({ upstream: 'docker.io', repository: 'a', digest: absent }), undefined)
 })
 
 test('a home that thousands of hosts ask for one blob looks its right up on the disk once', async (t) => {
@@ -52,11 +53,12 @@ test('a home that thousands of hosts ask for one blob looks its right up on the 
   }
   let now = 1_000
   const grants = new Grants(counting, { now: () => now, wall: () => now })
-  await grants.confirmBlob('docker.io', 'a', absent, 9)
-  for (let i = 0; i < 1_000; i++) assert.equal((await grants.find('docker.io', 'a', absent))?.size, 9)
+  await grants.confirmBlob({ upstream: 'docker.io', repository: 'a', digest: absent }, 9)
+  for (let i = 0; i < 1_000; i++)
+    assert.equal((await grants.find({ upstream: 'docker.io', repository: 'a', digest: absent }))?.size, 9)
   assert.equal(lookups, 1)
   now += 60_000
-  await grants.find('docker.io', 'a', absent)
+  await grants.find({ upstream: 'docker.io', repository: 'a', digest: absent })
   assert.equal(lookups, 2)
 })
 
@@ -64,12 +66,16 @@ test('tags are swept by when their upstream last confirmed them', async (t) => {
   await using store = await openStore(await tempDir(t))
   let now = 1_000
   const tags = new TagCache(store, { now: () => now, wall: () => now }, { believeUnmarked: false })
-  await tags.keep('docker.io', 'a', 'old', { digest: stored, source: 'origin' }, 0)
+  await tags.keep({ upstream: 'docker.io', repository: 'a', tag: 'old' }, { digest: stored, source: 'origin' }, 0)
   now = 2_500
-  await tags.keep('docker.io', 'a', 'new', { digest: stored, etag: 'e', source: 'origin' }, 500)
+  await tags.keep(
+    { upstream: 'docker.io', repository: 'a', tag: 'new' },
+    { digest: stored, etag: 'e', source: 'origin' },
+    500,
+  )
   await tags.sweep(1_500)
-  assert.equal(await tags.find('docker.io', 'a', 'old'), undefined)
-  const known = await tags.find('docker.io', 'a', 'new')
+  assert.equal(await tags.find({ upstream: 'docker.io', repository: 'a', tag: 'old' }), undefined)
+  const known = await tags.find({ upstream: 'docker.io', repository: 'a', tag: 'new' })
   assert.deepEqual([known?.digest, known?.etag, known?.confirmedEpochMs], [stored, 'e', 2_000])
 })
 
@@ -78,22 +84,22 @@ test('the age of a tag does not follow a clock that is set, and is unknown when 
   const time = { wall: 10_000, now: 0 }
   const clock = { now: () => time.now, wall: () => time.wall }
   const tags = new TagCache(store, clock, { believeUnmarked: false })
-  await tags.keep('docker.io', 'a', 'v1', { digest: stored, source: 'origin' }, 0)
-  const known = await tags.find('docker.io', 'a', 'v1')
+  await tags.keep({ upstream: 'docker.io', repository: 'a', tag: 'v1' }, { digest: stored, source: 'origin' }, 0)
+  const known = await tags.find({ upstream: 'docker.io', repository: 'a', tag: 'v1' })
   assert.ok(known !== undefined)
   const seen: (number | undefined)[] = []
   for (const wall of [9_000, 10_000, 99_000]) {
     time.now += 100
     time.wall = wall
-    seen.push(tags.ageMs('docker.io', 'a', 'v1', known))
+    seen.push(tags.ageMs({ upstream: 'docker.io', repository: 'a', tag: 'v1' }, known))
   }
   assert.deepEqual(seen, [100, 200, 300])
   // another process has only the wall clock
   const later = new TagCache(store, clock, { believeUnmarked: false })
   time.wall = 9_999
-  assert.equal(later.ageMs('docker.io', 'a', 'v1', known), undefined)
+  assert.equal(later.ageMs({ upstream: 'docker.io', repository: 'a', tag: 'v1' }, known), undefined)
   time.wall = 10_007
-  assert.equal(later.ageMs('docker.io', 'a', 'v1', known), 7)
+  assert.equal(later.ageMs({ upstream: 'docker.io', repository: 'a', tag: 'v1' }, known), 7)
 })
 
 test('rows that do not say on whose word they were kept count only with the mark of an origin, or where no member was asked', async (t) => {
@@ -105,8 +111,8 @@ test('rows that do not say on whose word they were kept count only with the mark
   await rows.put('docker.io/a:heard', { digest: stored, confirmedEpochMs: 900 })
   await rows.put('docker.io/a:asked', { digest: stored, confirmedEpochMs: 900, etag: 'e' })
   const agent = new TagCache(store, clock, { believeUnmarked: false })
-  assert.equal(await agent.find('docker.io', 'a', 'heard'), undefined)
-  assert.equal((await agent.find('docker.io', 'a', 'asked'))?.source, 'origin')
+  assert.equal(await agent.find({ upstream: 'docker.io', repository: 'a', tag: 'heard' }), undefined)
+  assert.equal((await agent.find({ upstream: 'docker.io', repository: 'a', tag: 'asked' }))?.source, 'origin')
   const cache = new TagCache(store, clock, { believeUnmarked: true })
-  assert.equal((await cache.find('docker.io', 'a', 'heard'))?.source, 'cache')
+  assert.equal((await cache.find({ upstream: 'docker.io', repository: 'a', tag: 'heard' }))?.source, 'cache')
 })

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { defaultConfig, loadConfig } from '../../../src/config/index.ts'
 import { settingsSchema } from '../../../src/config/schema.ts'
 import { schemaNode, settingPaths } from '../../../src/config/schema-walk.ts'
+import { configurationPage } from '../../support/configuration-page.ts'
 
 const FILE = join(import.meta.dirname, '../../../config/agent.yaml')
 
@@ -29,6 +30,11 @@ describe('config/agent.yaml', () => {
     for (const key of [...(upstream?.keys ?? []), ...(upstream?.child('origins')?.child(0)?.keys ?? [])]) {
       assert.match(text, new RegExp(`\\b${key}:`), `${key} is not shown`)
     }
+  })
+
+  it('is explained key by key in docs/configuration.md (else run: npm run docs:configuration)', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../../docs/configuration.md'), 'utf8')
+    assert.equal(page, configurationPage())
   })
 
   it('explains every key in a comment above or beside it', async () => {

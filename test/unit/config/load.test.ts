@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
@@ -126,7 +126,7 @@ store:
 log: { level: loud }
 `),
       [
-        '/agent.yaml:1: rol: unknown key; the nearest is role; allowed here: role, mirror, peer, admin, store, tier, fleet, limits, prewarm, tags, search, upstreams, log',
+        '/agent.yaml:1: rol: unknown key; the nearest is role; allowed here: role, mirror, peer, admin, store, tier, fleet, limits, transfer, prewarm, tags, search, upstreams, log, tracing',
         '/agent.yaml:4: store.minFree: "plenty" is not a size; allowed: a size such as 2GiB, or 0',
         '/agent.yaml:3: store.capacty: unknown key; the nearest is store.capacity; allowed here: path, capacity, minFree, scrub',
         '/agent.yaml:5: log.level: "loud" is not allowed; allowed: trace, debug, info, warn, error or silent',
@@ -158,6 +158,21 @@ log: { level: loud }
   const single: readonly [name: string, yaml: string, problem: RegExp][] = [
     ['a port above 65535', 'mirror: { listen: "127.0.0.1:70700" }', /mirror\.listen: .*is not an address/],
     ['a mistyped IPv4 address', 'mirror: { listen: "127.0.0.256:7070" }', /mirror\.listen: .*is not an address/],
+    [
+      'a zone, which has a meaning on one machine',
+      'mirror: { listen: "[fe80::1%eth0]:1" }',
+      /mirror\.listen: .*is not an address/,
+    ],
+    [
+      'peers on a name',
+      'peer: { listen: "my-host:7071" }',
+      /peer\.listen: .*names are not; allowed: auto, or address:port/,
+    ],
+    [
+      'more addresses than a hello carries',
+      `peer: { announce: [${'"a:1", '.repeat(8)}"a:1"] }`,
+      /peer\.announce: .*is too long; allowed: a list of at most 8/,
+    ],
     ['a cache on port 0', 'tier: { caches: ["10.0.0.2:0"] }', /tier\.caches\.0: .*is not an address/],
     ['a list that is none', 'tier: { caches: "10.0.0.2:7071" }', /tier\.caches: .*is not a list/],
     ['a store too small to hold a layer', 'store: { capacity: 1MiB }', /store\.capacity: "1MiB" is below 64MiB/],
@@ -173,6 +188,29 @@ log: { level: loud }
       'credentials that nobody would use',
       'upstreams: [{ name: a, access: public, origins: [{ kind: registry, url: "https://a", credentials: { username: u, password: p } }] }]\nsearch: []',
       /upstreams\.0\.access: public would never use the credentials/,
+    ],
+    ...[
+      ['access: node', /upstreams\.0\.access: "\*" is public/],
+      ['access: passthrough, origins: [{ kind: registry, url: "https://a" }]', /upstreams\.0\.access: "\*" is public/],
+      ['origins: [{ kind: directory, path: x }]', /upstreams\.0\.origins: .*kind registry only/],
+      [
+        'origins: [{ kind: registry, url: "https://{upstream}", credentials: { username: u, password: p } }]',
+        /upstreams\.0\.origins: "\*" has no credentials/,
+      ],
+      [
+        'origins: [{ kind: registry, url: "https://a", namespace: b.io }]',
+        /upstreams\.0\.origins: "\*" sets namespace/,
+      ],
+      ['origins: [{ kind: registry, url: "http://{upstream}" }]', /upstreams\.0\.origins\.0\.url: .*plain http/],
+    ].map(([rest, problem]): [string, string, RegExp] => [
+      `"*" with ${rest}`,
+      `upstreams: [{ name: "*", ${rest} }]`,
+      problem as RegExp,
+    ]),
+    [
+      'the registry that is meant, of one that is written down',
+      'upstreams: [{ name: a, origins: [{ kind: registry, url: "https://{upstream}" }] }]',
+      /upstreams\.0\.origins: .*for the upstream "\*" only/,
     ],
     ['an upstream without origins', 'upstreams: [{ name: a }]\nsearch: []', /upstreams\.0\.origins: is missing/],
     [
@@ -224,6 +262,24 @@ log: { level: loud }
     })
   }
 
+  it('takes "*" alone, beside others, with a mirror, and in the search order, where it means nothing', async () => {
+    for (const [yaml, search] of [
+      ['upstreams: [{ name: "*" }]', []],
+      ['upstreams: [{ name: "*" }]\nsearch: ["*"]', []],
+      ['upstreams: [{ name: "*" }]\nsearch: [quay.io]', ['quay.io']],
+      ['upstreams: [{ name: "*", access: public, origins: [{ kind: registry, url: "https://{upstream}/" }] }]', []],
+      [
+        'upstreams: [{ name: local, origins: [{ kind: directory, path: x }] }, { name: "*", origins: [{ kind: registry, url: "http://mirror:7070" }] }]',
+        ['local'],
+      ],
+    ] as const) {
+      await using dir = await TempDir.make()
+      const file = join(dir.path, 'agent.yaml')
+      await writeFile(file, yaml)
+      assert.deepEqual((await loadConfig({ file, cwd: dir.path })).config.search, search, yaml)
+    }
+  })
+
   it('names file and line of a syntax error, and a file that is not there', async () => {
     assert.match((await fileProblems('role: agent\nstore: {\n')).join(), /agent\.yaml:3:1: not valid YAML/)
     assert.match((await fileProblems('role: agent\nrole: cache\n')).join(), /agent\.yaml:2:1: not valid YAML.*unique/)
@@ -271,6 +327,23 @@ describe('files of secrets', () => {
     assert.deepEqual(warnings, ['--set admin.tokenFile: token can be read by other users; run chmod 600 on it'])
     await chmod(file, 0o600)
     assert.deepEqual((await load()).warnings, [])
+  })
+
+  const skip = process.getuid?.() === 0 ? false : 'only root lends files'
+  it("that root lends to the agent's own group, as packages and pods do, are private", { skip }, async () => {
+    await using dir = await TempDir.make()
+    const file = join(dir.path, 'token')
+    await writeFile(file, 'secret')
+    const warnings = async (uid: number, gid: number, mode: number): Promise<number> => {
+      await chown(file, uid, gid)
+      await chmod(file, mode)
+      return (await loadConfig({ set: ['admin.tokenFile=token'], cwd: dir.path })).warnings.length
+    }
+    const own = process.getegid?.() ?? 0
+    assert.equal(await warnings(0, own, 0o640), 0)
+    assert.equal(await warnings(0, own, 0o660), 1)
+    assert.equal(await warnings(0, 54_321, 0o640), 1)
+    assert.equal(await warnings(54_321, own, 0o640), 1)
   })
 })
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { describe, it } from 'node:test'
+import { ShoalError } from '../../../src/base/errors.ts'
 import { createLogger } from '../../../src/node/index.ts'
 
 class Recorder extends Writable {
@@ -12,13 +14,29 @@ class Recorder extends Writable {
   }
 }
 
+function failedCall(): unknown {
+  try {
+    return statSync('/nowhere/at/all')
+  } catch (error) {
+    return error
+  }
+}
+
 describe('the log', () => {
   it('writes one JSON object per entry, with level and time in words', () => {
     const out = new Recorder()
-    createLogger({ level: 'info', pretty: false }, out).child({ room: 'store' }).info({ bytes: 5 }, 'evicted')
+    createLogger({ level: 'info', pretty: false }, out).child({ component: 'store' }).info({ bytes: 5 }, 'evicted')
     const { time, ...rest } = JSON.parse(out.lines.join(''))
-    assert.deepEqual(rest, { level: 'info', room: 'store', bytes: 5, msg: 'evicted' })
+    assert.deepEqual(rest, { level: 'info', component: 'store', bytes: 5, msg: 'evicted' })
     assert.match(time, /^\d{4}-\d\d-\d\dT/)
+  })
+
+  it('has each field once in a line, however often it is given', () => {
+    const out = new Recorder()
+    const logger = createLogger({ level: 'info', pretty: false }, out).child({ component: 'a', region: 'eu' })
+    logger.child({ component: 'b' }).info({}, 'said')
+    assert.equal(out.lines.join('').match(/"component"/g)?.length, 1)
+    assert.match(out.lines.join(''), /"component":"b","region":"eu"/)
   })
 
   it('keeps quiet below its level', () => {
@@ -49,6 +67,28 @@ describe('the log', () => {
     const out = new Recorder()
     createLogger({ level: 'info', pretty: false }, out).error({ err: new Error('boom') }, 'failed')
     assert.match(out.lines.join(''), /"err":\{"type":"Error","message":"boom","stack":/)
+  })
+
+  it('shows no stack of what was foreseen: time that ran out, a system call that failed', () => {
+    const out = new Recorder()
+    const logger = createLogger({ level: 'info', pretty: false }, out)
+    const late = new DOMException('The operation was aborted due to timeout', 'TimeoutError')
+    for (const err of [late, failedCall()]) logger.warn({ err }, 'a home does not answer')
+    const [first, second] = out.lines.map((line) => JSON.parse(line).err)
+    assert.deepEqual(first, { type: 'TimeoutError', message: late.message })
+    assert.deepEqual([second.type, second.code, second.stack], ['Error', 'ENOENT', undefined])
+  })
+
+  it('writes whatever was thrown in one shape', () => {
+    const out = new Recorder()
+    const logger = createLogger({ level: 'info', pretty: false }, out)
+    const cause = new Error('connection refused')
+    const known = new ShoalError('ORIGIN_UNREACHABLE', 'no answer', { cause, details: { status: 503 } })
+    for (const err of [known, 'a text']) logger.warn({ err }, 'failed')
+    const [first, second] = out.lines.map((line) => JSON.parse(line).err)
+    const { code, message } = known
+    assert.deepEqual(first, { type: 'ShoalError', code, message, status: 503, cause: 'connection refused' })
+    assert.deepEqual([second.type, second.message], ['Error', 'a text'])
   })
 
   it('writes for eyes when asked', () => {

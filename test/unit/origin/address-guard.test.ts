@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
 import { test } from 'node:test'
-import type { AddressClass } from '../../../src/origin/address-class.ts'
-import { classOf } from '../../../src/origin/address-class.ts'
+import type { AddressClass } from '../../../src/base/address-class.ts'
+import { classOf } from '../../../src/base/address-class.ts'
 import type { Reach } from '../../../src/origin/address-guard.ts'
 import { AddressGuard } from '../../../src/origin/address-guard.ts'
 

@@ -12,8 +12,8 @@ import type { Warning } from './fixtures.ts'
 import {
   dataPath,
   deps,
+  expectSampleBytes,
   never,
-  readAll,
   sampleRepository,
   tagPath,
   tempDir,
@@ -59,18 +59,7 @@ test('a manifest and a range of a blob come byte for byte', async (t) => {
   const { origin, sample, query } = await openSample(t)
   const manifest = await origin.manifest({ ...query, digest: sample.manifestDigest })
   assert.deepEqual(Buffer.from(manifest?.bytes ?? []), sample.manifest)
-  const digest = sample.blobDigest
-  const size = sample.blob.length
-  assert.deepEqual(await origin.statBlob({ ...query, digest }), { size })
-  for (const range of [
-    { start: 0, end: size },
-    { start: 1, end: 2 },
-    { start: 99_999, end: size },
-    { start: 7, end: 7 },
-  ]) {
-    const bytes = await readAll(await origin.readBlob({ ...query, digest, size, range }))
-    assert.ok(bytes.equals(sample.blob.subarray(range.start, range.end)))
-  }
+  await expectSampleBytes(origin, sample)
 })
 
 test('a blob without a link in this repository is not there, although its bytes are', async (t) => {
@@ -206,3 +195,38 @@ test('an aborted read ends with the reason', async (t) => {
   await assert.rejects(reading, reason)
   await assert.rejects(origin.statBlob(query), reason)
 })
+
+/** Directories that are no registry's root, and what is told of each; an empty one only has nothing yet. */
+const misplaced: readonly [what: string, files: Record<string, string>, tells: RegExp | undefined][] = [
+  ['is empty', {}, undefined],
+  ['is not there', { gone: '' }, undefined],
+  ['is an OCI image layout', { 'oci-layout': '{}', 'index.json': '{}', 'blobs/sha256/x': '' }, /use kind: layout/],
+  [
+    'lies one level too deep',
+    { 'registry/v2/repositories/x': '' },
+    /inside a registry's; name the one that holds docker/,
+  ],
+  ['lies two levels too deep', { 'v2/repositories/x': '' }, /inside a registry's/],
+  ['lies three levels too deep', { 'repositories/x': '', 'blobs/x': '' }, /inside a registry's/],
+  ['holds something else', { 'readme.txt': 'x' }, /holds no docker\/registry\/v2; name a registry's rootdirectory/],
+  ['is right, without this tag', { 'docker/registry/v2/repositories/x': '' }, undefined],
+]
+for (const [what, files, tells] of misplaced) {
+  test(`a directory that ${what} ${tells === undefined ? 'has no such tag' : 'is a mistake that is told'}`, async (t) => {
+    const root = join(await tempDir(t), what === 'is not there' ? 'none' : '.')
+    if (what !== 'is not there')
+      await writeTree(
+        root,
+        Object.entries(files).map(([name, text]) => [name, Buffer.from(text)]),
+      )
+    await using origin = openOrigin({ kind: 'directory', path: root }, deps)
+    const asks = [
+      () => origin.resolveTag({ repository: 'team/app', tag: 'v1', signal: never }),
+      () => origin.listTags({ repository: 'team/app', signal: never }),
+    ]
+    for (const ask of asks) {
+      if (tells === undefined) assert.deepEqual((await ask()) ?? { kind: 'unknown' }, { kind: 'unknown' })
+      else await assert.rejects(ask(), (error) => isShoalError(error, 'CONFIG_INVALID') && tells.test(error.message))
+    }
+  })
+}

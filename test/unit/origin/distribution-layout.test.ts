@@ -2,12 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { digestOf } from '../../../src/oci/digest.ts'
+import { digestOf, referrersTag } from '../../../src/oci/digest.ts'
 import {
   blobDataPath,
   layerLinkPath,
   parseLink,
-  referrersTag,
   revisionLinkPath,
   tagLinkPath,
 } from '../../../src/origin/distribution-layout.ts'

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
+import { askCredentialHelper } from '../../../src/origin/credential-helper.ts'
 import { readDockerCredentials } from '../../../src/origin/index.ts'
 import { never, tempDir } from './fixtures.ts'
 
@@ -103,3 +104,114 @@ test('a file without this host, that is no JSON, or that is missing says so and 
   const missing = join(await tempDir(t), 'none.json')
   await rejectsWith(read(missing, 'registry.corp'), missing, 'ENOENT')
 })
+
+const HOST = 'registry.corp:5000'
+const login = (username: string) => ({ auth: Buffer.from(`${username}:p`).toString('base64') })
+
+/** Whose login each repository of a host gets. */
+const keys: readonly [
+  what: string,
+  host: string,
+  auths: Record<string, object | null>,
+  expected: Record<string, string>,
+][] = [
+  ['a host and port', HOST, { [HOST]: login('a') }, { 'team/app': 'a' }],
+  ['a scheme', HOST, { [`https://${HOST}`]: login('a') }, { 'team/app': 'a' }],
+  ['a scheme and the historic path', HOST, { [`http://${HOST}/v1/`]: login('a') }, { 'team/app': 'a' }],
+  ['the path of the API', HOST, { [`https://${HOST}/v2/`]: login('a') }, { 'team/app': 'a' }],
+  ['the path of the API, without a scheme', HOST, { [`${HOST}/v2`]: login('a') }, { 'team/app': 'a' }],
+  ['capitals', HOST, { 'Registry.Corp:5000': login('a') }, { 'team/app': 'a' }],
+  ['a slash at its end', HOST, { [`${HOST}/`]: login('a') }, { 'team/app': 'a' }],
+  ['the default port', 'registry.corp', { 'registry.corp:443': login('a') }, { 'team/app': 'a' }],
+  ['the default port and a path', 'registry.corp', { 'registry.corp:443/team': login('a') }, { 'team/app': 'a' }],
+  ['an IPv6 address', '[::1]:5000', { '[::1]:5000': login('a') }, { 'team/app': 'a' }],
+  [
+    'paths',
+    HOST,
+    { [HOST]: login('all'), [`${HOST}/team`]: login('team'), [`${HOST}/team/app`]: login('app') },
+    { other: 'all', 'team/x': 'team', 'team/app': 'app', 'team/app/sub': 'app', 'team/apple': 'team', teams: 'all' },
+  ],
+  [
+    'a longer path without a login',
+    HOST,
+    { [HOST]: login('all'), [`${HOST}/team`]: {}, [`${HOST}/team/app`]: null },
+    { 'team/app': 'all' },
+  ],
+  [
+    'null where nothing is',
+    HOST,
+    { [HOST]: { ...login('a'), identitytoken: null, username: null } },
+    { 'team/app': 'a' },
+  ],
+  ...['docker.io', 'index.docker.io', 'https://index.docker.io/v1/', 'registry-1.docker.io', 'https://docker.io'].map(
+    (key): [string, string, Record<string, object>, Record<string, string>] => [
+      `Docker Hub's ${key}`,
+      'registry-1.docker.io',
+      { [key]: login('hub') },
+      { 'library/nginx': 'hub' },
+    ],
+  ),
+  [
+    "Docker Hub's name with a path",
+    'registry-1.docker.io',
+    { 'https://index.docker.io/v1/': login('hub'), 'docker.io/team': login('team') },
+    { 'library/nginx': 'hub', 'team/app': 'team' },
+  ],
+]
+for (const [what, host, auths, expected] of keys) {
+  test(`a key with ${what} is found`, async (t) => {
+    const file = await configFile(t, { auths, credHelpers: null, credsStore: null, HttpHeaders: {} })
+    for (const [repository, username] of Object.entries(expected)) {
+      assert.deepEqual(await read(file, host, repository), { kind: 'basic', username, password: 'p' }, repository)
+    }
+  })
+}
+
+for (const host of ['registry.corp', 'registry.corp:5001', 'sub.registry.corp:5000', 'registry.corp.evil:5000']) {
+  test(`a key is not for ${host}, another host or port`, async (t) => {
+    const file = await configFile(t, { auths: { [HOST]: login('a'), [`https://${HOST}/v1/`]: login('b') } })
+    await rejectsWith(read(file, host), host, 'log in')
+  })
+}
+
+test("a host's own helper goes before what the file has, and the helper for all hosts after it", async (t) => {
+  await installHelper(t, 'test-own', 'registry.corp', { Username: 'own', Secret: 'p' })
+  await installHelper(t, 'test-rest', 'other.corp', { Username: 'rest', Secret: 'p' })
+  const file = await configFile(t, {
+    auths: { 'registry.corp': login('old'), 'other.corp': login('file'), 'third.corp': login('third') },
+    credHelpers: { 'registry.corp': 'test-own', 'third.corp': 'test-absent' },
+    credsStore: 'test-rest',
+  })
+  for (const [host, username] of [
+    ['registry.corp', 'own'],
+    ['other.corp', 'file'],
+    // its helper is not there, and the file has a login
+    ['third.corp', 'third'],
+  ] as const) {
+    assert.deepEqual(await read(file, host), { kind: 'basic', username, password: 'p' }, host)
+  }
+})
+
+/** Programs that are no good helpers, and what is said of each. */
+const bad: readonly [what: string, script: string, says: RegExp][] = [
+  ['waits for a person', 'sleep 60', /took too long/],
+  ['waits for what it has started', 'sleep 60 & wait', /took too long/],
+  ['writes without end', 'while :; do echo 0123456789012345678901234567890123456789; done', /failed/],
+  ['writes no JSON', 'echo hello', /did not answer/],
+  ['writes JSON without a secret', 'echo \'{"Username":"u"}\'', /did not answer/],
+  ['fails with a secret on its lips', 'echo "s3:cret is wrong"; exit 1', /failed$/],
+]
+for (const [what, script, says] of bad) {
+  test(`a helper that ${what} ends in time, and nothing it wrote is told`, async (t) => {
+    const dir = await tempDir(t)
+    await writeFile(join(dir, 'docker-credential-test-bad'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    const before = process.env.PATH
+    process.env.PATH = `${dir}:${before}`
+    t.after(() => {
+      process.env.PATH = before
+    })
+    await assert.rejects(askCredentialHelper('test-bad', 'registry.corp', never, 1_000), (error) => {
+      return isShoalError(error, 'CONFIG_INVALID') && says.test(error.message) && !error.message.includes('s3:cret')
+    })
+  })
+}

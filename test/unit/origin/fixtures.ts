@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
@@ -10,7 +11,7 @@ import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { digestHex, digestOf } from '../../../src/oci/digest.ts'
-import type { OriginDeps } from '../../../src/origin/index.ts'
+import type { Origin, OriginDeps } from '../../../src/origin/index.ts'
 import { createOriginMetrics } from '../../../src/origin/index.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 
@@ -19,7 +20,7 @@ export const never: AbortSignal = new AbortController().signal
 
 export const deps: OriginDeps = {
   logger: silentLogger,
-  metrics: createOriginMetrics(noMetrics),
+  metrics: createOriginMetrics(noMetrics, 'test'),
   clock: systemClock,
   version: '1.2.3',
 }
@@ -110,6 +111,30 @@ export function serveBytes(request: IncomingMessage, response: ServerResponse, b
     'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
   })
   response.end(request.method === 'HEAD' ? undefined : bytes.subarray(start, end))
+}
+
+/** Bytes 1000 to 4999 of `blob` are announced; the first hundred come, and no more. */
+export function beginRead(response: ServerResponse, blob: Uint8Array): ServerResponse {
+  response.writeHead(206, { 'content-length': 4000, 'content-range': `bytes 1000-4999/${blob.length}` })
+  response.write(blob.subarray(1000, 1100))
+  return response
+}
+
+/** What any origin must give of a blob: its size, and each range byte for byte, the empty one too. */
+export async function expectSampleBytes(origin: Origin, sample: SampleRepository): Promise<void> {
+  const blob = { repository: sample.repository, digest: sample.blobDigest, signal: never }
+  const size = sample.blob.length
+  assert.deepEqual(await origin.statBlob(blob), { size })
+  for (const [start, end] of [
+    [0, size],
+    [0, 1],
+    [1, 2],
+    [size - 201, size],
+    [7, 7],
+  ] as const) {
+    const bytes = await readAll(await origin.readBlob({ ...blob, size, range: { start, end } }))
+    assert.ok(bytes.equals(sample.blob.subarray(start, end)), `bytes ${start} to ${end}`)
+  }
 }
 
 export interface SampleRepository {

@@ -25,14 +25,17 @@ test('every operation is counted with its outcome, a blob when its range ends', 
   const root = await tempDir(t)
   await writeTree(root, sample.files)
   const lines: string[] = []
-  const metrics = createOriginMetrics(recordingMetrics(lines))
+  const metrics = createOriginMetrics(recordingMetrics(lines), 'registry.test')
   const origin = openOrigin({ kind: 'directory', path: root }, { ...deps, metrics })
   const query = { repository: sample.repository, signal: never }
   const counted = (): string[] => lines.splice(0).filter((line) => line.startsWith('shoal_origin_requests_total'))
-  const line = (text: string): string[] => [`shoal_origin_requests_total ${text}`]
+  const line = (text: string): string[] => [`shoal_origin_requests_total registry.test ${text}`]
 
   const tag = await origin.resolveTag({ ...query, tag: 'v1' })
-  assert.deepEqual(lines, ['shoal_origin_requests_total tag ok', 'shoal_origin_seconds tag'])
+  assert.deepEqual(lines, [
+    'shoal_origin_requests_total registry.test tag ok',
+    'shoal_origin_seconds registry.test tag',
+  ])
   counted()
   await origin.resolveTag({ ...query, tag: 'v1', known: tag.kind === 'found' ? tag.state : undefined })
   assert.deepEqual(counted(), line('tag unchanged'))

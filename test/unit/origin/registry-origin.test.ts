@@ -6,7 +6,16 @@ import { isShoalError } from '../../../src/base/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { OriginOptions } from '../../../src/origin/index.ts'
 import { openOrigin } from '../../../src/origin/index.ts'
-import { deps, never, REGISTRY_HEADERS, readAll, sampleRepository, serveBytes, startServer } from './fixtures.ts'
+import {
+  beginRead,
+  deps,
+  never,
+  REGISTRY_HEADERS,
+  readAll,
+  sampleRepository,
+  serveBytes,
+  startServer,
+} from './fixtures.ts'
 
 const sample = sampleRepository()
 const query = { repository: sample.repository, signal: never }
@@ -55,7 +64,7 @@ test('requests name the program, guard against loops, refuse encodings, and neve
   await origin.resolveTag({ ...query, tag: 'v1' })
   const headers = server.requests[0]?.headers ?? {}
   assert.equal(headers['user-agent'], 'shoal/1.2.3')
-  assert.equal(headers['x-shoal-mirrored'], 'true')
+  assert.match(String(headers['x-shoal-mirrored']), /^[0-9a-f]{16}$/)
   assert.equal(headers['accept-encoding'], 'identity')
   assert.match(headers.accept ?? '', /oci\.image\.index/)
   assert.doesNotMatch(headers.accept ?? '', /distribution\.manifest\.v1|application\/json|\*/)
@@ -122,9 +131,9 @@ test('an empty blob has size 0 and reads as nothing', async (t) => {
   assert.equal((await readAll(nothing)).length, 0)
 })
 
-test('content-encoding refused, for blobs and manifests', async (t) => {
+test('a content encoding that nobody knows is refused, for blobs and manifests', async (t) => {
   const encoded: Handler = (_request, response) => {
-    response.writeHead(200, { 'content-encoding': 'gzip', 'content-type': OCI_MANIFEST }).end('abc')
+    response.writeHead(200, { 'content-encoding': 'compress', 'content-type': OCI_MANIFEST }).end('abc')
   }
   const { origin } = await openRegistry(t, {
     [blobPath]: encoded,
@@ -232,16 +241,9 @@ test('a connection that breaks before the answer is tried once more', async (t) 
 })
 
 test('aborting ends a read with the reason and closes the connection', async (t) => {
-  let closed: (() => void) | undefined
-  const gone = new Promise<void>((resolve) => {
-    closed = resolve
-  })
+  const { promise: gone, resolve } = Promise.withResolvers<void>()
   const { origin } = await openRegistry(t, {
-    [blobPath]: (_request, response) => {
-      response.once('close', () => closed?.())
-      response.writeHead(206, { 'content-length': 4000, 'content-range': `bytes 1000-4999/${size}` })
-      response.write(expected.subarray(0, 100))
-    },
+    [blobPath]: (_request, response) => void beginRead(response, sample.blob).once('close', resolve),
   })
   const controller = new AbortController()
   const reason = new Error('enough')
@@ -375,10 +377,18 @@ for (const status of [400, 403, 404, 405, 500, 501]) {
         else serveBytes(request, response, sample.manifest)
       },
     })
-    const known = { digest: sample.configDigest }
-    assert.deepEqual(await origin.resolveTag({ repository: 'team/app', signal: never, tag: 'v1', known }), {
-      kind: 'found',
-      state: { digest: sample.manifestDigest },
-    })
+    const tagged = { repository: 'team/app', signal: never, tag: 'v1' }
+    const found = await origin.resolveTag({ ...tagged, known: { digest: sample.configDigest } })
+    assert.deepEqual(found.kind === 'found' && found.state, { digest: sample.manifestDigest })
+    const again = await origin.resolveTag({ ...tagged, known: { digest: sample.manifestDigest } })
+    assert.deepEqual(again, { kind: 'unchanged' })
+  })
+}
+
+for (const path of ['', '/', '/v2', '/v2/']) {
+  test(`a registry is asked below its API's root, written as ${path || 'nothing'}`, async (t) => {
+    const { server } = await openRegistry(t, { '/v2/team/app/manifests/v1': serveManifest(sample.manifest) })
+    await using origin = openOrigin({ kind: 'registry', url: `${server.url}${path}`, access: 'public' }, deps)
+    assert.equal((await origin.resolveTag({ ...query, tag: 'v1' })).kind, 'found')
   })
 }

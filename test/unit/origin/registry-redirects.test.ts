@@ -131,3 +131,46 @@ test('redirects that loop, downgrade, or lead to no http URL are refused', async
   // The unauthorised try, then eleven hops.
   assert.equal(loop.registry.requests.length, 12)
 })
+
+const forms: readonly [form: string, location: (path: string, host: string) => string][] = [
+  ['an absolute URL', (path, host) => `http://${host}${path}`],
+  ['a path', (path) => path],
+  ['a path without its slash', (path) => `..${path}`],
+  ['a URL without its scheme', (path, host) => `//${host}${path}`],
+  ['a URL with a fragment and a user', (path, host) => `http://somebody@${host}${path}#here`],
+]
+for (const [form, location] of forms) {
+  for (const status of [301, 302, 303, 307, 308]) {
+    test(`${form} is followed after ${status}, for manifests, sizes and blobs, once and ten times`, async (t) => {
+      for (const hops of [1, 10]) {
+        const registry = await startServer(t, (request, response) => {
+          const url = new URL(request.url ?? '', 'http://x')
+          const hop = Number(url.searchParams.get('hop') ?? 0)
+          if (hop < hops) {
+            // the one without a slash climbs from where it is
+            const path = url.pathname.replace(/^\//, form.startsWith('a path without') ? '/../../../../../' : '/')
+            const to = location(`${path}?hop=${hop + 1}`, request.headers.host ?? '')
+            return void response.writeHead(status, { location: to }).end('moved')
+          }
+          serveBytes(request, response, url.pathname.includes('/manifests/') ? sample.manifest : sample.blob)
+        })
+        await using origin = openOrigin({ kind: 'registry', url: registry.url, access: 'public' }, deps)
+        assert.ok((await readAll(await origin.readBlob(read))).equals(expected))
+        assert.deepEqual(await origin.statBlob(read), { size })
+        const found = await origin.resolveTag({ repository: sample.repository, tag: 'v1', signal: never })
+        assert.equal(found.kind === 'found' && found.state.digest, sample.manifestDigest)
+      }
+    })
+  }
+}
+
+test('a redirect that leads nowhere is an outage, not an answer', async (t) => {
+  for (const headers of [{}, { location: '' }, { location: 'http://' }, { location: 'file:///etc/passwd' }]) {
+    for (const status of [300, 301, 302, 303, 304, 305, 307, 308]) {
+      const registry = await startServer(t, (_request, response) => void response.writeHead(status, headers).end())
+      await using origin = openOrigin({ kind: 'registry', url: registry.url, access: 'public' }, deps)
+      const asked = origin.resolveTag({ repository: sample.repository, tag: 'v1', signal: never })
+      await assert.rejects(asked, (error) => isShoalError(error, 'ORIGIN_UNREACHABLE'), `${status} ${headers.location}`)
+    }
+  }
+})

@@ -4,11 +4,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import type { ErrorCode } from '../../../src/base/errors.ts'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { OriginDeps, OriginOptions, S3OriginSettings } from '../../../src/origin/index.ts'
 import { openOrigin } from '../../../src/origin/index.ts'
 import type { Warning } from './fixtures.ts'
 import {
+  beginRead,
   deps,
   never,
   readAll,
@@ -114,35 +116,20 @@ test('throttled: SlowDown becomes a throttle after the limited retries', async (
   assert.equal(server.paths().filter((path) => path.includes('/data')).length, 3)
 })
 
-test('a token that has expired is a denial', async (t) => {
-  const { origin } = await openFaulty(t, (_request, response) => s3Error(response, 400, 'ExpiredToken'))
-  await assert.rejects(origin.readBlob(read), (error) => isShoalError(error, 'ORIGIN_DENIED'))
-})
-
 test('leaving a read early closes its connection', async (t) => {
-  let closed: (() => void) | undefined
-  const gone = new Promise<void>((resolve) => {
-    closed = resolve
-  })
-  const { origin } = await openFaulty(t, (_request, response) => {
-    response.once('close', () => closed?.())
-    response.writeHead(206, { 'content-length': 4000, 'content-range': `bytes 1000-4999/${size}` })
-    response.write(expected.subarray(0, 100))
-  })
+  const { promise: gone, resolve } = Promise.withResolvers<void>()
+  const { origin } = await openFaulty(t, (_request, response) =>
+    beginRead(response, sample.blob).once('close', resolve),
+  )
   for await (const _chunk of (await origin.readBlob(read)) ?? []) break
   await gone
 })
 
 test('aborting a read closes its connection and ends it with the reason', async (t) => {
-  let closed: (() => void) | undefined
-  const gone = new Promise<void>((resolve) => {
-    closed = resolve
-  })
-  const { origin } = await openFaulty(t, (_request, response) => {
-    response.once('close', () => closed?.())
-    response.writeHead(206, { 'content-length': 4000, 'content-range': `bytes 1000-4999/${size}` })
-    response.write(expected.subarray(0, 100))
-  })
+  const { promise: gone, resolve } = Promise.withResolvers<void>()
+  const { origin } = await openFaulty(t, (_request, response) =>
+    beginRead(response, sample.blob).once('close', resolve),
+  )
   const controller = new AbortController()
   const reason = new Error('enough')
   const chunks = await origin.readBlob({ ...read, signal: controller.signal })
@@ -217,13 +204,50 @@ test('tags come in lexical order and complete, although S3 sorts v1-a before v1'
   assert.equal(await origin.listTags({ repository: 'none', signal: never }), undefined)
 })
 
-test('a key the store does not know is no missing tag, though the store answers 404', async (t) => {
-  const { origin } = await openFaulty(t, (_request, response) => s3Error(response, 404, 'InvalidAccessKeyId'))
-  await assert.rejects(
-    origin.resolveTag({ ...query, tag: 'unknown' }),
-    (error) => isShoalError(error, 'ORIGIN_DENIED') && /does not know this access key/.test(error.message),
-  )
-})
+/** What stores say, whatever status they say it with, and what is told of it: the cause and what to do. */
+const said: readonly [statuses: readonly number[], name: string, code: ErrorCode, tells: RegExp][] = [
+  [[403, 404, 400], 'InvalidAccessKeyId', 'ORIGIN_DENIED', /does not know this access key; check the credentials/],
+  [[403], 'SignatureDoesNotMatch', 'ORIGIN_DENIED', /secret key does not fit.*check the credentials/],
+  [[403, 400], 'RequestTimeTooSkewed', 'ORIGIN_DENIED', /clock is wrong; set the time/],
+  [[400, 403], 'ExpiredToken', 'ORIGIN_DENIED', /token has expired; renew the credentials/],
+  [[400, 403], 'InvalidToken', 'ORIGIN_DENIED', /token is not valid; check the credentials/],
+  [[403], 'AccountProblem', 'ORIGIN_DENIED', /owner has to act/],
+  [[403], 'AllAccessDisabled', 'ORIGIN_DENIED', /owner has shut it/],
+  [[404], 'NoSuchBucket', 'ORIGIN_UNREACHABLE', /no such bucket; check its name and endpoint/],
+  [[404], 'NoSuchAccessPoint', 'ORIGIN_UNREACHABLE', /no such access point; check its ARN/],
+  [[400], 'InvalidBucketName', 'ORIGIN_UNREACHABLE', /check bucket, and forcePathStyle/],
+  [[301], 'PermanentRedirect', 'ORIGIN_UNREACHABLE', /another region; set region/],
+  [[400], 'AuthorizationHeaderMalformed', 'ORIGIN_UNREACHABLE', /another region; set region/],
+  [[403], 'InvalidObjectState', 'ORIGIN_UNREACHABLE', /archived; restore it first/],
+  [[503], 'SlowDown', 'ORIGIN_THROTTLED', /asks for less/],
+  [[503], 'ServiceUnavailable', 'ORIGIN_THROTTLED', /asks for less/],
+  [[429], 'TooManyRequests', 'ORIGIN_THROTTLED', /asks for less/],
+  [[503], 'XMinioServerNotInitialized', 'ORIGIN_THROTTLED', /asks for less/],
+  [[500], 'InternalError', 'ORIGIN_UNREACHABLE', /answers 500 InternalError/],
+  [[501], 'NotImplemented', 'ORIGIN_UNREACHABLE', /answers 501 NotImplemented/],
+  [[400], 'object stored using server side encryption', 'ORIGIN_DENIED', /set customerKeyFile/],
+]
+for (const [statuses, name, code, tells] of said) {
+  for (const status of statuses) {
+    test(`${name} with ${status} is ${code}, and says what to do`, async (t) => {
+      const { origin } = await openFaulty(t, (_request, response) => s3Error(response, status, name))
+      const asks = [
+        () => origin.resolveTag({ ...query, tag: 'v9' }),
+        () => origin.listTags(query),
+        () => origin.readBlob(read),
+      ]
+      // the SDK waits between its tries when it is asked for less
+      for (const ask of code === 'ORIGIN_THROTTLED' ? asks.slice(0, 1) : asks) {
+        await assert.rejects(ask(), (error) => {
+          assert.ok(isShoalError(error, code), String(error))
+          assert.match(error.message, tells)
+          assert.match(error.message, /^s3 images/)
+          return true
+        })
+      }
+    })
+  }
+}
 
 test('requests say who pays, and bring the key that the objects are encrypted with', async (t) => {
   const customerKeyFile = join(await tempDir(t), 'customer.key')
@@ -235,4 +259,29 @@ test('requests say who pays, and bring the key that the objects are encrypted wi
   assert.equal(headers['x-amz-request-payer'], 'requester')
   assert.equal(headers['x-amz-server-side-encryption-customer-algorithm'], 'AES256')
   assert.equal(headers['x-amz-server-side-encryption-customer-key'], Buffer.alloc(32, 7).toString('base64'))
+})
+
+test('a bucket with nothing below the prefix is a mistake that is told, where it may be listed', async (t) => {
+  const settings = { prefix: 'elsewhere' }
+  const empty = '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
+  const { origin } = await openFaulty(
+    t,
+    (request, response) => {
+      if (request.url?.includes('list-type=2') === true) response.end(empty)
+      else s3Error(response, 404, 'NoSuchKey')
+    },
+    { settings },
+  )
+  for (const ask of [() => origin.resolveTag({ ...query, tag: 'v1' }), () => origin.listTags(query)]) {
+    await assert.rejects(ask(), (error) => {
+      return (
+        isShoalError(error, 'CONFIG_INVALID') && /nothing below elsewhere\/docker.*check prefix/.test(error.message)
+      )
+    })
+  }
+  const closed = await openFaulty(t, (request, response) => {
+    if (request.url?.includes('list-type=2') === true) s3Error(response, 403, 'AccessDenied')
+    else s3Error(response, 404, 'NoSuchKey')
+  })
+  assert.deepEqual(await closed.origin.resolveTag({ ...query, tag: 'v9' }), { kind: 'unknown' })
 })

@@ -7,7 +7,7 @@ import { isShoalError } from '../../../src/base/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { S3OriginSettings } from '../../../src/origin/index.ts'
 import { openOrigin } from '../../../src/origin/index.ts'
-import { dataPath, deps, never, readAll, sampleRepository, tagPath, tempDir } from './fixtures.ts'
+import { dataPath, deps, expectSampleBytes, never, readAll, sampleRepository, tagPath, tempDir } from './fixtures.ts'
 
 const BUCKET = 'images'
 
@@ -70,18 +70,7 @@ test('manifest, size and ranges come byte for byte', async (t) => {
   const { origin, sample, query } = await openSample(t)
   const manifest = await origin.manifest({ ...query, digest: sample.manifestDigest })
   assert.deepEqual(Buffer.from(manifest?.bytes ?? []), sample.manifest)
-  const digest = sample.blobDigest
-  const size = sample.blob.length
-  assert.deepEqual(await origin.statBlob({ ...query, digest }), { size })
-  for (const range of [
-    { start: 0, end: size },
-    { start: 0, end: 1 },
-    { start: 99_999, end: size },
-    { start: 7, end: 7 },
-  ]) {
-    const bytes = await readAll(await origin.readBlob({ ...query, digest, size, range }))
-    assert.ok(bytes.equals(sample.blob.subarray(range.start, range.end)), JSON.stringify(range))
-  }
+  await expectSampleBytes(origin, sample)
 })
 
 test('what is not there is unknown, and bytes without a link in this repository are not there', async (t) => {

@@ -28,6 +28,9 @@ describe('piece sizes', () => {
     [512 * MIB + 1, 2 * MIB],
     [1024 * MIB + 1, 2 * MIB],
     [100 * 1024 * MIB, 2 * MIB],
+    [256 * 1024 * MIB, 2 * MIB],
+    [256 * 1024 * MIB + 1, 4 * MIB],
+    [512 * 1024 * MIB, 4 * MIB],
   ] as const) {
     it(`are ${piece / KIB} KiB for ${size} bytes`, () => assert.equal(pieceSizeFor(size), piece))
   }

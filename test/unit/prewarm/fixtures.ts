@@ -1,5 +1,5 @@
 import { requireDigest } from '../../../src/oci/digest.ts'
-import type { HostReport, Plan, PrewarmSpec, RegionSurvey, Tally } from '../../../src/prewarm/interface.ts'
+import type { HostReport, Plan, PrewarmSpec, RegionCapacity, Tally } from '../../../src/prewarm/interface.ts'
 import type { NewJob } from '../../../src/prewarm/job.ts'
 import { orderJob } from '../../../src/prewarm/orders.ts'
 import { parsePrewarmSpec } from '../../../src/prewarm/spec.ts'
@@ -31,7 +31,7 @@ export function planOf(blobs = 3): Plan {
   }
 }
 
-export function surveyOf(region: string, matching: number): RegionSurvey {
+export function capacityOf(region: string, matching: number): RegionCapacity {
   return {
     region,
     hosts: matching,
@@ -48,14 +48,25 @@ export function tallyOf(selected: number, hosts: Partial<Tally['hosts']> = {}, b
   const counts = { moving: 0, loading: 0, ready: 0, failed: 0, skipped: 0, ...hosts }
   const at = Object.values(counts).reduce((sum, count) => sum + count, 0)
   return {
-    ...{ selected, begun: begun ?? at, hosts: { waiting: selected - at, ...counts }, haveBytes: 0, skippedBytes: 0 },
-    ...{ moved: { peer: 0, home: 0, parent: 0, origin: 0 }, originBytes: 0, reasons: [] },
+    selected,
+    begun: begun ?? at,
+    hosts: { waiting: selected - at, ...counts },
+    haveBytes: 0,
+    skippedBytes: 0,
+    setAside: 0,
+    moved: { peer: 0, home: 0, parent: 0, origin: 0 },
+    originBytes: 0,
+    reasons: [],
+    slowestSeconds: null,
   }
 }
 
 export function reportOf(fields: Partial<HostReport> = {}): HostReport {
   return {
-    ...{ revision: 1, state: 'moving', haveBytes: 0, blobs: new Uint8Array(1) },
+    revision: 1,
+    state: 'moving',
+    haveBytes: 0,
+    blobs: new Uint8Array(1),
     moved: { peer: 0, home: 0, parent: 0, origin: 0 },
     ...fields,
   }

@@ -7,13 +7,19 @@ import type { Digest } from '../../../src/oci/digest.ts'
 import { PieceLayout } from '../../../src/piece/piece-layout.ts'
 import type { HostTaskDeps } from '../../../src/prewarm/host-task.ts'
 import { HostTask } from '../../../src/prewarm/host-task.ts'
-import type { Task } from '../../../src/prewarm/letters.ts'
+import type { Task } from '../../../src/prewarm/messages.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { planOf } from './fixtures.ts'
 
 const TASK: Task = {
-  ...{ job: 'job-00001', revision: 1, state: 'running', plan: planOf(2), resolvedEpochMs: 1 },
-  ...{ rateBytesPerSec: 0, pinUntilEpochMs: null, load: null },
+  job: 'job-00001',
+  revision: 1,
+  state: 'running',
+  plan: planOf(2),
+  resolvedEpochMs: 1,
+  rateBytesPerSec: 0,
+  pinUntilEpochMs: null,
+  load: null,
 }
 const MOVED_NOTHING = { peer: 0, home: 0, parent: 0, origin: 0 }
 
@@ -40,9 +46,14 @@ class Host {
     const isKept = (digest: Digest): boolean => this.refusal === undefined && digest !== moving!.digest
     const store = { list: () => [], size: () => undefined, isKept }
     const deps = {
-      ...{ clock: this.clock, logger: silentLogger, store },
-      ...{ transfers: { open, limit }, images: { manifest: async () => {}, rememberTag: async () => {} } },
-      ...{ pins: { unpinJob: async () => {} }, freeBytes: async () => 2 ** 40, hostRate: () => 0 },
+      clock: this.clock,
+      logger: silentLogger,
+      store,
+      transfers: { open, limit },
+      images: { manifest: async () => {}, rememberTag: async () => {} },
+      pins: { unpinJob: async () => {} },
+      freeBytes: async () => 2 ** 40,
+      hostRate: () => 0,
     }
     // only what a host needs that goes no further than this
     this.task = new HostTask(

@@ -3,13 +3,13 @@ import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { JobRow, Tally } from '../../../src/prewarm/interface.ts'
 import { advanceJob, createJob, isNewer, isOpen, patchJob, verdict, withRegion } from '../../../src/prewarm/job.ts'
-import { newJob, planOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
+import { capacityOf, newJob, planOf, specOf, tallyOf } from './fixtures.ts'
 
 const START = 1_000_000
 
 function jobOf(request: Record<string, unknown>, regions: Record<string, number> = { a: 10 }): JobRow {
-  const surveys = Object.entries(regions).map(([region, hosts]) => surveyOf(region, hosts))
-  return createJob(newJob({ id: 'job-00001', root: 'a', spec: specOf(request), plan: planOf(), surveys }), START)
+  const capacities = Object.entries(regions).map(([region, hosts]) => capacityOf(region, hosts))
+  return createJob(newJob({ id: 'job-00001', root: 'a', spec: specOf(request), plan: planOf(), capacities }), START)
 }
 
 function opened(row: JobRow): Record<string, number | null> {
@@ -65,6 +65,12 @@ describe('a job', () => {
       assert.equal(next.state, state, `${failed} failed, budget ${failureBudget}`)
       if (state === 'failed') assert.match(next.reason ?? '', /failure budget/)
     }
+  })
+
+  it('has a failure budget of hosts that answered, not of names', () => {
+    const row = jobOf({ waves: ['4', '100%'], failureBudget: '25%' })
+    const tally = { ...tallyOf(10, { ready: 2, failed: 1, skipped: 1 }), setAside: 1 }
+    assert.equal(step(row, { a: tally })?.state, 'failed')
   })
 
   it('reaches its quorum over the hosts that are not skipped', () => {
@@ -175,8 +181,8 @@ describe('a job', () => {
   })
 
   it('says which regions it went without, and takes one in that comes back while hosts may join', () => {
-    const surveys = [surveyOf('a', 1)]
-    const made = { id: 'job-00001', root: 'a', plan: planOf(), surveys, absent: ['b'] }
+    const capacities = [capacityOf('a', 1)]
+    const made = { id: 'job-00001', root: 'a', plan: planOf(), capacities, absent: ['b'] }
     const end = step(createJob(newJob({ ...made, spec: specOf() }), START), { a: tallyOf(1, { ready: 1 }) })!
     assert.deepEqual([end.state, end.reason], ['done', 'no cache of region b answered, so it took no part'])
     const row = createJob(newJob({ ...made, spec: specOf({ join: '1h' }) }), START)

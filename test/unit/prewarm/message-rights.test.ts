@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Letter } from '../../../src/prewarm/letters.ts'
-import { letterVerdict, questionVerdict } from '../../../src/prewarm/message-rights.ts'
-import type { QuestionName } from '../../../src/prewarm/questions.ts'
+import { messageVerdict, requestVerdict } from '../../../src/prewarm/message-rights.ts'
+import type { PrewarmMessage } from '../../../src/prewarm/messages.ts'
+import type { RequestName } from '../../../src/prewarm/requests.ts'
 import type { PeerInfo } from '../../../src/swarm/index.ts'
 
 const RECEIVER = { region: 'eu', isParentRegion: (region: string) => region === 'core' }
 
 const peer = (role: PeerInfo['role'], region: string): PeerInfo => ({
-  ...{ key: '12D3KooWabc', role, region, zone: null, addresses: [] },
+  key: '12D3KooWabc',
+  role,
+  region,
+  zone: null,
+  addresses: [],
 })
 
 const PEERS = {
@@ -24,7 +28,7 @@ const CACHES: readonly Who[] = ['cache', 'above', 'below']
 const NEAR: readonly Who[] = ['host', 'cache']
 const ALL: readonly Who[] = ['host', 'stranger', ...CACHES]
 
-const LETTERS: Record<Letter['kind'], readonly Who[]> = {
+const MESSAGES: Record<PrewarmMessage['kind'], readonly Who[]> = {
   host: NEAR,
   report: NEAR,
   checkIn: NEAR,
@@ -33,13 +37,17 @@ const LETTERS: Record<Letter['kind'], readonly Who[]> = {
   roster: ['cache'],
   fetched: ['cache'],
   row: ['cache', 'above'],
+  schedule: ['cache'],
   tally: CACHES,
 }
 
-const QUESTIONS: Record<QuestionName, readonly Who[]> = {
+const REQUESTS: Record<RequestName, readonly Who[]> = {
   // their right is the operator's order in them
   submit: ALL,
   edit: ALL,
+  schedule: ALL,
+  unschedule: ALL,
+  schedules: ALL,
   plan: ALL,
   list: ALL,
   show: ALL,
@@ -51,15 +59,15 @@ const QUESTIONS: Record<QuestionName, readonly Who[]> = {
 describe('what a peer may say to prewarm is looked at before it is parsed', () => {
   it('by who says it, for every kind of message and request', () => {
     for (const who of ALL) {
-      for (const [kind, allowed] of Object.entries(LETTERS)) {
+      for (const [kind, allowed] of Object.entries(MESSAGES)) {
         const body = Buffer.from(`{"kind":"${kind}", this is no JSON`)
         const expected = allowed.includes(who) ? 'taken' : 'refused'
-        assert.equal(letterVerdict(body, PEERS[who], RECEIVER), expected, `${kind} of ${who}`)
+        assert.equal(messageVerdict(body, PEERS[who], RECEIVER), expected, `${kind} of ${who}`)
       }
-      for (const [name, allowed] of Object.entries(QUESTIONS)) {
+      for (const [name, allowed] of Object.entries(REQUESTS)) {
         const body = Buffer.from(`{"name":"${name}", this is no JSON`)
         const expected = allowed.includes(who) ? 'taken' : 'refused'
-        assert.equal(questionVerdict(body, PEERS[who], RECEIVER), expected, `${name} of ${who}`)
+        assert.equal(requestVerdict(body, PEERS[who], RECEIVER), expected, `${name} of ${who}`)
       }
     }
   })
@@ -67,10 +75,10 @@ describe('what a peer may say to prewarm is looked at before it is parsed', () =
   it('and by its length: what a host says is short', () => {
     const long = (head: string): Uint8Array => Buffer.from(head.padEnd(600_000))
     for (const kind of ['host', 'report', 'checkIn'])
-      assert.equal(letterVerdict(long(`{"kind":"${kind}"`), PEERS.host, RECEIVER), 'refused', kind)
+      assert.equal(messageVerdict(long(`{"kind":"${kind}"`), PEERS.host, RECEIVER), 'refused', kind)
     for (const name of ['submit', 'edit', 'plan', 'list', 'show', 'hosts'])
-      assert.equal(questionVerdict(long(`{"name":"${name}"`), PEERS.host, RECEIVER), 'refused', name)
-    assert.equal(letterVerdict(long('{"kind":"row"'), PEERS.cache, RECEIVER), 'taken')
+      assert.equal(requestVerdict(long(`{"name":"${name}"`), PEERS.host, RECEIVER), 'refused', name)
+    assert.equal(messageVerdict(long('{"kind":"row"'), PEERS.cache, RECEIVER), 'taken')
   })
 
   it('what has no kind that is known is of a later version', () => {
@@ -82,7 +90,7 @@ describe('what a peer may say to prewarm is looked at before it is parsed', () =
       '{"kind":"toString"}',
       '{"name":"host"}',
     ]) {
-      assert.equal(letterVerdict(Buffer.from(text), PEERS.cache, RECEIVER), 'unknown', text)
+      assert.equal(messageVerdict(Buffer.from(text), PEERS.cache, RECEIVER), 'unknown', text)
     }
   })
 })

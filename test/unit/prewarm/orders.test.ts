@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
+import { silentLogger } from '../../../src/base/log.ts'
 import type { PrewarmPatch, ToldRow } from '../../../src/prewarm/interface.ts'
-import { applyPatch, createJob, headOf, patchJob } from '../../../src/prewarm/job.ts'
+import { applyPatch, createJob, patchJob, summaryOf } from '../../../src/prewarm/job.ts'
 import { Orders, orderChange, orderJob, withOrder } from '../../../src/prewarm/orders.ts'
 import type { FleetKey, Order } from '../../../src/trust/index.ts'
 import { agentKeyOf, FleetTrust, generateFleetKey, giveOrder, giveOrderAsCache } from '../../../src/trust/index.ts'
-import { planOf, specOf, surveyOf } from './fixtures.ts'
+import { clockAt } from '../../support/manual-clock.ts'
+import { capacityOf, planOf, specOf } from './fixtures.ts'
 
 const NOW = 1_800_000_000_000
 const MINUTE_MS = 60_000
@@ -15,7 +17,13 @@ const KEY = generateFleetKey()
 const OPERATOR = new FleetTrust(KEY)
 
 function ordersOf(key: FleetKey = KEY, region = 'eu'): Orders {
-  return new Orders({ trust: new FleetTrust(key), region, isParentRegion: (name) => name === 'core', now: () => NOW })
+  return new Orders({
+    trust: new FleetTrust(key),
+    clock: clockAt(() => NOW),
+    logger: silentLogger,
+    region,
+    isParentRegion: (name) => name === 'core',
+  })
 }
 
 function jobOrdered(at = NOW, spec: unknown = specOf(), id = ID, key: FleetKey = KEY): Order {
@@ -25,12 +33,12 @@ function jobOrdered(at = NOW, spec: unknown = specOf(), id = ID, key: FleetKey =
 /** As another cache tells it. */
 function rowOf(order: Order): ToldRow {
   const made = { id: ID, root: 'core', spec: specOf(), plan: planOf(), order, orderedEpochMs: NOW }
-  return { ...createJob({ ...made, surveys: [surveyOf('eu', 3)] }, NOW), plan: planOf() }
+  return { ...createJob({ ...made, capacities: [capacityOf('eu', 3)] }, NOW), plan: planOf() }
 }
 
 function changed({ plan, ...row }: ToldRow, patch: PrewarmPatch, at: number): ToldRow {
   const order = orderChange(OPERATOR, ID, patch, { now: at, afterEpochMs: row.orderedEpochMs })!
-  const next = patchJob({ ...row, plan: headOf(plan) }, patch, at)
+  const next = patchJob({ ...row, plan: summaryOf(plan) }, patch, at)
   return { ...next, plan, orders: withOrder(row.orders, order) }
 }
 
@@ -71,7 +79,7 @@ describe('an order to act on the fleet', () => {
   })
 
   it('is given by caches and by nobody who holds an agent key alone', () => {
-    assert.equal(ordersOf().check(ordersOf().begin(ID, specOf()), 'prewarm').id, ID)
+    assert.equal(ordersOf().check(ordersOf().begin(ID, specOf()).order, 'prewarm').id, ID)
     const agent = ordersOf(agentKeyOf(KEY))
     assert.throws(
       () => agent.begin(ID, specOf()),

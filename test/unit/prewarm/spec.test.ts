@@ -6,17 +6,36 @@ import { parsePrewarmPatch, parsePrewarmSpec } from '../../../src/prewarm/spec.t
 describe('a prewarm request', () => {
   it('needs images only; everything else has a default', () => {
     assert.deepEqual(parsePrewarmSpec({ images: ['app:1'] }), {
-      ...{ images: ['app:1'], regions: [], select: {}, hosts: null, waves: [{ kind: 'percent', percent: 100 }] },
-      ...{ maxHosts: 0, rateBytesPerSec: 0, fleetRateBytesPerSec: 0, originRateBytesPerSec: 0, platforms: [] },
-      ...{ deadlineMs: 0, quorumPercent: 100, failureBudget: { kind: 'percent', percent: 5 }, pinMs: 0, joinMs: 0 },
+      images: ['app:1'],
+      regions: [],
+      select: {},
+      hosts: null,
+      waves: [{ kind: 'percent', percent: 100 }],
+      maxHosts: 0,
+      rateBytesPerSec: 0,
+      fleetRateBytesPerSec: 0,
+      originRateBytesPerSec: 0,
+      platforms: [],
+      deadlineMs: 0,
+      quorumPercent: 100,
+      failureBudget: { kind: 'percent', percent: 5 },
+      pinMs: 0,
+      joinMs: 0,
       load: null,
     })
   })
 
   it('is read as people write it', () => {
     const spec = parsePrewarmSpec({
-      ...{ images: [`registry.corp:5000/a/b@sha256:${'a'.repeat(64)}`], regions: ['eu-1'], select: { disk: 'ssd' } },
-      ...{ hosts: '10%', waves: ['1', '10%'], maxHosts: '50', rate: '50MiB', fleetRate: '1GB/s', originRate: 1000 },
+      images: [`registry.corp:5000/a/b@sha256:${'a'.repeat(64)}`],
+      regions: ['eu-1'],
+      select: { disk: 'ssd' },
+      hosts: '10%',
+      waves: ['1', '10%'],
+      maxHosts: '50',
+      rate: '50MiB',
+      fleetRate: '1GB/s',
+      originRate: 1000,
       ...{
         platforms: ['linux/amd64', 'all'],
         deadline: '30m',
@@ -36,7 +55,10 @@ describe('a prewarm request', () => {
           // whoever is left comes last
           { kind: 'percent', percent: 100 },
         ],
-        ...{ maxHosts: 50, quorum: 95, pin: 86_400_000, load: 'docker' },
+        maxHosts: 50,
+        quorum: 95,
+        pin: 86_400_000,
+        load: 'docker',
       },
     )
     assert.deepEqual(
@@ -68,6 +90,11 @@ describe('a prewarm request', () => {
       [{ images: ['a'], waves: ['5', '10%', '2'] }, /^waves\.2 "2" is fewer hosts/],
       [{ images: ['a'], waves: ['100%', '7'] }, /^waves\.1 "7" is fewer hosts/],
       ['nothing', /^the request /],
+      [{ images: Array.from({ length: 257 }, (_, i) => `a/${i}`) }, /^images are more than the 256 of one job/],
+      [
+        { images: Array.from({ length: 200 }, (_, i) => `a/${'x'.repeat(220)}${i}`) },
+        /^images have longer names together/,
+      ],
     ]
     for (const [request, message] of cases) {
       assert.throws(

@@ -3,11 +3,11 @@ import { describe, it } from 'node:test'
 import type { Tally } from '../../../src/prewarm/interface.ts'
 import { createJob } from '../../../src/prewarm/job.ts'
 import { viewOf } from '../../../src/prewarm/views.ts'
-import { newJob, planOf, specOf, surveyOf, tallyOf } from './fixtures.ts'
+import { capacityOf, newJob, planOf, specOf, tallyOf } from './fixtures.ts'
 
 const plan = planOf()
-const surveys = [surveyOf('a', 2), surveyOf('b', 3)]
-const row = createJob(newJob({ id: 'job-00001', root: 'a', spec: specOf(), plan, surveys }), 1_000)
+const capacities = [capacityOf('a', 2), capacityOf('b', 3)]
+const row = createJob(newJob({ id: 'job-00001', root: 'a', spec: specOf(), plan, capacities }), 1_000)
 
 function view(tallies: Record<string, Tally>) {
   return viewOf(row, new Map(Object.entries(tallies)), 0, 2_000)

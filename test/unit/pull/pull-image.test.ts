@@ -43,13 +43,31 @@ test('asks like a runtime: HEAD of the tag, manifest by digest, then config and 
     `GET /v2/team/app/manifests/${image.manifest.digest}?ns=registry.test`,
   )
   const expected = [image.config, ...image.layers].map(({ digest }) => `/v2/team/app/blobs/${digest}?ns=registry.test`)
-  assert.deepEqual(blobs.map(({ url }) => url).sort(), expected.sort())
+  const gets = blobs.filter(({ method }) => method === 'GET')
+  assert.deepEqual(gets.map(({ url }) => url).sort(), expected.sort())
   assert.equal(result.digest, image.manifest.digest)
   assert.equal(result.bytes, image.sizeBytes)
   assert.deepEqual(
     result.blobs.map(({ source }) => source),
     Array(5).fill('peer'),
   )
+})
+
+test('says where bytes came from as the mirror knows it once they are there, not as it guessed before', async () => {
+  await using mirror = await start()
+  mirror.faults = { received: 'peer=1, home=3, parent=0, origin=0; age=0.000' }
+  const { blobs } = await pull(mirror, 'team/app:1')
+  for (const { from, bytes, source } of blobs) {
+    assert.deepEqual(from, { peer: 1, home: 3, local: bytes - 4 })
+    assert.equal(source, 'local')
+  }
+})
+
+test('what the mirror received before the pull began is not what the pull brought', async () => {
+  await using mirror = await start()
+  mirror.faults = { received: 'peer=0, home=100000000, parent=0, origin=0; age=60.000' }
+  const { blobs } = await pull(mirror, 'team/app:1')
+  assert.deepEqual([...new Set(blobs.map(({ source }) => source))], ['peer'])
 })
 
 test('leaves ns out when the reference names no registry', async () => {
@@ -177,7 +195,7 @@ test('writes an image layout whose good blobs are not fetched again, whose damag
     again.blobs.map(({ source }) => source),
     ['output', 'peer', 'peer', 'output', 'output'],
   )
-  assert.equal(mirror.requests.filter(({ url }) => url.includes('/blobs/')).length, 2)
+  assert.equal(mirror.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/')).length, 2)
 })
 
 test('refuses a mirror that is no URL', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { etagOf, ifRangeHolds, noneMatchHits } from '../../../src/registry/conditional.ts'
+import { conditionalStatus, etagOf, ifRangeHolds, noneMatchHits } from '../../../src/registry/conditional.ts'
 
 const DIGEST = digestOf(Buffer.from('content'))
 const OTHER = digestOf(Buffer.from('other'))
@@ -24,6 +24,22 @@ describe('conditional requests', () => {
   for (const [header, hit] of noneMatch) {
     it(`If-None-Match ${header?.slice(0, 40)} is ${hit ? 'a hit' : 'a miss'}`, () => {
       assert.equal(noneMatchHits(header, DIGEST), hit)
+    })
+  }
+
+  const match: [header: string | undefined, fails: boolean][] = [
+    [undefined, false],
+    ['*', false],
+    [etagOf(DIGEST), false],
+    [DIGEST, false],
+    [`"x", ${etagOf(DIGEST)}`, false],
+    [`W/${etagOf(DIGEST)}`, true],
+    [etagOf(OTHER), true],
+    ['', true],
+  ]
+  for (const [header, fails] of match) {
+    it(`If-Match ${header?.slice(0, 40)} ${fails ? 'fails' : 'holds'}`, () => {
+      assert.equal(conditionalStatus({ 'if-match': header }, DIGEST), fails ? 412 : undefined)
     })
   }
 

@@ -1,48 +1,39 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Clock } from '../../../src/base/clock.ts'
-import type { Outcome, RepositoryRef } from '../../../src/blob/interface.ts'
-import { firstKnown, OUTCOME_MS, outcomeInTime } from '../../../src/registry/outcome.ts'
+import type { Outcome } from '../../../src/base/outcome.ts'
+import { isRefused, refused } from '../../../src/base/outcome.ts'
+import { MIRROR_ANSWER_MS, SILENT_ANSWER_MS, SLOW_ANSWER_MS } from '../../../src/base/patience.ts'
+import type { ClientRef } from '../../../src/blob/interface.ts'
+import { firstKnown, outcomeInTime } from '../../../src/registry/outcome.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
-/** A clock whose timers fire when told. */
-class HandClock implements Clock {
-  readonly timers = new Set<{ ms: number; fn: () => void }>()
-  now(): number {
-    return 0
-  }
-  wall(): number {
-    return 0
-  }
-  after(ms: number, fn: () => void): Disposable {
-    const timer = { ms, fn }
-    this.timers.add(timer)
-    return { [Symbol.dispose]: () => this.timers.delete(timer) }
-  }
-  fire(): void {
-    for (const timer of this.timers) timer.fn()
-  }
-}
-
-const REFS: RepositoryRef[] = ['a', 'b', 'c'].map((upstream) => ({ upstream, repository: 'app' }))
+const REFS: ClientRef[] = ['a', 'b', 'c'].map((upstream) => ({ upstream, repository: 'app' }))
 const never = new AbortController().signal
+
+/** Fires timers until none is left, and returns how long all that would have taken. */
+function runOut(clock: HandClock): number {
+  let tookMs = 0
+  while (clock.timers.size > 0) tookMs += clock.fire()
+  return tookMs
+}
 
 describe('asking upstreams in order', () => {
   it('goes on only after "unknown"', async () => {
-    for (const reason of ['denied', 'unauthorized', 'unavailable'] as const) {
+    for (const reason of ['denied', 'unavailable'] as const) {
       const asked: string[] = []
       const outcome = await firstKnown<string>(REFS, async ({ upstream }) => {
         asked.push(upstream)
-        return { ok: false, reason: upstream === 'a' ? 'unknown' : reason, message: upstream }
+        return refused(upstream === 'a' ? 'unknown' : reason, upstream)
       })
       assert.deepEqual(asked, ['a', 'b'])
-      assert.equal(!outcome.ok && outcome.reason, reason)
+      assert.equal(isRefused(outcome) && outcome.reason, reason)
     }
   })
   it('is unknown when all say so, and when there is nobody to ask', async () => {
-    const unknown = async (): Promise<Outcome<string>> => ({ ok: false, reason: 'unknown', message: '' })
+    const unknown = async (): Promise<Outcome<string>> => refused('unknown', '')
     for (const refs of [REFS, []]) {
       const outcome = await firstKnown(refs, unknown)
-      assert.equal(!outcome.ok && outcome.reason, 'unknown')
+      assert.equal(isRefused(outcome) && outcome.reason, 'unknown')
     }
   })
 })
@@ -53,16 +44,28 @@ describe('the time limit on outcomes', () => {
     const late = Promise.withResolvers<Outcome<string>>()
     const discarded = Promise.withResolvers<string>()
     const outcome = outcomeInTime(() => late.promise, clock, never, discarded.resolve)
-    assert.deepEqual(
-      [...clock.timers].map(({ ms }) => ms),
-      [OUTCOME_MS],
-    )
-    clock.fire()
+    assert.equal(runOut(clock), MIRROR_ANSWER_MS)
     const settled = await outcome
-    assert.equal(!settled.ok && settled.reason, 'unavailable')
-    late.resolve({ ok: true, value: 'late' })
+    assert.equal(isRefused(settled) && settled.reason, 'unavailable')
+    late.resolve('late')
     assert.equal(await discarded.promise, 'late')
   })
+
+  const limits = [
+    ['ten seconds at most while nothing is known of the origin that is asked', undefined, MIRROR_ANSWER_MS],
+    ['longer while an origin that lives is at work on it', 'lives', SLOW_ANSWER_MS],
+    ['short where the origin has been silent before', 'silent', SILENT_ANSWER_MS],
+  ] as const
+  for (const [what, life, limitMs] of limits) {
+    it(`is ${what}`, async () => {
+      const clock = new HandClock()
+      const work = () => new Promise<Outcome<number>>(() => {})
+      const outcome = outcomeInTime(work, clock, never, undefined, () => life)
+      assert.equal(runOut(clock), limitMs)
+      const settled = await outcome
+      assert.equal(isRefused(settled) && settled.reason, 'unavailable')
+    })
+  }
 
   it('does not reach into what was opened in time', async () => {
     const clock = new HandClock()
@@ -70,7 +73,7 @@ describe('the time limit on outcomes', () => {
     await outcomeInTime<number>(
       async (signal) => {
         seen = signal
-        return { ok: true, value: 1 }
+        return 1
       },
       clock,
       never,

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { digestOf } from '../../../src/oci/digest.ts'
-import { parseListenAddress } from '../../../src/registry/listen-address.ts'
-import { filterIndex, referrersTag } from '../../../src/registry/referrers-route.ts'
+import { digestOf, referrersTag } from '../../../src/oci/digest.ts'
+import { filterIndex } from '../../../src/registry/referrers-route.ts'
 import { nextPageLink } from '../../../src/registry/tags-route.ts'
 
 describe('links to the next page of tags', () => {
@@ -42,20 +41,4 @@ describe('filtering referrers', () => {
     const digest = digestOf(Buffer.from('x'), 'sha512')
     assert.equal(referrersTag(digest), `sha512-${digest.slice(7, 71)}`)
   })
-})
-
-describe('listen addresses', () => {
-  const good: [text: string, host: string, port: number][] = [
-    ['127.0.0.1:7070', '127.0.0.1', 7070],
-    ['localhost:0', '127.0.0.1', 0],
-    ['[::1]:7070', '::1', 7070],
-    ['0.0.0.0:65535', '0.0.0.0', 65535],
-    ['shoal.corp:80', 'shoal.corp', 80],
-  ]
-  for (const [text, host, port] of good) {
-    it(`reads ${text}`, () => assert.deepEqual(parseListenAddress(text), { host, port }))
-  }
-  for (const text of ['', '7070', ':7070', '127.0.0.1', '127.0.0.1:65536', '::1:7070', 'a b:1', 'http://x:1']) {
-    it(`refuses "${text}"`, () => assert.throws(() => parseListenAddress(text), { code: 'CONFIG_INVALID' }))
-  }
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { seededRng } from '../../../src/base/rng.ts'
-import { rankHomes } from '../../../src/scheduler/index.ts'
+import { rankHomes, rankStandIns } from '../../../src/scheduler/index.ts'
 
 const KEYS = Array.from({ length: 2_000 }, (_, i) => `sha256:${i.toString(16).padStart(64, '0')}`)
 /** Computed once: other values and hosts of two versions would disagree about homes. */
@@ -62,5 +63,73 @@ describe('homes', () => {
     // 250 each, 15 of standard deviation; then about 36 each, 6 of it
     for (const id of candidates) assert.ok(Math.abs(firsts.get(id)! - 250) < 75, `${id}: ${firsts.get(id)}`)
     for (const id of candidates.slice(1)) assert.ok((seconds.get(id) ?? 0) > 10, `${id}: ${seconds.get(id)}`)
+  })
+
+  describe('by secrets', () => {
+    const caches = ['cache-a', 'cache-b', 'cache-c']
+    const secrets = (seed: string) => (id: string) => hash('sha256', `${seed} ${id}`, 'base64url').slice(0, 22)
+    const firsts = (rankOf: (id: string) => string | undefined): string[] =>
+      KEYS.map((key) => rankHomes(key, caches, rankOf)[0]!)
+    /** How often two rankings name the same first of three: a third of the time when they know nothing of each other. */
+    const agreement = (one: string[], other: string[]): number =>
+      one.filter((id, i) => id === other[i]).length / KEYS.length
+
+    it('do not follow from the names, and those of one region not from those of another', () => {
+      const north = firsts(secrets('north'))
+      for (const other of [firsts(secrets('south')), firsts(() => undefined)]) {
+        assert.ok(Math.abs(agreement(north, other) - 1 / 3) < 0.06, `${agreement(north, other)}`)
+      }
+      assert.equal(agreement(north, firsts(secrets('north'))), 1)
+    })
+
+    it('are by names while one of the caches has told none', () => {
+      const mixed = (id: string): string | undefined => (id === 'cache-b' ? undefined : secrets('north')(id))
+      assert.equal(
+        agreement(
+          firsts(mixed),
+          firsts(() => undefined),
+        ),
+        1,
+      )
+    })
+
+    it('are not to be had by whoever grinds a name: the first by name is the first no more often than another', () => {
+      const rankOf = secrets('north')
+      const won = KEYS.slice(0, 300).filter((key) => {
+        // the best of a thousand names for this key
+        const names = Array.from({ length: 1_000 }, (_, i) => `12D3KooWground${i}`)
+        const best = rankHomes(key, names)[0]!
+        return rankHomes(key, [...caches, best], rankOf)[0] === best
+      })
+      // a quarter would be chance
+      assert.ok(won.length < 120, `${won.length} of 300`)
+    })
+  })
+
+  describe('that stand in for caches', () => {
+    const drawn = (seed: string) => hash('sha256', seed, 'base64url').slice(0, 22)
+    const drawnOf = (host: string) => ({ address: drawn(host.split('/')[0]!), host: drawn(host) })
+
+    it('are shared out among addresses, whatever number of identities one of them has', () => {
+      const hosts = Array.from({ length: 9 }, (_, i) => `10.0.0.${i}/host`)
+      const crowd = Array.from({ length: 300 }, (_, i) => `192.0.2.1/made-up-${i}`)
+      const keys = KEYS.slice(0, 1_000)
+      const won = keys.filter((key) => crowd.includes(rankStandIns(key, [...hosts, ...crowd], drawnOf)[0]!))
+      // a tenth is chance
+      assert.ok(Math.abs(won.length - 100) < 40, `${won.length} of 1000`)
+      // and within one address among its hosts
+      const first = new Set(keys.map((key) => rankStandIns(key, crowd, drawnOf)[0]))
+      assert.ok(first.size > 200, `${first.size} of 300`)
+    })
+
+    it('are those for whom nothing was drawn only when there is nobody else, and then by name', () => {
+      const met = ['10.0.0.1/a', '10.0.0.2/b']
+      const unmet = ['made-up-1', 'made-up-2', 'made-up-3']
+      for (const key of KEYS.slice(0, 100)) {
+        const ranked = rankStandIns(key, [...unmet, ...met], (host) => (met.includes(host) ? drawnOf(host) : undefined))
+        assert.deepEqual(ranked.slice(0, 2).toSorted(), met)
+        assert.deepEqual(ranked.slice(2), rankHomes(key, unmet))
+      }
+    })
   })
 })

@@ -4,6 +4,12 @@ import { Bitfield } from '../../../src/piece/bitfield.ts'
 import { bits, LeecherDriver, range } from './leecher-driver.ts'
 
 const asked = (driver: LeecherDriver): number[] => driver.take('request').map(({ piece }) => piece)
+/** Four pieces of 1 MiB with known hashes, and a home to have them of. */
+const fromHome = (): LeecherDriver =>
+  new LeecherDriver()
+    .add(4, { pieceBytes: 2 ** 20 })
+    .hashes(4)
+    .join(9, 'home')
 
 describe('a leecher asks its neighbours', () => {
   it('for the lowest missing piece first, once enough of them have it', () => {
@@ -109,9 +115,12 @@ describe('a leecher asks its neighbours', () => {
     )
   })
 
-  it('within the window behind the reader only', () => {
-    const driver = new LeecherDriver().add(20, { window: 3, swarm: false }).hashes(20).peer(1, Bitfield.full(20))
+  it('within the window only, as it moves', () => {
+    const window = bits(20, [0, 1, 2])
+    const driver = new LeecherDriver().add(20, { window, swarm: false }).hashes(20).peer(1, Bitfield.full(20))
     assert.deepEqual(asked(driver), [0, 1, 2])
+    window.clearAll()
+    for (const piece of [10, 11, 12]) window.set(piece)
     assert.deepEqual(asked(driver.on({ type: 'cursor', blob: 1, piece: 10 })), [10, 11, 12])
   })
 
@@ -286,19 +295,37 @@ describe('a leecher without sources', () => {
   })
 
   it('takes a trickle for a standstill', () => {
-    const driver = new LeecherDriver()
-      .add(4, { pieceBytes: 2 ** 20 })
-      .hashes(4)
-      .join(9, 'home')
+    const driver = fromHome()
     const { id } = driver.takeWants()[0]!
     driver.on({ type: 'began', id, piece: 0 })
     for (let i = 0; i < 11; i++) driver.pass(1_000).on({ type: 'progress', id, bytes: 1_024 })
     assert.equal(driver.seen('stalled').length, 1)
   })
 
+  it('passes over a home that has begun a piece and does not go on sooner than one that says nothing', () => {
+    const driver = fromHome()
+    const { id } = driver.takeWants()[0]!
+    driver.pass(2_000).on({ type: 'began', id, piece: 0 })
+    assert.deepEqual(driver.pass(3_900).seen('stalled'), [])
+    assert.equal(driver.pass(100).seen('stalled').length, 1)
+    // the next home has its own time, from its own beginning on
+    driver.on({ type: 'sourceLeft', source: 9, blob: 1 }).join(10, 'home')
+    assert.equal(driver.pass(9_000).seen('stalled').length, 1)
+  })
+
+  it('waits for a home that goes on with what it has begun', () => {
+    const driver = fromHome()
+    const { id } = driver.takeWants()[0]!
+    driver.on({ type: 'began', id, piece: 0 })
+    for (let i = 0; i < 10; i++) driver.pass(2_000).on({ type: 'progress', id, bytes: 2 ** 16 })
+    assert.deepEqual(driver.seen('stalled'), [])
+  })
+
   it('is not stalled while its reader has what the window allows', () => {
-    const driver = new LeecherDriver().add(10, { window: 2, have: bits(10, [0, 1]) }).hashes(10)
+    const window = bits(10, [0, 1])
+    const driver = new LeecherDriver().add(10, { window, have: bits(10, [0, 1]) }).hashes(10)
     assert.deepEqual(driver.pass(30_000).seen('stalled'), [])
+    window.set(2)
     driver.on({ type: 'cursor', blob: 1, piece: 1 })
     assert.deepEqual(driver.pass(9_900).seen('stalled'), [])
     assert.equal(driver.pass(100).seen('stalled').length, 1)
@@ -309,14 +336,14 @@ describe('a leecher that loses a blob', () => {
   it('cancels all of it and nothing else', () => {
     const driver = new LeecherDriver().add(50).add(50, {}, 2).hashes(50)
     driver.peer(1, Bitfield.full(50)).join(9, 'home').join(9, 'home', 0, 2)
-    driver.on({ type: 'originOpen', blob: 1, lanes: 2 })
+    driver.on({ type: 'originOpen', blob: 1, ranges: 2 })
     const begun = [...driver.seen('request'), ...driver.takeWants()].filter(({ blob }) => blob === 1)
-    const lanes = driver.seen('fetch').map(({ lane }) => lane)
+    const ranges = driver.seen('fetch').map(({ range }) => range)
     driver.clear().on({ type: 'blobRemoved', blob: 1 })
     assert.deepEqual(new Set(driver.seen('cancel').map(({ id }) => id)), new Set(begun.map(({ id }) => id)))
     assert.deepEqual(
-      driver.seen('cancelFetch').map(({ lane }) => lane),
-      lanes,
+      driver.seen('cancelFetch').map(({ range }) => range),
+      ranges,
     )
     assert.equal(driver.leecher.outstanding, 0)
     assert.deepEqual(driver.clear().pass(1_000).seen('request'), [])
@@ -328,7 +355,7 @@ describe('a leecher that loses a blob', () => {
     driver.on({ type: 'blobRemoved', blob: 1 }).clear()
     driver.on({ type: 'began', id: request!.id, piece: 0 }).on({ type: 'progress', id: request!.id, bytes: 65_536 })
     driver.stored(0, request!.id).on({ type: 'failed', id: 77, reason: 'lost', queue: 0 })
-    driver.on({ type: 'fetchEnded', lane: 5, failure: undefined }).on({ type: 'sourceLeft', source: 5, blob: 1 })
+    driver.on({ type: 'fetchEnded', range: 5, failure: undefined }).on({ type: 'sourceLeft', source: 5, blob: 1 })
     driver.on({ type: 'sourceHas', source: 5, blob: 9, pieces: [1e9, -1], queue: 0 })
     assert.deepEqual(driver.effects, [])
     assert.equal(driver.leecher.outstanding, 0)

@@ -19,7 +19,7 @@ describe('a leecher whose blob is held back', () => {
       ['a home', (driver) => driver.join(1, 'home'), (driver) => driver.takeWants().length],
       [
         'the origin',
-        (driver) => driver.on({ type: 'originOpen', blob: 1, lanes: 4 }),
+        (driver) => driver.on({ type: 'originOpen', blob: 1, ranges: 4 }),
         (driver) => driver.take('fetch').reduce((sum, { count }) => sum + count, 0),
       ],
     ]

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { SwarmOptions } from '../../../bench/sim/swarm-options.ts'
-import { GIGABIT, MIB } from '../../../bench/sim/swarm-options.ts'
-import type { SwarmReport } from '../../../bench/sim/swarm-report.ts'
-import { VirtualSwarm } from '../../../bench/sim/virtual-swarm.ts'
 import type { Rng } from '../../../src/base/rng.ts'
 import { seededRng } from '../../../src/base/rng.ts'
 import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER } from '../../../src/scheduler/index.ts'
+import type { SwarmOptions } from '../../../src/sim/swarm-options.ts'
+import { GIGABIT, MIB } from '../../../src/sim/swarm-options.ts'
+import type { SwarmReport } from '../../../src/sim/swarm-report.ts'
+import { VirtualSwarm } from '../../../src/sim/virtual-swarm.ts'
 
 /** An hour of virtual time: a swarm that needs longer does not end. */
 const HOUR_MS = 3_600_000
@@ -47,7 +47,7 @@ function anySwarm(seed: number, rng: Rng): SwarmOptions {
       awayMs: rng.below(4_000),
       untilMs: 20_000,
     },
-    leecher: { ...DEFAULT_LEECHER, maxOutstanding: 2 + rng.below(8), perSource: 1 + rng.below(2), laneBytes: 8 * MIB },
+    leecher: { ...DEFAULT_LEECHER, maxOutstanding: 2 + rng.below(8), perSource: 1 + rng.below(2), rangeBytes: 8 * MIB },
     seeder: { ...AGENT_SEEDER, slots: 1 + rng.below(4), underWay: 1 + rng.below(8), queue: rng.below(9) },
     homeSeeder: { ...CACHE_SEEDER, slots: 1 + rng.below(8), underWay: 1 + rng.below(16) },
   }

@@ -171,26 +171,100 @@ test('after an index was begun anew, a file that is not what its name says is no
   assertBytes(await contentOf(store, BLOB.digest), BLOB.bytes)
 })
 
-test('damage met while a store is open costs its rows, stops nothing, and is mended by the next start', async (t) => {
+async function garble(path: string, from: number, bytes: number): Promise<void> {
+  const file = await open(path, 'r+')
+  await file.write(Buffer.alloc(bytes, 0xff), 0, bytes, from)
+  await file.close()
+}
+
+/** What is done to the index of an open store. A table that is cut is left out: it is mapped, and the system ends who reads it. */
+const WHILE_OPEN: Record<string, Damage> = {
+  'a table garbled': async (path) => garble(await fileOf(path, TABLE), 0, 64),
+  'a table zeroed': async (path) => zero(await fileOf(path, TABLE)),
+  'a table missing': async (path) => rm(await fileOf(path, TABLE)),
+  'the log garbled': async (path) => garble(await fileOf(path, LOG), 0, 7),
+  'the log cut': async (path) => truncate(await fileOf(path, LOG), 5),
+  'the log missing': async (path) => rm(await fileOf(path, LOG)),
+  'MANIFEST missing': async (path) => rm(await fileOf(path, MANIFEST)),
+  'MANIFEST zeroed': async (path) => zero(await fileOf(path, MANIFEST)),
+  'CURRENT empty': (path) => truncate(join(level(path), 'CURRENT'), 0),
+  'the index missing': (path) => rm(level(path), { recursive: true }),
+  'the index a file': async (path) => {
+    await rm(level(path), { recursive: true })
+    await writeFile(level(path), 'what is this')
+  },
+}
+
+test('damage to the index of an open store stops nothing, is mended at once, and the next start finds all blobs', async (t) => {
+  const good = join(await tempDir(t), 'good')
+  await wornStore(good)
+  for (const [name, damage] of Object.entries(WHILE_OPEN)) {
+    await t.test(name, async (t) => {
+      const path = join(await tempDir(t), 'store')
+      await cp(good, path, { recursive: true })
+      const [fresh, later] = [testBlob(MIB, 9), testBlob(MIB, 10)]
+      {
+        await using store = await openStore(path)
+        await damage(path)
+        const notes = store.table('notes', NOTES)
+        for (let i = 0; i < 3; i++) await notes.get('key')
+        for await (const [, value] of notes.entries('')) assert.ok(value.length > 0)
+        await notes.put('key', 'again')
+        await storeBlob(store, fresh)
+        assertBytes(await contentOf(store, BLOB.digest), BLOB.bytes)
+        assertBytes(await contentOf(store, fresh.digest), fresh.bytes)
+        {
+          await using partial = await store.openPartial(PARTIAL.layout)
+          await writePieces(
+            partial,
+            PARTIAL,
+            Array.from({ length: PARTIAL.layout.count }, (_, i) => i),
+          )
+          await partial.commit()
+        }
+        await storeBlob(store, later)
+        assert.equal(await notes.get('key'), 'again')
+      }
+      await using store = await openStore(path)
+      for (const blob of [BLOB, fresh, PARTIAL, later]) assertBytes(await contentOf(store, blob.digest), blob.bytes)
+    })
+  }
+})
+
+test('an index that was mended while its store was open has all pins and blobs, and no start mends it again', async (t) => {
   const path = join(await tempDir(t), 'store')
   await wornStore(path)
   const log = new RecordedLogger()
   {
     await using store = await openStore(path, {}, { logger: log })
-    const file = await open(await fileOf(path, TABLE), 'r+')
-    await file.write(Buffer.alloc(64, 0xff), 0, 64, 0)
-    await file.close()
-    const notes = store.table('notes', NOTES)
-    for (let i = 0; i < 3; i++) assert.equal(await notes.get('key'), undefined)
-    await notes.put('key', 'again')
-    const fresh = testBlob(MIB, 9)
-    await storeBlob(store, fresh)
-    assertBytes(await contentOf(store, fresh.digest), fresh.bytes)
+    await garble(await fileOf(path, TABLE), 0, 64)
+    assert.equal(await store.table('notes', NOTES).get('key'), undefined)
+    await store.table('notes', NOTES).put('key', 'again')
   }
-  assert.equal(log.warnings.length, 1, log.warnings.join('\n'))
+  assert.match(log.warnings.join('\n'), /is damaged.*is mended/s)
   const next = new RecordedLogger()
   await using store = await openStore(path, {}, { logger: next })
-  assert.match(next.warnings.join('\n'), /is mended/)
-  assertBytes(await contentOf(store, BLOB.digest), BLOB.bytes)
+  assert.deepEqual(next.warnings, [])
+  assert.deepEqual(await kept(store), ['partial', 'pin'])
   assert.equal(await store.table('notes', NOTES).get('key'), 'again')
+})
+
+test('an index that ends the process whenever it is opened is repaired after some starts, then begun anew', async (t) => {
+  for (const [ends, mended] of [
+    [2, undefined],
+    [3, 'repaired'],
+    [5, 'anew'],
+  ] as const) {
+    const path = join(await tempDir(t), 'store')
+    await wornStore(path)
+    await writeFile(`${level(path)}.opening`, String(ends))
+    const log = new RecordedLogger()
+    {
+      await using store = await openStore(path, {}, { logger: log })
+      assertBytes(await contentOf(store, BLOB.digest), BLOB.bytes)
+      assert.deepEqual(await kept(store), mended === 'anew' ? [] : ALL)
+    }
+    assert.equal(log.warnings.length, mended === undefined ? 0 : 1, log.warnings.join('\n'))
+    assert.ok(!(await readdir(path)).includes('level.opening'))
+  }
 })

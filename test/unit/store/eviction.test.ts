@@ -6,6 +6,7 @@ import type { MetricRegistry } from '../../../src/base/metrics.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
 import type { DiskStore } from '../../../src/store/index.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
+import { clockAt } from '../../support/manual-clock.ts'
 import type { TestBlob } from './store-fixture.ts'
 import { allPieces, openStore, PIECE, storeBlob, temporaryDirectory, testBlob, writePieces } from './store-fixture.ts'
 
@@ -30,7 +31,7 @@ function present(store: DiskStore, blobs: readonly TestBlob[]): number[] {
 test('above the high mark the least recently used blobs go, down to the low mark', async () => {
   await using directory = await temporaryDirectory()
   let now = 1000
-  await using store = await openStore(directory.path, { capacityBytes: CAPACITY, now: () => now++ })
+  await using store = await openStore(directory.path, { capacityBytes: CAPACITY }, { clock: clockAt(() => now++) })
   const blobs = range(0, 20)
   for (const blob of blobs.slice(0, 19)) await store.putSmall(blob.digest, blob.bytes)
   assert.equal(store.usage().evictedBytes, 0)
@@ -46,14 +47,15 @@ test('above the high mark the least recently used blobs go, down to the low mark
 test('the order of use survives a restart', async () => {
   await using directory = await temporaryDirectory()
   let now = 1000
-  const options = { capacityBytes: CAPACITY, now: () => now++ }
+  const options = { capacityBytes: CAPACITY }
+  const deps = { clock: clockAt(() => now++) }
   const blobs = range(0, 19)
   {
-    await using store = await openStore(directory.path, options)
+    await using store = await openStore(directory.path, options, deps)
     for (const blob of blobs) await store.putSmall(blob.digest, blob.bytes)
     await store.readSmall(onePiece(0).digest, PIECE)
   }
-  await using store = await openStore(directory.path, options)
+  await using store = await openStore(directory.path, options, deps)
   await store.putSmall(onePiece(19).digest, onePiece(19).bytes)
   assert.ok(store.size(onePiece(0).digest) !== undefined)
   assert.equal(store.size(onePiece(1).digest), undefined)
@@ -62,10 +64,11 @@ test('the order of use survives a restart', async () => {
 test('a pinned blob stays until its pin runs out, also across a restart', async () => {
   await using directory = await temporaryDirectory()
   let now = 1000
-  const options = { capacityBytes: CAPACITY, now: () => now }
+  const options = { capacityBytes: CAPACITY }
+  const deps = { clock: clockAt(() => now) }
   const blobs = range(0, 19)
   {
-    await using store = await openStore(directory.path, options)
+    await using store = await openStore(directory.path, options, deps)
     await store.pin(onePiece(0).digest, 5000)
     await store.pin(onePiece(1).digest, Number.POSITIVE_INFINITY)
     await store.pin(onePiece(2).digest, Number.POSITIVE_INFINITY)
@@ -76,7 +79,7 @@ test('a pinned blob stays until its pin runs out, also across a restart', async 
     }
     assert.equal(store.usage().pinnedBytes, 2 * PIECE)
   }
-  await using store = await openStore(directory.path, options)
+  await using store = await openStore(directory.path, options, deps)
   assert.equal(store.list().find((entry) => entry.digest === onePiece(0).digest)?.pinnedUntilEpochMs, 5000)
   await store.putSmall(onePiece(19).digest, onePiece(19).bytes)
   assert.deepEqual(present(store, range(0, 6)), [0, 1, 5])

@@ -7,6 +7,7 @@ import { noMetrics } from '../../../src/base/metrics.ts'
 import type { DiskStore, StoreDamage } from '../../../src/store/index.ts'
 import { checkBlob, Scrub } from '../../../src/store/index.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
+import { clockAt } from '../../support/manual-clock.ts'
 import { MIB, openStore, PIECE, storeBlob, temporaryDirectory, testBlob, until } from './store-fixture.ts'
 
 const DAY_MS = 86_400_000
@@ -54,7 +55,7 @@ test('a pass goes on after a restart where it was, and its use of blobs counts f
     a.digest < b.digest ? -1 : 1,
   )
   const counted = new Map<string, number>()
-  await using store = await openStore(directory.path, { now: () => 42 })
+  await using store = await openStore(directory.path, {}, { clock: clockAt(() => 42) })
   for (const blob of blobs) await storeBlob(store, blob)
   const json = (value: object): Buffer => Buffer.from(JSON.stringify(value))
   const row = store.table('scrub', {
@@ -81,4 +82,27 @@ test('a check finds every damaged piece, and says what is not here', async () =>
   assert.deepEqual(await check(bad.digest), { kind: 'damaged', pieces: [0, 7] })
   assert.deepEqual(await check(bad.digest), { kind: 'absent' })
   assert.deepEqual(await check(absent.digest), { kind: 'absent' })
+})
+
+test('a period that changes while the host runs is the one that counts', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path)
+  await storeBlob(store, testBlob(MIB, 1))
+  let wall = 1_000_000
+  let scrubbed = 0
+  const metrics = { ...noMetrics, counter: () => ({ inc: (_: object, by = 1) => (scrubbed += by) }) }
+  const options = { everyMs: 0, lookEveryMs: 5 }
+  await using scrub = new Scrub(options, {
+    store,
+    clock: { ...systemClock, wall: () => wall },
+    logger: silentLogger,
+    metrics,
+  })
+  scrub.start()
+  const row = store.table('scrub', { encode: (value: Buffer) => value, decode: (bytes) => Buffer.from(bytes) })
+  assert.equal(await row.get('state'), undefined, 'never means never')
+  options.everyMs = DAY_MS
+  await until(async () => (await row.get('state')) !== undefined, 'it has looked')
+  wall += DAY_MS
+  await until(() => scrubbed === MIB, 'it has compared')
 })

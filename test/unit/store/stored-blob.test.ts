@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
+import { clockAt } from '../../support/manual-clock.ts'
 import {
   assertBytes,
   contentOf,
@@ -21,7 +22,7 @@ test('a committed blob is there after reopening, with its size, content and last
   await using directory = await temporaryDirectory()
   const blob = testBlob(3 * MIB + 5, 1)
   {
-    await using store = await openStore(directory.path, { now: () => 1000 })
+    await using store = await openStore(directory.path, {}, { clock: clockAt(() => 1000) })
     assert.equal(store.size(blob.digest), undefined)
     await storeBlob(store, blob)
     assert.equal(store.size(blob.digest), blob.bytes.length)

@@ -7,6 +7,7 @@ import { ControlChannel } from '../../../src/swarm/control-channel.ts'
 import type { Frame, ReceivedFrame } from '../../../src/swarm/wire.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
 import { MAX_FRAME_BYTES } from '../../../src/swarm/wire-limits.ts'
+import { frameOf } from '../../support/said.ts'
 import { unbounded } from './control-deps.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
 
@@ -21,7 +22,7 @@ function abandon(id: number): Uint8Array {
 /** About as large as `bytes`. */
 function large(bytes: number): Frame {
   const runs = [{ first: 0, hashes: new Uint8Array(bytes) }]
-  return { frame: 'message', message: { type: 'hashes', blob: BLOB, size: 1, runs } }
+  return frameOf({ type: 'hashes', blob: BLOB, size: 1, runs })
 }
 
 /** One that has a stream to a peer and takes frames. */
@@ -57,7 +58,7 @@ function sides(): [Side, Side] {
 }
 
 /** A way from left to right beside the stream. */
-function lane(right: Side): [MemoryChannel, MemoryChannel] {
+function channel(right: Side): [MemoryChannel, MemoryChannel] {
   const [near, far] = MemoryChannel.pair()
   far.open({ data: right.control.continuation(), closed() {} })
   return [near, far]
@@ -66,7 +67,7 @@ function lane(right: Side): [MemoryChannel, MemoryChannel] {
 test('frames arrive in the order they were sent, on whichever side of a move, and however late the stream is', async () => {
   for (const chunkBytes of [1, 3, 1000]) {
     const [left, right] = sides()
-    const [near] = lane(right)
+    const [near] = channel(right)
     left.stream.flowing = false
     near.flowing = false
     for (let id = 0; id < 100; id++) {
@@ -76,7 +77,7 @@ test('frames arrive in the order they were sent, on whichever side of a move, an
     }
     await settle()
     near.pass(chunkBytes)
-    assert.deepEqual(right.ids, [], 'what has come by the lane waits for the stream')
+    assert.deepEqual(right.ids, [], 'what has come by the channel waits for the stream')
     left.stream.pass(chunkBytes)
     left.control.send({ frame: 'abandon', id: 100 })
     await settle()
@@ -89,11 +90,11 @@ test('frames arrive in the order they were sent, on whichever side of a move, an
   }
 })
 
-test('frames arrive in order when stream and lane are cut and mixed at random', async () => {
+test('frames arrive in order when stream and channel are cut and mixed at random', async () => {
   for (let seed = 1; seed <= 100; seed++) {
     const rng = seededRng(seed)
     const [left, right] = sides()
-    const [near] = lane(right)
+    const [near] = channel(right)
     left.stream.flowing = false
     near.flowing = false
     const moveAt = rng.below(30)
@@ -117,12 +118,12 @@ test('frames arrive in order when stream and lane are cut and mixed at random', 
 
 test('both ways move, each for itself, and after it the streams carry nothing', async () => {
   const [left, right] = sides()
-  const [leftLane] = lane(right)
+  const [leftLane] = channel(right)
   left.control.moveTo(leftLane)
   right.control.send({ frame: 'abandon', id: 1 })
   await settle()
   assert.deepEqual(left.ids, [1], 'the other way has not moved')
-  const [rightLane] = lane(left)
+  const [rightLane] = channel(left)
   right.control.moveTo(rightLane)
   left.stream.flowing = false
   right.stream.flowing = false
@@ -134,7 +135,7 @@ test('both ways move, each for itself, and after it the streams carry nothing', 
 
 test('what is sent in one turn leaves as one write after a move as before, and counts as activity', async () => {
   const [left, right] = sides()
-  const [near, far] = lane(right)
+  const [near, far] = channel(right)
   left.control.moveTo(near)
   right.control.takeActivity()
   left.control.takeActivity()
@@ -148,13 +149,13 @@ test('what is sent in one turn leaves as one write after a move as before, and c
   await settle()
   assert.equal(writes, 1)
   assert.deepEqual(right.ids, [0, 1, 2, 3, 4])
-  assert.deepEqual(left.control.takeActivity(), { heard: false, spoke: true, stuck: false })
-  assert.deepEqual(right.control.takeActivity(), { heard: true, spoke: false, stuck: false })
+  assert.deepEqual(left.control.takeActivity(), { spoke: true, stuck: false })
+  assert.deepEqual(right.control.takeActivity(), { spoke: false, stuck: false })
 })
 
 test('what overtakes the move is held up to a bound, one large frame at least; more ends the channel', async () => {
   const [left, right] = sides()
-  const [near] = lane(right)
+  const [near] = channel(right)
   left.stream.flowing = false
   left.control.moveTo(near)
   left.control.send(large(4 * MIB))
@@ -216,7 +217,7 @@ test('a peer that moves without a place to move to, twice, or speaks where it ha
   }
 })
 
-test('garbage and frames that are too large end the channel on a lane as on the stream', () => {
+test('garbage and frames that are too large end the channel on a channel as on the stream', () => {
   const tooLong = Buffer.alloc(4)
   tooLong.writeUInt32BE(MAX_FRAME_BYTES + 1)
   for (const held of [true, false]) {
@@ -234,9 +235,9 @@ test('garbage and frames that are too large end the channel on a lane as on the 
   }
 })
 
-test('a peer that does not read what it is sent by its lane costs no more than one on a stream', async () => {
+test('a peer that does not read what it is sent by its channel costs no more than one on a stream', async () => {
   const [left, right] = sides()
-  const [near] = lane(right)
+  const [near] = channel(right)
   left.control.moveTo(near)
   near.flowing = false
   for (let i = 0; i < 40 && left.failures.length === 0; i++) {

@@ -4,16 +4,20 @@ import { decode, encode } from 'cborg'
 import type { Clock } from '../../../src/base/clock.ts'
 import type { ShoalError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/log.ts'
+import { blobRequests } from '../../../src/blob/index.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { ControlChannel } from '../../../src/swarm/control-channel.ts'
 import { FramedPieceChannel } from '../../../src/swarm/framed-piece-channel.ts'
-import type { CallName, CallResults, ControlMessage, PeerLink } from '../../../src/swarm/index.ts'
-import { DEFAULT_SWARM_LIMITS } from '../../../src/swarm/index.ts'
+import type { PeerLink, Response } from '../../../src/swarm/index.ts'
+import { DEFAULT_SWARM_LIMITS, Dispatcher } from '../../../src/swarm/index.ts'
 import type { Dropped } from '../../../src/swarm/link.ts'
 import { Link } from '../../../src/swarm/link.ts'
 import { speechOf } from '../../../src/swarm/speech.ts'
 import { encodeFrame } from '../../../src/swarm/wire.ts'
+import { transferMessages } from '../../../src/transfer/index.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import type { Said } from '../../support/said.ts'
+import { said } from '../../support/said.ts'
 import { unbounded } from './control-deps.ts'
 import { MemoryChannel, settle } from './memory-channel.ts'
 import { pass } from './pass.ts'
@@ -22,14 +26,16 @@ const BLOB = `sha256:${'ab'.repeat(32)}` as Digest
 const QUESTION = { upstream: 'docker.io', repository: 'library/alpine', digest: BLOB }
 const never = new AbortController().signal
 
+type Answer = Response & Record<string, unknown>
+
 interface Side {
   readonly link: Link
   readonly channel: ControlChannel
   readonly control: MemoryChannel
   readonly pieces: MemoryChannel
-  readonly messages: ControlMessage[]
+  readonly messages: Said[]
   readonly ends: ShoalError[]
-  readonly calls: { name: CallName; signal: AbortSignal; answer: (result: CallResults[CallName]) => void }[]
+  readonly calls: { name: string; signal: AbortSignal; answer: (result: Answer) => void }[]
   readonly dropped: Dropped[]
   refused: number
 }
@@ -60,10 +66,9 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speec
     {
       clock,
       logger: silentLogger,
-      limits: { ...DEFAULT_SWARM_LIMITS.agent, maxCalls: 4 },
-      addressesOf: (announced) => announced,
-      upkeep: () => {},
-      callRefused: () => {
+      limits: { ...DEFAULT_SWARM_LIMITS.agent, maxRequests: 4 },
+      upkeep: new Dispatcher({ addresses() {}, credential() {}, revocations() {} }),
+      requestRefused: () => {
         made.refused++
       },
       dropped: (what) => made.dropped.push(what),
@@ -71,13 +76,13 @@ function side(clock: Clock, control: MemoryChannel, pieces: MemoryChannel, speec
       events: {
         linked() {},
         unlinked() {},
-        message: (_link: PeerLink, message: ControlMessage) => {
-          if (message.type === 'leave') throw new Error('a fault of ours')
-          made.messages.push(message)
+        message: (_link: PeerLink, name: string, body: unknown) => {
+          if (name === 'leave') throw new Error('a fault of ours')
+          made.messages.push(said(name, body))
         },
-        call: <N extends CallName>(_link: PeerLink, name: N, _args: unknown, signal: AbortSignal) =>
-          new Promise<CallResults[N]>((resolve) => {
-            made.calls.push({ name, signal, answer: resolve as (result: CallResults[CallName]) => void })
+        request: (_link: PeerLink, name: string, _body: unknown, signal: AbortSignal) =>
+          new Promise<Answer>((resolve) => {
+            made.calls.push({ name, signal, answer: resolve })
           }),
       },
     },
@@ -108,7 +113,7 @@ test('messages arrive in order, and what is sent in one turn leaves in one write
     writes++
     receive(chunk)
   }
-  for (let id = 0; id < 5; id++) left.link.send({ type: 'cancel', id })
+  for (let id = 0; id < 5; id++) left.link.send(transferMessages.cancel, { id })
   await settle()
   assert.deepEqual(
     right.messages.map((message) => (message.type === 'cancel' ? message.id : -1)),
@@ -119,8 +124,8 @@ test('messages arrive in order, and what is sent in one turn leaves in one write
 
 test('a message handler that fails does not cost the link', async () => {
   const { left, right } = linked()
-  left.link.send({ type: 'leave', blob: BLOB })
-  left.link.send({ type: 'cancel', id: 1 })
+  left.link.send(transferMessages.leave, { blob: BLOB })
+  left.link.send(transferMessages.cancel, { id: 1 })
   await settle()
   assert.equal(right.messages.length, 1)
   assert.deepEqual(right.ends, [])
@@ -128,8 +133,8 @@ test('a message handler that fails does not cost the link', async () => {
 
 test('calls are answered, each with its own answer', async () => {
   const { left, right } = linked()
-  const first = left.link.call('stat', QUESTION, never)
-  const second = left.link.call('stat', QUESTION, never)
+  const first = left.link.request(blobRequests.stat, QUESTION, never)
+  const second = left.link.request(blobRequests.stat, QUESTION, never)
   await settle()
   right.calls[1]?.answer({ kind: 'stat', size: 2 })
   right.calls[0]?.answer({ kind: 'stat', size: 1 })
@@ -139,10 +144,10 @@ test('calls are answered, each with its own answer', async () => {
 
 test('what a peer does not understand is not sent to it, and a question is refused at once', async () => {
   const { left, right } = linked(speechOf(['cancel', 'shout']))
-  right.link.send({ type: 'part', blob: BLOB })
-  right.link.send({ type: 'cancel', id: 1 })
-  assert.equal(right.link.speaks('part'), false)
-  const answer = await right.link.call('stat', QUESTION, never)
+  right.link.send(transferMessages.part, { blob: BLOB })
+  right.link.send(transferMessages.cancel, { id: 1 })
+  assert.equal(right.link.speaks(transferMessages.part), false)
+  const answer = await right.link.request(blobRequests.stat, QUESTION, never)
   await settle()
   assert.deepEqual(left.messages, [{ type: 'cancel', id: 1 }])
   assert.equal(answer.kind === 'refused' && answer.reason, 'unavailable')
@@ -164,15 +169,15 @@ test('what a later version says is passed over, and its question is refused', as
     left.control.write(framed(encode(frame)))
   }
   left.control.write(framed(Uint8Array.of(0x1f, 0)))
-  left.link.send({ type: 'cancel', id: 1 })
+  left.link.send(transferMessages.cancel, { id: 1 })
   await settle()
   assert.deepEqual(right.ends, [])
   assert.deepEqual(right.messages, [{ type: 'cancel', id: 1 }])
   assert.deepEqual(
     right.dropped.map(({ direction, kind, name }) => `${direction} ${kind} ${name}`),
-    ['received frame shout', 'received message whisper', 'received call guess', 'received message hot-31'],
+    ['received frame shout', 'received message whisper', 'received call guess', 'received message binary-31'],
   )
-  const message = 'this host does not know the question'
+  const message = 'this host does not know the request'
   assert.deepEqual(said, [{ frame: 'answer', id: 9, result: { kind: 'refused', reason: 'unavailable', message } }])
 })
 
@@ -186,7 +191,7 @@ test('a known message that is malformed ends the link', async () => {
 test('an aborted call rejects with the reason and aborts the other side; its late answer is dropped', async () => {
   const { left, right } = linked()
   const controller = new AbortController()
-  const call = left.link.call('stat', QUESTION, controller.signal)
+  const call = left.link.request(blobRequests.stat, QUESTION, controller.signal)
   await settle()
   const reason = new Error('changed my mind')
   controller.abort(reason)
@@ -196,12 +201,12 @@ test('an aborted call rejects with the reason and aborts the other side; its lat
   right.calls[0]?.answer({ kind: 'stat', size: 1 })
   await settle()
   assert.deepEqual([...left.ends, ...right.ends], [])
-  await assert.rejects(left.link.call('stat', QUESTION, AbortSignal.abort(reason)), reason)
+  await assert.rejects(left.link.request(blobRequests.stat, QUESTION, AbortSignal.abort(reason)), reason)
 })
 
 test('a call without an answer times out', async () => {
   const { clock, left } = linked()
-  const call = left.link.call('stat', QUESTION, never)
+  const call = left.link.request(blobRequests.stat, QUESTION, never)
   await settle()
   void pass(clock, 30_000)
   await assert.rejects(call, { code: 'UNAVAILABLE' })
@@ -211,7 +216,7 @@ test('an answer to an unknown id is ignored; one of the wrong kind ends the link
   const { left } = linked()
   left.control.receive(encodeFrame({ frame: 'answer', id: 99, result: { kind: 'done' } }))
   assert.equal(left.ends.length, 0)
-  const call = left.link.call('stat', QUESTION, never)
+  const call = left.link.request(blobRequests.stat, QUESTION, never)
   await settle()
   left.control.receive(encodeFrame({ frame: 'answer', id: 1, result: { kind: 'done' } }))
   await assert.rejects(call, { code: 'PEER_GONE' })
@@ -223,7 +228,7 @@ test('an answer to an unknown id is ignored; one of the wrong kind ends the link
 
 test('no more calls are in flight than allowed; the others follow as answers come', async () => {
   const { left, right } = linked()
-  const calls = Array.from({ length: 10 }, () => left.link.call('stat', QUESTION, never))
+  const calls = Array.from({ length: 10 }, () => left.link.request(blobRequests.stat, QUESTION, never))
   await settle()
   assert.equal(right.calls.length, 4)
   for (let size = 0; size < 10; size++) {
@@ -251,14 +256,14 @@ test('a peer that asks more at once is refused the rest, and one that reuses an 
 
 test('the end of a link rejects what is pending, once, and later use does no harm', async () => {
   const { left, right } = linked()
-  const call = left.link.call('stat', QUESTION, never)
+  const call = left.link.request(blobRequests.stat, QUESTION, never)
   await settle()
   left.link.close('test')
   left.link.close('again')
   await assert.rejects(call, { code: 'PEER_GONE' })
-  await assert.rejects(left.link.call('stat', QUESTION, never), { code: 'PEER_GONE' })
+  await assert.rejects(left.link.request(blobRequests.stat, QUESTION, never), { code: 'PEER_GONE' })
   assert.equal(await left.link.sendPiece(1, 1, new Uint8Array(1), never), false)
-  left.link.send({ type: 'cancel', id: 1 })
+  left.link.send(transferMessages.cancel, { id: 1 })
   left.link.expect(1, { begin: () => undefined, progress() {}, end() {} })
   assert.equal(left.ends.length, 1)
   await settle()
@@ -279,18 +284,18 @@ test('an idle link stays up, by pings; a peer that has fallen silent loses its l
   assert.equal(left.ends[0]?.code, 'PEER_GONE')
 })
 
-test('a link that speaks by lanes alone stays up, and is lost when they fall silent', async () => {
+test('a link that speaks by channels alone stays up, and is lost when they fall silent', async () => {
   const { clock, left, right } = linked()
-  const lanes = [MemoryChannel.pair(), MemoryChannel.pair()] as const
-  lanes[0][1].open({ data: right.channel.continuation(), closed() {} })
-  lanes[1][1].open({ data: left.channel.continuation(), closed() {} })
-  left.channel.moveTo(lanes[0][0])
-  right.channel.moveTo(lanes[1][0])
+  const channels = [MemoryChannel.pair(), MemoryChannel.pair()] as const
+  channels[0][1].open({ data: right.channel.continuation(), closed() {} })
+  channels[1][1].open({ data: left.channel.continuation(), closed() {} })
+  left.channel.moveTo(channels[0][0])
+  right.channel.moveTo(channels[1][0])
   left.control.flowing = false
   right.control.flowing = false
   for (let i = 0; i < 10; i++) await pass(clock, 5_000)
   assert.deepEqual([...left.ends, ...right.ends], [])
-  lanes[0][0].flowing = false
+  channels[0][0].flowing = false
   for (let i = 0; i < 4; i++) await pass(clock, 5_000)
   assert.equal(right.ends[0]?.code, 'PEER_GONE')
 })
@@ -317,7 +322,7 @@ test('a peer that does not read what it is sent loses its link before it costs m
   left.control.flowing = false
   const runs = [{ first: 0, hashes: new Uint8Array(1024 * 1024) }]
   for (let i = 0; i < 40 && left.ends.length === 0; i++) {
-    left.link.send({ type: 'hashes', blob: BLOB, size: 1, runs })
+    left.link.send(transferMessages.hashes, { blob: BLOB, size: 1, runs })
     await settle()
   }
   assert.equal(left.ends[0]?.code, 'PEER_PROTOCOL')
@@ -329,10 +334,10 @@ test('a peer that takes nothing of what waits for it loses its link, though it g
   for (const channel of ['control', 'pieces'] as const) {
     const { clock, left, right } = linked()
     left[channel].flowing = false
-    if (channel === 'control') left.link.send({ type: 'cancel', id: 1 })
+    if (channel === 'control') left.link.send(transferMessages.cancel, { id: 1 })
     else void left.link.sendPiece(1, 0, new Uint8Array(10_000), never)
     for (let i = 0; i < 8 && left.ends.length === 0; i++) {
-      right.link.send({ type: 'cancel', id: i })
+      right.link.send(transferMessages.cancel, { id: i })
       if (channel === 'control') await left.link.sendPiece(i, 0, new Uint8Array(10), never)
       await pass(clock, 5_000)
     }

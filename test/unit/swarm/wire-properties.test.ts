@@ -5,10 +5,11 @@ import fc from 'fast-check'
 import { isShoalError } from '../../../src/base/errors.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { FrameDecoder, LENGTH_BYTES } from '../../../src/swarm/frame-decoder.ts'
-import type { HotMessage } from '../../../src/swarm/hot-messages.ts'
 import { UplinkDecoder } from '../../../src/swarm/uplink-records.ts'
-import { decodeFrame, encodeFrame } from '../../../src/swarm/wire.ts'
+import { encodeFrame } from '../../../src/swarm/wire.ts'
 import { MAX_FRAME_BYTES, PIECE_TLS, WIRE_LIMITS } from '../../../src/swarm/wire-limits.ts'
+import type { Binary } from '../../support/said.ts'
+import { frameOf, read } from '../../support/said.ts'
 
 /** What a decoder may hold for nothing: its first buffer. */
 const CONSTANT_BYTES = 4 * 1024
@@ -89,7 +90,7 @@ const blob = fc.oneof(
 )
 const ofType = <T extends string>(type: T): fc.Arbitrary<T> => fc.constant(type)
 const PLAIN = { noNullPrototype: true } as const
-const hotMessage: fc.Arbitrary<HotMessage> = fc.oneof(
+const binaryMessage: fc.Arbitrary<Binary> = fc.oneof(
   fc.record({ type: ofType('have'), blob, pieces: fc.array(piece, { maxLength: 50 }), queue: u32 }, PLAIN),
   fc.record({ type: ofType('request'), id: u32, blob, piece, background: fc.boolean() }, PLAIN),
   fc.record(
@@ -106,18 +107,16 @@ const hotMessage: fc.Arbitrary<HotMessage> = fc.oneof(
   fc.record({ type: ofType('busy'), id: u32, queue: u32 }, PLAIN),
 )
 
-test('a hot message is read as it was written', () => {
+test('a binary message is read as it was written', () => {
   fc.assert(
-    fc.property(hotMessage, (message) => {
-      assert.deepEqual(decodeFrame(encodeFrame({ frame: 'message', message }).subarray(LENGTH_BYTES)), {
-        frame: 'message',
-        message,
-      })
+    fc.property(binaryMessage, (message) => {
+      const frame = frameOf(message)
+      assert.deepEqual(read(encodeFrame(frame).subarray(LENGTH_BYTES)), frame)
     }),
   )
 })
 
-/** Bodies near to valid ones: hot messages, frames of any name with anything in them, their bytes changed or cut. */
+/** Bodies near to valid ones: binary messages, frames of any name with anything in them, their bytes changed or cut. */
 const anything = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 3 },
@@ -139,11 +138,12 @@ const frameLike = fc
     speaks: anything,
   })
   .map((value) => new Uint8Array(encode(value)))
-const hotBody = hotMessage.map((message) =>
-  new Uint8Array(encodeFrame({ frame: 'message', message })).subarray(LENGTH_BYTES),
-)
+const binaryBody = binaryMessage.map((message) => new Uint8Array(encodeFrame(frameOf(message))).subarray(LENGTH_BYTES))
 const damaged = fc
-  .tuple(fc.oneof(frameLike, hotBody), fc.array(fc.tuple(fc.nat(), fc.integer({ max: 255, min: 0 })), { maxLength: 3 }))
+  .tuple(
+    fc.oneof(frameLike, binaryBody),
+    fc.array(fc.tuple(fc.nat(), fc.integer({ max: 255, min: 0 })), { maxLength: 3 }),
+  )
   .map(([bytes, changes]) => {
     const changed = bytes.slice()
     for (const [at, value] of changes) changed[at % changed.length] = value
@@ -155,7 +155,7 @@ test('no body makes the decoder throw anything but PEER_PROTOCOL, or return more
   fc.assert(
     fc.property(fc.oneof(damaged, frameLike, tagged, someBytes), (bytes) => {
       orRefused(() => {
-        const frame = decodeFrame(bytes)
+        const frame = read(bytes)
         // a digest is twice as long in hex, and has a name; keys and names of ours come on top
         assert.ok(weightOf(frame) <= 3 * bytes.length + 200, `${weightOf(frame)} of ${bytes.length}`)
       })

@@ -2,9 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encode } from 'cborg'
 import { seededRng } from '../../../src/base/rng.ts'
+import { blobRequests } from '../../../src/blob/index.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
+import type { Request } from '../../../src/swarm/index.ts'
 import type { Frame } from '../../../src/swarm/wire.ts'
-import { decodeFrame, encodeFrame, parseResult } from '../../../src/swarm/wire.ts'
+import { encodeFrame, parseResult } from '../../../src/swarm/wire.ts'
+import { WIRE_LIMITS } from '../../../src/swarm/wire-limits.ts'
+import { tierRequests } from '../../../src/tier/index.ts'
+import { transferRequests } from '../../../src/transfer/index.ts'
+import { frameOf, read } from '../../support/said.ts'
 
 const BLOB = `sha256:${'ab'.repeat(32)}` as Digest
 const PEER = '12D3KooWQ4QnWr98vNA3fkDzdX2QsueKJn5uawzNxjqdgrGhVYNk'
@@ -101,49 +107,41 @@ const GOLDEN: readonly (readonly [string, Frame, string])[] = [
   ],
   [
     'bitfield',
-    { frame: 'message', message: { type: 'bitfield', blob: BLOB, size: 1000, bits: Uint8Array.of(5), queue: 2 } },
+    frameOf({ type: 'bitfield', blob: BLOB, size: 1000, bits: Uint8Array.of(5), queue: 2 }),
     'AAAAiqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpWRiaXRzQQVkYmxvYnhHc2hhMjU2OmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJkc2l6ZRkD6GR0eXBlaGJpdGZpZWxkZXF1ZXVlAg==',
   ],
   [
     'hashes',
-    {
-      frame: 'message',
-      message: {
-        type: 'hashes',
-        blob: BLOB,
-        size: 1000,
-        runs: [
-          { first: 0, hashes: new Uint8Array(32).fill(3), signature: new Uint8Array(64).fill(4) },
-          { first: 9, hashes: new Uint8Array(32).fill(5) },
-        ],
-      },
-    },
+    frameOf({
+      type: 'hashes',
+      blob: BLOB,
+      size: 1000,
+      runs: [
+        { first: 0, hashes: new Uint8Array(32).fill(3), signature: new Uint8Array(64).fill(4) },
+        { first: 9, hashes: new Uint8Array(32).fill(5) },
+      ],
+    }),
     'AAABLqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmRydW5zgqNlZmlyc3QAZmhhc2hlc1ggAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwNpc2lnbmF0dXJlWEAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEomVmaXJzdAlmaGFzaGVzWCAFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBWRzaXplGQPoZHR5cGVmaGFzaGVz',
   ],
   [
-    'peers',
-    { frame: 'message', message: { type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: ['[::1]:1'] }] } },
-    'AAAAxqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlo2RibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZXBlZXJzZXBlZXJzgaJja2V5eDQxMkQzS29vV1E0UW5Xcjk4dk5BM2ZrRHpkWDJRc3VlS0puNXVhd3pOeGpxZGdyR2hWWU5raWFkZHJlc3Nlc4FnWzo6MV06MQ==',
-  ],
-  [
     'leave',
-    { frame: 'message', message: { type: 'leave', blob: BLOB } },
+    frameOf({ type: 'leave', blob: BLOB }),
     'AAAAcaJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZWxlYXZl',
   ],
   [
     'part',
-    { frame: 'message', message: { type: 'part', blob: BLOB } },
+    frameOf({ type: 'part', blob: BLOB }),
     'AAAAcKJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZHBhcnQ=',
   ],
   [
     'giveUp',
-    { frame: 'message', message: { type: 'giveUp', blob: BLOB } },
+    frameOf({ type: 'giveUp', blob: BLOB }),
     'AAAAcqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlomRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZmdpdmVVcA==',
   ],
   [
-    'accuse',
-    { frame: 'message', message: { type: 'accuse', blob: BLOB, piece: 3, peer: PEER } },
-    'AAAAtKJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmRwZWVyeDQxMkQzS29vV1E0UW5Xcjk4dk5BM2ZrRHpkWDJRc3VlS0puNXVhd3pOeGpxZGdyR2hWWU5rZHR5cGVmYWNjdXNlZXBpZWNlAw==',
+    'urgent',
+    frameOf({ type: 'urgent', blob: BLOB, first: 300, count: 2 }),
+    'AAAAgqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZnVyZ2VudGVjb3VudAJlZmlyc3QZASw=',
   ],
 ]
 
@@ -152,19 +150,19 @@ for (const [name, frame, golden] of GOLDEN) {
     const bytes = encodeFrame(frame)
     assert.equal(Buffer.from(bytes).toString('base64'), golden)
     assert.equal(Buffer.from(bytes).readUInt32BE(0), bytes.length - 4)
-    assert.deepEqual(decodeFrame(bytes.subarray(4)), frame)
+    assert.deepEqual(read(bytes.subarray(4)), frame)
   })
 }
 
 test('bytes that were read do not alias the buffer they came in', () => {
   const bytes = encodeFrame({ frame: 'hello', version: 1, proof: new Uint8Array(32).fill(1) })
-  const frame = decodeFrame(bytes.subarray(4))
+  const frame = read(bytes.subarray(4))
   bytes.fill(0)
   assert.deepEqual(frame, { frame: 'hello', version: 1, proof: new Uint8Array(32).fill(1) })
 })
 
 test('unknown keys are dropped, so that later versions may add some', () => {
-  assert.deepEqual(decodeFrame(encode({ frame: 'abandon', id: 1, later: 'x' })), { frame: 'abandon', id: 1 })
+  assert.deepEqual(read(encode({ frame: 'abandon', id: 1, later: 'x' })), { frame: 'abandon', id: 1 })
 })
 
 test('what only a later version can have named is told from what is malformed', () => {
@@ -184,10 +182,10 @@ test('what only a later version can have named is told from what is malformed', 
       { frame: 'unknown', kind: 'call', name: 'shutdown', id: 7 },
     ],
   ]
-  for (const [sent, read] of later) assert.deepEqual(decodeFrame(encode(sent)), read)
-  assert.deepEqual(decodeFrame(Uint8Array.of(0x1f, 1, 2)), { frame: 'unknown', kind: 'message', name: 'hot-31' })
+  for (const [sent, frame] of later) assert.deepEqual(read(encode(sent)), frame)
+  assert.deepEqual(read(Uint8Array.of(0x1f, 1, 2)), { frame: 'unknown', kind: 'message', name: 'binary-31' })
   for (const first of [0, 0x20, 0x7f, 0xff]) {
-    assert.throws(() => decodeFrame(Uint8Array.of(first, 1, 2)), { code: 'PEER_PROTOCOL' })
+    assert.throws(() => read(Uint8Array.of(first, 1, 2)), { code: 'PEER_PROTOCOL' })
   }
 })
 
@@ -200,12 +198,12 @@ const INVALID: readonly (readonly [string, unknown])[] = [
   ['a frame that is no name', { frame: 'shout!' }],
   ['a frame of a long name', { frame: 'a'.repeat(65) }],
   ['a message that is no name', message({ type: 7 })],
-  ['a hot message in CBOR', message({ type: 'cancel', id: 1 })],
+  ['a binary message in CBOR', message({ type: 'cancel', id: 1 })],
   ['a negative id', { frame: 'abandon', id: -1 }],
   ['a fractional id', { frame: 'abandon', id: 1.5 }],
   ['an id of 33 bits', { frame: 'abandon', id: 0x1_0000_0000 }],
   ['a digest in upper case', message({ type: 'leave', blob: BLOB.toUpperCase() })],
-  ['a piece too far', message({ type: 'accuse', blob: BLOB, piece: 262_144, peer: PEER })],
+  ['an urgent piece too far', message({ type: 'urgent', blob: BLOB, first: 262_144, count: 1 })],
   ['too many bits', message({ type: 'bitfield', blob: BLOB, size: 1, bits: new Uint8Array(32_769), queue: 0 })],
   ['half a hash', message({ type: 'hashes', blob: BLOB, size: 1, runs: [{ first: 0, hashes: new Uint8Array(31) }] })],
   [
@@ -226,13 +224,6 @@ const INVALID: readonly (readonly [string, unknown])[] = [
       runs: new Array(4097).fill({ first: 0, hashes: new Uint8Array(32) }),
     }),
   ],
-  ['too many peers', message({ type: 'peers', blob: BLOB, peers: new Array(65).fill({ key: PEER, addresses: [] }) })],
-  [
-    'too many addresses',
-    message({ type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: new Array(9).fill('10.0.0.1:1') }] }),
-  ],
-  ['an address that is none', message({ type: 'peers', blob: BLOB, peers: [{ key: PEER, addresses: ['x'] }] })],
-  ['a peer id that is none', message({ type: 'accuse', blob: BLOB, piece: 1, peer: '../../etc' })],
   ['an unknown call without an id', { frame: 'call', name: 'shutdown', args: {} }],
   [
     'a repository with dots',
@@ -258,7 +249,7 @@ const INVALID: readonly (readonly [string, unknown])[] = [
 
 for (const [name, value] of INVALID) {
   test(`a frame with ${name} is a protocol error`, () => {
-    assert.throws(() => decodeFrame(encode(value)), { code: 'PEER_PROTOCOL' })
+    assert.throws(() => read(encode(value)), { code: 'PEER_PROTOCOL' })
   })
 }
 
@@ -276,12 +267,14 @@ test('CBOR outside the strict subset is a protocol error', () => {
     ['an array that promises too much', '9affffffff'],
     ['a 64-bit length', '5bffffffffffffffff'],
     ['nothing', ''],
+    ['a million values', `9a000f4240${'00'.repeat(1_000_000)}`],
+    ['a million empty maps', `9a000f4240${'a0'.repeat(1_000_000)}`],
     ['endless nesting', '81'.repeat(1_000_000)],
   ]
   // a ping with a key that nobody knows: only the value can be at fault
   const pingWith = (hex: string): Uint8Array => Buffer.from(`a2656672616d656470696e676178${hex}`, 'hex')
-  assert.deepEqual(decodeFrame(pingWith('00')), { frame: 'ping' })
-  for (const [name, hex] of cases) assert.throws(() => decodeFrame(pingWith(hex)), { code: 'PEER_PROTOCOL' }, name)
+  assert.deepEqual(read(pingWith('00')), { frame: 'ping' })
+  for (const [name, hex] of cases) assert.throws(() => read(pingWith(hex)), { code: 'PEER_PROTOCOL' }, name)
 })
 
 test('random bytes and damaged frames never throw anything but a protocol error', () => {
@@ -294,7 +287,7 @@ test('random bytes and damaged frames never throw anything but a protocol error'
     const map = Uint8Array.of(0xa0 + rng.below(32), ...random)
     for (const input of [bytes, random, map]) {
       try {
-        decodeFrame(input)
+        read(input)
       } catch (error) {
         assert.equal((error as { code?: string }).code, 'PEER_PROTOCOL', `seed ${seed}: ${error}`)
       }
@@ -304,28 +297,62 @@ test('random bytes and damaged frames never throw anything but a protocol error'
 
 test('a protocol error does not repeat what the peer wrote', () => {
   try {
-    decodeFrame(encode(message({ type: 'accuse', blob: BLOB, piece: 1, peer: 'SECRET-TEXT' })))
+    read(encode(message({ type: 'leave', blob: 'SECRET-TEXT' })))
     assert.fail('must throw')
   } catch (error) {
     assert.ok(!JSON.stringify({ ...(error as object), text: String(error) }).includes('SECRET-TEXT'))
   }
 })
 
-test('results are checked by the call they answer', () => {
+test('results are checked by the request they answer', () => {
   const refused = { kind: 'refused', reason: 'denied', message: 'no' }
-  for (const name of ['join', 'manifest', 'stat', 'tags', 'referrers', 'invalidate'] as const) {
-    assert.deepEqual(parseResult(name, refused), refused)
-    assert.throws(() => parseResult(name, { ...refused, message: long }), { code: 'PEER_PROTOCOL' })
-    assert.throws(() => parseResult(name, undefined), { code: 'PEER_PROTOCOL' })
+  const { join } = transferRequests
+  const { members } = tierRequests
+  const requests: readonly Request[] = [join, members, ...Object.values(blobRequests)]
+  for (const request of requests) {
+    assert.deepEqual(parseResult(request, refused), refused)
+    assert.throws(() => parseResult(request, { ...refused, message: long }), { code: 'PEER_PROTOCOL' })
+    assert.throws(() => parseResult(request, undefined), { code: 'PEER_PROTOCOL' })
   }
   const inline = { kind: 'inline', bytes: new Uint8Array(4 * 1024 * 1024) }
-  assert.deepEqual(parseResult('join', inline), inline)
-  assert.throws(() => parseResult('join', { kind: 'inline', bytes: new Uint8Array(4 * 1024 * 1024 + 1) }))
-  assert.throws(() => parseResult('stat', inline), { code: 'PEER_PROTOCOL' })
-  assert.throws(() => parseResult('manifest', { kind: 'manifest', digest: BLOB }), { code: 'PEER_PROTOCOL' })
+  assert.deepEqual(parseResult(join, inline), inline)
+  assert.throws(() => parseResult(join, { kind: 'inline', bytes: new Uint8Array(4 * 1024 * 1024 + 1) }))
+  assert.throws(() => parseResult(blobRequests.stat, inline), { code: 'PEER_PROTOCOL' })
+  assert.throws(() => parseResult(blobRequests.manifest, { kind: 'manifest', digest: BLOB }), { code: 'PEER_PROTOCOL' })
+  const named = (...peers: object[]): object => ({ kind: 'members', peers })
+  const fine = named({ key: PEER, addresses: ['[::1]:1'] })
+  assert.deepEqual(parseResult(members, fine), fine)
+  for (const wrong of [
+    named(...new Array(65).fill({ key: PEER, addresses: [] })),
+    named({ key: PEER, addresses: new Array(9).fill('10.0.0.1:1') }),
+    named({ key: PEER, addresses: ['x'] }),
+    named({ key: '../../etc', addresses: [] }),
+  ]) {
+    assert.throws(() => parseResult(members, wrong), { code: 'PEER_PROTOCOL' })
+  }
 })
 
 test('a frame beyond what a peer takes is not encoded', () => {
   const result = { kind: 'referrers', bytes: new Uint8Array(5 * 1024 * 1024), filtered: false }
   assert.throws(() => encodeFrame({ frame: 'answer', id: 1, result }), RangeError)
+})
+
+test('the fullest frames there are have no more values than are taken', () => {
+  const hashes = new Uint8Array(32)
+  const signature = new Uint8Array(64)
+  const runs = Array.from({ length: WIRE_LIMITS.runs }, (_, first) => ({ first, hashes, signature }))
+  const said = frameOf({ type: 'hashes', blob: BLOB, size: 1, runs })
+  const tags = Array.from({ length: WIRE_LIMITS.tags }, (_, i) => `v${i}`)
+  const listed: Frame = { frame: 'answer', id: 1, result: { kind: 'tags', tags, more: true } }
+  for (const frame of [said, listed]) assert.equal(read(encodeFrame(frame).subarray(4)).frame, frame.frame)
+})
+
+test('a call brings through which mirrors its question came, at most eight; one without them has no such key', () => {
+  const call = { frame: 'call', id: 1, name: 'members', args: { limit: 1 } } as const
+  const again = (frame: object) => read(encodeFrame(frame as Frame).subarray(4))
+  assert.deepEqual(again(call), call)
+  assert.deepEqual(again({ ...call, hops: ['aaaa', 'b-1'] }), { ...call, hops: ['aaaa', 'b-1'] })
+  for (const hops of [Array.from({ length: 9 }, () => 'a'), ['a, b'], [''], ['x'.repeat(33)], 'aaaa', [1]]) {
+    assert.throws(() => again({ ...call, hops }), { code: 'PEER_PROTOCOL' })
+  }
 })

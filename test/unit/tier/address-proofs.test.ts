@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AddressProofs } from '../../../src/tier/address-proofs.ts'
 import { agentKeyOf, FleetTrust, generateFleetKey } from '../../../src/trust/index.ts'
+import { clockAt } from '../../support/manual-clock.ts'
 
 const DAY_MS = 86_400_000
 const PEER = { key: 'alice', addresses: ['10.0.0.7:7071'] }
@@ -9,7 +10,7 @@ const PEER = { key: 'alice', addresses: ['10.0.0.7:7071'] }
 test("an address is believed under a cache's signature for this region, for a week", () => {
   const key = generateFleetKey()
   let now = 1_000 * DAY_MS
-  const clock = { wall: () => now }
+  const clock = clockAt(() => now)
   const proofs = (region: string, trust = new FleetTrust(agentKeyOf(key))): AddressProofs =>
     new AddressProofs({ trust, region, clock })
   const signed = proofs('eu', new FleetTrust(key)).sign(PEER)

@@ -1,18 +1,21 @@
 import { systemClock } from '../../../src/base/clock.ts'
 import type { PartialBlob } from '../../../src/store/index.ts'
-import type { CallName, CallResults, ControlMessage, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
+import type { Message, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { Transfer } from '../../../src/transfer/transfer.ts'
+import type { Said } from '../../support/said.ts'
+import { said } from '../../support/said.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
 import { pieceOf, sha256 } from '../store/store-fixture.ts'
 
 /** A link that nobody is behind: it keeps what was sent. */
 export class SilentLink implements PeerLink {
   readonly silent = true
+  readonly heardTimes = 0
   readonly peer: PeerInfo
   readonly direction = 'inbound'
   readonly remote: string | undefined = undefined
-  readonly sent: ControlMessage[] = []
+  readonly sent: Said[] = []
   readonly breaches: string[] = []
 
   constructor(key: string, zone: string | null = null, role: PeerInfo['role'] = 'agent') {
@@ -23,11 +26,11 @@ export class SilentLink implements PeerLink {
     return true
   }
 
-  send(message: ControlMessage): void {
-    this.sent.push(message)
+  send<B>({ name }: Message<B>, body: B): void {
+    this.sent.push(said(name, body))
   }
 
-  call<N extends CallName>(): Promise<CallResults[N]> {
+  request(): Promise<never> {
     return Promise.reject(new Error('nobody answers'))
   }
 
@@ -61,8 +64,8 @@ export async function bring(
   for (const piece of pieces) {
     const bytes = pieceOf(blob, piece)
     const hash = sha256(bytes)
-    if (trust === 'own') transfer.book.setOwn(piece, hash)
-    else transfer.book.addRun({ first: piece, hashes: hash }, trust)
+    if (trust === 'own') transfer.pieceHashes.setOwn(piece, hash)
+    else transfer.pieceHashes.addRun({ first: piece, hashes: hash }, trust)
     await transfer.store(piece, bytes, hash)
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../../../src/base/clock.ts'
 import type { HashRun } from '../../../src/swarm/index.ts'
 import { HashArchive } from '../../../src/transfer/hash-archive.ts'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -18,16 +19,16 @@ test('saved runs come back with their signatures, also from a store opened anew'
   {
     await using store = await openStore(path)
     await storeBlob(store, blob)
-    await new HashArchive(store).save(blob.layout, saved)
+    await new HashArchive(store, systemClock).save(blob.layout, saved)
   }
   await using store = await openStore(path)
-  assert.deepEqual(await new HashArchive(store).load(blob.layout, undefined), saved)
+  assert.deepEqual(await new HashArchive(store, systemClock).load(blob.layout, undefined), saved)
 })
 
 test('the proven hashes of a blob are signed once for all who ask, whatever row is there', async (t) => {
   await using store = await openStore(await tempDir(t))
   await storeBlob(store, blob)
-  const archive = new HashArchive(store)
+  const archive = new HashArchive(store, systemClock)
   await archive.save(blob.layout, [{ first: 0, hashes: new Uint8Array(4 * 32), signature: Uint8Array.of(9) }])
   let signed = 0
   const sign = (): Uint8Array => Uint8Array.of(++signed)
@@ -40,7 +41,7 @@ test('the proven hashes of a blob are signed once for all who ask, whatever row 
 test('runs that overlap and leave a piece out do not count as all of them', async (t) => {
   await using store = await openStore(await tempDir(t))
   await storeBlob(store, blob)
-  const archive = new HashArchive(store)
+  const archive = new HashArchive(store, systemClock)
   await archive.save(blob.layout, [runOf(0, 3), runOf(1, 2)])
   assert.deepEqual(await archive.load(blob.layout, undefined), [runOf(0, 4)])
 })
@@ -48,20 +49,20 @@ test('runs that overlap and leave a piece out do not count as all of them', asyn
 test('a saved run that says otherwise than what the digest has proven is not passed on', async (t) => {
   await using store = await openStore(await tempDir(t))
   await storeBlob(store, blob)
-  const archive = new HashArchive(store)
+  const archive = new HashArchive(store, systemClock)
   await archive.save(blob.layout, [{ first: 0, hashes: new Uint8Array(4 * 32), signature: Uint8Array.of(1) }])
   assert.deepEqual(await archive.load(blob.layout, undefined), [runOf(0, 4)])
 })
 
 test('there are no hashes of a blob that is not here', async (t) => {
   await using store = await openStore(await tempDir(t))
-  assert.equal(await new HashArchive(store).load(blob.layout, undefined), undefined)
+  assert.equal(await new HashArchive(store, systemClock).load(blob.layout, undefined), undefined)
 })
 
 test('rows of blobs that are gone are swept, others stay', async (t) => {
   await using store = await openStore(await tempDir(t))
   await storeBlob(store, blob)
-  const archive = new HashArchive(store)
+  const archive = new HashArchive(store, systemClock)
   await archive.save(blob.layout, [runOf(0, 4)])
   await archive.sweep()
   assert.equal(await archive.shareable(blob.layout.digest), true)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryPartial } from '../../../src/store/index.ts'
 import type { HashRun } from '../../../src/swarm/index.ts'
-import type { Active } from '../../../src/transfer/active.ts'
+import { Active } from '../../../src/transfer/active.ts'
 import { HashIntake } from '../../../src/transfer/hash-intake.ts'
 import { PIECE, testBlob } from '../store/store-fixture.ts'
 import { SilentLink, transferOf } from './fixture.ts'
@@ -15,12 +15,8 @@ const JUDGEMENTS = ['false', 'good', 'unknown'] as const
 
 /** An intake that notes how many signatures it has checked; a signature is true if it says so. */
 function intake(): { hashes: HashIntake; active: Active; checked: { count: number }; believed: HashRun[] } {
-  const transfer = transferOf(new MemoryPartial(testBlob(PIECES * PIECE, 1).layout, 64))
-  const active: Active = {
-    ...{ transfer, asHome: false, shared: true, order: 0, window: undefined, home: undefined, chain: undefined },
-    ...{ rerouting: undefined, failures: 0, startingOver: false, memberHolds: new Map(), told: new Map() },
-    ...{ shunned: new Set(), idleSince: 0, lingerMs: 0 },
-  }
+  const transfer = transferOf(new MemoryPartial(testBlob(PIECES * PIECE, 1).layout))
+  const active = new Active(transfer, { entry: 'forClient', shared: true, order: 0 }, 0)
   const checked = { count: 0 }
   const believed: HashRun[] = []
   const hashes = new HashIntake({
@@ -31,7 +27,7 @@ function intake(): { hashes: HashIntake; active: Active; checked: { count: numbe
     isHomeward: ({ peer }) => peer.role === 'cache',
     accept: (_active, _link, run, vouched) => {
       believed.push(run)
-      transfer.book.addRun(run, vouched ? 'vouched' : 'word')
+      transfer.pieceHashes.addRun(run, vouched ? 'vouched' : 'word')
     },
   })
   return { hashes, active, checked, believed }
@@ -78,8 +74,8 @@ test('what a cache signs with a credential that is not known here counts on its 
   const cache = new SilentLink('cache', null, 'cache')
   hashes.take(active, cache, runs(4, new Uint8Array([0])))
   assert.deepEqual([believed.length, cache.breaches.length], [4, 0])
-  assert.ok(active.transfer.book.trusted(0))
-  assert.ok(active.transfer.book.runs(undefined, undefined).every(({ signature }) => signature === undefined))
+  assert.ok(active.transfer.pieceHashes.trusted(0))
+  assert.ok(active.transfer.pieceHashes.runs(undefined, undefined).every(({ signature }) => signature === undefined))
 })
 
 test('what waits of one link has a bound in bytes', () => {
@@ -101,7 +97,7 @@ test('what waits of one link has a bound in bytes', () => {
 test('unsigned hashes are believed from the home of the transfer, and from nobody else', () => {
   const { hashes, active, believed } = intake()
   const [home, member] = [new SilentLink('home'), new SilentLink('member')]
-  active.home = home
+  active.joined(home)
   hashes.take(active, member, runs(4, undefined))
   assert.equal(believed.length, 0)
   hashes.take(active, home, runs(4, undefined))
@@ -119,4 +115,28 @@ test('what cannot be told here is passed over, and ends the link of a member onl
     for (let i = 0; i < 4096 / 48 + 1; i++) await turn()
   }
   assert.deepEqual([believed.length, link.breaches.length], [0, 1])
+})
+
+test("a home's word without signatures, and what is known already, are looked at over many turns, too", async () => {
+  const { hashes, active, believed } = intake()
+  const home = new SilentLink('home')
+  active.joined(home)
+  hashes.take(active, home, runs(PIECES, undefined))
+  const atOnce = believed.length
+  assert.ok(atOnce > 0 && atOnce <= 64, `${atOnce} in the turn of the message`)
+  while (believed.length < PIECES) await turn()
+  const known = { first: 0, hashes: new Uint8Array(32 * PIECES), signature: TRUE_SIGNATURE }
+  active.transfer.pieceHashes.addRun(known, 'vouched')
+  let looked = 0
+  await turn()
+  active.transfer.pieceHashes.covers = () => ++looked > 0
+  hashes.take(
+    active,
+    new SilentLink('again'),
+    Array.from({ length: 400 }, () => known),
+  )
+  const atFirst = looked
+  assert.ok(atFirst > 0 && atFirst <= 64, `${atFirst} in the turn of the message`)
+  await turn()
+  assert.ok(looked > atFirst && looked <= 2 * atFirst)
 })

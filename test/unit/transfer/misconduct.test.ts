@@ -13,7 +13,7 @@ function setUp(): { misconduct: Misconduct; clock: ManualClock; banned: string[]
   const clock = new ManualClock()
   const banned: string[] = []
   const misconduct = new Misconduct({ clock, ban: (peer) => void banned.push(peer) })
-  const blob = (seed: number): Transfer => transferOf(new MemoryPartial(testBlob(2 * PIECE, seed).layout, 64))
+  const blob = (seed: number): Transfer => transferOf(new MemoryPartial(testBlob(2 * PIECE, seed).layout))
   return { misconduct, clock, banned, blob }
 }
 

@@ -36,18 +36,19 @@ async function reading(t: TestContext, onStored: (port: OriginPort, piece: numbe
   const events: LeecherEvent[] = []
   const port: OriginPort = new OriginPort({
     logger: silentLogger,
-    metrics: new TransferMetrics(noMetrics, 'here', () => 0),
+    metrics: new TransferMetrics(noMetrics, { region: 'here', role: 'agent' }, () => 0),
     buffers,
-    limit: new RateLimiter(systemClock, 0),
-    pace: () => undefined,
-    drive: (event) => events.push(event),
-    stored: (_, piece) => onStored(port, piece),
-    broken: (_, error) => assert.fail(String(error)),
+    limits: { of: () => [new RateLimiter(systemClock, 0)] },
+    leecher: { drive: (event) => void events.push(event) },
+    run: (effect) => {
+      assert.ok(effect.type === 'kept', effect.type)
+      onStored(port, effect.piece)
+    },
   })
   t.after(() => port[Symbol.asyncDispose]())
-  port.fetch(transfer, chain, { type: 'fetch', blob: 1, lane: 1, first: 0, count: layout.count })
+  port.fetch(transfer, chain, { type: 'fetch', blob: 1, range: 1, first: 0, count: layout.count })
   const ended = (): boolean => events.some(({ type }) => type === 'fetchEnded')
-  await until(ended, 'the lane has ended')
+  await until(ended, 'the range has ended')
   return { blob, buffers, transfer, partial, events }
 }
 
@@ -61,11 +62,11 @@ test('a run is cut into pieces, and each can be read from memory under its own n
   }
 })
 
-test('a lane cancelled just after a piece leaves no buffer under the name of another piece', async (t) => {
+test('a range cancelled just after a piece leaves no buffer under the name of another piece', async (t) => {
   const { blob, buffers, partial, events } = await reading(t, (port, piece) => {
     if (piece === 2) port.cancel(1)
   })
-  assert.deepEqual(events.at(-1), { type: 'fetchEnded', lane: 1, failure: { final: false, retryAfterMs: 0 } })
+  assert.deepEqual(events.at(-1), { type: 'fetchEnded', range: 1, failure: { final: false, retryAfterMs: 0 } })
   assert.equal(partial.have.count, 3)
   for (let piece = 0; piece < blob.layout.count; piece++) {
     const bytes = new Uint8Array(blob.layout.length(piece))

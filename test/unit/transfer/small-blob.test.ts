@@ -39,7 +39,12 @@ async function originWith(t: TestContext, bytes: Uint8Array | undefined): Promis
 }
 
 function chainOf(t: TestContext, paths: readonly string[]): OriginChain {
-  const deps = { logger: silentLogger, metrics: createOriginMetrics(noMetrics), clock: systemClock, version: '0.0.0' }
+  const deps = {
+    logger: silentLogger,
+    metrics: createOriginMetrics(noMetrics, 'test'),
+    clock: systemClock,
+    version: '0.0.0',
+  }
   const origins = paths.map((path) => ({ kind: 'directory', path }) as const)
   const chain = openOriginChain({ name: 'up', access: 'public', origins }, deps)
   t.after(() => chain[Symbol.asyncDispose]())
@@ -48,13 +53,13 @@ function chainOf(t: TestContext, paths: readonly string[]): OriginChain {
 
 test('a first origin with wrong bytes is left out and the second one asked', async (t) => {
   const chain = chainOf(t, [await originWith(t, new Uint8Array(1000)), await originWith(t, blob.bytes)])
-  assertBytes(await fetchSmall(chain, ref, 1000, unlimited, never), blob.bytes)
+  assertBytes(await fetchSmall(chain, ref, 1000, [unlimited], never), blob.bytes)
 })
 
 test('wrong bytes everywhere are an error, never an answer', async (t) => {
   const chain = chainOf(t, [await originWith(t, new Uint8Array(1000)), await originWith(t, new Uint8Array(1000))])
-  await assert.rejects(fetchSmall(chain, ref, 1000, unlimited, never), { code: 'CONTENT_CORRUPT' })
-  await assert.rejects(fetchSmall(chain, ref, 1000, unlimited, never), { code: 'CONTENT_CORRUPT' })
+  await assert.rejects(fetchSmall(chain, ref, 1000, [unlimited], never), { code: 'CONTENT_CORRUPT' })
+  await assert.rejects(fetchSmall(chain, ref, 1000, [unlimited], never), { code: 'CONTENT_CORRUPT' })
 })
 
 test('one wrong answer of the only origin does not cost the blob', async (t) => {
@@ -67,10 +72,10 @@ test('one wrong answer of the only origin does not cost the blob', async (t) => 
     heal(label, digest)
     copyFileSync(right, join(path, dataPath))
   }
-  assertBytes(await fetchSmall(chain, ref, 1000, unlimited, never), blob.bytes)
+  assertBytes(await fetchSmall(chain, ref, 1000, [unlimited], never), blob.bytes)
 })
 
 test('a blob that no origin has is undefined', async (t) => {
   const chain = chainOf(t, [await originWith(t, undefined)])
-  assert.equal(await fetchSmall(chain, ref, 1000, unlimited, never), undefined)
+  assert.equal(await fetchSmall(chain, ref, 1000, [unlimited], never), undefined)
 })

@@ -81,7 +81,7 @@ test('a piece that the disk changes before a reader comes is not read, and is fe
   const target = new Uint8Array(100)
   await assert.rejects(transfer.readInto(target, PIECE), { code: 'STORE_CORRUPT' })
   assert.deepEqual([lost, transfer.servable(1)], [[1], false])
-  const servable = transfer.whenServable(1, never)
+  const servable = transfer.whenServable(1, false, never)
   await bring(transfer, blob, [1], 'vouched')
   await servable
   await transfer.readInto(target, PIECE)
@@ -96,7 +96,7 @@ test('the last piece leaves only after the proof, however well its hash is trust
     [1, 2, 3].map((piece) => transfer.servable(piece)),
     [true, true, false],
   )
-  const waiting = transfer.whenServable(3, never)
+  const waiting = transfer.whenServable(3, false, never)
   await bring(transfer, blob, [0], 'own')
   assert.equal(await prove(transfer), 'proven')
   await waiting
@@ -106,7 +106,7 @@ test('the verdict is given once, and not before every piece is on disk', async (
   const { blob, transfer } = await started(t, 3)
   await bring(transfer, blob, [0, 1, 2], 'own')
   // the hash takes the last piece from memory while it is still being written
-  transfer.book.setOwn(3, sha256(pieceOf(blob, 3)))
+  transfer.pieceHashes.setOwn(3, sha256(pieceOf(blob, 3)))
   const writing = transfer.store(3, pieceOf(blob, 3), sha256(pieceOf(blob, 3)))
   assert.equal(transfer.partial.have.complete, false)
   assert.equal(await prove(transfer), transfer.partial.have.complete ? 'proven' : 'partial')
@@ -128,7 +128,7 @@ test('content that fails its digest is settled as corrupt once, and forgotten wh
   await transfer.startOver()
   assert.equal(transfer.failedProofs, 1)
   assert.equal(transfer.partial.have.count, 0)
-  assert.equal(transfer.book.hash(0), undefined)
+  assert.equal(transfer.pieceHashes.hash(0), undefined)
   await bring(transfer, blob, [3, 2, 1, 0], 'own')
   assert.equal(await prove(transfer), 'proven')
 })
@@ -164,6 +164,31 @@ test('a blob whose handed-out beginning turns out right is not tainted', async (
   assert.equal(transfer.prefixConfirmed(2), true)
 })
 
+test('a piece that was given out, and that its home then has another hash for, ends who was given it', async (t) => {
+  const { blob, transfer } = await started(t, 22)
+  await bring(transfer, spoiled(blob, 1), [0, 1, 2], 'vouched')
+  for (const piece of [0, 1]) transfer.handedOut(piece)
+  const { retractions } = transfer
+  const { overruled } = transfer.pieceHashes.addRun({ first: 1, hashes: sha256(pieceOf(blob, 1)) }, 'vouched')
+  assert.deepEqual(await transfer.overruled(overruled), [1])
+  assert.equal(transfer.tainted, false, 'it may still come as it was')
+  await bring(transfer, blob, [1, 3], 'vouched')
+  // the whole is right and has never failed; what was given before piece 2 is not
+  assert.equal(await prove(transfer), 'proven')
+  assert.deepEqual([transfer.failedProofs, transfer.retractions], [0, retractions + 1])
+  assert.deepEqual([transfer.prefixConfirmed(1), transfer.prefixConfirmed(2), transfer.tainted], [true, false, true])
+})
+
+test('a piece that comes again as it was given takes nothing back', async (t) => {
+  const { blob, transfer } = await started(t, 23)
+  await bring(transfer, blob, [0, 1], 'vouched')
+  transfer.handedOut(1)
+  const { retractions } = transfer
+  await transfer.partial.drop([1])
+  await bring(transfer, blob, [1], 'vouched')
+  assert.deepEqual([transfer.retractions, transfer.prefixConfirmed(2), transfer.tainted], [retractions, true, false])
+})
+
 test('a piece that was being written while the blob started over is not kept', async (t) => {
   const { blob, transfer } = await started(t, 7)
   const writing = transfer.store(2, pieceOf(blob, 2), sha256(pieceOf(blob, 2)))
@@ -182,7 +207,7 @@ test('pieces of an earlier process are known by their hashes, and an overruled o
   assert.equal(transfer.servable(0), false)
   assert.equal(await prove(transfer), 'partial')
   const hashes = Buffer.concat([0, 1].map((piece) => sha256(pieceOf(blob, piece))))
-  const { overruled } = transfer.book.addRun({ first: 0, hashes }, 'vouched')
+  const { overruled } = transfer.pieceHashes.addRun({ first: 0, hashes }, 'vouched')
   assert.deepEqual(await transfer.overruled(overruled), [0])
   assert.deepEqual(
     [0, 1].map((piece) => transfer.servable(piece)),
@@ -194,7 +219,7 @@ test('pieces of an earlier process are known by their hashes, and an overruled o
 
 test('a failure reaches who waits, closing ends the wait, and holds are counted', async (t) => {
   const { transfer } = await started(t, 9)
-  const waiting = transfer.whenServable(0, never)
+  const waiting = transfer.whenServable(0, false, never)
   transfer.fail(new ShoalError('ORIGIN_UNREACHABLE', 'gone'))
   await assert.rejects(waiting, { code: 'ORIGIN_UNREACHABLE' })
   let idle = 0

@@ -114,7 +114,7 @@ function powersOf(holder: FleetTrust, verifier: FleetTrust): Power[] {
     'cache of b': isCache('b'),
     'vouch for a': vouched('a'),
     'vouch for b': vouched('b'),
-    order: order !== undefined && verifier.ordered(statement, order),
+    order: order !== undefined && verifier.ordered(statement, order) !== undefined,
   }
   return ALL.filter((power) => has[power])
 }

@@ -1,0 +1,57 @@
+import { quantile } from '../../../src/base/quantile.ts'
+import { startRegistry } from '../baselines/docker-registry.ts'
+import type { Hand } from '../hand.ts'
+import { plainPlan } from '../plan.ts'
+import type { Stage } from '../stage.ts'
+import { REPOSITORY } from '../stage.ts'
+import type { Scenario } from './scenario.ts'
+
+/** What a lazy snapshotter reads of each layer before a container starts, one after the other. */
+const RANGES_OF_A_LAYER = 16
+const RANGE_BYTES = 64 * 1024
+/** Spreads the places over a layer without a pattern that pieces could follow. */
+const GOLDEN_RATIO = 0.618034
+
+/** The footer first, then parts all over; the same for every host. */
+function placesIn(size: number): number[] {
+  const last = size - RANGE_BYTES
+  return Array.from({ length: RANGES_OF_A_LAYER }, (_, i) => Math.floor(((1 + i * GOLDEN_RATIO) % 1 || 1) * last))
+}
+
+/** One host's start: all ranges of all layers, one at a time. Milliseconds of each. */
+async function start(stage: Stage, hand: Hand, base: string): Promise<number[]> {
+  const ranges = stage.image.layers.flatMap(({ digest, size }) =>
+    placesIn(size).map((at) => ({
+      url: `${base}/v2/${REPOSITORY}/blobs/${digest}?ns=registry.test`,
+      start: at,
+      end: at + RANGE_BYTES,
+    })),
+  )
+  return hand.readRanges(ranges)
+}
+
+function summary(ms: readonly (readonly number[])[]): { readonly seconds: number[]; readonly p50: number } {
+  const seconds = ms.map((host) => host.reduce((sum, one) => sum + one, 0) / 1000)
+  return { seconds, p50: quantile(ms.flat(), 0.5) }
+}
+
+/** Hosts that start lazily from a layer nobody has. Bound: the ranges over the slowest link of a host, one after the other. */
+export const lazyStart: Scenario = {
+  summary: `hosts read ${RANGES_OF_A_LAYER} ranges of ${RANGE_BYTES / 1024} KiB of each layer, which nobody has`,
+  plan: plainPlan,
+  async run({ hosts, stage }) {
+    const { seconds, p50 } = summary(
+      await Promise.all(hosts.map(({ hand, agent }) => start(stage, hand, agent.mirrorUrl))),
+    )
+    const bytes = stage.image.layers.length * RANGES_OF_A_LAYER * RANGE_BYTES
+    const slowest = Math.min(...stage.rates.hosts(hosts.map(({ hand }) => hand.host)))
+    return { seconds, last: Math.max(...seconds), bound: bytes / slowest, extra: { rangeMs: p50 } }
+  },
+  async compare(stage, { last, extra }) {
+    await using registry = await startRegistry(stage, stage.originHand, { root: stage.tree })
+    const { seconds, p50 } = summary(await Promise.all(stage.hostHands.map((hand) => start(stage, hand, registry.url))))
+    const directLast = Math.max(...seconds)
+    const rangeMs = extra?.rangeMs ?? 0
+    return { directLast, overDirect: last / directLast, directRangeMs: p50, rangeOverDirect: rangeMs / p50 }
+  },
+}

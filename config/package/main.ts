@@ -1,0 +1,51 @@
+/**
+ * Builds what people install, out of this checkout: `npm run package`.
+ *
+ * Leaves in `build/` (or `--out`): a Debian package and a .tar.gz, each with the Node that Shoal runs on, and their
+ * SHA-256 sums. Wants `npm ci` done, Debian's dpkg-deb, and the packages' registry (or npm's cache) for a second, bare
+ * install. The same commit gives the same bytes: times in the packages are the commit's, or SOURCE_DATE_EPOCH.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { productVersion } from '../../src/base/version.ts'
+import { buildDeb } from './deb.ts'
+import { ROOT, run } from './run.ts'
+import { stage } from './stage.ts'
+import { sha256Line } from './sums.ts'
+import { buildTarball } from './tarball.ts'
+
+const options = new Command('npm run package --')
+  .description('Builds the Debian package and the .tar.gz of this checkout.')
+  .option('--out <directory>', 'where they go', 'build')
+  .option('--release <version>', 'the version they carry', productVersion())
+  .option('--uncompressed', 'only the Debian package, and quickly: to try it', false)
+  .option('--tree <directory>', 'only what is in them, unpacked, to this directory')
+  .parse()
+  .opts<{ out: string; release: string; uncompressed: boolean; tree?: string }>()
+
+if (options.tree === undefined) await buildPackages()
+else await stageTree(resolve(options.tree))
+
+async function stageTree(tree: string): Promise<void> {
+  const { modules, trimmed, all } = await stage(tree, options.release)
+  process.stderr.write(`modules: ${modules} MiB, trimmed to ${trimmed} MiB; with Node ${all} MiB\n`)
+}
+
+async function buildPackages(): Promise<void> {
+  const out = resolve(ROOT, options.out)
+  const epoch = process.env.SOURCE_DATE_EPOCH ?? run('git', ['log', '-1', '--format=%ct']).trim()
+  const work = mkdtempSync(join(tmpdir(), 'shoal-package-'))
+  try {
+    const tree = join(work, `shoal-${options.release}`)
+    await stageTree(tree)
+    mkdirSync(out, { recursive: true })
+    const deb = buildDeb(tree, { work, out, version: options.release, epoch, uncompressed: options.uncompressed })
+    const files = options.uncompressed ? [deb] : [buildTarball(tree, out, epoch), deb]
+    writeFileSync(join(out, 'SHA256SUMS'), files.map(sha256Line).join(''))
+    process.stdout.write(`${files.join('\n')}\n`)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,13 @@
+import { blobRequests } from '../blob/index.ts'
+import { prewarmProtocol } from '../prewarm/index.ts'
+import { tierRequests } from '../tier/index.ts'
+import { transferMessages, transferRequests } from '../transfer/index.ts'
+
+/** What a daemon's links carry: the messages and requests of every room. */
+export const PROTOCOL = {
+  ...tierRequests,
+  ...transferMessages,
+  ...transferRequests,
+  ...blobRequests,
+  ...prewarmProtocol,
+}

@@ -1,0 +1,54 @@
+import type { Clock } from '../base/clock.ts'
+import type { SourceLife } from '../base/patience.ts'
+import { MIRROR_ANSWER_MS, SLOW_ANSWER_MS } from '../base/patience.ts'
+
+/** Who has answered within this is taken to live: tags are looked up more often. */
+const LIVES_MS = 10 * 60_000
+
+/** Which tags and digests of which repositories origins are being asked about, and whether anything is heard of them. */
+export class QuestionsUnderWay {
+  readonly #clock: Clock
+  /** When each was asked, by `repository@target`; the oldest first. */
+  readonly #asked = new Map<string, Set<{ readonly at: number }>>()
+  #heardAt = Number.NEGATIVE_INFINITY
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** One more, until it is disposed. */
+  add(repository: string, target: string): Disposable {
+    const key = `${repository}@${target}`
+    const question = { at: this.#clock.now() }
+    const same = this.#asked.get(key) ?? new Set()
+    this.#asked.set(key, same.add(question))
+    return {
+      [Symbol.dispose]: () => {
+        same.delete(question)
+        if (same.size === 0 && this.#asked.get(key) === same) this.#asked.delete(key)
+      },
+    }
+  }
+
+  /** An answer, or bytes, have come. */
+  heard(): void {
+    this.#heardAt = this.#clock.now()
+  }
+
+  /** Of what is asked about a target; undefined when nothing is. */
+  life(repository: string, target: string): SourceLife | undefined {
+    if (!this.#asked.has(`${repository}@${target}`)) return undefined
+    const now = this.#clock.now()
+    const wasHeard = now - this.#heardAt < LIVES_MS
+    const silentMs = now - Math.max(this.#heardAt, this.#oldest())
+    if (silentMs >= (wasHeard ? SLOW_ANSWER_MS : MIRROR_ANSWER_MS)) return 'silent'
+    return wasHeard ? 'lives' : 'unheard'
+  }
+
+  /** When the question was put that has waited longest. */
+  #oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const same of this.#asked.values()) for (const { at } of same) oldest = Math.min(oldest, at)
+    return oldest
+  }
+}

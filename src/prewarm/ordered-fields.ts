@@ -1,0 +1,31 @@
+import type { PrewarmPatch, PrewarmSpec } from './interface.ts'
+import type { Scheduled } from './schedule.ts'
+
+/** Names that a log line has; a job may be of hundreds of images. */
+const MAX_NAMED = 4
+
+type Ordered =
+  | { readonly verb: 'prewarm'; readonly spec: PrewarmSpec }
+  | { readonly verb: 'edit'; readonly patch: PrewarmPatch }
+  | { readonly verb: 'schedule'; readonly scheduled: Scheduled }
+  | { readonly verb: 'unschedule' }
+
+/** What an order about a job says, for a line in the log. */
+export function orderedFields(said: Ordered): object {
+  switch (said.verb) {
+    case 'edit':
+      return { patch: said.patch }
+    case 'prewarm':
+      return specFields(said.spec)
+    case 'schedule':
+      return { ...specFields(said.scheduled.spec), when: said.scheduled.when }
+    case 'unschedule':
+      return {}
+    default:
+      return said satisfies never
+  }
+}
+
+function specFields({ images, load, pinMs, joinMs, regions }: PrewarmSpec): object {
+  return { images: images.slice(0, MAX_NAMED), imageCount: images.length, load, pinMs, joinMs, regions }
+}

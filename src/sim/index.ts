@@ -1,0 +1,11 @@
+/**
+ * A whole fleet in virtual time: the daemon's own schedulers over virtual links, against what the links allow at best.
+ * The benchmarks and `shoal plan` run it; the daemon never does.
+ *
+ * - `world.ts` what is simulated, `simulate.ts` runs it, `bound.ts` what the links allow
+ * - `virtual-*.ts` time, links, origin, caches and hosts
+ */
+export type { Bounds } from './bound.ts'
+export type { SimResult } from './simulate.ts'
+export { simulate, simulation } from './simulate.ts'
+export type { World } from './world.ts'

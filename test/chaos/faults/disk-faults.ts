@@ -1,0 +1,83 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HARMS } from '../../support/harms.ts'
+import type { ChaosHost } from '../host.ts'
+import type { Fault, Heal } from './fault.ts'
+import { anyHost, nothing, oneOf } from './fault.ts'
+
+export const diskFull: Fault = {
+  what: 'a disk is full',
+  copies: 1,
+  refuses: false,
+  async inject(world, draw) {
+    const { disk } = anyHost(world, draw)
+    disk.fill()
+    return async () => disk.unfill()
+  },
+}
+
+export const noInodes: Fault = {
+  what: 'a disk has no inodes left',
+  copies: 1,
+  refuses: false,
+  async inject(world, draw) {
+    const { disk } = anyHost(world, draw)
+    disk.fillInodes()
+    return async () => disk.unfill()
+  },
+}
+
+const flipBit = HARMS['one bit turned over']
+
+async function filesBelow(host: ChaosHost, part: string): Promise<string[]> {
+  const found = await readdir(join(host.agent.storeDir, part), { recursive: true, withFileTypes: true }).catch(() => [])
+  return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
+
+/** A bit turns over in a file of a running daemon, if it has one. */
+function flipIn(what: string, part: string): Fault {
+  return {
+    what,
+    copies: 1,
+    refuses: false,
+    async inject(world, draw) {
+      // of those that have one
+      const all = (await Promise.all(world.hosts.map((host) => filesBelow(host, part)))).flat()
+      if (all.length === 0) return undefined
+      // it may have gone meanwhile
+      return flipBit(oneOf(all, draw)).then(
+        () => nothing,
+        () => undefined,
+      )
+    },
+  }
+}
+
+export const flipBlob = flipIn('a bit of a stored blob turns over', 'blobs')
+export const flipPartial = flipIn('a bit of a blob that is arriving turns over', 'partial')
+
+export const flipIndex: Fault = {
+  what: 'a bit of the index turns over while its daemon is down',
+  copies: 1,
+  refuses: true,
+  async inject(world, draw): Promise<Heal> {
+    const host = anyHost(world, draw)
+    await host.restart('SIGKILL', async () => {
+      const files = await filesBelow(host, 'level')
+      if (files.length > 0) await flipBit(oneOf(files, (draw * world.hosts.length) % 1)).catch(() => {})
+    })
+    return nothing
+  },
+}
+
+export const deleteBlobs: Fault = {
+  what: 'all blobs of a running daemon are deleted',
+  copies: 1,
+  refuses: false,
+  async inject(world, draw) {
+    const files = await filesBelow(anyHost(world, draw), 'blobs')
+    if (files.length === 0) return undefined
+    for (const file of files) await rm(file, { force: true })
+    return nothing
+  },
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { silentLogger } from '../../../src/base/log.ts'
+import { ASK_MS, LAST_ASK_MS } from '../../../src/base/patience.ts'
+import type { PeerLink } from '../../../src/swarm/index.ts'
+import { HomeRequests, requestOf } from '../../../src/tier/home-requests.ts'
+import { tierRequests } from '../../../src/tier/requests.ts'
+import { Suspicion } from '../../../src/tier/suspicion.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+
+const LOOK_MS = 250
+const HOME = 'home'
+
+/** A home that is asked by a host for which nobody else is left, and says nothing. */
+function asking() {
+  const clock = new ManualClock()
+  const suspicion = new Suspicion(clock)
+  const link = {
+    peer: { key: HOME, role: 'cache' },
+    silent: false,
+    heardTimes: 7,
+    request: (_request: unknown, _body: unknown, signal: AbortSignal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+  }
+  const requests = new HomeRequests({ clock, logger: silentLogger, suspicion })
+  const request = requestOf(tierRequests.members, { limit: 0 })
+  const leaves = new AbortController()
+  const answer = requests.ask('blob', link as unknown as PeerLink, request, LAST_ASK_MS, leaves.signal)
+  const pass = (ms: number): void => {
+    for (let passed = 0; passed < ms; passed += LOOK_MS) clock.advance(LOOK_MS)
+  }
+  return { clock, suspicion, link, answer, leaves, pass }
+}
+
+test('the only home, of which nothing at all is heard since it was asked, is passed over', async () => {
+  const { suspicion, answer, pass } = asking()
+  pass(ASK_MS)
+  assert.equal(await answer, undefined)
+  assert.ok(suspicion.isPassedOver(HOME))
+})
+
+test('the only home is waited for while anything comes from it', async () => {
+  const { suspicion, link, answer, leaves, pass } = asking()
+  pass(ASK_MS / 2)
+  link.heardTimes++
+  pass(ASK_MS)
+  assert.ok(!suspicion.isPassedOver(HOME))
+  leaves.abort(new Error('the asker leaves'))
+  await assert.rejects(answer, /the asker leaves/)
+})
+
+test('a home is not to blame for the time that this process was stopped', async () => {
+  const { clock, suspicion, link, answer, leaves } = asking()
+  clock.advance(2 * ASK_MS)
+  link.heardTimes++
+  clock.advance(LOOK_MS)
+  assert.ok(!suspicion.isPassedOver(HOME))
+  leaves.abort(new Error('the asker leaves'))
+  await assert.rejects(answer, /the asker leaves/)
+})
