@@ -44,8 +44,9 @@ export async function runBench(
   await sleep(systemClock, REST_MS, signal)
   const after = await observe(cache)
   const there = await stage.look()
-  if (job.state === 'done' && there.blobs !== states) {
-    throw cache.process.failure(`says that hosts have ${states} blobs; they have ${there.blobs}`)
+  const said = states + hosts * stage.images.length
+  if (job.state === 'done' && there.blobs !== said) {
+    throw cache.process.failure(`says that hosts have ${said} blobs and manifests; they have ${there.blobs}`)
   }
   output.say('the hosts leave')
   await stage.closeHosts()

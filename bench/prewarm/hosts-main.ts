@@ -1,7 +1,6 @@
 // A process full of light hosts: starts them when told, and ends with its parent.
 import { readFile } from 'node:fs/promises'
 import { requireDigest } from '../../src/oci/digest.ts'
-import { parseFleetKey } from '../../src/swarm/index.ts'
 import { eachAtMost } from '../support/each-at-most.ts'
 import { serveTasks } from '../support/serve-tasks.ts'
 import { LightHost } from './light-host.ts'
@@ -21,15 +20,14 @@ const digests = new DigestNumbers()
 setInterval(() => {}, 60_000)
 
 async function open(task: Extract<Task, { do: 'open' }>): Promise<HostsState> {
-  const { first, count, keyFile, heldFile, ...options } = task
-  const fleetKey = parseFleetKey(await readFile(keyFile, 'utf8'))
+  const { first, count, heldFile, ...options } = task
   const listed = heldSchema.parse(JSON.parse(await readFile(heldFile, 'utf8')))
   const held = listed.map(({ digest, size }) => ({ digest: requireDigest(digest), size }))
   const numbers = Array.from({ length: count }, (_, i) => first + i)
   await eachAtMost(LINKED_AT_ONCE, numbers, async (number) => {
     const store = new LightStore(digests)
     for (const { digest, size } of held) store.hold(digest, size)
-    hosts.push(await LightHost.start({ ...options, fleetKey, number }, store))
+    hosts.push(await LightHost.start({ ...options, number }, store))
   })
   return look()
 }

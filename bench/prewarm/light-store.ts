@@ -122,6 +122,8 @@ export class LightStore implements BlobStore {
 
   async remove(): Promise<void> {}
 
+  async resize(): Promise<void> {}
+
   openPartial(): Promise<never> {
     return Promise.reject(new ShoalError('STORE_DISK_FULL', 'a light host takes blobs of one piece only'))
   }

@@ -27,7 +27,7 @@ export const heldSchema = z.array(z.object({ digest: z.string(), size: z.number(
 export const hostsSchema = z.object({
   /** Hosts that are linked to the cache. */
   linked: z.number(),
-  /** Blobs that they have, all together. */
+  /** Blobs and manifests that they have, all together. */
   blobs: z.number(),
 })
 export type HostsState = z.infer<typeof hostsSchema>

@@ -4,11 +4,9 @@ import type { Tier } from '../tier/index.ts'
 import type { LiveConfig, ReloadReport } from './live-config.ts'
 import type { NodeDeps } from './node-deps.ts'
 import type { NodeStatusSource } from './node-status.ts'
-import { openFleetWork } from './open-fleet-work.ts'
-import { openGround } from './open-ground.ts'
+import { openHost } from './open-host.ts'
 import type { Addresses, Servers } from './open-servers.ts'
 import { openServers, peerAddress } from './open-servers.ts'
-import { openServices } from './open-services.ts'
 import { openTracing } from './open-tracing.ts'
 
 /** Readiness does not wait longer than this for the caches: without them the host works, only worse. */
@@ -38,13 +36,11 @@ export class ShoalNode implements AsyncDisposable {
   /** Builds and starts everything; resolves when pulls are served. Throws `CONFIG_INVALID`, `STORE_FAILED`. */
   static async start(config: Config, deps: NodeDeps): Promise<ShoalNode> {
     await using stack = new AsyncDisposableStack()
-    const tracer = deps.tracer ?? (await openTracing(config, process.env, stack))
-    const ground = await openGround(config, deps, stack)
-    const services = openServices(ground, { ...deps, tracer }, stack)
+    const traced = { ...deps, tracer: deps.tracer ?? (await openTracing(config, process.env, stack)) }
     const addresses: Addresses = { mirror: '', admin: '' }
-    const mirror = (): string => addresses.mirror
-    const work = await openFleetWork(config, deps, { ground, services, mirror }, stack)
-    const servers = await openServers(config, { ...deps, tracer }, { ground, services, work, addresses }, stack)
+    const host = await openHost(config, traced, () => addresses.mirror, stack)
+    const { ground, work } = host
+    const servers = await openServers(config, traced, { ...host, addresses }, stack)
     const reached = { ...addresses, peer: peerAddress(config, ground.swarm) }
     const node = new ShoalNode(servers, ground.settings, reached, stack.move())
     await node.#settle(ground.tier)

@@ -2,6 +2,7 @@ import { systemClock } from '../base/clock.ts'
 import { Events } from '../base/events.ts'
 import { newHopName } from '../base/mirror-hops.ts'
 import type { Config } from '../config/index.ts'
+import type { BlobStore } from '../store/index.ts'
 import { SteadyStore } from '../store/index.ts'
 import type { Libp2pSwarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
@@ -22,7 +23,7 @@ import { SwarmHub } from './swarm-hub.ts'
 /** What all the services of a host stand on. */
 export interface Ground {
   readonly settings: LiveConfig
-  readonly store: SteadyStore
+  readonly store: BlobStore
   readonly upstreams: LiveUpstreams
   readonly limiters: Limiters
   readonly trust: TrustKeeper
@@ -37,10 +38,8 @@ export interface Ground {
 
 /** Opens the disk, the origins, who is believed, and the links to others. Throws `CONFIG_INVALID`, `STORE_FAILED`. */
 export async function openGround(config: Config, deps: NodeDeps, stack: AsyncDisposableStack): Promise<Ground> {
-  const { logger, registry, clock } = deps
-  const log = logger.child({ component: 'store' })
-  const options = { ...config.store, memoryBytes: storeMemory(config.role) }
-  const store = stack.use(await SteadyStore.open(options, { logger: log, metrics: registry, clock }))
+  const { logger, registry } = deps
+  const store = stack.use(deps.store ?? (await openStore(config, deps)))
   const hopName = newHopName()
   const upstreams = stack.use(openUpstreams(config, deps, hopName))
   declareOriginStates(registry, () => upstreams.states)
@@ -57,4 +56,9 @@ export async function openGround(config: Config, deps: NodeDeps, stack: AsyncDis
   })
   const events = new Events(systemClock)
   return { settings, store, upstreams, limiters, trust, hub, swarm, tier, events, hopName }
+}
+
+function openStore(config: Config, { logger, registry, clock }: NodeDeps): Promise<BlobStore> {
+  const options = { ...config.store, memoryBytes: storeMemory(config.role) }
+  return SteadyStore.open(options, { logger: logger.child({ component: 'store' }), metrics: registry, clock })
 }

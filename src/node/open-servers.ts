@@ -9,9 +9,7 @@ import { declareHostMetrics } from './host-metrics.ts'
 import type { NodeDeps } from './node-deps.ts'
 import { NodeStatusSource } from './node-status.ts'
 import { startAdmin } from './open-admin.ts'
-import type { FleetWork } from './open-fleet-work.ts'
-import type { Ground } from './open-ground.ts'
-import type { Services } from './open-services.ts'
+import type { Host } from './open-host.ts'
 import { PageViews } from './page/page-view.ts'
 import { openStoreChecks } from './store-checks.ts'
 import { Why } from './why.ts'
@@ -22,10 +20,7 @@ export interface Addresses {
   admin: string
 }
 
-interface Parts {
-  readonly ground: Ground
-  readonly services: Services
-  readonly work: FleetWork
+interface Parts extends Host {
   readonly addresses: Addresses
 }
 

@@ -7,15 +7,14 @@ import type { BlobEntry } from './blob-entries.ts'
 import type { Catalogue } from './catalogue.ts'
 import { entryBytes } from './catalogue.ts'
 import { isDiskFull, storeError } from './files.ts'
+import type { StoreBounds } from './interface.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { ALARM_RECHECK_MS, HIGH_MARK, LOW_MARK } from './options.ts'
 import type { PartialEntry } from './partial-entries.ts'
 
-interface DiskBudgetOptions {
+interface DiskBudgetOptions extends StoreBounds {
   /** A path on the file system whose free space counts. */
   readonly path: string
-  readonly capacityBytes: number
-  readonly minFreeBytes: number
 }
 
 interface DiskBudgetDeps {
@@ -76,7 +75,7 @@ export class DiskBudget implements AsyncDisposable {
   }
 
   /** Takes up other bounds; what is above them leaves now. */
-  async resize(bounds: Omit<DiskBudgetOptions, 'path'>): Promise<void> {
+  async resize(bounds: StoreBounds): Promise<void> {
     this.#options = { ...this.#options, ...bounds }
     await this.trim()
   }

@@ -18,6 +18,7 @@ import { InFlight } from './in-flight.ts'
 import type {
   BlobStore,
   PartialBlob,
+  StoreBounds,
   StoreDamage,
   StoredBlob,
   StoreEntry,
@@ -192,7 +193,7 @@ export class DiskStore implements BlobStore {
   }
 
   /** Takes up other bounds, and evicts what is above them. */
-  resize(bounds: { readonly capacityBytes: number; readonly minFreeBytes: number }): Promise<void> {
+  resize(bounds: StoreBounds): Promise<void> {
     return this.#gate.run(() => this.#parts.space.resize(bounds))
   }
 

@@ -44,6 +44,8 @@ export interface BlobStore extends AsyncDisposable {
   unpin(digest: Digest): Promise<void>
   /** Has `letGo` called when room is wanting: whoever holds blobs open that nobody needs now disposes of them. */
   onShortage(letGo: () => Promise<void>): Disposable
+  /** Takes up other bounds; what is above them leaves now. */
+  resize(bounds: StoreBounds): Promise<void>
   usage(): StoreUsage
   /** Complete blobs and partials, for status pages; no I/O. */
   list(): readonly StoreEntry[]
@@ -123,6 +125,14 @@ export interface StoreEntry {
   readonly state: 'complete' | 'partial'
   readonly lastUsedEpochMs: number
   readonly pinnedUntilEpochMs: number | undefined
+}
+
+/** How much of a disk the store may take. */
+export interface StoreBounds {
+  /** The most that blobs, complete or partial, may take together. */
+  readonly capacityBytes: number
+  /** What the store leaves free on its file system, whatever its capacity. */
+  readonly minFreeBytes: number
 }
 
 /** How rows become bytes. `decode` answers undefined for rows it does not understand, which are then dropped. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
+import type { StoreBounds } from './interface.ts'
 
 /** Eviction starts when blobs would take more than this share of the capacity: the rest absorbs what pulls add meanwhile. */
 export const HIGH_MARK = 0.95
@@ -17,13 +18,9 @@ export const ALARM_RECHECK_MS = 5_000
 /** Blobs held in memory while the disk takes none: a cache has more to hold. */
 export const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024
 
-export interface StoreOptions {
+export interface StoreOptions extends StoreBounds {
   /** The store's directory; made when absent. */
   readonly path: string
-  /** The most that blobs, complete or partial, may take together. */
-  readonly capacityBytes: number
-  /** What the store leaves free on its file system, whatever its capacity. */
-  readonly minFreeBytes: number
   /** The most that blobs may take in memory while the disk takes none. Default `DEFAULT_MEMORY_BYTES`. */
   readonly memoryBytes?: number | undefined
 }

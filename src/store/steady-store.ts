@@ -17,6 +17,7 @@ import { HeldPartial } from './held-partial.ts'
 import type {
   BlobStore,
   PartialBlob,
+  StoreBounds,
   StoreDamage,
   StoredBlob,
   StoreEntry,
@@ -55,7 +56,7 @@ export class SteadyStore implements BlobStore {
   readonly #shortage = new Set<() => Promise<void>>()
   readonly #damage = new Set<(damage: StoreDamage) => void>()
   #disk: DiskStore | undefined
-  #sizes: Pick<StoreOptions, 'capacityBytes' | 'minFreeBytes'>
+  #sizes: StoreBounds
 
   private constructor(options: StoreOptions, deps: StoreDeps) {
     this.#options = options
@@ -195,7 +196,7 @@ export class SteadyStore implements BlobStore {
     return { [Symbol.dispose]: () => void this.#damage.delete(listener) }
   }
 
-  async resize(sizes: Pick<StoreOptions, 'capacityBytes' | 'minFreeBytes'>): Promise<void> {
+  async resize(sizes: StoreBounds): Promise<void> {
     this.#sizes = sizes
     await this.#disk?.resize(sizes)
   }
