@@ -16,6 +16,7 @@ const EDITABLE = {
   ],
   pin: ['--pin <time>', "keep the images from eviction so long after the job's start; 0 = not at all"],
   join: ['--join <time>', "take in hosts that join the fleet until so long after the job's start"],
+  priority: ['--priority <n>', 'of several jobs hosts do those of the highest first: -100 to 100 (default: 0)'],
 } as const
 const WAVES = ['--waves <list>', 'hosts that may have begun, wave by wave, such as 1,10%,100%'] as const
 

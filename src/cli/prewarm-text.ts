@@ -34,15 +34,16 @@ export function planText(plan: PrewarmPlanView): string {
 
 export function jobsText(jobs: readonly PrewarmView[]): string {
   if (jobs.length === 0) return 'there are no prewarm jobs'
-  const rows = jobs.map(({ id, state, hosts, bytes, images, createdEpochMs }) => [
+  const rows = jobs.map(({ id, state, hosts, bytes, images, createdEpochMs, spec }) => [
     id,
     state,
     `${hosts.ready}/${hosts.total}`,
     percentText(bytes.have, bytes.total),
     new Date(createdEpochMs).toISOString(),
+    String(spec.priority),
     images.map(({ reference }) => reference).join(' '),
   ])
-  return plainTable(rows, ['ID', 'STATE', 'READY', 'DONE', 'STARTED', 'IMAGES'])
+  return plainTable(rows, ['ID', 'STATE', 'READY', 'DONE', 'STARTED', 'PRIORITY', 'IMAGES'])
 }
 
 /** One job, for eyes. */
@@ -185,6 +186,7 @@ function settingsText({ spec }: PrewarmView): string {
     ...Object.entries(times)
       .filter(set)
       .map(([name, value]) => `${name} ${durationText(value / 1000)}`),
+    ...(spec.priority === 0 ? [] : [`priority ${spec.priority}`]),
     `quorum ${spec.quorumPercent}%`,
     `failure-budget ${amountText(spec.failureBudget)}`,
     ...(spec.load === null ? [] : [`load ${spec.load}`]),

@@ -11,10 +11,10 @@ import type { BlobStore } from '../store/index.ts'
 import { checkBlob } from '../store/index.ts'
 import type { Transfer, Transfers } from '../transfer/index.ts'
 import { transferEnded } from '../transfer/index.ts'
+import type { BudgetPart, HostBudget } from './host-budget.ts'
 import type { HostReport, HostState, MovedBytes, PlannedBlob } from './interface.ts'
 import type { Task } from './messages.ts'
 import { needOf } from './need.ts'
-import { Pacer } from './pacer.ts'
 
 /** Blobs on the way at the same time: enough to keep a link busy, few enough that the first ones are done soon. */
 const BLOBS_AT_ONCE = 8
@@ -38,8 +38,7 @@ export interface HostTaskDeps {
   readonly freeBytes: () => Promise<number>
   readonly pins: Pick<Pins, 'pinPlanned' | 'unpinJob'>
   readonly loader: (runtime: LoadRuntime) => ImageLoader
-  /** This host's own rate for all prewarm work, bytes per second; 0 = unlimited. */
-  readonly hostRate: () => number
+  readonly budget: HostBudget
 }
 
 /** What is kept of a task on this host's disk. */
@@ -52,11 +51,10 @@ export interface TaskProgress {
 /** One job's work on this host: manifests, blobs, pins, the runtime. Safe to do again from the start: what is here is not fetched. */
 export class HostTask {
   readonly #deps: HostTaskDeps
-  readonly #pacers: { readonly job: Pacer; readonly host: Pacer }
+  readonly #part: BudgetPart
   readonly #moved: Record<keyof MovedBytes, number>
   /** Places in the plan. */
   readonly #places: ReadonlyMap<Digest, number>
-  readonly #running = new Map<Digest, Transfer>()
   /** The most that was ever seen of each blob: progress does not go back. */
   readonly #seen: Float64Array
   /** Blobs that there is no room for now. */
@@ -75,7 +73,7 @@ export class HostTask {
     this.#places = new Map(task.plan.blobs.map(({ digest }, i) => [digest, i]))
     const stored = new Map(deps.store.list().map(({ digest, storedBytes }) => [digest, storedBytes]))
     this.#seen = Float64Array.from(task.plan.blobs, ({ digest }) => stored.get(digest) ?? 0)
-    this.#pacers = { job: new Pacer(deps.clock), host: new Pacer(deps.clock) }
+    this.#part = deps.budget.part(() => this.#task)
   }
 
   get task(): Task {
@@ -96,18 +94,18 @@ export class HostTask {
     this.#task = task
   }
 
-  /** Content came for some transfer of this host. */
-  came(digest: Digest, from: keyof MovedBytes, bytes: number): void {
-    if (!this.#places.has(digest)) return
+  /** Content came for some transfer of this host. Returns whether this job wants it. */
+  came(digest: Digest, from: keyof MovedBytes, bytes: number): boolean {
+    if (!this.#places.has(digest)) return false
     this.#moved[from] += bytes
-    this.#pacers.job.came(bytes)
-    this.#pacers.host.came(bytes)
+    this.#part.came(bytes)
+    return true
   }
 
   report(): HostReport {
     const { plan, revision } = this.#task
     const blobs = new Bitfield(plan.blobs.length)
-    for (const transfer of this.#running.values()) this.#noteSeen(transfer)
+    for (const transfer of this.#part.running.values()) this.#noteSeen(transfer)
     for (const [i, { digest, size }] of plan.blobs.entries()) {
       if (!this.#deps.store.isKept(digest)) continue
       blobs.set(i)
@@ -190,12 +188,8 @@ export class HostTask {
     } finally {
       failed.abort(abortError('the others are not waited for'))
       await pacing
-      // what is under way is not stopped by letting go of it
-      for (const transfer of this.#running.values()) {
-        this.#noteSeen(transfer)
-        this.#deps.transfers.limit(transfer, 0)
-      }
-      this.#running.clear()
+      for (const transfer of this.#part.running.values()) this.#noteSeen(transfer)
+      this.#part.clear()
       this.#roomless.clear()
     }
   }
@@ -213,7 +207,7 @@ export class HostTask {
         this.#roomless.delete(digest)
         return
       }
-      const limit = this.#limited ? 0 : undefined
+      const limit = this.#deps.budget.isFree(this.#task) ? undefined : 0
       const opened = await transfers.open({ upstream, repository, digest, size, background: true, limit }, signal)
       this.#roomless.delete(digest)
       if (opened.kind === 'refused') throw errorOf(opened)
@@ -238,13 +232,12 @@ export class HostTask {
   }
 
   async #follow(transfer: Transfer, signal: AbortSignal): Promise<void> {
-    const { store, transfers } = this.#deps
+    const { store } = this.#deps
     signal.throwIfAborted()
-    this.#running.set(transfer.digest, transfer)
-    if (!this.#limited) transfers.limit(transfer, undefined)
+    this.#part.begin(transfer)
     await transferEnded(transfer, signal)
     this.#noteSeen(transfer)
-    this.#running.delete(transfer.digest)
+    this.#part.end(transfer)
     if (!store.isKept(transfer.digest)) {
       throw transfer.failure ?? new ShoalError('UNAVAILABLE', 'the transfer was stopped')
     }
@@ -277,23 +270,11 @@ export class HostTask {
     }
   }
 
-  get #limited(): boolean {
-    return this.#task.rateBytesPerSec > 0 || this.#deps.hostRate() > 0
-  }
-
-  /** Divides what may be asked for now among the blobs under way, the first first. Never rejects. */
+  /** Keeps to what may be asked for. Never rejects. */
   async #pace(signal: AbortSignal): Promise<void> {
-    const { clock, transfers } = this.#deps
+    const { clock, budget } = this.#deps
     while (!signal.aborted) {
-      this.#pacers.job.setRate(this.#task.rateBytesPerSec)
-      this.#pacers.host.setRate(this.#deps.hostRate())
-      let left = Math.min(this.#pacers.job.allowance, this.#pacers.host.allowance)
-      for (const transfer of this.#running.values()) {
-        const { layout, partial } = transfer
-        const pieces = Math.floor(left / layout.pieceSize)
-        transfers.limit(transfer, this.#limited ? partial.have.count + pieces : undefined)
-        left -= Math.min(pieces, layout.count - partial.have.count) * layout.pieceSize
-      }
+      budget.divide()
       await sleep(clock, PACE_EVERY_MS, signal).catch(() => {})
     }
   }

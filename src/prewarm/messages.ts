@@ -15,7 +15,7 @@ import {
   text,
   toldRowSchema,
 } from './shapes.ts'
-import { rateBytesPerSec, runtime } from './spec-shapes.ts'
+import { priority, rateBytesPerSec, runtime } from './spec-shapes.ts'
 
 const MAX_LABELS = 64
 const MAX_NAME_CHARS = 255
@@ -42,6 +42,8 @@ export const taskSchema = z.object({
   /** When the plan's tags were resolved; 0, of a version that did not say: all else that is known of a tag is newer. */
   resolvedEpochMs: epochMs.default(0),
   rateBytesPerSec,
+  /** 0, of a version that had none. */
+  priority: priority.default(0),
   pinUntilEpochMs: epochMs.nullable(),
   load: runtime.nullable(),
 })

@@ -40,7 +40,9 @@ interface JobChange {
   readonly images: readonly string[]
 }
 
-export interface PrewarmDeps extends Pick<HostTaskDeps, 'pins' | 'loader' | 'hostRate' | 'freeBytes'> {
+export interface PrewarmDeps extends Pick<HostTaskDeps, 'pins' | 'loader' | 'freeBytes'> {
+  /** This host's own rate for all prewarm work, bytes per second; 0 = unlimited. */
+  readonly hostRate: () => number
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: MetricRegistry

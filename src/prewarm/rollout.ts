@@ -295,6 +295,7 @@ export class Rollout {
       load: spec.load,
       state: state === 'paused' ? 'paused' : isOpen(this.#row, this.#deps.clock.wall()) ? 'running' : 'stopped',
       rateBytesPerSec: this.#rateBytesPerSec,
+      priority: spec.priority,
       pinUntilEpochMs: pinnedUntil(this.#row),
     }
   }

@@ -25,6 +25,9 @@ export const MAX_SPAN_DAYS = 400
 /** Nothing that a job asks for lasts longer. */
 export const MAX_SPAN_MS = MAX_SPAN_DAYS * 86_400_000
 
+const MAX_PRIORITY = 100
+export const NO_PRIORITY = { error: `is no priority: a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}` }
+
 const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/
 
 export const NO_COUNT = { error: 'is not a number of hosts' }
@@ -42,6 +45,8 @@ export const someHosts = amount.refine((one) => (one.kind === 'count' ? one.coun
 
 /** Bytes per second; 0 = unlimited. */
 export const rateBytesPerSec = z.int().min(0)
+/** Of several jobs a host works at those of the highest. */
+export const priority = z.int(NO_PRIORITY).min(-MAX_PRIORITY, NO_PRIORITY).max(MAX_PRIORITY, NO_PRIORITY)
 export const hostCount = z.int(NO_COUNT).min(0, NO_COUNT).max(MAX_HOSTS, NO_COUNT)
 export const spanMs = z
   .number()
@@ -120,6 +125,7 @@ const editable = {
   pinMs: spanMs,
   /** How long hosts that join the fleet still take part; 0 = only those that are there. */
   joinMs: spanMs,
+  priority,
 }
 
 /** What a job is to do, complete: `parsePrewarmSpec` fills in the defaults. */
@@ -136,6 +142,8 @@ export const specSchema = z.object({
   platforms,
   load: runtime.nullable(),
   ...editable,
+  /** Orders of 0.1.0 name none. */
+  priority: priority.default(0),
 })
 
 /** Keys that are absent stay. */

@@ -12,7 +12,9 @@ import {
   MAX_SPAN_MS,
   MAX_WAVES,
   NO_COUNT,
+  NO_PRIORITY,
   platforms,
+  priority,
   quorumPercent,
   rateBytesPerSec,
   regions,
@@ -55,6 +57,10 @@ const quorumText = z.union([z.string().max(12), z.number()], NO_PERCENT).transfo
 })
 const countText = z.union([z.number(), z.string().regex(/^\d{1,9}$/, NO_COUNT)], NO_COUNT).transform(Number)
 
+const priorityText = z
+  .union([z.number(), z.string().regex(/^[+-]?\d{1,9}$/, NO_PRIORITY)], NO_PRIORITY)
+  .transform(Number)
+
 const hosts = amountValue.pipe(someHosts)
 const rate = rateText.pipe(rateBytesPerSec)
 const span = spanText.pipe(spanMs)
@@ -77,6 +83,7 @@ const editable = {
   failureBudget: budget,
   pin: span,
   join: span,
+  priority: priorityText.pipe(priority),
 }
 
 const requestSchema = z.strictObject({
@@ -96,6 +103,7 @@ const requestSchema = z.strictObject({
   pin: span.default(0),
   join: span.default(0),
   load: runtime.nullable().default(null),
+  priority: editable.priority.default(0),
 })
 
 const changesSchema = z.strictObject({ state: z.enum(['running', 'paused', 'cancelled']), ...editable }).partial()

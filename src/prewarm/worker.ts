@@ -6,6 +6,7 @@ import type { StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
+import { byTurn, HostBudget } from './host-budget.ts'
 import type { HostTaskDeps, TaskProgress } from './host-task.ts'
 import { HostTask } from './host-task.ts'
 import type { HostReport, HostState } from './interface.ts'
@@ -30,13 +31,17 @@ const CHECK_IN_EVERY_MS = 2_000
 /** A host remembers this many ended tasks, for this long, so that a cache that was away hears of them; then only their content is left. */
 const MAX_REMEMBERED = 32
 const REMEMBERED_MS = 7 * 86_400_000
+/** Worked on at the same time: one that waits for its sources, for room or for a runtime holds up only itself. */
+const AT_ONCE = 2
 /** Tasks that a host has at once, and the blobs and manifests of their plans: some 20 MB. */
 const MAX_TASKS = 512
 const MAX_PARTS = 131_072
 const MAX_REMEMBERED_PARTS = 32_768
 const NOTHING_YET: TaskProgress = { state: 'waiting', reason: null, moved: MOVED_NOTHING }
 
-interface WorkerDeps extends HostTaskDeps {
+interface WorkerDeps extends Omit<HostTaskDeps, 'budget'> {
+  /** This host's own rate for all prewarm work, bytes per second; 0 = unlimited. */
+  readonly hostRate: () => number
   readonly tier: Tier
   readonly messenger: Messenger
   readonly facts: Omit<HostFacts, 'freeBytes'>
@@ -63,8 +68,8 @@ interface Known {
 }
 
 /**
- * A host's side of prewarm: keeps the tasks it was given, works on one at a time, the oldest first, and tells the leader
- * of each job and its standby how far it is.
+ * A host's side of prewarm: keeps the tasks it was given, works on a few at a time, by priority and then the oldest first,
+ * and tells the leader of each job and its standby how far it is.
  */
 export class Worker implements AsyncDisposable {
   readonly #deps: WorkerDeps
@@ -72,7 +77,9 @@ export class Worker implements AsyncDisposable {
   readonly #tasks = new Map<string, Known>()
   readonly #background: TaskGroup
   readonly #wake = new Wake()
-  #current: { readonly job: string; readonly abort: AbortController } | undefined
+  readonly #budget: HostBudget
+  /** What is worked on, by job. */
+  readonly #running = new Map<string, AbortController>()
   #writing: Promise<void> = Promise.resolve()
   #listening: Disposable | undefined
   #freeBytes = 0
@@ -81,6 +88,7 @@ export class Worker implements AsyncDisposable {
   constructor(deps: WorkerDeps) {
     this.#deps = deps
     this.#background = new TaskGroup(deps.logger)
+    this.#budget = new HostBudget(deps)
     this.#table = deps.store.table('prewarm-tasks', jsonCodec(rowSchema))
   }
 
@@ -98,7 +106,8 @@ export class Worker implements AsyncDisposable {
     this.#freeBytes = await this.#deps.freeBytes()
     this.#tellFacts()
     this.#listening = this.#deps.transfers.listen((digest, from, bytes) => {
-      if (this.#current !== undefined) this.#tasks.get(this.#current.job)?.work.came(digest, from, bytes)
+      const wanting = [...this.#running.keys()].filter((job) => this.#tasks.get(job)?.work.came(digest, from, bytes))
+      if (wanting.length > 0) this.#budget.came(bytes)
     })
     const rounds = { clock: this.#deps.clock, everyMs: LOOK_EVERY_MS, wake: this.#wake }
     this.#background.loop('prewarm work on this host failed', rounds, () => this.#look())
@@ -142,7 +151,7 @@ export class Worker implements AsyncDisposable {
   }
 
   #add(task: Task, progress: TaskProgress, changedEpochMs: number): Known {
-    const work = new HostTask(task, progress, this.#deps)
+    const work = new HostTask(task, progress, { ...this.#deps, budget: this.#budget })
     const never = Number.NEGATIVE_INFINITY
     const known = {
       work,
@@ -182,9 +191,7 @@ export class Worker implements AsyncDisposable {
     known.work.update(task)
     this.#announce(known)
     this.#save(known)
-    if (task.state !== 'running' && this.#current?.job === task.job) {
-      this.#current.abort.abort(abortError(`the job is ${task.state}`))
-    }
+    if (task.state !== 'running') this.#running.get(task.job)?.abort(abortError(`the job is ${task.state}`))
     if (task.state === 'stopped') return
     const { state } = known.work.progress
     const hasPins = state !== 'waiting' && state !== 'skipped'
@@ -239,36 +246,50 @@ export class Worker implements AsyncDisposable {
     if (this.#deps.clock.now() - this.#factsAt >= FACTS_EVERY_MS) await this.#lookAtFacts()
   }
 
-  /** Begins the next task when none is under way. */
+  /** Begins what comes first, and stops what something of a higher priority takes the place of. */
   #work(): void {
-    if (this.#current !== undefined) return
-    const waiting = [...this.#tasks.values()].filter(
+    const open = [...this.#tasks.values()].filter(
       ({ work, isConfirmed }) => isConfirmed && !work.ended && work.task.state === 'running',
     )
-    const next = waiting.sort((a, b) => (a.work.task.job < b.work.task.job ? -1 : 1))[0]
-    if (next === undefined) return
+    const first = open.sort((a, b) => this.#byTurn(a.work.task, b.work.task)).slice(0, AT_ONCE)
+    const chosen = new Map(first.map((known) => [known.work.task.job, known]))
+    for (const [job, abort] of this.#running) {
+      if (!chosen.has(job)) abort.abort(abortError('a job of a higher priority takes its place'))
+    }
+    const next = first.filter(({ work }) => !this.#running.has(work.task.job)).slice(0, AT_ONCE - this.#running.size)
+    for (const known of next) this.#begin(known)
+    // the others now wait for these
+    if (next.length > 0) for (const known of open) known.isNews = true
+  }
+
+  /** What has begun goes on beside others of its priority, older ones too. */
+  #byTurn(a: Task, b: Task): number {
+    const begun = Number(this.#running.has(b.job)) - Number(this.#running.has(a.job))
+    return b.priority - a.priority || begun || byTurn(a, b)
+  }
+
+  #begin(known: Known): void {
     const abort = new AbortController()
-    this.#current = { job: next.work.task.job, abort }
+    const { job } = known.work.task
+    this.#running.set(job, abort)
     void this.#background.run('a prewarm task broke off', async (stopped) => {
       const signal = AbortSignal.any([abort.signal, stopped])
       try {
-        await next.work.run(signal)
+        await known.work.run(signal)
       } catch (error) {
         if (!signal.aborted) throw error
       } finally {
-        this.#current = undefined
-        this.#announce(next)
-        this.#save(next)
+        this.#running.delete(job)
+        this.#announce(known)
+        this.#save(known)
       }
     })
-    // the others now wait for this one
-    for (const known of waiting) known.isNews = true
   }
 
   /** No cache of the region is there: hosts would read the origins, each for itself, for a job that may be over. */
   #rest(): void {
     for (const known of this.#tasks.values()) known.isConfirmed = false
-    this.#current?.abort.abort(abortError('no cache of this region is there'))
+    for (const abort of this.#running.values()) abort.abort(abortError('no cache of this region is there'))
   }
 
   /** Asks about jobs that may have ended while this host was away. */
@@ -287,7 +308,7 @@ export class Worker implements AsyncDisposable {
     const now = clock.now()
     for (const [job, known] of this.#tasks) {
       const { work } = known
-      const isDue = known.isNews || job === this.#current?.job
+      const isDue = known.isNews || this.#running.has(job)
       if (!isDue || now - known.toldAt < REPORT_EVERY_MS) continue
       const report = this.#reportOf(job, work)
       const text = JSON.stringify(report)
@@ -304,9 +325,10 @@ export class Worker implements AsyncDisposable {
   /** A task that is not worked on waits, however far it is. */
   #reportOf(job: string, work: HostTask): HostReport {
     const report = work.report()
-    if (work.ended || job === this.#current?.job) return report
-    const isHeldUp = work.task.state === 'running' && this.#current !== undefined
-    return { ...report, state: 'waiting', reason: isHeldUp ? `waits for job ${this.#current?.job}` : undefined }
+    if (work.ended || this.#running.has(job)) return report
+    const isHeldUp = work.task.state === 'running' && this.#running.size >= AT_ONCE
+    const others = [...this.#running.keys()].sort().join(', ')
+    return { ...report, state: 'waiting', reason: isHeldUp ? `waits for jobs ${others}` : undefined }
   }
 
   /** The job's leader and its standby. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pinsSchema } from '../../src/admin/index.ts'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
-import { askPrewarm } from '../support/ask-prewarm.ts'
+import { askPrewarm, prewarmEnded } from '../support/ask-prewarm.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
@@ -18,37 +18,40 @@ async function pinHours(host: TestNode, job: PrewarmView): Promise<number[]> {
   return own.map(({ untilEpochMs }) => (untilEpochMs - job.createdEpochMs) / HOUR_MS)
 }
 
-test('a job that another one holds up on a host says so, and goes on when that is out of the way', async (t) => {
+test('a job that can hardly move holds up no other one; what two hold up says so, and goes on when one is out of the way', async (t) => {
   const fleet = await NodeFleet.create(t)
   const [slow, quick] = [
     await fleet.image({ seed: 1, sizeBytes: 16 * MIB }),
     await fleet.image({ seed: 2, sizeBytes: MIB }),
   ]
   await fleet.push('origin', 'team/slow', '1', slow)
+  await fleet.push('origin', 'team/again', '1', slow)
   const path = await fleet.push('origin', 'team/quick', '1', quick)
   const { agents } = await fleet.region({ upstreams: [directoryUpstream('registry.test', path)] }, 2)
   const [agent, other] = agents as [TestNode, TestNode]
+  const begin = (body: object): Promise<PrewarmView> => askPrewarm(agent, '', { method: 'POST', body })
+  const atWork = (id: string) => async () => (await askPrewarm(agent, `/${id}`)).hosts.moving === 2
   // alone, this would take hours
-  const first = await askPrewarm(agent, '', {
-    method: 'POST',
-    body: { images: ['registry.test/team/slow:1'], rate: '1KiB' },
-  })
-  await eventually('hosts are at work', async () => (await askPrewarm(agent, `/${first.id}`)).hosts.moving === 2)
-  const second = await askPrewarm(agent, '', { method: 'POST', body: { images: ['registry.test/team/quick:1'] } })
-  const held = await eventually('the second job says what it waits for', async () => {
-    const { reasons } = await askPrewarm(other, `/${second.id}`)
+  const first = await begin({ images: ['registry.test/team/slow:1'], rate: '1KiB' })
+  await eventually('hosts are at work', atWork(first.id))
+  const beside = await begin({ images: ['registry.test/team/quick:1'] })
+  assert.equal((await prewarmEnded(agent, beside.id)).state, 'done')
+  const second = await begin({ images: ['registry.test/team/again:1'], rate: '1KiB' })
+  await eventually('hosts are at work for both', atWork(second.id))
+  const third = await begin({ images: ['registry.test/team/quick:1'] })
+  const held = await eventually('the third job says what it waits for', async () => {
+    const { reasons } = await askPrewarm(other, `/${third.id}`)
     return reasons[0]?.count === 2 ? reasons[0] : undefined
   })
-  assert.deepEqual([held?.state, held?.reason], ['waiting', `waits for job ${first.id}`])
-  const { stdout } = await runCommand(['prewarm', 'show', second.id, '--admin', `http://${agent.node.addresses.admin}`])
-  assert.match(stdout, new RegExp(`^Waiting +2, waits for job ${first.id}: `, 'm'))
+  const reason = `waits for jobs ${first.id}, ${second.id}`
+  assert.deepEqual([held?.state, held?.reason], ['waiting', reason])
+  const { stdout } = await runCommand(['prewarm', 'show', third.id, '--admin', `http://${agent.node.addresses.admin}`])
+  assert.match(stdout, new RegExp(`^Waiting +2, ${reason}: `, 'm'))
   await askPrewarm(other, `/${first.id}`, { method: 'PATCH', body: { state: 'paused' } })
-  const end = await eventually('the second job has ended', async () => {
-    const job = await askPrewarm(other, `/${second.id}`)
-    return job.state === 'running' ? undefined : job
-  })
-  assert.deepEqual([end?.state, end?.hosts.ready, end?.reasons], ['done', 2, []])
-  assert.equal((await askPrewarm(agent, `/${first.id}`, { method: 'DELETE' })).state, 'cancelled')
+  const end = await prewarmEnded(other, third.id)
+  assert.deepEqual([end.state, end.hosts.ready, end.reasons], ['done', 2, []])
+  for (const { id } of [first, second])
+    assert.equal((await askPrewarm(agent, `/${id}`, { method: 'DELETE' })).state, 'cancelled')
 })
 
 test('edit sets how long a job pins, also shorter and not at all, on hosts that are ready and on those at work', async (t) => {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { askPrewarm } from '../support/ask-prewarm.ts'
 import { contentBytes } from '../support/content-bytes.ts'
 import { eventually } from '../support/eventually.ts'
+import type { TestNode } from '../support/node-fleet.ts'
 import { NodeFleet } from '../support/node-fleet.ts'
 import { assertOneCopy } from '../support/one-copy.ts'
+import { runCommand } from '../support/run-command.ts'
 import { twoImages } from '../support/two-images.ts'
 
 const UP = 'registry.test'
@@ -60,4 +63,55 @@ test('a job that is held to its origin rate keeps no pull from the origin, nor f
   assert.ok(bytes.have < 16 * MIB, `${bytes.have} bytes of a job that may move 64 KiB a second`)
   await puller.pull(UP, 'team/later', '1', later)
   assertOneCopy(await cache.received('origin'), contentBytes(later) + contentBytes(now))
+})
+
+test('a job of a higher priority takes the place of one that is under way, also when that is edited later', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const large = { repository: 'team/later', sizeBytes: 24 * MIB, layerCount: 1 }
+  const { upstreams } = await twoImages(fleet, UP, large, NOW)
+  const { agents } = await fleet.region({ upstreams }, 1)
+  const [agent] = agents as [TestNode]
+  const begin = (body: object): Promise<PrewarmView> => askPrewarm(agent, '', { method: 'POST', body })
+  const look = (id: string): Promise<PrewarmView> => askPrewarm(agent, `/${id}`)
+  const waitsFor = (id: string, others: readonly PrewarmView[]) => async () =>
+    (await look(id)).reasons[0]?.reason === `waits for jobs ${others.map((job) => job.id).join(', ')}`
+  const held = { images: [`${UP}/team/later:1`], rate: '1KiB' }
+  const low = await begin({ ...held, priority: -3 })
+  const usual = await begin(held)
+  await eventually(
+    'both are under way',
+    async () => (await look(low.id)).hosts.moving + (await look(usual.id)).hosts.moving === 2,
+  )
+  const high = await begin({ ...held, priority: '9' })
+  await eventually('the lowest gives way', waitsFor(low.id, [usual, high]))
+  assert.equal((await look(high.id)).spec.priority, 9)
+  const admin = ['--admin', `http://${agent.node.addresses.admin}`]
+  const { code } = await runCommand(['prewarm', 'edit', low.id, '--priority', '10', ...admin])
+  assert.equal(code, 0)
+  await eventually('what was the lowest is at work again', async () => (await look(low.id)).hosts.moving === 1)
+  await eventually('and another one gives way', waitsFor(usual.id, [low, high]))
+  const { stdout } = await runCommand(['prewarm', 'list', ...admin])
+  assert.match(stdout, new RegExp(`^${low.id} .* 10 +${UP}/team/later:1`, 'm'))
+  assert.match((await runCommand(['prewarm', 'show', high.id, ...admin])).stdout, /^Settings .*priority 9/m)
+  for (const { id } of [low, usual, high]) await askPrewarm(agent, `/${id}`, { method: 'DELETE' })
+})
+
+test("a host's rate for jobs goes to the one of the highest priority", async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const one = { repository: 'team/later', sizeBytes: 32 * MIB, layerCount: 2 }
+  const { upstreams } = await twoImages(fleet, UP, one, { ...one, repository: 'team/now' })
+  const cache = await fleet.start({ role: 'cache', upstreams })
+  const host = await fleet.start({ upstreams, caches: [cache], limits: { prewarm: MIB / 2 } })
+  const begin = (body: object): Promise<PrewarmView> => askPrewarm(host, '', { method: 'POST', body })
+  const have = async (id: string): Promise<number> => (await askPrewarm(host, `/${id}`)).bytes.have
+  const low = await begin({ images: [`${UP}/team/later:1`] })
+  await eventually('the first job moves', async () => (await have(low.id)) > 0)
+  const high = await begin({ images: [`${UP}/team/now:1`], priority: 1 })
+  await eventually('the second job moves', async () => (await have(high.id)) > 0)
+  const [lowBefore, highBefore] = [await have(low.id), await have(high.id)]
+  await eventually('the second job has moved more', async () => (await have(high.id)) > highBefore + 4 * MIB)
+  const [beside, own] = [(await have(low.id)) - lowBefore, (await have(high.id)) - highBefore]
+  assert.ok(beside * 3 < own, `${beside} bytes of the lower job beside ${own} of the higher`)
+  assert.equal((await askPrewarm(host, `/${low.id}`)).hosts.moving, 1, 'it is at work all the same')
+  for (const { id } of [low, high]) await askPrewarm(host, `/${id}`, { method: 'DELETE' })
 })

@@ -5,6 +5,7 @@ import { ShoalError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { PieceLayout } from '../../../src/piece/piece-layout.ts'
+import { HostBudget } from '../../../src/prewarm/host-budget.ts'
 import type { HostTaskDeps } from '../../../src/prewarm/host-task.ts'
 import { HostTask } from '../../../src/prewarm/host-task.ts'
 import type { Task } from '../../../src/prewarm/messages.ts'
@@ -18,6 +19,7 @@ const TASK: Task = {
   plan: planOf(2),
   resolvedEpochMs: 1,
   rateBytesPerSec: 0,
+  priority: 0,
   pinUntilEpochMs: null,
   load: null,
 }
@@ -53,7 +55,7 @@ class Host {
       images: { manifest: async () => {}, rememberTag: async () => {} },
       pins: { unpinJob: async () => {} },
       freeBytes: async () => 2 ** 40,
-      hostRate: () => 0,
+      budget: new HostBudget({ clock: this.clock, transfers: { limit }, hostRate: () => 0 }),
     }
     // only what a host needs that goes no further than this
     this.task = new HostTask(

@@ -28,6 +28,7 @@ const task = {
   plan: planOf(),
   resolvedEpochMs: 5,
   rateBytesPerSec: 0,
+  priority: 7,
   pinUntilEpochMs: null,
   load: null,
 } as const

@@ -22,6 +22,7 @@ describe('a prewarm request', () => {
       pinMs: 0,
       joinMs: 0,
       load: null,
+      priority: 0,
     })
   })
 
@@ -83,6 +84,9 @@ describe('a prewarm request', () => {
       [{ images: ['a'], platforms: ['amd64'] }, /^platforms\.0 "amd64" is neither os\/arch\[\/variant\] nor all$/],
       [{ images: ['a'], load: 'rkt' }, /^load "rkt" is neither docker nor containerd$/],
       [{ images: ['a'], maxHosts: -1 }, /^maxHosts -1 is not a number of hosts/],
+      [{ images: ['a'], priority: 'high' }, /^priority "high" is no priority: a whole number from -100 to 100/],
+      [{ images: ['a'], priority: '101' }, /^priority "101" is no priority/],
+      [{ images: ['a'], priority: 0.5 }, /^priority 0.5 is no priority/],
       [{ images: ['a'], hosts: 0 }, /^hosts 0 chooses no host$/],
       [{ images: ['a'], hosts: '0%' }, /^hosts "0%" chooses no host$/],
       [{ images: ['a'], waves: ['0', '10%'] }, /^waves\.0 "0" chooses no host$/],
