@@ -5,6 +5,7 @@ import { CpuMeter, parseCpuTicks, parseProcessTicks, peakRssBytes } from '../../
 import { eachAtMost } from '../../../bench/support/each-at-most.ts'
 import { isRunning, ownerOf } from '../../../bench/support/scratch.ts'
 import { quantile } from '../../../src/base/quantile.ts'
+import { useCpu } from './use-cpu.ts'
 
 describe('quantiles', () => {
   it('are values that occurred', () => {
@@ -28,8 +29,7 @@ describe('CPU usage', () => {
 
   it('tells the work of named processes from that of others', () => {
     const meter = CpuMeter.start(new Map([['this test', process.pid]]))
-    const endAt = performance.now() + 300
-    while (performance.now() < endAt) Math.sqrt(endAt)
+    useCpu(200)
     const usage = meter.stop()
     assert.equal(usage.busiestProcess.name, 'this test')
     assert.ok((usage.seconds['this test'] ?? 0) > 0)

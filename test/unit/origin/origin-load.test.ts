@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
 import { describe, it } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
 import { systemClock } from '../../../src/base/clock.ts'
-import { NEXT_ORIGIN_MS } from '../../../src/base/patience.ts'
 import type { OriginChain } from '../../../src/origin/index.ts'
 import { openOriginChain } from '../../../src/origin/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { deps, never, REGISTRY_HEADERS, readAll, sampleRepository, serveBytes, startServer } from './fixtures.ts'
 
 const sample = sampleRepository()
@@ -85,25 +84,33 @@ describe('an origin that has too much to do', () => {
   it('gets no more reads at a time than it has stood, and each has its turn', async (t) => {
     let active = 0
     let refusals = 0
-    const [chain] = await chainOf(t, [
-      async (request, response) => {
-        if (active >= 2) {
-          refusals++
-          return refuse(429)(request, response)
-        }
-        active++
-        response.once('close', () => active--)
-        await wait(30)
-        return serve(request, response)
-      },
-    ])
+    const held: (() => void)[] = []
+    const limited: Answer = async (request, response) => {
+      if (active >= 2) {
+        refusals++
+        return refuse(429)(request, response)
+      }
+      active++
+      response.once('close', () => active--)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held.push(resolve)
+      await promise
+      return serve(request, response)
+    }
+    // The clock stands still: an origin that has not refused any for a while is tried with one more.
+    const [chain] = await chainOf(t, [limited], () => 0)
     const read = async (): Promise<boolean> => (await readAll(await chain.readBlob(whole))).equals(blob)
-    const first = await Promise.allSettled([read(), read(), read()])
-    assert.deepEqual(
-      first.map(({ status }) => status),
-      ['fulfilled', 'fulfilled', 'rejected'],
-    )
-    assert.deepEqual(await Promise.all([read(), read(), read(), read(), read(), read()]), Array(6).fill(true))
+    const first = [read(), read()]
+    await eventually('two are being read', () => held.length === 2)
+    await assert.rejects(read())
+    for (const serveIt of held.splice(0)) serveIt()
+    assert.deepEqual(await Promise.all(first), [true, true])
+    const rest = Array.from({ length: 6 }, read)
+    for (let left = rest.length; left > 0; left--) {
+      await eventually('as many as it stands are being read', () => held.length === Math.min(left, 2))
+      held.shift()?.()
+    }
+    assert.deepEqual(await Promise.all(rest), Array(6).fill(true))
     assert.equal(refusals, 1)
   })
 
@@ -130,11 +137,17 @@ describe('an origin that hangs', () => {
   })
 
   it('is waited for when the next one does not have it', async (t) => {
-    const slow: Answer = async (request, response) => {
-      await wait(NEXT_ORIGIN_MS + 500)
-      return serve(request, response)
-    }
-    const [chain, asked] = await chainOf(t, [slow, refuse(404)])
+    const nextAnswered = Promise.withResolvers<void>()
+    const [chain, asked] = await chainOf(t, [
+      async (request, response) => {
+        await nextAnswered.promise
+        return serve(request, response)
+      },
+      (request, response) => {
+        response.once('close', () => nextAnswered.resolve())
+        return refuse(404)(request, response)
+      },
+    ])
     assert.ok(await chain.manifest({ ...query, digest: manifestDigest }))
     assert.deepEqual(asked, ['0 GET', '1 GET'])
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { connect } from 'node:tls'
+import type { Clock } from '../../../src/base/clock.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { DEFAULT_SWARM_LIMITS } from '../../../src/swarm/index.ts'
 import { makeSelfSigned } from '../../../src/swarm/self-signed.ts'
@@ -12,6 +13,7 @@ import type { TlsTicket } from '../../../src/swarm/tls-ticket.ts'
 import { creditRecord } from '../../../src/swarm/uplink-records.ts'
 import { PIECE_TLS } from '../../../src/swarm/wire-limits.ts'
 import { eventually } from '../../support/eventually.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { tlsOnPort } from './tls-on-port.ts'
 
 const KIB = 1024
@@ -28,12 +30,15 @@ interface Stage extends AsyncDisposable {
   readonly writers: TlsPieceWriter[]
 }
 
-async function stage(limits: Partial<typeof DEFAULT_SWARM_LIMITS.agent> = {}): Promise<Stage> {
+async function stage(
+  limits: Partial<typeof DEFAULT_SWARM_LIMITS.agent> = {},
+  clock: Clock = systemClock,
+): Promise<Stage> {
   const refusals: string[] = []
   const writers: TlsPieceWriter[] = []
   const tls = new TlsServer(
     {
-      clock: systemClock,
+      clock,
       limits: { ...DEFAULT_SWARM_LIMITS.agent, ...limits },
       refused: (problem) => refusals.push(problem),
     },
@@ -173,9 +178,19 @@ test('a connection that comes before its link is made waits for it, and goes whe
 })
 
 test('whoever shows no token in time is closed, and too many at once are', async () => {
-  await using host = await stage({ handshakeTimeoutMs: 200, maxHandshakes: 2 })
+  const clock = new HandClock()
+  await using host = await stage({ maxHandshakes: 2 }, clock)
   const guests = await Promise.all([visit(host.port), visit(host.port), visit(host.port)])
-  for (const guest of guests) await turnedAway(guest)
+  await eventually('one is too many', () => guests.filter(({ socket }) => socket.destroyed).length === 1)
+  // A guest knows that it is in before the host does, whose patience begins then.
+  await eventually('the others are waited for in vain', () => {
+    clock.fire()
+    return guests.every(({ socket }) => socket.destroyed)
+  })
+  assert.deepEqual(
+    guests.map(({ received }) => received().length),
+    [0, 0, 0],
+  )
   const again = await visit(host.port)
   again.socket.write(greeting(host.ticket.offer.token))
   await eventually('content', () => again.received().length > 1)

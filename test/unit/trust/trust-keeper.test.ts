@@ -12,6 +12,7 @@ import {
   TrustKeeper,
 } from '../../../src/trust/index.ts'
 import { RecordedLogger, RecordedMetrics } from '../../integration/swarm-support.ts'
+import { eventually } from '../../support/eventually.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 import { TestAuthority } from '../../support/test-authority.ts'
@@ -123,10 +124,10 @@ test('files that change are read again, and bad ones leave what was', async (t) 
   assert.equal(keeper.views()[0]?.serial, older?.serial)
   const renewed = await authority.cache('a')
   await write('cache.pem', renewed.pem)
-  for (let i = 0; i < 200 && changes === 0; i++) {
+  await eventually('it is read again', () => {
     clock.advance(30_000)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+    return changes > 0
+  })
   assert.equal(keeper.views()[0]?.serial, renewed.credential.certificate.serial)
   assert.deepEqual(logger.warnings, [])
 })
