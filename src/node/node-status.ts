@@ -78,7 +78,9 @@ export class NodeStatusSource implements AdminSource {
       origin: originCondition(upstreams),
       disk: DISK[store.usage().state],
     }
-    const missing = want.find((condition) => conditions[condition] !== 'ok')
+    // caches that are away come back; those of another region are a mistake, whatever a probe asks for
+    const isMisplaced = misplacement(tier) !== undefined
+    const missing = isMisplaced ? 'tier' : want.find((condition) => conditions[condition] !== 'ok')
     const reason = this.#notReady ?? (missing === undefined ? 'ok' : `${missing}: ${conditions[missing]}`)
     return { ready: reason === 'ok', reason, conditions }
   }
@@ -188,8 +190,15 @@ function originCondition(upstreams: ReadonlyMap<string, UpstreamAccess>): string
 
 function tierCondition(tier: Tier): string {
   if (!tier.acting) return 'ok'
-  const elsewhere = tier.status().caches.find(({ servesInstead }) => servesInstead !== undefined)
-  if (elsewhere === undefined) return 'no cache of this region answers'
+  return misplacement(tier) ?? 'no cache of this region answers'
+}
+
+/** That no cache has answered for this host's region since the start, and one has for another; undefined when it is not so. */
+function misplacement(tier: Tier): string | undefined {
+  if (!tier.acting) return undefined
+  const answered = tier.status().caches.filter(({ key }) => key !== undefined)
+  const [elsewhere] = answered
+  if (elsewhere === undefined || answered.some(({ servesInstead }) => servesInstead === undefined)) return undefined
   return `${elsewhere.address} serves region ${elsewhere.servesInstead}, not this host's: mend tier.region or tier.caches`
 }
 

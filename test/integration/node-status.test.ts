@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { rename } from 'node:fs/promises'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { eventually } from '../support/eventually.ts'
+import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 
 const UP = 'registry.test'
@@ -102,4 +104,31 @@ test("a host's metrics say what it is and how its tier stands, and count from ze
   assert.equal(value('shoal_origin_requests_total', { upstream: UP, kind: 'tag', result: 'ok' }), 0)
   assert.equal(value('shoal_oldest_transfer_seconds'), 0)
   assert.ok((value('shoal_store_free_bytes') ?? 0) > 0)
+})
+
+test('a host whose region no cache serves is not ready and says why; one whose caches are away is', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: MIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', image))]
+  const cache = await fleet.start({ role: 'cache', region: 'eu-1', upstreams })
+  const misspelt = await fleet.start({ region: 'eu1', caches: [cache], upstreams })
+  const right = await fleet.start({ region: 'eu-1', caches: [cache], upstreams })
+  const ready = async (host: TestNode): Promise<readonly unknown[]> => {
+    const response = await fetch(`${host.adminUrl}/readyz`)
+    const { reason } = z.object({ reason: z.string() }).parse(await response.json())
+    return [response.status, reason]
+  }
+  const why = `tier: ${cache.peerAddress} serves region eu-1, not this host's: mend tier.region or tier.caches`
+  assert.deepEqual(await ready(misspelt), [503, why])
+  await misspelt.pull(UP, 'team/app', 'v1', image)
+  assert.deepEqual(await ready(right), [200, 'ok'])
+  await cache.node[Symbol.asyncDispose]()
+  const away = { ready: true, reason: 'ok', conditions: { tier: 'no cache of this region answers' } }
+  await eventually('the cache is missed, by which a host is no less ready', async () => {
+    const { conditions, ...said } = z
+      .object({ ready: z.boolean(), reason: z.string(), conditions: z.object({ tier: z.string() }) })
+      .parse(await (await fetch(`${right.adminUrl}/readyz`)).json())
+    return isDeepStrictEqual({ ...said, conditions }, away)
+  })
+  assert.deepEqual(await ready(misspelt), [503, why], 'a mistake is not mended by a cache that is away')
 })
