@@ -29,6 +29,8 @@ const cache = z.object({
   state: z.string(),
   /** The region it serves, where that is not the one it is configured for: it is of no use then. */
   servesInstead: z.string().optional(),
+  /** Why it and this host make no link, where one of the two has refused the other. */
+  problem: z.string().optional(),
 })
 export type CacheStatus = Shape<typeof cache>
 

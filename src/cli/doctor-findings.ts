@@ -109,7 +109,7 @@ function cacheFinding(
   isOnly: boolean,
   answers: (address: string) => boolean,
 ): Finding[] {
-  const { address, servesInstead } = cache
+  const { address, servesInstead, problem } = cache
   const level = isOnly ? fault : warning
   if (servesInstead !== undefined) {
     const text = `${address} is a cache of region ${servesInstead}, not of ${region}`
@@ -122,7 +122,8 @@ function cacheFinding(
       level('tier', text, 'see whether that cache runs, and whether a firewall lets this host reach its peer port'),
     ]
   }
-  const text = `${address} answers, but there is no link to it (a cache of region ${region})`
+  const why = problem === undefined ? '' : `: ${problem}`
+  const text = `${address} answers, but there is no link to it (a cache of region ${region})${why}`
   return [level('tier', text, "compare fleet.keyFile and both clocks, and look for this host in that cache's log")]
 }
 

@@ -66,9 +66,9 @@ function tierText({ tier }: NodeStatus): string {
 
 function cachesText(caches: readonly CacheStatus[]): string {
   return caches
-    .map(({ address, state, servesInstead }) => {
+    .map(({ address, state, servesInstead, problem }) => {
       const elsewhere = servesInstead === undefined ? '' : ` BUT SERVES REGION ${servesInstead}`
-      return `${address} ${state}${elsewhere}`
+      return `${address} ${state}${elsewhere}${problem === undefined ? '' : `: ${problem}`}`
     })
     .join(', ')
 }

@@ -156,7 +156,7 @@ function unexpected(frame: ReceivedFrame): ShoalError {
   if (frame.reason === 'full') return new ShoalError('PEER_GONE', 'the peer has as many links as it may', { details })
   return frame.reason === 'closing' || frame.reason === 'duplicate'
     ? new ShoalError('PEER_GONE', 'the peer takes no link just now', { details })
-    : new ShoalError('PEER_REFUSED', `the peer refused: ${frame.reason}`, { details })
+    : new ShoalError('PEER_REFUSED', `the peer refuses this host: ${frame.reason}`, { details })
 }
 
 /** One frame; what follows it waits. */

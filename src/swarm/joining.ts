@@ -18,6 +18,7 @@ import type { SwarmMetrics } from './metrics.ts'
 import { fromMultiaddr } from './multiaddr.ts'
 import type { SwarmLimits } from './options.ts'
 import { plainHost } from './peer-addresses.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import type { Speech } from './speech.ts'
 import type { StreamChannel } from './stream-channel.ts'
 import type { TlsTerms } from './tls-channels.ts'
@@ -58,6 +59,7 @@ export interface Joining {
   readonly budget: ByteBudget
   readonly clock: Clock
   readonly logger: Logger
+  readonly refusals: RefusalLog
   readonly metrics: SwarmMetrics
   /** Undefined when this host wants no TLS. */
   readonly tls: TlsServer | undefined
@@ -122,17 +124,16 @@ export async function turnAway(
   control: ControlChannel | undefined,
   error: unknown,
 ): Promise<void> {
-  const peer = connection.remotePeer.toString()
   if (isShoalError(error) && error.details.remote === true && error.details.clone === true) {
     joining.clones.told(connection.remoteAddr.toString())
   }
   if (isShoalError(error, 'PEER_REFUSED') && error.details.remote !== true) {
     const reason = String(error.details.reason)
     joining.metrics.refused(reason)
-    const fields = { peer, address: connection.remoteAddr.toString(), direction: connection.direction, reason }
+    const fields = fieldsOf(connection, reason)
     if (reason === 'duplicate' || reason === 'closing') joining.logger.debug(fields, 'a second link was turned away')
     else if (reason === 'full') joining.logger.debug(fields, 'a link too many was turned away')
-    else joining.logger.warn(fields, 'a peer was refused')
+    else joining.refusals.refused(fields, error)
     const bye = BYE_REASONS.find((known) => known === reason)
     if (bye !== undefined && control !== undefined) {
       control.send({ frame: 'bye', reason: bye, clone: error.details.clone === true ? true : undefined })
@@ -142,15 +143,29 @@ export async function turnAway(
     }
   } else if (isShoalError(error, 'PEER_PROTOCOL')) {
     joining.metrics.refused('protocol')
-    joining.logger.warn({ peer, address: connection.remoteAddr.toString(), err: error }, 'a peer was refused')
+    joining.refusals.refused(fieldsOf(connection, 'protocol'), error)
     control?.close()
     connection.abort(error)
     return
   } else {
-    joining.logger.debug({ peer, err: error }, 'a connection ended before it became a link')
+    joining.logger.debug(
+      { peer: connection.remotePeer.toString(), err: error },
+      'a connection ended before it became a link',
+    )
   }
   control?.close()
   await closeConnection(connection)
+}
+
+function fieldsOf(connection: Connection, reason: string) {
+  const { remotePeer, remoteAddr, direction } = connection
+  return {
+    peer: remotePeer.toString(),
+    address: remoteAddr.toString(),
+    host: remoteHost(connection),
+    direction,
+    reason,
+  }
 }
 
 /** Says once a link that somebody takes itself for a cache and is none here: it may be this host's clock, or its key. */

@@ -35,6 +35,7 @@ import type { PieceChannelKind, SwarmDeps, SwarmLimits, SwarmOptions } from './o
 import { DEFAULT_SWARM_LIMITS, limitsHere } from './options.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { peerAddresses } from './peer-addresses.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { Dispatcher } from './registry.ts'
 import { RunSignatures } from './run-signatures.ts'
 import { TlsChannels } from './tls-channels.ts'
@@ -249,6 +250,7 @@ export class Libp2pSwarm implements Swarm {
       budget: this.#budget,
       clock: this.#clock,
       logger: this.#logger,
+      refusals: new RefusalLog(this.#logger, this.#clock),
       metrics: this.#metrics,
       tls: this.#inbound.tls,
       stopping: this.#stopping.signal,

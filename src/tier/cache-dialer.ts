@@ -37,6 +37,8 @@ export interface DialedCache {
   readonly state: 'linked' | 'dialling' | 'unreachable'
   /** The region it serves by its own word, where that is not the one it is configured for: it is of no use then. */
   readonly servesInstead?: string | undefined
+  /** Why it and this host make no link, where one of the two has refused the other. */
+  readonly problem?: string | undefined
 }
 
 interface Target {
@@ -44,6 +46,7 @@ interface Target {
   /** `self`: another host's addresses may be this host's, which is no fault of either. */
   state: DialedCache['state'] | 'self'
   servesInstead: string | undefined
+  problem: string | undefined
   readonly stop: AbortController
 }
 
@@ -72,8 +75,8 @@ export class CacheDialer {
   }
 
   caches(): DialedCache[] {
-    return [...this.#targets].flatMap(([address, { key, state, servesInstead }]) =>
-      state === 'self' ? [] : { address, key, state, servesInstead },
+    return [...this.#targets].flatMap(([address, { key, state, servesInstead, problem }]) =>
+      state === 'self' ? [] : { address, key, state, servesInstead, problem },
     )
   }
 
@@ -141,7 +144,13 @@ export class CacheDialer {
 
   #add(address: string, tried: () => void): void {
     if (this.#targets.has(address)) return tried()
-    const target: Target = { key: undefined, state: 'dialling', servesInstead: undefined, stop: new AbortController() }
+    const target: Target = {
+      key: undefined,
+      state: 'dialling',
+      servesInstead: undefined,
+      problem: undefined,
+      stop: new AbortController(),
+    }
     this.#targets.set(address, target)
     void this.#tasks.run('a cache is dialled no longer', () => this.#keep(address, target, tried))
   }
@@ -171,6 +180,7 @@ export class CacheDialer {
         }
         if (target.state !== 'unreachable') logger.warn({ address, err: error }, 'cache not reachable')
         target.state = 'unreachable'
+        target.problem = isShoalError(error, 'PEER_REFUSED') ? error.message : undefined
         tried()
       }
       // a whole region loses a cache at the same moment: it must not come back at the same moment, too
@@ -185,6 +195,7 @@ export class CacheDialer {
     if (target.state === 'unreachable') logger.info({ address }, 'cache linked again')
     target.key = peer.key
     target.state = 'linked'
+    target.problem = undefined
     const serves = peer.region === region ? undefined : peer.region
     if (serves !== undefined && serves !== target.servesInstead) {
       logger.error(

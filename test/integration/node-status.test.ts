@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
+import { formatFleetKey, generateFleetKey } from '../../src/trust/index.ts'
 import { eventually } from '../support/eventually.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { runCommand } from '../support/run-command.ts'
 
 const UP = 'registry.test'
 const MIB = 1024 * 1024
@@ -131,4 +134,14 @@ test('a host whose region no cache serves is not ready and says why; one whose c
     return isDeepStrictEqual({ ...said, conditions }, away)
   })
   assert.deepEqual(await ready(misspelt), [503, why], 'a mistake is not mended by a cache that is away')
+})
+
+test('a host with the key of another fleet says so beside the cache, in status and in its log, once', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', 'team/app', 'v1', await fleet.image({})))]
+  const cache = await fleet.start({ role: 'cache', upstreams, key: formatFleetKey(generateFleetKey()) })
+  const host = await fleet.start({ caches: [cache], upstreams, key: formatFleetKey(generateFleetKey()) })
+  const admin = ['--admin', host.adminUrl, '--token-file', join(host.storeDir, 'admin.token')]
+  const { stdout } = await runCommand(['status', ...admin])
+  assert.match(stdout, /^Tier .* unreachable: the peer (holds no key of this fleet|refuses this host: stranger)$/m)
 })
