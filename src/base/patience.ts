@@ -35,8 +35,8 @@ export const OVERLOADED_MS = 500
 /** What a home that is too busy to answer has is announced to runtimes by then. */
 export const ANNOUNCE_BUSY_MS = MIRROR_ANSWER_MS - 1_000
 
-/** So long a range that is asked for by itself is waited for before its pieces are asked for, too. */
-export const RANGE_ALONE_MS = 500
+/** A range, or a blob of unknown size, is waited for this long by itself before its pieces, or its size, are asked for too. */
+export const ALONE_MS = 500
 
 /** A cache that does not even say that it is at work by then is passed over for the next. */
 export const ASK_MS = MIRROR_ANSWER_MS - 3_000

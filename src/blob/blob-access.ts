@@ -34,6 +34,11 @@ export class BlobAccess {
     this.#ladder = new Ladder({ tier, clock, origins })
   }
 
+  /** Whether anything is known here of what the repository has under this digest. */
+  async knows(ref: BlobRef): Promise<boolean> {
+    return (await this.#grants.find(ref)) !== undefined
+  }
+
   /** By a grant, or by whoever the ladder leads to. */
   check({ upstream, repository, digest }: BlobRef, asker: Asker, signal: AbortSignal): Promise<Outcome<BlobSize>> {
     // nobody's proof goes along

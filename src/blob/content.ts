@@ -13,6 +13,7 @@ import { tagName } from '../oci/reference.ts'
 import type { OriginChain } from '../origin/index.ts'
 import { MIN_PIECE_BYTES, PieceLayout } from '../piece/piece-layout.ts'
 import type { BlobStore } from '../store/index.ts'
+import { isUnstorable } from '../store/index.ts'
 import type { Asker, Tier } from '../tier/index.ts'
 import { OWN_CLIENT } from '../tier/index.ts'
 import type { Opened, OpenRequest, Transfers } from '../transfer/index.ts'
@@ -35,6 +36,7 @@ import type { Listings, ReferrersQuery, TagsQuery } from './listings.ts'
 import type { Manifests } from './manifests.ts'
 import type { Reopen } from './mending-reader.ts'
 import { MendingReader } from './mending-reader.ts'
+import { openedAlone } from './opened-alone.ts'
 import { clientsAsker } from './origin-allowance.ts'
 import { isSmallPart, openPart } from './parts.ts'
 import { BytesReader, StoredReader, TransferReader } from './readers.ts'
@@ -124,6 +126,27 @@ export class Content implements ContentService {
   }
 
   async openBlob(ref: OpenBlob, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+    return (await this.#openUnknown(ref, signal)) ?? this.#openChecked(ref, signal)
+  }
+
+  /**
+   * A blob of which nothing is known here, and all is wanted: it is asked for at once, since its home judges the right to it all
+   * the same and tells its size with it. Undefined where that is not so, or has led nowhere in time.
+   */
+  async #openUnknown(ref: OpenBlob, signal: AbortSignal): Promise<Outcome<BlobReader> | undefined> {
+    const { access, clock, store, tier } = this.#deps
+    const isFleets = ref.reads === undefined && this.#client(ref) === undefined
+    if (!isFleets || tier.acting || !this.#clients.mayAsk || store.size(ref.digest) !== undefined) return undefined
+    if (await access.knows(ref)) return undefined
+    const request = this.#request(ref)
+    const opening = this.#find(request, this.#clients, signal)
+    const outcome = await openedAlone(opening, { clock, asker: this.#clients }, signal)
+    if (outcome === undefined || isRefused(outcome)) return outcome
+    const { size } = outcome
+    return this.#mending(outcome, { ...request, size, reads: { start: 0, end: size } })
+  }
+
+  async #openChecked(ref: OpenBlob, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     const checked = await this.#check(ref, signal)
     if (isRefused(checked)) return checked
     const { size } = checked
@@ -198,7 +221,10 @@ export class Content implements ContentService {
   /** A reader that finds the blob again when the disk fails it on the way. */
   async #openMending(wanted: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     const opened = await this.#open(wanted, signal)
-    if (isRefused(opened)) return opened
+    return isRefused(opened) ? opened : this.#mending(opened, wanted)
+  }
+
+  #mending(opened: BlobReader, wanted: Wanted): BlobReader {
     const reopen: Reopen = (cause, start, reading) => {
       const rest = { ...wanted, reads: { start, end: wanted.reads.end } }
       return isShoalError(cause, 'STORE_DISK_FULL') ? this.#window(rest, reading) : this.#open(rest, reading)
@@ -208,23 +234,26 @@ export class Content implements ContentService {
 
   /** Through the store, or past it when the blob cannot be stored. */
   async #open(request: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+    const awaits = awaitedBy(new PieceLayout(request.digest, request.size), request.reads)
+    const find = () => this.#find({ ...request, awaits }, OWN_CLIENT, signal)
     try {
-      const find = async (): Promise<Outcome<BlobReader> | undefined> => {
-        const awaits = awaitedBy(new PieceLayout(request.digest, request.size), request.reads)
-        const opened = await this.#deps.transfers.open({ ...request, awaits }, signal)
-        const outcome = await this.#read(opened)
-        if (outcome === undefined || isRefused(outcome)) return outcome
-        const settled = await this.#settled(request, opened, outcome, signal)
-        return isRefused(settled) ? settled : this.#announced(opened, settled, signal)
-      }
       // evicted, or found damaged, just now
       return (await find()) ?? (await find()) ?? GONE
     } catch (error) {
       signal.throwIfAborted()
-      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) return refusalOf(error)
+      if (!isUnstorable(error)) return refusalOf(error)
       this.#deps.logger.warn({ digest: request.digest, err: error }, 'the blob cannot be stored: passing it through')
       return this.#window(request, signal)
     }
+  }
+
+  /** Through the store. Undefined when that said that it has the blob, and has it no more. */
+  async #find(request: OpenRequest, asker: Asker, signal: AbortSignal): Promise<Outcome<BlobReader> | undefined> {
+    const opened = await this.#deps.transfers.open(request, signal)
+    const outcome = await this.#read(opened)
+    if (outcome === undefined || isRefused(outcome)) return outcome
+    const settled = await this.#settled(request, opened, outcome, asker, signal)
+    return isRefused(settled) ? settled : this.#announced(opened, settled, signal)
   }
 
   /** Lets go of a reader whose repository may not have what others have brought here. */
@@ -232,12 +261,13 @@ export class Content implements ContentService {
     ref: BlobRequest,
     opened: Opened,
     reader: BlobReader,
+    asker: Asker,
     signal: AbortSignal,
   ): Promise<Outcome<BlobReader>> {
     const authorization = this.#client(ref)
     let refusal: Refusal | undefined
     try {
-      refusal = await this.#deps.access.settle({ ...ref, authorization }, opened, OWN_CLIENT, signal)
+      refusal = await this.#deps.access.settle({ ...ref, authorization }, opened, asker, signal)
     } catch (error) {
       await reader[Symbol.asyncDispose]()
       throw error

@@ -13,6 +13,7 @@ import type { Reference, RepositoryRef, TagRef } from '../oci/reference.ts'
 import { blobName, referenceText, tagName, tagOf } from '../oci/reference.ts'
 import type { OriginChain, OriginManifest } from '../origin/index.ts'
 import type { BlobStore } from '../store/index.ts'
+import { isUnstorable } from '../store/index.ts'
 import type { Answered, Asker, Climb, Tier, Worthless } from '../tier/index.ts'
 import { Ladder, requestOf } from '../tier/index.ts'
 import type { Grants } from './grants.ts'
@@ -265,7 +266,7 @@ export class Manifests {
     try {
       await this.#deps.store.putSmall(digest, bytes)
     } catch (error) {
-      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) throw error
+      if (!isUnstorable(error)) throw error
       this.#deps.logger.warn({ digest, err: error }, 'a manifest cannot be stored')
     }
   }

@@ -2,7 +2,7 @@ import { abortError, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Outcome } from '../base/outcome.ts'
 import { isRefused } from '../base/outcome.ts'
-import { RANGE_ALONE_MS } from '../base/patience.ts'
+import { ALONE_MS } from '../base/patience.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import { OWN_CLIENT } from '../tier/index.ts'
 import type { OpenRequest, Transfers } from '../transfer/index.ts'
@@ -32,7 +32,7 @@ export async function openPart(
     (found) => (isRefused(found) ? undefined : found.bytes),
     () => undefined,
   )
-  const early = await Promise.race([range, sleep(clock, RANGE_ALONE_MS, signal)])
+  const early = await Promise.race([range, sleep(clock, ALONE_MS, signal)])
   const left = new AbortController()
   const isTainted = transfers.tainted(digest)
   const begin = (): Promise<Outcome<BlobReader>> => open(AbortSignal.any([signal, left.signal]))

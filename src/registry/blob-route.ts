@@ -29,7 +29,8 @@ async function headBlob(digest: Digest, context: RouteContext): Promise<Answer> 
 }
 
 async function getBlob(digest: Digest, context: RouteContext): Promise<Answer> {
-  const reads = (size: number): ReadRange => firstOf(selectionOf(digest, size, context), size)
+  const first = (size: number): ReadRange => firstOf(selectionOf(digest, size, context), size)
+  const reads = context.headers.range === undefined ? undefined : first
   const ask = (ref: ClientRef, signal: AbortSignal) => context.content.openBlob({ ...ref, digest, reads }, signal)
   const discard = (late: BlobReader): void => context.adopt(late[Symbol.asyncDispose]())
   const outcome = await outcomeOf(context, ask, { target: digest, discard })

@@ -134,6 +134,11 @@ export function isNoFile(error: unknown): boolean {
   return NO_FILE.has(errnoCode(error) ?? '')
 }
 
+/** Whether the disk does not take content, which may then pass by it. */
+export function isUnstorable(error: unknown): error is ShoalError {
+  return isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')
+}
+
 /** What a failed system call becomes for callers. Errors of ours pass through. */
 export function storeError(error: unknown, doing: string): ShoalError {
   if (isShoalError(error)) return error

@@ -20,6 +20,7 @@
 export { checkBlob } from './check-blob.ts'
 export type { DiskState } from './disk-health.ts'
 export { DiskStore } from './disk-store.ts'
+export { isUnstorable } from './files.ts'
 export type {
   BlobStore,
   PartialBlob,

@@ -58,7 +58,7 @@ interface OpeningDeps extends Pick<TransferDeps, 'clock' | 'store' | 'tier' | 't
 /** Finds blobs or starts to fetch them, for readers here and for hosts that want to take part; and decides in which order. */
 export class Opening {
   readonly #deps: OpeningDeps
-  readonly #opening: SingleFlight<Opened>
+  readonly #opening: SingleFlight<{ readonly by: TransferRef; readonly opened: Opened }>
   #nextOrder = 0
 
   constructor(deps: OpeningDeps) {
@@ -80,8 +80,11 @@ export class Opening {
       return { kind: 'stored', digest: request.digest, from: 'local' }
     const failure = this.#deps.engine.failures.get(request.digest)
     if (failure !== undefined) return refusalOf(failure)
-    const opening = this.#opening.run(request.digest, (shared) => this.#open(request, shared), signal)
-    return this.#promoted(request, await opening)
+    const begin = async (shared: AbortSignal) => ({ by: request, opened: await this.#open(request, shared) })
+    const { by, opened } = await this.#opening.run(request.digest, begin, signal)
+    // what one repository is refused is no answer for another
+    if (opened.kind === 'refused' && !isSameRight(by, request)) return this.open(request, signal)
+    return this.#promoted(request, opened)
   }
 
   /**
@@ -202,6 +205,12 @@ export class Opening {
     const { entry = 'forClient', background, awaits } = request
     return { ref: request, size: layout?.size, have, entry, background, awaits }
   }
+}
+
+function isSameRight(one: TransferRef, other: TransferRef): boolean {
+  return (
+    one.upstream === other.upstream && one.repository === other.repository && one.authorization === other.authorization
+  )
 }
 
 /** Pieces that may come of it for a start, beside those that are waited for. */

@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import type { ShoalError } from '../base/errors.ts'
-import { isShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isBackground } from '../scheduler/index.ts'
+import { isUnstorable } from '../store/index.ts'
 import type { Active } from './active.ts'
 
 const REMEMBERED_MS = 3_000
@@ -26,8 +26,7 @@ export class RecentFailures {
    * may find it where one that nobody waits for does not look, unless it is a home that looked.
    */
   note({ transfer, order, entry }: Active, error: ShoalError): void {
-    const isOwn =
-      isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED') || (isBackground(order) && entry === 'forClient')
+    const isOwn = isUnstorable(error) || (isBackground(order) && entry === 'forClient')
     if (!isOwn) this.#errors.set(transfer.digest, error, REMEMBERED_MS)
   }
 }

@@ -1,7 +1,7 @@
-import { isShoalError } from '../base/errors.ts'
 import { refusalOf, refused } from '../base/outcome.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
+import { isUnstorable } from '../store/index.ts'
 import type { TransferDeps } from './deps.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { Opened } from './opening.ts'
@@ -60,7 +60,7 @@ export class SmallContent {
       await deps.store.putSmall(digest, bytes)
       return { kind: 'stored', digest, from }
     } catch (error) {
-      if (!isShoalError(error, 'STORE_DISK_FULL', 'STORE_FAILED')) throw error
+      if (!isUnstorable(error)) throw error
       deps.logger.warn({ digest, err: error }, 'a small blob cannot be stored')
       return { kind: 'bytes', bytes, from }
     }

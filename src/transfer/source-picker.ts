@@ -75,6 +75,8 @@ export class SourcePicker {
     return {
       upstream,
       key: digest,
+      // a size is kept for long, and nothing else here would show that a member's is false
+      onlyCaches: size === undefined,
       request: requestOf(transferRequests.join, { upstream, repository, digest, size, have, background, awaits }),
       take: async (answered) => this.#take(request, answered),
       atOrigin: (chain, signal) => atOrigin(chain, request, signal),

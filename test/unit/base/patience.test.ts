@@ -9,7 +9,7 @@ test('whoever waits is told before it gives up by itself', () => {
   // a cache that is passed over leaves time for its stand-in to say something, too
   assert.ok(ASK_MS + AT_WORK_AFTER_MS <= 10_000)
   // what a busy home has is announced in time also where a range was waited for first
-  assert.ok(patience.RANGE_ALONE_MS + ANNOUNCE_BUSY_MS < MIRROR_ANSWER_MS)
+  assert.ok(patience.ALONE_MS + ANNOUNCE_BUSY_MS < MIRROR_ANSWER_MS)
   // a slow origin is waited for no longer than containerd would, and the next origin can still answer in time
   assert.ok(patience.SLOW_ANSWER_MS < 30_000 && patience.NEXT_ORIGIN_MS + AT_WORK_AFTER_MS < MIRROR_ANSWER_MS)
   assert.ok(patience.ORIGIN_HEADERS_MS > patience.SLOW_ANSWER_MS && patience.ORIGIN_HEADERS_MS <= LINGER_MS)
