@@ -11,7 +11,7 @@ export type DiskState = (typeof DISK_STATES)[number]
  * What a call may be, and how long it may take before the disk counts as stalled: far beyond a busy one where that costs a
  * pull, less where memory stands in (a row, a small blob put whole, a partial opened).
  */
-const PATIENCE_MS = { row: 3_000, read: 8_000, put: 3_000, write: 8_000, commit: 120_000 } as const
+export const PATIENCE_MS = { row: 3_000, read: 8_000, put: 3_000, write: 8_000, commit: 120_000 } as const
 export type DiskCall = keyof typeof PATIENCE_MS
 
 /**
