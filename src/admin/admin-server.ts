@@ -8,6 +8,7 @@ import { boundConnections, queueConnections } from '../base/bound-connections.ts
 import { systemClock } from '../base/clock.ts'
 import { errnoCode } from '../base/errno.ts'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { isTooDeep } from '../base/json.ts'
 import type { Logger } from '../base/log.ts'
 import { ownFileShares } from '../base/open-files.ts'
 import { addEventRoutes, addWhyRoute } from './event-routes.ts'
@@ -24,7 +25,7 @@ import type {
   WebhookSink,
   WhySource,
 } from './interface.ts'
-import { answerErrors } from './json-error.ts'
+import { answerErrors, HttpRefusal } from './json-error.ts'
 import { listenOnSocket } from './local-socket.ts'
 import { PageKeys } from './page-keys.ts'
 import { addPageRoutes } from './page-routes.ts'
@@ -89,6 +90,7 @@ export class AdminServer implements AsyncDisposable {
     })
     // Only JSON: a web page can send text/plain anywhere without asking first.
     app.removeContentTypeParser('text/plain')
+    readShallowJson(app)
     const queue = queueConnections(app.server, Math.min(MAX_CONNECTIONS, ownFileShares().admin))
     app.addHook('preClose', async () => queue[Symbol.dispose]())
     answerErrors(app, deps.logger)
@@ -167,4 +169,13 @@ function listenError(cause: unknown, address: Address): ShoalError {
   const code = errnoCode(cause) ?? errorText(cause)
   const why = code === 'EADDRINUSE' ? 'something else listens there; is another agent running?' : code
   return new ShoalError('CONFIG_INVALID', `admin.listen: cannot listen on ${addressText(address)}: ${why}`, { cause })
+}
+
+/** Bodies are read as fastify reads them, unless they are nested too deep to be read at all. */
+function readShallowJson(app: FastifyInstance): void {
+  const read = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (isTooDeep(body)) done(new HttpRefusal(400, 'BODY_INVALID', 'the body is nested too deep'))
+    else read(request, body, done)
+  })
 }

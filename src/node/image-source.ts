@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
+import { parseJson } from '../base/json.ts'
 import type { Outcome } from '../base/outcome.ts'
 import { errorOf, isRefused } from '../base/outcome.ts'
 import type { Content, Manifests, TagCache, UpstreamAccess } from '../blob/index.ts'
@@ -73,12 +74,10 @@ export class ManifestSource implements ImageSource {
 
 /** Undefined for a config that is none of an image, as artifacts have them. */
 function platformOf(config: string): string | undefined {
-  try {
-    const { os, architecture, variant } = configSchema.parse(JSON.parse(config))
-    return [os, architecture, ...(variant === undefined || variant === '' ? [] : [variant])].join('/')
-  } catch {
-    return undefined
-  }
+  const { data } = configSchema.safeParse(parseJson(config))
+  if (data === undefined) return undefined
+  const { os, architecture, variant } = data
+  return [os, architecture, ...(variant === undefined || variant === '' ? [] : [variant])].join('/')
 }
 
 /** An outcome's value; what it refuses with becomes an error that names the image, once. */

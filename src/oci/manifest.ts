@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import type { Digest } from './digest.ts'
 import { parseDigest } from './digest.ts'
 
@@ -111,12 +112,8 @@ const documentSchema = z.object({
  * manifest.md). Throws `MANIFEST_INVALID`, also for schema 1, which Shoal neither stores nor serves.
  */
 export function parseManifest(bytes: Uint8Array): Manifest {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    throw new ShoalError('MANIFEST_INVALID', 'the manifest is not JSON', { cause })
-  }
+  const json = documentOf(bytes)
+  if (json === undefined) throw new ShoalError('MANIFEST_INVALID', 'the manifest is not JSON')
   requireFew(json)
   const parsed = documentSchema.safeParse(json)
   if (!parsed.success) {
@@ -134,6 +131,14 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     return { kind: 'index', mediaType: mediaType ?? MEDIA_TYPE.ociIndex, manifests: [] }
   }
   throw new ShoalError('MANIFEST_INVALID', 'the manifest has neither "manifests", "config" nor "blobs"')
+}
+
+function documentOf(bytes: Uint8Array): unknown {
+  try {
+    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return undefined
+  }
 }
 
 /** Before each of them is looked at. */

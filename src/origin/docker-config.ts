@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import type { HelperAnswer } from './credential-helper.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 
@@ -95,14 +96,14 @@ function loginOf({ username, secret }: HelperAnswer): RegistryLogin {
 }
 
 async function readConfig(file: string) {
-  let json: unknown
+  let text: string
   try {
-    json = JSON.parse(await readFile(file, 'utf8'))
+    text = await readFile(file, 'utf8')
   } catch (cause) {
-    // A JSON error quotes the text around the mistake, and that may be a password.
-    const why = cause instanceof SyntaxError ? 'it is not JSON' : errorText(cause)
-    throw wrong(file, `cannot be read: ${why}`)
+    throw wrong(file, `cannot be read: ${errorText(cause)}`)
   }
+  const json = parseJson(text)
+  if (json === undefined) throw wrong(file, 'cannot be read: it is not JSON')
   const parsed = fileSchema.safeParse(json)
   if (parsed.success) return parsed.data
   throw wrong(file, `is no Docker config.json: ${parsed.error.issues[0]?.path.join('.')} is wrong`)

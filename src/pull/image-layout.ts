@@ -4,6 +4,7 @@ import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import { makeDirectories } from '../base/make-directories.ts'
 import { digestAlgorithm, digestHasher, digestHex } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/manifest.ts'
@@ -84,11 +85,9 @@ export class ImageLayout {
     const path = join(this.#directory, 'index.json')
     const text = await readFile(path, 'utf8').catch(() => undefined)
     if (text === undefined) return { schemaVersion: 2, manifests: [] }
-    try {
-      return indexSchema.parse(JSON.parse(text))
-    } catch (cause) {
-      throw new ShoalError('CONFIG_INVALID', `--output: ${path} is no OCI image index`, { cause })
-    }
+    const parsed = indexSchema.safeParse(parseJson(text))
+    if (parsed.success) return parsed.data
+    throw new ShoalError('CONFIG_INVALID', `--output: ${path} is no OCI image index`, { cause: parsed.error })
   }
 
   #path(digest: Descriptor['digest']): string {

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { Agent } from 'undici'
 import { z } from 'zod'
 import { ShoalError } from '../base/errors.ts'
+import { parseJson } from '../base/json.ts'
 import { productVersion } from '../base/version.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf, parseDigest } from '../oci/digest.ts'
@@ -172,11 +173,7 @@ export class MirrorClient implements AsyncDisposable {
 
 /** The message of the distribution spec's error body. */
 function reasonIn(body: Uint8Array | undefined): string | undefined {
-  try {
-    return errorsSchema.parse(JSON.parse(Buffer.from(body ?? []).toString())).errors[0]?.message
-  } catch {
-    return undefined
-  }
+  return errorsSchema.safeParse(parseJson(body ?? '')).data?.errors[0]?.message
 }
 
 export function causeText(error: unknown): string {

@@ -3,6 +3,7 @@ import { readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { errnoCode } from '../base/errno.ts'
+import { parseJson } from '../base/json.ts'
 import { readSmallFile } from '../base/small-file.ts'
 
 const MAX_FILE_BYTES = 4096
@@ -48,7 +49,7 @@ export function differingFact(before: HostFacts, now: HostFacts): HostFact | und
 export async function notedFacts(identityPath: string): Promise<HostFacts | undefined> {
   try {
     const found = await readSmallFile(factsPath(identityPath), MAX_FILE_BYTES)
-    return Buffer.isBuffer(found) ? factsSchema.safeParse(JSON.parse(found.toString('utf8'))).data : undefined
+    return Buffer.isBuffer(found) ? factsSchema.safeParse(parseJson(found)).data : undefined
   } catch {
     return undefined
   }

@@ -42,6 +42,12 @@ function send(url: string, method: string, body: unknown, type = 'application/js
   return fetch(url, { method, headers: { ...ADMIN_HEADERS, 'content-type': type }, body: JSON.stringify(body) })
 }
 
+function nested(depth: number): unknown {
+  let value: unknown = []
+  for (let i = 1; i < depth; i++) value = [value]
+  return value
+}
+
 async function errorOf(response: Response): Promise<{ status: number; code: string; message: string }> {
   const { error } = apiErrorSchema.parse(await response.json())
   return { status: response.status, ...error }
@@ -137,6 +143,7 @@ describe('the admin server', () => {
       [await send(`${api}/limits`, 'PATCH', { upload: 'lots' }), 400, 'BODY_INVALID'],
       [await send(`${api}/limits`, 'PATCH', { upload: -1 }), 400, 'BODY_INVALID'],
       [await send(`${api}/invalidate`, 'POST', {}), 400, 'BODY_INVALID'],
+      [await send(`${api}/invalidate`, 'POST', nested(1_001)), 400, 'BODY_INVALID'],
       [await send(`${api}/invalidate`, 'POST', { reference: 'x'.repeat(601) }), 400, 'BODY_INVALID'],
       [await send(`${api}/invalidate`, 'POST', { reference: 'Bad Name' }), 400, 'REFERENCE_INVALID'],
       [await send(`${api}/invalidate`, 'POST', { reference: `a@${SAMPLE_DIGEST}` }), 503, 'UNAVAILABLE'],
