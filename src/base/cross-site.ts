@@ -12,11 +12,11 @@ export function isCrossSite(headers: IncomingHttpHeaders): boolean {
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   const { origin, host } = headers
   if (origin === undefined) return false
-  return !URL.canParse(origin) || new URL(origin).host !== hostOf(host)
+  const from = URL.parse(origin)
+  return from === null || from.host !== hostOf(host)
 }
 
 /** As URL spells it, without the default port. */
 function hostOf(header: string | undefined): string | undefined {
-  const url = `http://${header ?? ''}`
-  return URL.canParse(url) ? new URL(url).host : undefined
+  return URL.parse(`http://${header ?? ''}`)?.host
 }

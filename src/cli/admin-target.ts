@@ -53,8 +53,8 @@ export function targetText(target: AdminTarget): string {
 function namedTarget(admin: string, token: string | undefined): AdminTarget {
   const path = admin.startsWith('unix:') ? admin.slice('unix:'.length) : admin
   if (path.startsWith('/')) return { kind: 'socket', path: resolve(path) }
-  const url = URL.canParse(admin) ? new URL(admin) : undefined
-  if (url !== undefined && ['http:', 'https:'].includes(url.protocol)) return { kind: 'url', url, token }
+  const url = URL.parse(admin)
+  if (url !== null && ['http:', 'https:'].includes(url.protocol)) return { kind: 'url', url, token }
   throw new ShoalError('CONFIG_INVALID', `--admin ${admin}: neither a URL such as ${DEFAULT_ADMIN} nor a socket's path`)
 }
 

@@ -50,9 +50,9 @@ function givenRegistry(text: string): string {
 }
 
 function givenMirror(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = URL.parse(text)
   const isPlain = url?.protocol === 'http:' && url.pathname === '/' && url.search === '' && url.username === ''
-  if (url === undefined || !isPlain) throw usage(`--mirror ${text}: not an address such as http://127.0.0.1:7070`)
+  if (url === null || !isPlain) throw usage(`--mirror ${text}: not an address such as http://127.0.0.1:7070`)
   return url.origin
 }
 

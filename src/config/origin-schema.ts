@@ -32,9 +32,8 @@ function registryUrlValue() {
 
 /** A proxy's URL may carry the name and password it asks for. */
 function isProxyUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  return url.search === '' && url.hash === '' && (url.protocol === 'https:' || url.protocol === 'http:')
+  const url = URL.parse(text)
+  return url !== null && url.search === '' && url.hash === '' && /^https?:$/.test(url.protocol)
 }
 
 function pathValue() {

@@ -33,8 +33,8 @@ function redactS3(credentials: S3Credentials | null | undefined): S3Credentials 
 
 /** A proxy's URL may carry a password. */
 function redactProxy(proxy: string | null | undefined): string | null | undefined {
-  if (!proxy || !URL.canParse(proxy)) return proxy
-  const url = new URL(proxy)
+  const url = proxy ? URL.parse(proxy) : null
+  if (url === null) return proxy
   if (url.password !== '') url.password = HIDDEN
   return url.href
 }

@@ -190,8 +190,8 @@ function redirectTarget(answer: { status: number; headers: IncomingHttpHeaders }
 }
 
 function resolveRedirect(location: string, from: URL, insecureRedirects: boolean): URL {
-  const next = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined
-  if (next === undefined || (next.protocol !== 'https:' && next.protocol !== 'http:')) {
+  const next = URL.parse(location, from.href)
+  if (next === null || (next.protocol !== 'https:' && next.protocol !== 'http:')) {
     throw refused(`${from.origin} redirects to something that is no http(s) URL`)
   }
   if (from.protocol === 'https:' && next.protocol === 'http:' && !insecureRedirects) {

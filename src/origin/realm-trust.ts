@@ -44,8 +44,8 @@ export const REACH_OF_REALM: Readonly<Record<RealmTrust, Reach>> = {
 export function parseRealmEntry(entry: string): URL | undefined {
   const hasScheme = /^https?:\/\//i.test(entry)
   const text = hasScheme ? entry : `https://${entry}`
-  if (!URL.canParse(text)) return undefined
-  const url = new URL(text)
+  const url = URL.parse(text)
+  if (url === null) return undefined
   const isPlain = url.username === '' && url.password === '' && url.search === '' && url.hash === ''
   return isPlain && (hasScheme || url.pathname === '/') ? url : undefined
 }

@@ -163,10 +163,10 @@ export class RegistryAuth {
 function chooseScheme(header: string | undefined, repository: string): Scheme | undefined {
   const challenges = parseChallenges(header)
   for (const { scheme, params } of challenges) {
-    const realm = params.get('realm') ?? ''
-    if (scheme !== 'bearer' || !/^https?:/i.test(realm) || !URL.canParse(realm)) continue
+    const realm = URL.parse(params.get('realm') ?? '')
+    if (scheme !== 'bearer' || realm === null || !/^https?:$/.test(realm.protocol)) continue
     const scope = params.get('scope') || `repository:${repository}:pull`
-    return { kind: 'bearer', query: { realm: new URL(realm), service: params.get('service'), scope } }
+    return { kind: 'bearer', query: { realm, service: params.get('service'), scope } }
   }
   return challenges.some(({ scheme }) => scheme === 'basic') ? { kind: 'basic' } : undefined
 }

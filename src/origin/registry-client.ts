@@ -217,8 +217,8 @@ function isContent({ status }: HttpAnswer): boolean {
 
 /** The configured URL as a base to resolve `v2/...` against. Docker Hub's API has a host name of its own. */
 function registryUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw new ShoalError('CONFIG_INVALID', "a registry origin's url must be a plain http(s) URL without user info")
   }
   if (url.host === 'docker.io' || url.host === 'index.docker.io') url.host = 'registry-1.docker.io'

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isCrossSite } from '../../../src/base/cross-site.ts'
 
+/** Of node 26.10 `URL.canParse` says yes, and `new URL` throws. */
+const LIKELY_URL = `https://${'B'.repeat(16_380)}earer`
+
 const cases: readonly [headers: Record<string, string>, crossSite: boolean, why: string][] = [
   [{}, false, 'a program'],
   [{ host: 'localhost:7070' }, false, 'a program that names its host'],
@@ -17,6 +20,7 @@ const cases: readonly [headers: Record<string, string>, crossSite: boolean, why:
   [{ host: 'localhost:7070', origin: 'http://127.0.0.1:7070' }, true, 'another name of the same host'],
   [{ host: 'localhost:7070', origin: 'null' }, true, 'a sandboxed frame'],
   [{ host: 'localhost:7070', origin: '' }, true, 'an origin that is none'],
+  [{ host: 'localhost:7070', origin: LIKELY_URL }, true, 'an origin that is said to parse, and does not'],
   [{ origin: 'https://evil.example' }, true, 'no host to compare with'],
   [{ host: 'proxy.corp', origin: 'https://admin.corp', 'sec-fetch-site': 'same-origin' }, false, 'behind a proxy'],
 ]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RealmTrust } from '../../../src/origin/realm-trust.ts'
-import { mayReceiveCredentials, realmTrust } from '../../../src/origin/realm-trust.ts'
+import { mayReceiveCredentials, parseRealmEntry, realmTrust } from '../../../src/origin/realm-trust.ts'
 
 const cases: readonly [registry: string, realm: string, trust: RealmTrust, why: string, listed?: string[]][] = [
   ['https://registry-1.docker.io', 'https://auth.docker.io/token', 'own', 'same registrable domain'],
@@ -63,3 +63,8 @@ for (const [registry, realm, trust, why, listed] of cases) {
     assert.equal(mayReceiveCredentials(new URL(realm), new URL(registry), listed), trust !== 'stranger')
   })
 }
+
+test('an entry that is said to parse as a URL, and does not, is none', () => {
+  // of node 26.10 URL.canParse says yes, and new URL throws
+  assert.equal(parseRealmEntry(`${'B'.repeat(16_380)}earer`), undefined)
+})
