@@ -83,6 +83,23 @@ describe('architecture', () => {
     assert.deepEqual(source.flatMap(textsAsErrors), [])
   })
 
+  it('JSON from outside is read in one place, which says how deep it may be', () => {
+    const own = ['src/base/json.ts', 'src/base/version.ts']
+    const readers = source.filter(({ text }) => text.includes('JSON.parse(')).map(({ path }) => path)
+    // the demo reads what its own processes print
+    assert.deepEqual(
+      readers.filter((path) => !path.startsWith('src/demo/') && !own.includes(path)),
+      [],
+    )
+  })
+
+  it('a URL is parsed, not asked about first: the two answers differ for some', () => {
+    assert.deepEqual(
+      source.filter(({ text }) => text.includes('URL.canParse(')).map(({ path }) => path),
+      [],
+    )
+  })
+
   it('what is exported is imported somewhere', () => {
     assert.deepEqual(deadExports(source, ['src', 'test', 'bench', 'config'].flatMap(filesUnder)), [])
   })
