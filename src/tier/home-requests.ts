@@ -11,6 +11,8 @@ import type { Suspicion } from './suspicion.ts'
 
 /** How often a home that does not answer is looked at whether an answer is still to be expected. */
 const LOOK_EVERY_MS = 250
+/** Without a word for so many looks it is silent: one that lives says within less that it is at work. */
+const SILENT_LOOKS = ASK_MS / LOOK_EVERY_MS
 /** Between two requests to a home that is at work on the answer: far less than it takes to say so. */
 const LEAST_WAIT_MS = 1_000
 
@@ -109,20 +111,20 @@ export class HomeRequests {
   }
 
   /**
-   * Calls `then` when no answer is to be expected any more: nothing at all has come over the link since this was asked, or
-   * lately, or its peer has been passed over meanwhile. Where one request shows that a full uplink lets nothing through, the others that are
-   * under way must not each find out for themselves.
+   * Calls `then` when no answer is to be expected any more: nothing at all has come over the link for as long as a home may be
+   * without a word, or its peer has been passed over meanwhile. Where one request shows that a full uplink lets nothing
+   * through, the others that are under way must not each find out for themselves.
    */
   #whenHopeless(link: PeerLink, then: () => void): Disposable {
     const { clock, suspicion } = this.#deps
-    const { heardTimes } = link
+    let { heardTimes } = link
     // in turns, not by the clock: when this process itself was stopped, the home is not to blame
-    let looks = ASK_MS / LOOK_EVERY_MS
+    let looks = 0
     let timer = clock.after(LOOK_EVERY_MS, look)
     function look(): void {
-      looks--
-      const isSilent = looks <= 0 && (link.silent || link.heardTimes === heardTimes)
-      if (isSilent || suspicion.isPassedOver(link.peer.key)) then()
+      looks = link.heardTimes === heardTimes ? looks + 1 : 0
+      heardTimes = link.heardTimes
+      if (looks >= SILENT_LOOKS || suspicion.isPassedOver(link.peer.key)) then()
       else timer = clock.after(LOOK_EVERY_MS, look)
     }
     return { [Symbol.dispose]: () => timer[Symbol.dispose]() }

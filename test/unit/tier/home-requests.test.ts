@@ -41,12 +41,22 @@ test('the only home, of which nothing at all is heard since it was asked, is pas
 
 test('the only home is waited for while anything comes from it', async () => {
   const { suspicion, link, answer, leaves, pass } = asking()
-  pass(ASK_MS / 2)
-  link.heardTimes++
-  pass(ASK_MS)
+  for (const _time of [1, 2, 3]) {
+    pass(ASK_MS - LOOK_MS)
+    link.heardTimes++
+  }
   assert.ok(!suspicion.isPassedOver(HOME))
   leaves.abort(new Error('the asker leaves'))
   await assert.rejects(answer, /the asker leaves/)
+})
+
+test('a word of the only home is no life for longer than another would take', async () => {
+  const { suspicion, link, answer, pass } = asking()
+  pass(ASK_MS / 2)
+  link.heardTimes++
+  pass(ASK_MS + LOOK_MS)
+  assert.equal(await answer, undefined)
+  assert.ok(suspicion.isPassedOver(HOME))
 })
 
 test('a home is not to blame for the time that this process was stopped', async () => {
