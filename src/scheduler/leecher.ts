@@ -4,6 +4,7 @@ import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from './
 import { OriginRanges } from './origin-ranges.ts'
 import { Requests } from './requests.ts'
 import { noticeParting, noticeStarving } from './starving.ts'
+import { StuckHomes } from './stuck-homes.ts'
 
 type Learnt = 'sourceJoined' | 'sourceBits' | 'sourceHas' | 'hashesKnown' | 'dropped' | 'cursor' | 'awaited' | 'steered'
 type Event<T extends LeecherEvent['type']> = Extract<LeecherEvent, { type: T }>
@@ -21,6 +22,7 @@ export class Leecher {
   readonly #downloads = new Downloads()
   readonly #requests: Requests
   readonly #ranges: OriginRanges
+  readonly #stuck = new StuckHomes()
   #now = 0
 
   constructor(options: LeecherOptions) {
@@ -174,6 +176,7 @@ export class Leecher {
   #forgetIfIdle(source: number): void {
     for (const download of this.#downloads) if (download.sources.has(source)) return
     this.#requests.sources.remove(source)
+    this.#stuck.forget(source)
   }
 
   #stored({ blob, piece, id }: Event<'stored'>, out: LeecherEffect[]): void {
@@ -224,12 +227,13 @@ export class Leecher {
   #tick(out: LeecherEffect[]): void {
     this.#requests.dropOverdue(this.#now, out)
     this.#ranges.tick(this.#now, out)
+    for (const download of this.#downloads) this.#stuck.look(download, this.#now)
     for (const download of this.#downloads.inOrder) {
       if (download.completed) continue
       if (download.heldBack || this.#requests.waitsItsTurn(download)) download.progress.lively(this.#now)
       this.#requests.tickWants(download, this.#now, out)
       this.#requests.endgame(download, this.#now, out)
-      noticeStarving(download, (source) => this.#isUsable(source), this.#now, out)
+      noticeStarving(download, (source) => this.#isUsable(source), this.#stuck, this.#now, out)
     }
   }
 }

@@ -2,6 +2,8 @@ import type { Download } from './download.ts'
 import type { LeecherEffect } from './leecher-types.ts'
 import { ORIGIN_PATIENCE_MS } from './origin-state.ts'
 import { SEARCH_FIRST_MS } from './peer-search.ts'
+import type { StuckHomes } from './stuck-homes.ts'
+import { STUCK_MS } from './stuck-homes.ts'
 
 /** Fewer usable neighbours than this, and the home is asked for more. */
 const NEIGHBOURS_LEAST = 4
@@ -10,11 +12,6 @@ const NEIGHBOURS_ENOUGH = 10
 /** Nothing, or a trickle, for this long of what somebody has: the blob is stalled. Longer each time, and up to the most. */
 const STALLED_FIRST_MS = 10_000
 const STALLED_MOST_MS = 20_000
-/**
- * Of a piece that has begun, so much is enough: who has sent its beginning has the piece, does not wait for a source of its
- * own, and was not too busy to send. A link that lets answers through and no content looks like this.
- */
-const STALLED_BEGUN_MS = 4_000
 /** Longer than a home goes on with an origin that fails: until then it waits itself, and will say so if it gives up. */
 const WAITING_MOST_MS = ORIGIN_PATIENCE_MS + 15_000
 
@@ -35,6 +32,7 @@ export function neighboursFail({ progress }: Download, deadlineMs: number, now: 
 export function noticeStarving(
   download: Download,
   usable: (source: number) => boolean,
+  stuck: StuckHomes,
   now: number,
   out: LeecherEffect[],
 ): void {
@@ -51,8 +49,8 @@ export function noticeStarving(
     }
   }
   const sinceStalledMs = progress.sinceStalledMs(now)
-  const isBegun = Math.min(progress.begunMs(now), sinceStalledMs) >= STALLED_BEGUN_MS
-  if (!isBegun && Math.min(idleMs, sinceStalledMs) < patienceFor(download)) return
+  const patienceMs = stuck.hold(download, now) ? STUCK_MS : patienceFor(download)
+  if (Math.min(idleMs, sinceStalledMs) < patienceMs) return
   progress.stalled(now)
   out.push({ type: 'stalled', blob })
 }

@@ -313,6 +313,40 @@ describe('a leecher without sources', () => {
     assert.equal(driver.pass(9_000).seen('stalled').length, 1)
   })
 
+  it('passes over a home for all its blobs when one of them does not go on', () => {
+    const driver = fromHome()
+      .add(4, { pieceBytes: 2 ** 20 }, 2)
+      .hashes(4, 0, 2)
+      .join(9, 'home', 0, 2)
+    const { id } = driver.takeWants().find(({ blob }) => blob === 1)!
+    driver.pass(1_000).on({ type: 'began', id, piece: 0 })
+    // a third one comes to it later, and gives it the same time
+    driver
+      .pass(2_000)
+      .add(4, { pieceBytes: 2 ** 20 }, 3)
+      .hashes(4, 0, 3)
+      .join(9, 'home', 0, 3)
+    assert.deepEqual(driver.pass(1_900).seen('stalled'), [])
+    const stalled = (): number[] => driver.take('stalled').map(({ blob }) => blob)
+    assert.deepEqual(driver.pass(100) && stalled(), [1, 2])
+    for (const blob of [1, 2]) driver.on({ type: 'sourceLeft', source: 9, blob })
+    assert.deepEqual(driver.pass(1_900) && stalled(), [])
+    assert.deepEqual(driver.pass(100) && stalled(), [3])
+  })
+
+  it('does not take a home for stuck whose other blobs bring something', () => {
+    const driver = fromHome()
+      .add(40, { pieceBytes: 2 ** 20 }, 2)
+      .hashes(40, 0, 2)
+      .join(9, 'home', 0, 2)
+    const wants = driver.takeWants()
+    driver.on({ type: 'began', id: wants.find(({ blob }) => blob === 1)!.id, piece: 0 })
+    const other = wants.find(({ blob }) => blob === 2)!.id
+    driver.on({ type: 'began', id: other, piece: 0 })
+    for (let i = 0; i < 10; i++) driver.pass(1_000).on({ type: 'progress', id: other, bytes: 2 ** 16 })
+    assert.deepEqual(new Set(driver.seen('stalled').map(({ blob }) => blob)), new Set([1]))
+  })
+
   it('waits for a home that goes on with what it has begun', () => {
     const driver = fromHome()
     const { id } = driver.takeWants()[0]!

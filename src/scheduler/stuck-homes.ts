@@ -1,0 +1,40 @@
+import type { Download } from './download.ts'
+
+/**
+ * Of a piece that has begun, so much is enough: who has sent its beginning has the piece, does not wait for a source of its
+ * own, and was not too busy to send. A link that lets answers through and no content looks like this.
+ */
+export const STUCK_MS = 4_000
+/** So long what one blob has shown of a home counts for the others: each may have waited for as long by then. */
+const REMEMBERED_MS = 2 * STUCK_MS
+
+/**
+ * Homes and parents that have begun to send something and do not go on. A home sends so few pieces at a time that of most
+ * blobs nothing is begun: what one of them shows is the link's, and counts for all.
+ */
+export class StuckHomes {
+  /** By source, when it was last seen. */
+  readonly #seenAt = new Map<number, number>()
+
+  /** Looks at one blob. */
+  look({ progress, sources }: Download, now: number): void {
+    if (progress.begunMs(now) < STUCK_MS) return
+    for (const [source, { kind }] of sources) if (kind !== 'peer') this.#seenAt.set(source, now)
+  }
+
+  /** Whether a blob hangs at one of them, as far as that has not been said of it already. */
+  hold({ progress, sources }: Download, now: number): boolean {
+    const since = Math.min(REMEMBERED_MS, progress.sinceStalledMs(now))
+    for (const [source, { kind }] of sources) if (kind !== 'peer' && this.#seenWithin(source, since, now)) return true
+    return false
+  }
+
+  /** The source is none of any blob any more, and its number may become another's. */
+  forget(source: number): void {
+    this.#seenAt.delete(source)
+  }
+
+  #seenWithin(source: number, ms: number, now: number): boolean {
+    return now - (this.#seenAt.get(source) ?? Number.NEGATIVE_INFINITY) < ms
+  }
+}
