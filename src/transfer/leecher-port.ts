@@ -35,6 +35,8 @@ interface LeecherPortDeps {
 interface Asked {
   readonly link: PeerLink
   readonly transfer: Transfer
+  /** Undefined for a want: which piece it is, the home says. */
+  readonly piece: number | undefined
   readonly abort: AbortController
 }
 
@@ -94,6 +96,14 @@ export class LeecherPort {
     this.drive({ type: 'failed', id, reason: 'busy', queue })
   }
 
+  /** A home or parent has begun to send what `id` asked for, and nothing of it has come: does the link carry pieces at all? */
+  begun(link: PeerLink, id: number, piece: number): void {
+    const asked = this.#asked.get(id)
+    if (asked?.link !== link || !mayBe(asked, piece)) return
+    if (this.kindOf(asked.transfer.blob, this.#deps.links.number(link)) === 'peer') return
+    this.drive({ type: 'began', id, piece })
+  }
+
   #run(effect: LeecherEffect): void {
     switch (effect.type) {
       case 'request':
@@ -119,7 +129,7 @@ export class LeecherPort {
     if (urgent && this.kindOf(blob, source) !== 'peer' && link.speaks(transferMessages.urgent))
       link.send(transferMessages.urgent, { blob: transfer.digest, first: piece, count: 1 })
     const request = { id, blob: transfer.digest, piece, background }
-    this.#ask(id, { link, transfer, abort: new AbortController() }, piece, () =>
+    this.#ask(id, { link, transfer, piece, abort: new AbortController() }, () =>
       link.send(transferMessages.request, request),
     )
   }
@@ -137,18 +147,18 @@ export class LeecherPort {
     const atOnce = ids.filter((id) => this.#asked.has(id) || !limited)
     for (const id of ids) {
       if (this.#asked.has(id)) continue
-      const asked: Asked = { link, transfer, abort: new AbortController() }
-      this.#ask(id, asked, undefined, limited ? () => send([id]) : () => {})
+      const asked: Asked = { link, transfer, piece: undefined, abort: new AbortController() }
+      this.#ask(id, asked, limited ? () => send([id]) : () => {})
     }
     for (let first = 0; first < atOnce.length; first += WIRE_LIMITS.wants) {
       send(atOnce.slice(first, first + WIRE_LIMITS.wants))
     }
   }
 
-  #ask(id: number, asked: Asked, piece: number | undefined, send: () => void): void {
+  #ask(id: number, asked: Asked, send: () => void): void {
     const { download } = this.#deps
     this.#asked.set(id, asked)
-    asked.link.expect(id, this.#sink(id, asked, piece))
+    asked.link.expect(id, this.#sink(id, asked))
     if (download.bytesPerSec === 0) send()
     else download.take(asked.transfer.layout.pieceSize, asked.abort.signal).then(send, () => {})
   }
@@ -161,7 +171,7 @@ export class LeecherPort {
     asked.link.forget(id)
   }
 
-  #sink(id: number, asked: Asked, piece: number | undefined): PieceSink {
+  #sink(id: number, asked: Asked): PieceSink {
     const { transfer } = asked
     const { layout } = transfer
     let arriving = -1
@@ -169,8 +179,7 @@ export class LeecherPort {
     let buffer: Uint8Array<ArrayBuffer> | undefined
     return {
       begin: (begun, length) => {
-        const expected = piece === undefined ? begun < layout.count : begun === piece
-        if (!expected || length !== layout.length(begun)) return undefined
+        if (!mayBe(asked, begun) || length !== layout.length(begun)) return undefined
         arriving = begun
         buffer = this.#deps.buffers.take(layout.pieceSize, length)
         this.drive({ type: 'began', id, piece: begun })
@@ -238,4 +247,9 @@ export class LeecherPort {
     this.#asked.delete(id)
     this.drive(event)
   }
+}
+
+/** Whether this piece may come for what was asked. */
+function mayBe({ piece, transfer }: Asked, begun: number): boolean {
+  return piece === undefined ? begun < transfer.layout.count : begun === piece
 }

@@ -107,6 +107,8 @@ export const transferMessages = defineMessages('content', {
   cancel,
   /** Will not send this now; ask elsewhere, or again later. */
   busy,
+  /** Home to member: for a second this piece has been on its way to who asked by `id`, and it has not taken it. */
+  begun: z.object({ id: u32, piece: pieceIndex }),
   /** The sender no longer takes part in this blob's swarm. */
   leave: ofBlob,
   /** The sender is no neighbour for this blob any more, or will not be: it is near to enough others. */
@@ -187,6 +189,7 @@ export function transferHandlers({ engine, following, opening }: Receiving): Han
     urgent: (_link, body) => following.urgent(body),
     cancel: (link, { id }) => seeder.cancel(link, id),
     busy: (link, { id, queue }) => leecher.busy(link, id, queue),
+    begun: (link, { id, piece }) => leecher.begun(link, id, piece),
     leave(link, { blob }) {
       tracker.leave(blob, link)
       for (const active of actives.of(blob)) left(engine, active, link)

@@ -25,6 +25,9 @@ const SWEEP_EVERY_MS = 10_000
 /** With the store short of room, one that nobody asked for during this time. */
 const IDLE_WHEN_SHORT_MS = 2_000
 
+/** A piece that is not read or not taken by then is said to have begun: its first byte may never come. */
+const SAY_BEGUN_MS = 1_000
+
 interface SeederPortDeps {
   readonly clock: Clock
   readonly logger: Logger
@@ -36,6 +39,13 @@ interface SeederPortDeps {
   readonly upload: RateLimiter
   /** Says whether peers may have a complete blob by its digest alone. */
   readonly archive: Pick<HashArchive, 'shareable'>
+}
+
+/** A piece that is being sent. */
+interface Begun {
+  readonly link: PeerLink
+  readonly id: number
+  readonly piece: number
 }
 
 interface Served {
@@ -251,11 +261,12 @@ export class SeederPort {
       this.#sends.set(`${peer} ${id}`, abort)
       try {
         const { layout, readInto } = served
-        const lent = await this.#deps.buffers.read(layout, piece, readInto)
+        const begun = { link, id, piece }
+        const lent = await this.#inTime(begun, this.#deps.buffers.read(layout, piece, readInto))
         try {
           await this.#deps.upload.take(lent.bytes.length, abort.signal)
           const written = (): void => this.#drive({ type: 'written', peer, id })
-          ok = await link.sendPiece(id, piece, lent.bytes, abort.signal, written)
+          ok = await this.#inTime(begun, link.sendPiece(id, piece, lent.bytes, abort.signal, written))
           if (ok) this.#deps.metrics.sent(link, lent.bytes.length)
         } finally {
           lent.release()
@@ -268,6 +279,14 @@ export class SeederPort {
       if (!ok) link.send(transferMessages.busy, { id, queue: this.#seeder.queueLength })
     }
     this.#drive({ type: 'sent', peer, id, ok })
+  }
+
+  /** Waits for the disk, or for the peer to take a piece; who waits for it hears of that when it takes long. */
+  async #inTime<T>({ link, id, piece }: Begun, work: Promise<T>): Promise<T> {
+    using _late = this.#deps.clock.after(SAY_BEGUN_MS, () => {
+      if (link.speaks(transferMessages.begun)) link.send(transferMessages.begun, { id, piece })
+    })
+    return await work
   }
 
   #cannotRead(served: Served, piece: number, error: unknown): void {
