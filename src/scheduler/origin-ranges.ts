@@ -1,7 +1,7 @@
 import type { Download } from './download.ts'
 import type { LeecherEffect, LeecherOptions } from './leecher-types.ts'
 import type { OriginRange } from './origin-range.ts'
-import { paceOf, viewOf } from './origin-range.ts'
+import { isLate, paceOf, viewOf } from './origin-range.ts'
 import { awaitedRun, nextRun } from './origin-runs.ts'
 import type { RangeFailure } from './origin-state.ts'
 import { Pace } from './pace.ts'
@@ -38,6 +38,7 @@ export class OriginRanges {
   fill(download: Download, usable: (source: number) => boolean, now: number, out: LeecherEffect[]): void {
     const { origin, spec } = download
     this.#fillAwaited(download, usable, now, out)
+    this.#fillRest(download, usable, now, out)
     while (this.#hasRoom(download) && origin.retryAt <= now) {
       const most = Math.floor(origin.runBytes / spec.pieceBytes)
       const run = nextRun(download, Math.max(1, most), usable) ?? this.#share(download, now, out)
@@ -49,7 +50,18 @@ export class OriginRanges {
   /** A range is asked for only now. */
   asked(id: number, now: number): void {
     const range = this.#ranges.get(id)
-    if (range !== undefined && range.began === undefined) range.askedAt = now
+    if (range === undefined || range.began !== undefined) return
+    range.askedAt = now
+    range.asked = true
+  }
+
+  /** Of an origin that is late with its first byte, all the rest, in one range more than it may have. */
+  #fillRest(download: Download, usable: (source: number) => boolean, now: number, out: LeecherEffect[]): void {
+    const { origin, spec } = download
+    const mayAsk = origin.mayGrow && origin.waitMs === 0 && origin.active === origin.ranges && origin.retryAt <= now
+    if (!mayAsk || !isLate(this.#of(download), now)) return
+    const run = nextRun(download, spec.pieces, usable)
+    if (run !== undefined) this.#open(download, run, now, out)
   }
 
   /** What a reader waits for is read at once, beside all else: it is little, and not had before the reader goes on. */
@@ -173,7 +185,7 @@ export class OriginRanges {
     out: LeecherEffect[],
     awaited = false,
   ): void {
-    const fields = { began: undefined, partial: 0, bytes: 0, shared: false, awaited }
+    const fields = { began: undefined, asked: false, partial: 0, bytes: 0, shared: false, awaited }
     const range: OriginRange = { id: this.#nextRange++, download, left: new Set(), askedAt: now, ...fields }
     for (let piece = run.first; piece < run.first + run.count; piece++) {
       range.left.add(piece)

@@ -288,6 +288,17 @@ const fullLink: fc.Arbitrary<World> = fc.record({
   ),
 })
 
+/** An origin that takes its time for each answer, and then sends at its rate. */
+const lateOrigin: fc.Arbitrary<World> = fc
+  .record({
+    pieces: fc.integer({ min: 2, max: 1_000 }),
+    ranges: fc.integer({ min: 1, max: 6 }),
+    link: fc.integer({ min: 1_000, max: 50_000 }),
+    rate: fc.integer({ min: 1_000, max: 50_000 }),
+    waitMs: fc.integer({ min: 0, max: 58_000 }),
+  })
+  .map(({ rate, waitMs, ...about }) => ({ ...PLAIN, ...about, connections: [{ ...STEADY, rate, waitMs }] }))
+
 /** What one connection after the other would take, each of them the worst there is. */
 function sequentialMs({ pieces, link, limit, openAtMs, connections }: World): number {
   const worst = (of: (connection: Connection) => number): number => Math.max(...connections.map(of))
@@ -342,6 +353,20 @@ describe('reading an origin, whatever its rates and delays', () => {
         const size = setting.pieces * PIECE
         const mostBytes = size + reader.requests * (PIECE + setting.link * STEP_MS)
         assert.ok(reader.sent <= mostBytes, `${reader.sent} bytes sent of ${size}`)
+      }),
+      RUNS,
+    )
+  })
+
+  it('ends within 1.2 times what one read would take, and ten seconds, however late an origin begins its answers', () => {
+    fc.assert(
+      fc.property(lateOrigin, (setting) => {
+        const reader = new VirtualReader(setting)
+        reader.run()
+        assert.ok(reader.completeAt !== undefined, 'does not end')
+        const { waitMs, rate } = setting.connections[0]!
+        const mostMs = 1.2 * (waitMs + (setting.pieces * PIECE) / Math.min(rate, setting.link)) + 10_000
+        assert.ok(reader.completeAt <= mostMs, `takes ${reader.completeAt} ms where ${mostMs} would do`)
       }),
       RUNS,
     )

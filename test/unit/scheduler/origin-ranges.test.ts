@@ -167,6 +167,43 @@ describe('origin ranges', () => {
     assert.equal(driver.seen('fetch').length, 3)
   })
 
+  for (const [takesRanges, ranges] of [
+    [false, 1],
+    [true, 3],
+  ] as const) {
+    it(`of an origin that is late, and ${takesRanges ? 'takes' : 'may take no'} ranges: all the rest, in one more`, () => {
+      const late = (opened: { mayGrow: boolean }, asked: (range: number) => boolean): [number, number][] => {
+        const driver = new LeecherDriver(OPTIONS).add(64)
+        driver.on({ type: 'originOpen', blob: 1, ranges: 3, takesRanges, mayGrow: opened.mayGrow })
+        const first = driver.take('fetch').filter(({ range }) => asked(range))
+        for (const { range } of first) driver.on({ type: 'fetchAsked', range })
+        driver.pass(2_900)
+        assert.deepEqual(runs(driver), [], 'an origin at hand is not late yet')
+        return runs(driver.pass(10_000))
+      }
+      assert.deepEqual(
+        late({ mayGrow: true }, () => true),
+        [[8 * ranges, 64 - 8 * ranges]],
+      )
+      // what waits for a limit here waits for no origin
+      assert.deepEqual(
+        late({ mayGrow: true }, (range) => range > 1),
+        [],
+      )
+      assert.deepEqual(
+        late({ mayGrow: false }, () => true),
+        [],
+      )
+    })
+  }
+
+  it('of an origin that has begun one answer: no more than usual, however late the others are', () => {
+    const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, ranges: 3, mayGrow: true })
+    for (const { range } of driver.take('fetch')) driver.on({ type: 'fetchAsked', range })
+    driver.on({ type: 'fetchBegan', range: 1, whole: false }).pass(1_900)
+    assert.deepEqual(runs(driver.pass(8_000)), [])
+  })
+
   it('become one when the origin sends everything for a range, and that one brings everything', () => {
     const driver = new LeecherDriver(OPTIONS).add(64).on({ type: 'originOpen', blob: 1, ranges: 4 })
     const [first, second, ...others] = driver.take('fetch')
