@@ -3,7 +3,8 @@
  *
  *   interface.ts      the contract of every origin
  *   open-origin.ts    from configuration to an origin or a chain of them (config.ts, options.ts, metered-origin.ts)
- *   origin-chain.ts   several origins of one upstream, in order (origin-health.ts, chain-error.ts)
+ *   origin-chain.ts   several origins of one upstream, in order (origin-roles.ts, in-turn.ts, origin-health.ts,
+ *                     chain-error.ts)
  *   layout-origin.ts  buckets and directories in the Distribution layout (distribution-layout.ts, object-reader.ts):
  *                     s3-reader.ts with s3-client, s3-listing, s3-errors; directory-reader.ts
  *   registry-origin.ts  the OCI pull API: registry-client.ts (http-exchange, http-status, address-guard, address-class) and

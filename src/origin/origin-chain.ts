@@ -1,19 +1,19 @@
-import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
-import type { ErrorCode } from '../base/errors.ts'
-import { isShoalError, ShoalError } from '../base/errors.ts'
+import type { ShoalError } from '../base/errors.ts'
+import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { SourceLife } from '../base/patience.ts'
-import { NEXT_ORIGIN_MS } from '../base/patience.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../piece/piece-layout.ts'
 import { mostUseful } from './chain-error.ts'
 import type { OriginUse } from './config.ts'
-import { firstInTurn } from './in-turn.ts'
+import type { OriginAsker } from './in-turn.ts'
+import { OriginsInTurn } from './in-turn.ts'
 import type { Origin, OriginManifest, OriginQuery, TagPage, TagResolution, TagState } from './interface.ts'
 import { leaving, OriginGate } from './origin-gate.ts'
-import type { OriginLoad } from './origin-health.ts'
 import { OriginHealth } from './origin-health.ts'
+import type { WantedContent } from './origin-roles.ts'
+import { OriginRoles } from './origin-roles.ts'
 import type { OriginTrouble } from './origin-trouble.ts'
 import { OriginTroubles } from './origin-trouble.ts'
 import { QuestionsUnderWay } from './questions-under-way.ts'
@@ -22,10 +22,7 @@ import { VouchedBlobs } from './vouched-blobs.ts'
 /** Told which origin (its label) supplies the bytes from `offset` in the blob on; 0 for manifests. */
 type SourceListener = (label: string, offset: number) => void
 
-interface DigestQuery extends OriginQuery {
-  readonly digest: Digest
-  /** Labels of origins not to ask. */
-  readonly avoid?: ReadonlySet<string> | undefined
+interface DigestQuery extends OriginQuery, WantedContent {
   readonly onSource?: SourceListener | undefined
 }
 
@@ -47,25 +44,6 @@ export interface OriginPlace {
   readonly trouble: OriginTrouble | undefined
 }
 
-/** No other origin would take it either. */
-const BAD_INPUT: readonly ErrorCode[] = ['NAME_INVALID', 'REFERENCE_INVALID', 'DIGEST_INVALID']
-
-/** Whoever says that it is overloaded is asked again after these waits; a few words are then there for most. */
-const AGAIN_AFTER_MS = [300, 900]
-const OVERLOADED: readonly unknown[] = [429, 502, 503, 504]
-
-/** In whose name an origin is asked, and until when. */
-interface Asker {
-  readonly signal: AbortSignal
-  readonly authorization?: string | undefined
-  /** What origins count separately: reads of blobs, and all others. */
-  readonly kind: OriginLoad
-  readonly patient: boolean
-}
-
-/** An answer, or undefined for "not here": then the next origin may have it. */
-type Ask<T> = (origin: Origin, signal: AbortSignal) => Promise<T | undefined>
-
 /** A blob that is being read at an origin. */
 interface Opened {
   readonly origin: Origin
@@ -80,7 +58,8 @@ interface Opened {
  */
 export class OriginChain implements AsyncDisposable {
   readonly #origins: readonly Origin[]
-  readonly #uses: ReadonlyMap<Origin, readonly OriginUse[]>
+  readonly #roles: OriginRoles
+  readonly #inTurn: OriginsInTurn
   readonly #vouched = new VouchedBlobs()
   readonly #health: OriginHealth
   readonly #troubles: OriginTroubles
@@ -97,12 +76,15 @@ export class OriginChain implements AsyncDisposable {
     uses: ReadonlyMap<Origin, readonly OriginUse[]> = new Map(),
   ) {
     this.#origins = origins
-    this.#uses = uses
-    this.#health = new OriginHealth(deps.clock)
-    this.#logger = deps.logger
-    this.#clock = deps.clock
-    this.#underWay = new QuestionsUnderWay(deps.clock)
-    this.#troubles = new OriginTroubles(deps.clock, deps.logger)
+    const { clock, logger } = deps
+    this.#logger = logger
+    this.#clock = clock
+    this.#health = new OriginHealth(clock)
+    this.#troubles = new OriginTroubles(clock, logger)
+    this.#underWay = new QuestionsUnderWay(clock)
+    this.#roles = new OriginRoles(origins, uses, this.#health)
+    const memory = { health: this.#health, troubles: this.#troubles, underWay: this.#underWay }
+    this.#inTurn = new OriginsInTurn({ clock, logger, ...memory })
   }
 
   get labels(): readonly string[] {
@@ -119,7 +101,7 @@ export class OriginChain implements AsyncDisposable {
   /** As Origin.resolveTag. The state's etag is good only here, not at one of the origins. */
   async resolveTag(query: OriginQuery & { tag: string; known?: TagState | undefined }): Promise<TagResolution> {
     using _asking = this.#underWay.add(query.repository, query.tag)
-    const found = await this.#first(this.#usedFor('resolve'), named(query), async (origin, signal) => {
+    const found = await this.#inTurn.first(this.#roles.usedFor('resolve'), named(query), async (origin, signal) => {
       const resolution = await origin.resolveTag({ ...query, signal, known: stateFor(origin, query.known) })
       if (resolution.kind === 'unknown') return undefined
       const given = resolution.kind === 'found' ? resolution.manifest : undefined
@@ -134,7 +116,7 @@ export class OriginChain implements AsyncDisposable {
   /** As Origin.manifest. If the bytes do not match the digest, say so with `distrust` and ask again. */
   async manifest(query: DigestQuery): Promise<OriginManifest | undefined> {
     using _asking = this.#underWay.add(query.repository, query.digest)
-    const found = await this.#first(this.#trusted(query), named(query), async (origin, signal) => {
+    const found = await this.#inTurn.first(this.#roles.trusted(query), named(query), async (origin, signal) => {
       const manifest = await origin.manifest({ ...query, signal })
       return manifest === undefined ? undefined : { origin, manifest }
     })
@@ -147,7 +129,7 @@ export class OriginChain implements AsyncDisposable {
   /** As Origin.statBlob. */
   async statBlob(query: DigestQuery): Promise<{ readonly size: number } | undefined> {
     using _asking = this.#underWay.add(query.repository, query.digest)
-    return await this.#first(this.#trusted(query), named(query), async (origin, signal) => {
+    return await this.#inTurn.first(this.#roles.trusted(query), named(query), async (origin, signal) => {
       const stat = await origin.statBlob({ ...query, signal })
       if (stat !== undefined && origin.kind === 'registry') this.#vouched.add(query)
       return stat
@@ -161,7 +143,7 @@ export class OriginChain implements AsyncDisposable {
    */
   async readBlob(query: BlobRangeQuery): Promise<AsyncIterable<Uint8Array> | undefined> {
     using _asking = this.#underWay.add(query.repository, query.digest)
-    const untried = new Set(this.#trusted(query).filter((origin) => this.#isUsedFor(origin, 'pull')))
+    const untried = new Set(this.#roles.pulledFrom(query))
     const first = await this.#open(query, untried)
     if (first === undefined) return undefined
     const { range, size } = query
@@ -183,13 +165,13 @@ export class OriginChain implements AsyncDisposable {
 
   /** Whether the origin that would be asked first is known to answer a range with that range. */
   get takesRanges(): boolean {
-    const origin = this.#health.first(this.#usedFor('pull'))
+    const origin = this.#health.first(this.#roles.usedFor('pull'))
     return origin !== undefined && (origin.kind !== 'registry' || this.#health.takesRanges(origin))
   }
 
   /** Whether it is known not to. */
   get ignoresRanges(): boolean {
-    const origin = this.#health.first(this.#usedFor('pull'))
+    const origin = this.#health.first(this.#roles.usedFor('pull'))
     return origin === undefined || this.#health.ignoresRanges(origin)
   }
 
@@ -197,7 +179,7 @@ export class OriginChain implements AsyncDisposable {
   listTags(
     query: OriginQuery & { limit?: number | undefined; after?: string | undefined },
   ): Promise<TagPage | undefined> {
-    return this.#first(this.#usedFor('resolve'), named(query), (origin, signal) =>
+    return this.#inTurn.first(this.#roles.usedFor('resolve'), named(query), (origin, signal) =>
       origin.listTags({ ...query, signal }),
     )
   }
@@ -206,14 +188,14 @@ export class OriginChain implements AsyncDisposable {
   referrers(
     query: OriginQuery & { digest: Digest; artifactType?: string | undefined },
   ): Promise<OriginManifest | undefined> {
-    return this.#first(this.#usedFor('resolve'), named(query), (origin, signal) =>
+    return this.#inTurn.first(this.#roles.usedFor('resolve'), named(query), (origin, signal) =>
       origin.referrers({ ...query, signal }),
     )
   }
 
   /** As Origin.challenge, of the first origin that has one. */
   challenge(signal: AbortSignal): Promise<string | undefined> {
-    return this.#first(this.#origins, named({ signal }), (origin, asking) => origin.challenge(asking))
+    return this.#inTurn.first(this.#origins, named({ signal }), (origin, asking) => origin.challenge(asking))
   }
 
   /**
@@ -229,72 +211,10 @@ export class OriginChain implements AsyncDisposable {
     await Promise.all(this.#origins.map((origin) => origin[Symbol.asyncDispose]()))
   }
 
-  #trusted({ digest, avoid }: DigestQuery): readonly Origin[] {
-    const pulled = this.#usedFor('pull')
-    // who only resolves is asked last: for what small things the others lack
-    const inOrder = [...pulled, ...this.#origins.filter((origin) => !pulled.includes(origin))]
-    const unblamed = inOrder.filter((origin) => this.#health.trusts(origin, digest))
-    const isStuck = !unblamed.some((origin) => pulled.includes(origin))
-    const again = isStuck ? pulled.filter((origin) => !unblamed.includes(origin)) : []
-    const trusted = [...unblamed, ...again.filter((origin) => this.#health.mayAskAgain(origin, digest))]
-    if (trusted.length === 0 && this.#origins.length > 0) {
-      throw new ShoalError('CONTENT_CORRUPT', 'every origin has lately served wrong bytes for this digest', {
-        details: { digest },
-      })
-    }
-    const wanted = trusted.filter((origin) => avoid?.has(origin.label) !== true)
-    if (wanted.length > 0) return wanted
-    throw new ShoalError('ORIGIN_UNREACHABLE', 'no origin is left to ask', { details: { digest } })
-  }
-
-  #isUsedFor(origin: Origin, use: OriginUse): boolean {
-    return this.#uses.get(origin)?.includes(use) ?? true
-  }
-
-  #usedFor(use: OriginUse): readonly Origin[] {
-    return this.#origins.filter((origin) => this.#isUsedFor(origin, use))
-  }
-
-  async #first<T>(origins: readonly Origin[], asker: Asker, ask: Ask<T>): Promise<T | undefined> {
-    const waits = asker.patient ? AGAIN_AFTER_MS : []
-    for (const wait of waits) {
-      try {
-        return await this.#once(origins, asker, ask)
-      } catch (error) {
-        if (!isOverload(error)) throw error
-        await sleep(this.#clock, wait, asker.signal)
-      }
-    }
-    return this.#once(origins, asker, ask)
-  }
-
-  async #once<T>(origins: readonly Origin[], asker: Asker, ask: Ask<T>): Promise<T | undefined> {
-    const errors: ShoalError[] = []
-    const askOne = async (origin: Origin, signal: AbortSignal): Promise<T | undefined> => {
-      try {
-        this.#health.leftAlone(origin, asker.kind)
-        const answer = await ask(origin, signal)
-        this.#underWay.heard()
-        this.#health.succeeded(origin)
-        this.#troubles.succeeded(origin)
-        return answer
-      } catch (error) {
-        signal.throwIfAborted()
-        errors.push(this.#failure(origin, error, asker))
-        return undefined
-      }
-    }
-    const outrun = (origin: Origin): void => this.#health.outrun(origin)
-    const inTurn = { clock: this.#clock, patienceMs: NEXT_ORIGIN_MS, outrun, signal: asker.signal }
-    const answer = await firstInTurn(this.#health.order(origins), askOne, inTurn)
-    if (answer === undefined && errors.length > 0) throw mostUseful(errors)
-    return answer
-  }
-
   /** Opens the rest of a range at the first of `untried` that has it, taking out of `untried` those that were asked. */
   async #open(query: BlobRangeQuery, untried: Set<Origin>): Promise<Opened | undefined> {
-    const asker: Asker = { ...named(query), kind: 'blobs', patient: query.patient === true }
-    const opened = await this.#first([...untried], asker, async (origin, signal) => {
+    const asker: OriginAsker = { ...named(query), kind: 'blobs', patient: query.patient === true }
+    const opened = await this.#inTurn.first([...untried], asker, async (origin, signal) => {
       untried.delete(origin)
       return this.#read(origin, { ...query, signal })
     })
@@ -331,7 +251,7 @@ export class OriginChain implements AsyncDisposable {
   }
 
   async *#readOn(query: BlobRangeQuery, first: Opened, untried: Set<Origin>): AsyncIterable<Uint8Array> {
-    const asker: Asker = { ...named(query), kind: 'blobs' }
+    const asker: OriginAsker = { ...named(query), kind: 'blobs' }
     const errors: ShoalError[] = []
     let at = query.range.start
     let current = first
@@ -344,7 +264,7 @@ export class OriginChain implements AsyncDisposable {
         }
         return
       } catch (error) {
-        errors.push(this.#failure(current.origin, error, asker))
+        errors.push(this.#inTurn.failure(current.origin, error, asker))
       }
       const rest = { ...query, range: { start: at, end: query.range.end } }
       const next = await this.#open(rest, untried).catch((error: unknown) => {
@@ -353,19 +273,6 @@ export class OriginChain implements AsyncDisposable {
       if (next === undefined) throw mostUseful(errors)
       current = next
     }
-  }
-
-  /** Remembers a failure that the next origin may make good; rethrows aborts, bad input and bugs. */
-  #failure(origin: Origin, error: unknown, { signal, authorization, kind }: Asker): ShoalError {
-    signal.throwIfAborted()
-    if (!(error instanceof ShoalError) || BAD_INPUT.includes(error.code)) throw error
-    if (error.details.leftAlone === true) return error
-    if (error.details.status !== undefined) this.#underWay.heard()
-    this.#health.failed(origin, error, kind)
-    // what a client's own proof is refused says nothing about the origin
-    if (!authorization || error.code !== 'ORIGIN_DENIED') this.#troubles.failed(origin, error)
-    this.#logger.debug({ origin: origin.label, code: error.code, err: error }, 'origin failed')
-    return error
   }
 }
 
@@ -377,12 +284,6 @@ function stateFor(origin: Origin, known: TagState | undefined): TagState | undef
 }
 
 /** Whoever asks for words about content. */
-function named({ signal, authorization }: Pick<OriginQuery, 'signal' | 'authorization'>): Asker {
+function named({ signal, authorization }: Pick<OriginQuery, 'signal' | 'authorization'>): OriginAsker {
   return { signal, authorization, kind: 'names', patient: true }
-}
-
-/** Whether an origin has said that it cannot now, and not until when. */
-function isOverload(error: unknown): boolean {
-  if (!isShoalError(error, 'ORIGIN_THROTTLED', 'ORIGIN_UNREACHABLE')) return false
-  return OVERLOADED.includes(error.details.status) && !error.details.retryAfterMs
 }
