@@ -21,6 +21,7 @@ import type {
   MetricsText,
   PinSource,
   PrewarmSource,
+  PurgeSource,
   VerifySource,
   WebhookSink,
   WhySource,
@@ -32,6 +33,7 @@ import { addPageRoutes } from './page-routes.ts'
 import type { PageSource } from './page-view.ts'
 import { addPinRoutes } from './pin-routes.ts'
 import { addPrewarmRoutes, addScheduleRoutes } from './prewarm-routes.ts'
+import { addPurgeRoutes } from './purge-routes.ts'
 import { addApiRoutes, addProbeRoutes } from './routes.ts'
 import { addVerifyRoutes } from './verify-routes.ts'
 
@@ -47,6 +49,7 @@ export interface AdminServerDeps {
   readonly pins: PinSource
   readonly hooks: WebhookSink
   readonly prewarm: PrewarmSource
+  readonly purges: PurgeSource
   readonly verify: VerifySource
   readonly events: EventSource
   readonly why: WhySource
@@ -111,6 +114,7 @@ export class AdminServer implements AsyncDisposable {
     addPinRoutes(app, deps.pins)
     addPrewarmRoutes(app, deps.prewarm)
     addScheduleRoutes(app, deps.prewarm)
+    addPurgeRoutes(app, deps.purges)
     addVerifyRoutes(app, deps.verify)
     addEventRoutes(app, deps.events)
     addWhyRoute(app, deps.why)

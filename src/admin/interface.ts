@@ -1,7 +1,15 @@
 import type { Events } from '../base/events.ts'
 import type { LogLevelName } from '../base/log.ts'
 import type { PinView } from '../pins/index.ts'
-import type { GateSpec, GateView, HostView, PrewarmPlanView, PrewarmView, ScheduleView } from '../prewarm/index.ts'
+import type {
+  GateSpec,
+  GateView,
+  HostView,
+  PrewarmPlanView,
+  PrewarmView,
+  PurgeView,
+  ScheduleView,
+} from '../prewarm/index.ts'
 import type { Order } from '../trust/index.ts'
 import type { WebhookHead, WebhookResponse } from '../webhook/index.ts'
 import type { Limits, LogView, VerifyView, WhyView } from './api-schema.ts'
@@ -33,6 +41,25 @@ export interface AdminSource {
   limits(): Limits
   /** Applies at once and answers what is now in force; not written to the configuration. */
   setLimits(patch: LimitsPatch): Limits
+}
+
+/** Images that are to leave every host. All may throw `UNAVAILABLE`. */
+export interface PurgeSource {
+  /**
+   * Has images leave all hosts, in this host's name; `repositories`: everything in those that are named. Throws
+   * `REFERENCE_INVALID`, `ORDER_REQUIRED`, `PREWARM_IMPOSSIBLE`.
+   */
+  start(
+    references: readonly string[],
+    options: { readonly repositories: boolean; readonly dryRun: boolean },
+    signal: AbortSignal,
+  ): Promise<PurgeView>
+  /** Does what an operator has signed. Throws `ORDER_REQUIRED`, `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`. */
+  obey(order: Order, signal: AbortSignal): Promise<PurgeView>
+  /** Those that still hold, the newest first. */
+  list(signal: AbortSignal): Promise<readonly PurgeView[]>
+  /** Throws `PREWARM_UNKNOWN`. */
+  show(id: string, signal: AbortSignal): Promise<PurgeView>
 }
 
 /** What the process logs. Neither method throws. */

@@ -7,7 +7,7 @@ import type { PrewarmView } from '../prewarm/index.ts'
 import { isFinal, isJobId, isScheduleId } from '../prewarm/index.ts'
 import { ALIVE_MS, EventStream } from './event-stream.ts'
 import type { PrewarmSource } from './interface.ts'
-import { gateQuerySchema, obeySchema, parseBody } from './request-schema.ts'
+import { gateQuerySchema, isOrder, obeySchema, parseBody } from './request-schema.ts'
 
 const EVENT_EVERY_MS = 1_000
 const ALIVE_EVERY = ALIVE_MS / EVENT_EVERY_MS
@@ -71,10 +71,6 @@ export function addPrewarmRoutes(app: FastifyInstance, prewarm: PrewarmSource): 
     const first = await prewarm.show(id, limit())
     await stream(reply, first, () => prewarm.show(id, limit()))
   })
-}
-
-function isOrder(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'order' in body
 }
 
 /** The job as it changes, until it has ended or its reader has left. */

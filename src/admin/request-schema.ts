@@ -75,6 +75,18 @@ export const invalidateSchema = z.strictObject({
 /** What an operator has signed, in place of the request itself. */
 export const obeySchema = z.strictObject({ order: orderSchema })
 
+/** Whether a body is that rather than the request itself. */
+export function isOrder(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'order' in body
+}
+
+/** How many a purge may have is for who begins it to say. */
+export const purgeSchema = z.strictObject({
+  references: z.array(z.string().min(1).max(MAX_REFERENCE_CHARS)).min(1).max(1_000),
+  repository: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
+})
+
 const MIN_PIN_MS = 1_000
 const MAX_PIN_MS = 365 * 86_400_000
 const DEFAULT_PIN = '24h'

@@ -95,19 +95,48 @@ export class Grants {
   async holders(digest: Digest): Promise<GrantedTo[]> {
     const found: GrantedTo[] = []
     for await (const [row, { kind }] of this.#table.entries('')) {
-      const at = row.lastIndexOf('@')
-      const slash = row.indexOf('/')
-      const repository = row.slice(slash + 1, at)
-      if (row.slice(at + 1) !== digest || repository === ANY_REPOSITORY || found.length >= MAX_HOLDERS) continue
-      found.push({ kind, upstream: row.slice(0, slash), repository })
+      const { upstream, repository, digest: named } = refOf(row)
+      if (named !== digest || repository === ANY_REPOSITORY || found.length >= MAX_HOLDERS) continue
+      found.push({ kind, upstream, repository })
     }
     return found
+  }
+
+  /** What a repository refers to. */
+  async ofRepository({ upstream, repository }: RepositoryRef): Promise<(Grant & { readonly digest: Digest })[]> {
+    const found: (Grant & { readonly digest: Digest })[] = []
+    for await (const [row, grant] of this.#table.entries(`${upstream}/${repository}@`)) {
+      found.push({ ...grant, digest: refOf(row).digest })
+    }
+    return found
+  }
+
+  /** Which of `digests` other repositories, of whatever upstream, refer to. Reads the whole table: for what is rare. */
+  async elsewhere(own: RepositoryRef, digests: ReadonlySet<Digest>): Promise<Set<Digest>> {
+    const found = new Set<Digest>()
+    for await (const [row] of this.#table.entries('')) {
+      const { upstream, repository, digest } = refOf(row)
+      const isOwn = upstream === own.upstream && repository === own.repository
+      // what stands for all repositories has the row of one beside it
+      if (digests.has(digest) && !isOwn && repository !== ANY_REPOSITORY) found.add(digest)
+    }
+    return found
+  }
+
+  /** Takes a right back; `everywhere`: no other repository of the upstream has it either. */
+  async revoke(ref: BlobRef, everywhere: boolean): Promise<void> {
+    const rows = [blobName(ref), ...(everywhere ? [blobName(anywhere(ref))] : [])]
+    for (const row of rows) {
+      await this.#table.delete(row)
+      // after it, for what was read meanwhile
+      this.#recent.delete(row)
+    }
   }
 
   /** Drops rights to blobs that are not here and that nobody has asked for since `beforeEpochMs`. */
   async sweep(beforeEpochMs: number): Promise<void> {
     for await (const [row, grant] of this.#table.entries('')) {
-      const digest = row.slice(row.lastIndexOf('@') + 1) as Digest
+      const { digest } = refOf(row)
       if (grant.grantedEpochMs >= beforeEpochMs || this.#store.size(digest) !== undefined) continue
       await this.#table.delete(row)
       this.#recent.delete(row)
@@ -156,6 +185,15 @@ type Named = Pick<Grant, 'kind' | 'size' | 'mediaType'>
 
 /** Stands for all repositories of an upstream; no repository has an empty name. */
 const ANY_REPOSITORY = ''
+
+/** What a row's key names. */
+function refOf(row: string): BlobRef {
+  const at = row.lastIndexOf('@')
+  const slash = row.indexOf('/')
+  // keys are made of digests that were parsed
+  const digest = row.slice(at + 1) as Digest
+  return { upstream: row.slice(0, slash), repository: row.slice(slash + 1, at), digest }
+}
 
 function anywhere(ref: BlobRef): BlobRef {
   return { ...ref, repository: ANY_REPOSITORY }

@@ -2,7 +2,8 @@
  * What callers can ask for: content.ts answers this host's runtimes, home-service.ts its peers. Both stand on
  * manifests.ts (tags and manifests; known-tags.ts, tag-proof.ts: on whose word), blob-access.ts (who may read what),
  * listings.ts and the transfers below; readers.ts turns a blob, arriving or complete, into a stream, which
- * mending-reader.ts keeps going when the disk fails; mender.ts fetches again what was found damaged.
+ * mending-reader.ts keeps going when the disk fails; mender.ts fetches again what was found damaged; purger.ts takes an image
+ * away (purge-plan.ts: what goes with it).
  */
 export { BlobAccess } from './blob-access.ts'
 export type { UpstreamAccess } from './content.ts'
@@ -12,6 +13,8 @@ export { HomeService } from './home-service.ts'
 export { Listings } from './listings.ts'
 export { Manifests } from './manifests.ts'
 export { Mender } from './mender.ts'
+export type { Purged } from './purger.ts'
+export { Purger } from './purger.ts'
 export { blobRequests } from './requests.ts'
 export { TagCache } from './tag-cache.ts'
 export { TagOrders } from './tag-orders.ts'

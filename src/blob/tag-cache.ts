@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { requireDigest } from '../oci/digest.ts'
-import type { TagRef } from '../oci/reference.ts'
+import type { RepositoryRef, TagRef } from '../oci/reference.ts'
 import { tagName } from '../oci/reference.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
@@ -123,6 +123,19 @@ export class TagCache {
       confirmedEpochMs,
       proof: proof === undefined ? undefined : { ...proof, signature },
     })
+  }
+
+  /** What is known of a repository's tags, on whatever word. */
+  async ofRepository({
+    upstream,
+    repository,
+  }: RepositoryRef): Promise<{ tag: string; digest: Digest; confirmedEpochMs: number }[]> {
+    const prefix = `${upstream}/${repository}:`
+    const found = []
+    for await (const [row, { digest, confirmedEpochMs }] of this.#table.entries(prefix)) {
+      found.push({ tag: row.slice(prefix.length), digest, confirmedEpochMs })
+    }
+    return found
   }
 
   /** Drops what the upstream has not confirmed since `beforeEpochMs`. */

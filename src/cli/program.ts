@@ -32,6 +32,7 @@ const ENTRIES: readonly Entry[] = [
     load: () => import('./why.ts'),
   },
   { name: 'invalidate', summary: 'forget a cached tag', load: () => import('./invalidate.ts') },
+  { name: 'purge', summary: 'take images from every cache and host', load: () => import('./purge.ts') },
   {
     name: 'prewarm',
     summary: 'make images present on every host before a rollout',

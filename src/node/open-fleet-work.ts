@@ -27,7 +27,7 @@ export async function openFleetWork(
 ): Promise<FleetWork> {
   const { store, swarm, tier, upstreams, limiters, hub, events } = ground
   const { logger, registry, clock = systemClock } = deps
-  const { images, transfers, home } = services
+  const { images, transfers, home, purger } = services
   const first = (): string => upstreams.first
   const pins = await openPins(first, { store, images, logger: logger.child({ component: 'pins' }) })
   const prewarm = stack.use(
@@ -45,6 +45,7 @@ export async function openFleetWork(
       hostRate: () => limiters.prewarm.bytesPerSec,
       jobChanged: (job) => events.publish('job', job),
       mirror,
+      purger,
       chargePlan: (link, count) => home.chargePlan(link, count),
     }),
   )

@@ -24,6 +24,7 @@ interface OpenPrewarmDeps
     | 'hostRate'
     | 'jobChanged'
     | 'chargePlan'
+    | 'purger'
   > {
   /** This host's mirror, `host:port`: known once it listens. */
   readonly mirror: () => string

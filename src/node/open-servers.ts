@@ -64,7 +64,18 @@ export async function openServers(
   const admin = stack.use(
     await startAdmin(
       config,
-      { source: status, page, pins, hooks, prewarm: prewarm.jobs, verify, events, why, logs: deps.logs },
+      {
+        source: status,
+        page,
+        pins,
+        hooks,
+        prewarm: prewarm.jobs,
+        purges: prewarm.purges,
+        verify,
+        events,
+        why,
+        logs: deps.logs,
+      },
       deps,
     ),
   )
@@ -75,6 +86,7 @@ export async function openServers(
       runtimeBytes += bytes
     }),
   )
+  services.purger.heed((digest) => mirror.isPulled(digest))
   addresses.mirror = new URL(mirror.url).host
   addresses.admin = addressText(admin.address)
   return { mirror, status }

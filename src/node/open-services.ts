@@ -8,6 +8,7 @@ import {
   Listings,
   Manifests,
   Mender,
+  Purger,
   TagCache,
   TagOrders,
   TagProofs,
@@ -26,6 +27,7 @@ export interface Services {
   readonly home: HomeService
   readonly tags: TagCache
   readonly images: ManifestSource
+  readonly purger: Purger
 }
 
 /** Opens all that answers for content. Peers are not answered yet. */
@@ -86,7 +88,8 @@ export function openServices(ground: Ground, deps: NodeDeps, stack: AsyncDisposa
     }),
   })
   const images = new ManifestSource({ manifests, tags, clock, content, upstreams: byName })
-  return { transfers, content, home, tags, images }
+  const purger = new Purger({ store, grants, tags, manifests, transfers })
+  return { transfers, content, home, tags, images, purger }
 }
 
 function openTransfers(

@@ -16,7 +16,7 @@ interface CacheRoutesDeps {
 }
 
 /** Requests that go up to the caches which keep the jobs. */
-type UpName = Exclude<RequestName, 'survey' | 'need'>
+type UpName = Exclude<RequestName, 'survey' | 'need' | 'purgeCounts'>
 
 /** Sends requests to the caches that can respond: those of this region, of the one above, or of those below. */
 export class CacheRoutes {
@@ -55,8 +55,22 @@ export class CacheRoutes {
     return this.#first(this.#deps.tier.parents(homeKeyOf(key)), request, signal)
   }
 
+  /** What the region has to say that has none above it. Throws `UNAVAILABLE`, saying what is `kept` there. */
+  async atTheTop<N extends UpName>(
+    request: RequestOf<N>,
+    { key, kept }: { readonly key: string; readonly kept: string },
+    signal: AbortSignal,
+    here: () => Promise<ResponseTo<N>>,
+  ): Promise<ResponseTo<N>> {
+    const above = await this.above(request, key, signal)
+    if (above !== undefined) return above.value
+    const { parentRegions } = this.#deps.tier
+    if (parentRegions.length > 0) throw unanswered(parentRegions, undefined, `, and there ${kept} are kept`)
+    return here()
+  }
+
   /** Asks one cache of each region below, or of `region` if that is one; regions that do not answer are left out. */
-  async down<N extends 'survey' | 'hosts'>(
+  async down<N extends 'survey' | 'hosts' | 'purgeCounts'>(
     request: RequestOf<N>,
     key: string,
     signal: AbortSignal,

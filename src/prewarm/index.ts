@@ -10,6 +10,8 @@
  *                   replicas      second copies in the tier      origin-usage   what jobs read from origins
  *                   job-store, plan-store, region-store, unordered-jobs: on its disk
  *   schedules       jobs that begin by the clock: schedule (decides), schedule-api (responds to requests about them)
+ *   purges          images that are to leave all hosts: purge (decides), purge-worker (a host's part), purge-ledger (who has
+ *                   done it), purge-api (responds), purge-client (as they are asked for)
  *   worker          a host's part: host-task (one job), need, pacer
  *   job, gate, amount, tallies             decide, without I/O
  *   spec, spec-shapes, image-reference     what a job may be: as people write it, as it is
@@ -27,10 +29,12 @@ export type {
 } from './interface.ts'
 export { isFinal, newJobId } from './job.ts'
 export { roomOf } from './need.ts'
-export { orderChange, orderJob, orderSchedule, orderUnschedule } from './orders.ts'
+export { orderChange, orderJob, orderPurge, orderSchedule, orderUnschedule } from './orders.ts'
 export type { PrewarmDeps } from './prewarm.ts'
 export { Prewarm } from './prewarm.ts'
 export { prewarmProtocol } from './protocol.ts'
+export type { PurgeSpec, PurgeView } from './purge.ts'
+export { isPurgeId, newPurgeId, parsePurge, purgeViewSchema } from './purge.ts'
 export type { ScheduleView } from './schedule.ts'
 export { isScheduleId, localZone, newScheduleId, parseWhen, scheduleViewSchema } from './schedule.ts'
 export { isJobId, prewarmHostSchema, prewarmPlanViewSchema, prewarmViewSchema } from './shapes.ts'

@@ -15,6 +15,7 @@ import type { Messenger } from './messenger.ts'
 import type { JobOrderOf, Orders } from './orders.ts'
 import { withOrder } from './orders.ts'
 import type { Planner } from './planner.ts'
+import type { PurgeApi } from './purge-api.ts'
 import type { RegionStore } from './region-store.ts'
 import type { AskOf, PrewarmRequest, RequestName, RequestOf, ResponseTo } from './requests.ts'
 import { HOSTS_PER_PAGE } from './requests.ts'
@@ -40,6 +41,7 @@ interface JobApiDeps {
   readonly controller: JobController
   readonly regions: RegionStore
   readonly schedules: ScheduleApi
+  readonly purges: PurgeApi
   readonly orders: Pick<Orders, 'check'>
 }
 
@@ -51,12 +53,14 @@ export class JobApi {
   readonly #deps: JobApiDeps
   readonly #capacity: CapacityProbe
   readonly schedules: ScheduleApi
+  readonly purges: PurgeApi
   /** For whom plans are being made. */
   readonly #planning: string[] = []
 
   constructor(deps: JobApiDeps) {
     this.#deps = deps
     this.schedules = deps.schedules
+    this.purges = deps.purges
     this.#capacity = new CapacityProbe({ ...deps, inventory: deps.controller.inventory })
   }
 
@@ -87,6 +91,13 @@ export class JobApi {
       case 'survey':
         if (isFromAbove) return this.#capacities(ask, hops, signal)
         throw new ShoalError('UNAVAILABLE', 'capacity is for caches of the region above to ask')
+      case 'purge':
+        return this.purges.begin(about(ask.id, orders.check(ask.order, 'purge')), hops, signal)
+      case 'purges':
+        return this.purges.list(ask, hops, signal)
+      case 'purgeCounts':
+        if (isFromAbove) return this.purges.counts(ask, hops, signal)
+        throw new ShoalError('UNAVAILABLE', 'what hosts have purged is for caches of the region above to ask')
       case 'need':
         throw new ShoalError('UNAVAILABLE', 'what a host lacks is for caches to ask')
       default:

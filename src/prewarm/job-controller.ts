@@ -144,6 +144,9 @@ export class JobController implements AsyncDisposable {
       case 'task':
       case 'standing':
       case 'schedule':
+      case 'purge':
+      case 'purges':
+      case 'purged':
         return
       default:
         return message satisfies never

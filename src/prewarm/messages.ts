@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { encodeJson, parseJson } from '../base/json.ts'
 import type { Shape } from '../base/shape.ts'
+import { orderSchema } from '../trust/index.ts'
 import type { Right } from './message-rights.ts'
+import { MAX_PURGES, purgeReportSchema } from './purge.ts'
 import { scheduleRowSchema } from './schedule.ts'
 import {
   count,
@@ -56,6 +58,9 @@ export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 /** What says little. */
 export const SHORT = 1024
 
+/** An order, and beside it what it says for versions that know none. */
+export const ORDER_BYTES = 384 * 1024
+
 /**
  * One-way, between a host and the caches of its region, and between caches: from whom each is taken, how long it may be, and
  * what it says. PREWARM.md says who sends which.
@@ -75,6 +80,12 @@ export const PREWARM_MESSAGES = {
   tally: { from: 'cache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ job: jobId, region, tally: tallySchema }) },
   /** A schedule, to the other caches of the region. */
   schedule: { from: 'nearCache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ row: scheduleRowSchema }) },
+  /** An order to purge, from who has obeyed it. */
+  purge: { from: 'upperCache', maxBytes: ORDER_BYTES, body: z.object({ order: orderSchema }) },
+  /** Which of them are known here: whoever is linked hands on the others. */
+  purges: { from: 'member', maxBytes: 32 * 1024, body: z.object({ ids: z.array(jobId).max(MAX_PURGES) }) },
+  /** What a host has done of one, to the caches of its region; a cache, also to those of the region above. */
+  purged: { from: 'member', maxBytes: 4 * SHORT, body: z.object({ id: jobId, report: purgeReportSchema }) },
   /** What one cache has read from origins for a job, to the others of its region. */
   fetched: { from: 'nearCache', maxBytes: SHORT, body: z.object({ job: jobId, originBytes: count }) },
 } as const satisfies Record<string, Right & { readonly body: z.ZodType }>

@@ -62,6 +62,11 @@ export class Messenger {
     }
   }
 
+  /** Linked peers that `fits`. */
+  peers(fits: (peer: PeerInfo) => boolean): PeerLink[] {
+    return [...this.#deps.swarm.links.values()].filter(({ peer }) => fits(peer))
+  }
+
   /** Linked caches that `fits`. */
   caches(fits: (peer: PeerInfo) => boolean): PeerLink[] {
     const { swarm, tier } = this.#deps

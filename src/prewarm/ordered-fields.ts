@@ -1,4 +1,6 @@
 import type { PrewarmPatch, PrewarmSpec } from './interface.ts'
+import type { PurgeSpec } from './purge.ts'
+import { purgeText } from './purge.ts'
 import type { Scheduled } from './schedule.ts'
 
 /** Names that a log line has; a job may be of hundreds of images. */
@@ -9,6 +11,7 @@ type Ordered =
   | { readonly verb: 'edit'; readonly patch: PrewarmPatch }
   | { readonly verb: 'schedule'; readonly scheduled: Scheduled }
   | { readonly verb: 'unschedule' }
+  | { readonly verb: 'purge'; readonly purge: PurgeSpec }
 
 /** What an order about a job says, for a line in the log. */
 export function orderedFields(said: Ordered): object {
@@ -21,6 +24,10 @@ export function orderedFields(said: Ordered): object {
       return { ...specFields(said.scheduled.spec), when: said.scheduled.when }
     case 'unschedule':
       return {}
+    case 'purge': {
+      const { images, dryRun } = said.purge
+      return { images: images.slice(0, MAX_NAMED).map(purgeText), imageCount: images.length, dryRun }
+    }
     default:
       return said satisfies never
   }

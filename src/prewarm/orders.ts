@@ -8,6 +8,8 @@ import { imageReference } from './image-reference.ts'
 import type { Plan, PrewarmPatch, PrewarmSpec, ToldRow } from './interface.ts'
 import { applyPatch, isFinal } from './job.ts'
 import { orderedFields } from './ordered-fields.ts'
+import type { PurgeSpec } from './purge.ts'
+import { isPurgeId, purgeSpecSchema } from './purge.ts'
 import type { Scheduled } from './schedule.ts'
 import { isScheduleId, scheduledSchema } from './schedule.ts'
 import { jobId } from './shapes.ts'
@@ -18,12 +20,15 @@ interface OrderOfJob {
   readonly id: string
   readonly issuedEpochMs: number
 }
-/** What an order does: it has a job begun or changed, or a schedule kept or ended. */
+/** What an order does: it has a job begun or changed, a schedule kept or ended, or images taken from all hosts. */
 type JobOrder =
   | (OrderOfJob & { readonly verb: 'prewarm'; readonly spec: PrewarmSpec })
   | (OrderOfJob & { readonly verb: 'edit'; readonly patch: PrewarmPatch })
   | (OrderOfJob & { readonly verb: 'schedule'; readonly scheduled: Scheduled })
   | (OrderOfJob & { readonly verb: 'unschedule' })
+  | (OrderOfJob & { readonly verb: 'purge'; readonly purge: PurgeSpec })
+/** An order to purge that was given some time ago, and who gave it. */
+export type HandedOn = JobOrderOf<'purge'> & { readonly by: string }
 export type JobOrderOf<V extends JobOrder['verb']> = Extract<JobOrder, { verb: V }>
 
 interface OrdersDeps {
@@ -80,6 +85,20 @@ export class Orders {
     const issuedEpochMs = this.#deps.clock.wall()
     const order = this.#give({ verb: 'unschedule', subject: id, content: null, issuedEpochMs })
     return { verb: 'unschedule', id, order, issuedEpochMs }
+  }
+
+  /** Signs a purge as this host. Throws `ORDER_REQUIRED` where it may not. */
+  purge(id: string, purge: PurgeSpec): JobOrderOf<'purge'> {
+    const issuedEpochMs = this.#deps.clock.wall()
+    const order = this.#give({ verb: 'purge', subject: id, content: purge, issuedEpochMs })
+    return { verb: 'purge', id, purge, order, issuedEpochMs }
+  }
+
+  /** What an order to purge says that another cache hands on, however long ago it was given; undefined unless it is proven. */
+  handedOn(order: Order): HandedOn | undefined {
+    const content = provenOrder(this.#deps.trust, order, (other) => this.#isOver(other))
+    const read = content === undefined ? undefined : readJobOrder(order, content)
+    return read?.verb === 'purge' && content !== undefined ? { ...read, by: content.by } : undefined
   }
 
   /**
@@ -176,6 +195,11 @@ export function orderUnschedule(signer: SignsOrders, id: string, now: number): O
   return giveOrder(signer, { verb: 'unschedule', subject: id, content: null, issuedEpochMs: now })
 }
 
+/** Signs a purge with a credential that a user names. */
+export function orderPurge(signer: SignsOrders, id: string, purge: PurgeSpec, now: number): Order | undefined {
+  return giveOrder(signer, { verb: 'purge', subject: id, content: purge, issuedEpochMs: now })
+}
+
 /** A job's order by what it says, whoever gave it; undefined for what is none. */
 function jobOrder(order: Order): JobOrder | undefined {
   const content = orderContent(order)
@@ -216,6 +240,10 @@ function readJobOrder(order: Order, { verb, subject, content, issuedEpochMs }: O
     }
     case 'unschedule':
       return isScheduleId(id) ? { verb, order, id, issuedEpochMs } : undefined
+    case 'purge': {
+      const purge = isPurgeId(id) ? purgeSpecSchema.safeParse(content).data : undefined
+      return purge === undefined ? undefined : { verb, order, id, purge, issuedEpochMs }
+    }
     case 'invalidate':
       return undefined
     default:

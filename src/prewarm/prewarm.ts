@@ -25,6 +25,10 @@ import { needOf } from './need.ts'
 import { Orders } from './orders.ts'
 import { Planner } from './planner.ts'
 import type { prewarmProtocol } from './protocol.ts'
+import { PurgeApi } from './purge-api.ts'
+import { PurgeClient } from './purge-client.ts'
+import type { PurgesDeps } from './purges.ts'
+import { Purges } from './purges.ts'
 import { RegionStore } from './region-store.ts'
 import type { PrewarmRequest, ResponseTo } from './requests.ts'
 import { decodeRequest, encodeResponse } from './requests.ts'
@@ -54,6 +58,7 @@ export interface PrewarmDeps extends Pick<HostTaskDeps, 'pins' | 'loader' | 'fre
   readonly upstreams: KnownUpstreams
   /** Told of every job that begins or changes its state, on a cache. */
   readonly jobChanged?: ((job: JobChange) => void) | undefined
+  readonly purger: PurgesDeps['purger']
   /** A peer asks for a plan, which has names resolved that may be made up: whether it may have this host ask for that many. */
   readonly chargePlan: (link: PeerLink, images: number) => boolean
 }
@@ -77,10 +82,13 @@ export class Prewarm implements AsyncDisposable {
   readonly #controller: JobController | undefined
   readonly #worker: Worker | undefined
   readonly #schedules: Schedules | undefined
+  readonly #purges: Purges
   readonly #regions: RegionStore
   readonly #api: JobApi | undefined
   /** Jobs as this host's users ask for them. */
   readonly jobs: JobClient
+  /** Purges likewise. */
+  readonly purges: PurgeClient
   readonly orders: Orders
 
   constructor(deps: PrewarmDeps, { name, labels, platform }: PrewarmOptions) {
@@ -107,6 +115,9 @@ export class Prewarm implements AsyncDisposable {
     this.#regions = regions
     const routes = new CacheRoutes({ logger, swarm, tier, messenger })
     const controller = this.#controller
+    const keeps = controller !== undefined
+    const { registry, purger } = deps
+    this.#purges = new Purges({ clock, logger, registry, store, tier, messenger, orders, purger, keeps, name })
     if (controller !== undefined) {
       const planner = new Planner(images, platform)
       const schedules = new Schedules({
@@ -131,10 +142,12 @@ export class Prewarm implements AsyncDisposable {
         controller,
         regions,
         orders,
-        schedules: new ScheduleApi({ tier, routes, schedules }),
+        schedules: new ScheduleApi({ routes, schedules }),
+        purges: new PurgeApi({ routes, regions, purges: this.#purges, region: swarm.self.region }),
       })
     }
     this.jobs = new JobClient({ routes, orders, api: this.#api, upstreams, clock })
+    this.purges = new PurgeClient({ routes, orders, api: this.#api?.purges, upstreams, clock })
     createPrewarmMetrics(deps.registry, {
       jobs: () => this.#controller?.leaderTallies() ?? [],
       states: () => this.#controller?.jobStore.all().map(({ state }) => state) ?? [],
@@ -148,17 +161,20 @@ export class Prewarm implements AsyncDisposable {
     await this.#worker?.start()
     await this.#controller?.start()
     await this.#schedules?.start()
+    await this.#purges.start()
   }
 
   linked(link: PeerLink): void {
     this.#worker?.linked(link)
     this.#controller?.linked(link)
     this.#schedules?.linked(link.peer)
+    this.#purges.linked(link.peer)
     this.#seen(link)
   }
 
   unlinked(link: PeerLink): void {
     this.#controller?.unlinked(link)
+    this.#purges.unlinked(link.peer)
     this.#seen(link)
   }
 
@@ -199,6 +215,7 @@ export class Prewarm implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#purges[Symbol.asyncDispose]()
     await this.#schedules?.[Symbol.asyncDispose]()
     await this.#controller?.[Symbol.asyncDispose]()
     await this.#worker?.[Symbol.asyncDispose]()
@@ -219,6 +236,7 @@ export class Prewarm implements AsyncDisposable {
   #deliver(from: PeerInfo, message: PrewarmMessage): void {
     this.#worker?.message(from, message)
     this.#controller?.message(from, message)
+    this.#purges.message(from, message)
     if (message.kind === 'schedule') this.#schedules?.hear(message.row)
   }
 

@@ -5,7 +5,8 @@ import { encodeJson } from '../base/json.ts'
 import type { Shape } from '../base/shape.ts'
 import { orderSchema } from '../trust/index.ts'
 import type { Right } from './message-rights.ts'
-import { decodeJson, MAX_MESSAGE_BYTES, SHORT } from './messages.ts'
+import { decodeJson, MAX_MESSAGE_BYTES, ORDER_BYTES, SHORT } from './messages.ts'
+import { MAX_PURGES, purgeCountsSchema, purgeViewSchema } from './purge.ts'
 import { scheduleViewSchema } from './schedule.ts'
 import {
   base64,
@@ -26,9 +27,6 @@ export const HOSTS_PER_PAGE = 500
 
 /** What the order says, again, for versions that know no orders: it is not read, only its order counts. */
 const besideOrder = z.unknown()
-
-/** An order, and beside it what it says for versions that know none. */
-const ORDER_BYTES = 384 * 1024
 
 /**
  * Requests go up, to the caches that coordinate, or down, to regions and hosts: from whom each is taken, how long it may be,
@@ -70,6 +68,27 @@ export const PREWARM_REQUESTS = {
     response: scheduleViewSchema,
   },
   schedules: { from: 'member', maxBytes: SHORT, ask: z.object({}), response: z.array(scheduleViewSchema).max(1024) },
+  /** Images are to leave all hosts; the region that has none above it begins. */
+  purge: {
+    from: 'member',
+    maxBytes: ORDER_BYTES,
+    ask: z.object({ id: jobId, order: orderSchema }),
+    response: purgeViewSchema,
+  },
+  /** Purges that still hold, or one of them. */
+  purges: {
+    from: 'member',
+    maxBytes: SHORT,
+    ask: z.object({ id: jobId.nullable() }),
+    response: z.array(purgeViewSchema).max(MAX_PURGES),
+  },
+  /** Of a region and those below it: what its hosts have done. */
+  purgeCounts: {
+    from: 'cache',
+    maxBytes: 16 * 1024,
+    ask: z.object({ ids: z.array(jobId).max(MAX_PURGES) }),
+    response: z.array(purgeCountsSchema).max(1024),
+  },
   /** Of one region, from place `first` of the job's order on: each host's part, as many as fit. */
   hosts: {
     from: 'member',

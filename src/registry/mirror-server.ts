@@ -136,6 +136,11 @@ export class MirrorServer implements AsyncDisposable {
     return this.#url
   }
 
+  /** Whether a pull that is under way has still to be served a blob of its image. */
+  isPulled(digest: Digest): boolean {
+    return this.#pulls.expects(digest)
+  }
+
   /**
    * Goes on taking requests until the pulls under way have ended (no request for some seconds), for `drainMs` at most,
    * then closes and cuts off what still runs: who closed the listener first would fail every layer a pull has not asked

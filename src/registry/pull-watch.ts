@@ -142,6 +142,11 @@ export class PullWatch implements Disposable {
     return withHeaders(answer, { [RECEIVED_HEADER]: `${sources.join(', ')}; age=${age}` })
   }
 
+  /** Whether a pull has still to be served a blob. */
+  expects(digest: Digest): boolean {
+    return this.#pulls.expects(digest)
+  }
+
   /** Says what is known of the pulls that have not ended. */
   [Symbol.dispose](): void {
     this.#timer?.[Symbol.dispose]()

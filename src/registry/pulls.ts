@@ -172,6 +172,11 @@ export class Pulls {
     return pull.isWhole ? this.#end(pull) : undefined
   }
 
+  /** Whether a pull that has begun has still to be served a blob of its images. */
+  expects(digest: Digest): boolean {
+    return [...this.#open].some((pull) => pull.expected.has(digest) && pull.blobs.get(digest)?.ending !== 'whole')
+  }
+
   /** The reports of pulls that have been quiet for too long. */
   expire(now: number): PullReport[] {
     const quiet = [...this.#open].filter(({ running, lastAt }) => running === 0 && now - lastAt >= PULL_QUIET_MS)

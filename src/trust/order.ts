@@ -6,7 +6,7 @@ import type { Trust } from './interface.ts'
 import { MAX_SIGNATURE_BYTES } from './interface.ts'
 
 /** What only those may have done who hold an operator's credential, or a cache for its own region and those below. */
-const ORDER_VERBS = ['prewarm', 'edit', 'schedule', 'unschedule', 'invalidate'] as const
+const ORDER_VERBS = ['prewarm', 'edit', 'schedule', 'unschedule', 'invalidate', 'purge'] as const
 type OrderVerb = (typeof ORDER_VERBS)[number]
 
 /** A job of 256 images is some 50 KB. */

@@ -5,8 +5,9 @@ import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import type { Logger } from '../../src/base/log.ts'
 import { blobRequests } from '../../src/blob/index.ts'
-import { orderChange, orderJob, prewarmProtocol } from '../../src/prewarm/index.ts'
+import { orderChange, orderJob, orderPurge, prewarmProtocol } from '../../src/prewarm/index.ts'
 import type { PrewarmPatch } from '../../src/prewarm/interface.ts'
+import { encodeMessage } from '../../src/prewarm/messages.ts'
 import type { RequestName } from '../../src/prewarm/requests.ts'
 import { decodeResponse, encodeRequest } from '../../src/prewarm/requests.ts'
 import type { PeerLink } from '../../src/swarm/index.ts'
@@ -159,6 +160,38 @@ test('a member has no tag forgotten at the caches; an operator has, once for eac
     const { kind } = await member.request(blobRequests.invalidate, { ...ref, order }, soon())
     assert.deepEqual([kind, await asks()], [answer, originAsked], name)
   }
+})
+
+test('a member has nothing purged, whatever it signs and sends; an operator has', async (t) => {
+  const { key, cache, agent, member } = await keyedFleet(t)
+  assert.equal((await agent.manifest(UP, 'team/app', 'v1')).status, 200)
+  const id = 'p-members-purge'
+  const image = { upstream: UP, repository: 'team/app', target: { kind: 'tag', tag: 'v1' } } as const
+  const by = (signer: FleetKey, at: number, subject = id): Order | undefined =>
+    orderPurge(new FleetTrust(signer), subject, { images: [image], dryRun: false }, at)
+  const now = Date.now()
+  const cases: readonly [name: string, order: Order | undefined, answer: string][] = [
+    ['no order', undefined, 'unavailable'],
+    ['an order of another fleet', by(generateFleetKey(), now), 'ORDER_REQUIRED'],
+    ['an old order', by(key, now - HOUR_MS), 'ORDER_REQUIRED'],
+    ['an order about another purge', by(key, now, 'p-another-purge'), 'PREWARM_INVALID'],
+  ]
+  for (const [name, order, answer] of cases) {
+    assert.equal(await asked(member, 'purge', { id, order }), answer, name)
+  }
+  // nor past the caches: what hands orders on is a cache
+  const handed = by(key, now - HOUR_MS)
+  assert.ok(handed)
+  member.send(prewarmProtocol.letter, { body: encodeMessage({ kind: 'purge', order: handed }) })
+  assert.equal(await asked(member, 'purges', { id: null }), 'done', 'looking is for members')
+  assert.ok((await cache.storedDigests()).length > 0)
+
+  const order = by(key, Date.now())
+  assert.equal(await asked(member, 'purge', { id, order }), 'done', 'it only passes it on')
+  await eventually(
+    'both have done it',
+    async () => [...(await cache.storedDigests()), ...(await agent.storedDigests())].length === 0,
+  )
 })
 
 test('on an agent prewarm wants a credential and says which; looking does not', async (t) => {

@@ -276,6 +276,7 @@ export function quietEntrances(): Omit<AdminServerDeps, 'source' | 'metrics' | '
     pins: new MemoryPins(),
     hooks: { admits: () => 'unknown', receive: () => ({ kind: 'unknown' }) },
     prewarm: NO_PREWARM,
+    purges: { start: noPrewarm, obey: noPrewarm, list: noPrewarm, show: noPrewarm },
     verify: { start: noPrewarm, view: () => undefined, stop: async () => {} },
     events: new Events(systemClock),
     why: { why: noPrewarm },

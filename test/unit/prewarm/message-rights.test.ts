@@ -38,6 +38,9 @@ const MESSAGES: Record<PrewarmMessage['kind'], readonly Who[]> = {
   fetched: ['cache'],
   row: ['cache', 'above'],
   schedule: ['cache'],
+  purge: ['cache', 'above'],
+  purges: ALL,
+  purged: ALL,
   tally: CACHES,
 }
 
@@ -48,6 +51,9 @@ const REQUESTS: Record<RequestName, readonly Who[]> = {
   schedule: ALL,
   unschedule: ALL,
   schedules: ALL,
+  purge: ALL,
+  purges: ALL,
+  purgeCounts: CACHES,
   plan: ALL,
   list: ALL,
   show: ALL,
