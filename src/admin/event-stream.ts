@@ -14,7 +14,7 @@ export class EventStream {
     reply.hijack()
     this.#raw = reply.raw
     this.#raw.once('close', () => this.#left.abort())
-    // who leaves is noticed by that
+    // this notices a client that leaves
     this.#raw.on('error', () => {})
     this.#raw.writeHead(200, HEADERS)
     this.#raw.flushHeaders()

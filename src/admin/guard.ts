@@ -22,7 +22,7 @@ interface GuardOptions {
   readonly pageKeys: PageKeys
   /** Whether a connection came over the unix socket: the rights of its file are the proof. */
   readonly isLocalSocket: (socket: Socket) => boolean
-  /** For who has neither: where they are. */
+  /** For those who have neither: where they are. */
   readonly places: () => Places
 }
 

@@ -107,6 +107,6 @@ export interface JobHost {
 }
 
 export interface PageSource {
-  /** Answers soon: what has to be asked of other hosts is asked beside it, and shown when it is known. */
+  /** Returns soon: what has to be asked of other hosts is asked beside it, and shown when it is known. */
   view(isOwn: boolean): PageView
 }

@@ -2,7 +2,7 @@ import type { Server } from 'node:net'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 
 /**
- * Has a listening server accept nothing for a while. Who connects meanwhile is neither served nor refused, but waits in the
+ * Has a listening server accept nothing for a while. Clients that connect meanwhile are neither served nor refused, but wait in the
  * kernel's queue. Node has no call for this; but a listening socket can be moved to another thread, and so into a channel,
  * where it lies until it is taken back.
  */
@@ -33,7 +33,7 @@ export class AcceptPause {
     return true
   }
 
-  /** Accepts again, those first who have waited longest. */
+  /** Accepts again, first those who have waited longest. */
   resume(): void {
     const channel = this.#channel
     if (channel === undefined) return

@@ -12,7 +12,7 @@ export interface HostEvent {
   readonly fields: object
 }
 
-/** This many are remembered for who comes late, or comes back. */
+/** This many are remembered for those who come late, or come back. */
 const MOST_KEPT = 256
 
 /** What has happened on this host lately, and who wants to hear of what happens next. */

@@ -8,7 +8,7 @@ export type HostGuard = (hostHeader: string | undefined) => boolean
  * Guards against DNS rebinding: a web page whose name was made to point at this host sends its own name as Host.
  * Accepted are loopback names and addresses, the address listened on and `selfHosts`; off loopback also any IP
  * literal, which no rebinding can produce. A missing header passes: browsers always send one, and HTTP/1.0 need not.
- * `selfHosts` is looked at again whenever it answers another list.
+ * `selfHosts` is looked at again whenever it returns another list.
  */
 export function createHostGuard(listenHost: string, selfHosts: () => readonly string[]): HostGuard {
   const namesOf = (hosts: readonly string[]): Set<string> =>

@@ -71,7 +71,7 @@ export const WHY_PART_MS = (ADMIN_ANSWER_MS - 5_000) / 2
 /** Hosts that have not told a cache by then how much room they have are not counted. */
 export const CAPACITY_MS = 3_000
 
-/** What nobody waits for any more goes on for this long, for who asks next. */
+/** What nobody waits for any more goes on for this long, for whoever asks next. */
 export const LINGER_MS = 60_000
 
 /** An origin that has not begun to answer by then is taken for dead: what nobody waits for any more is not waited for. */

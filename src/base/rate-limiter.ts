@@ -34,7 +34,7 @@ export class RateLimiter {
     if (this.#bytesPerSec === 0) return Promise.resolve()
     const turn = this.#tail.then(() => this.#pay(bytes, signal))
     this.#tail = turn.catch(() => {})
-    // who leaves does not wait for those before him
+    // a caller that leaves does not wait for those before it
     return signal === undefined ? turn : raceAbort(turn, signal)
   }
 

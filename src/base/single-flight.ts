@@ -19,7 +19,7 @@ interface Lingering {
 
 /**
  * One running job per key, shared by all who ask for it meanwhile. Each caller may leave by its own signal; the
- * job is aborted only when the last one has left, or lingers for who asks next: what takes longer than its callers
+ * job is aborted only when the last one has left, or lingers for whoever asks next: what takes longer than its callers
  * wait would otherwise begin at nothing each time.
  */
 export class SingleFlight<T> {

@@ -1,6 +1,6 @@
 import { raceAbort } from './abort.ts'
 
-/** Bounds how much runs at once. Who waits has its turn in the order it came. */
+/** Bounds how much runs at once. Callers have their turn in the order they came. */
 export class Slots {
   readonly #most: number
   readonly #waiting = new Set<() => void>()

@@ -48,7 +48,7 @@ export class BlobAccess {
       key: digest,
       name: blobName(ref),
       request: requestOf(blobRequests.stat, { upstream, repository, digest }),
-      // a size is kept for long: who stands in for a cache is not asked for one
+      // a size is kept for long: hosts that stand in for caches are not asked for one
       onlyCaches: true,
       here: async () => {
         const grant = await this.#grants.find(ref)

@@ -323,7 +323,7 @@ export class Content implements ContentService {
     }
   }
 
-  /** Starts the layers that belong to the same image, and answers the place of this one among them. */
+  /** Starts the layers that belong to the same image, and returns the place of this one among them. */
   #startSiblings(ref: BlobRequest): number | undefined {
     const { transfers, store, logger } = this.#deps
     const layers = this.#siblings.take(ref.digest)

@@ -227,7 +227,7 @@ export class HomeService {
     return 'everywhere'
   }
 
-  /** A peer asks for it: who may not act on the fleet has nothing forgotten here. */
+  /** A peer asks for it: for one that may not act on the fleet, nothing is forgotten here. */
   async #invalidated({ order, ...ref }: InvalidateRequest, asking: Asking): Promise<InvalidateResponse> {
     const { link, asker, signal } = asking
     const verdict = this.#deps.tagOrders.check(ref, order)
@@ -248,7 +248,7 @@ export class HomeService {
       key: tagName(ref),
       request: requestOf(blobRequests.invalidate, { upstream, repository, tag, order }),
       take: async ({ answer }) => answer,
-      // who is asked for nothing has nothing to forget
+      // a host that is asked for nothing has nothing to forget
       atOrigin: async () => ({ kind: 'done' }),
     }
     const outcome = await this.#forgetting[entry](climb, signal)

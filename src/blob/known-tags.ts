@@ -11,7 +11,7 @@ import type { TagProofs } from './tag-proof.ts'
 
 /**
  * A manifest and how long ago the upstream confirmed that its tag points to it (0 for digests). `proof`: a cache's
- * signature that it does, for who is not to take this host's word.
+ * signature that it does, for those who need not take this host's word.
  */
 export type ResolvedManifest = ManifestContent & { readonly ageMs: number; readonly proof?: TagProof | undefined }
 
@@ -152,13 +152,13 @@ export class KnownTags {
     const own = proofs.sign({ upstream, repository, tag, digest, mediaType: manifest.mediaType }, at)
     if (own !== undefined || known.proof === undefined) return { ...manifest, proof: own }
     const { mediaType, ...proof } = known.proof
-    // a certificate may have ended since: who passed that on would break the protocol
+    // a certificate may have ended since: passing it on would break the protocol
     const holds = proofs.holds({ upstream, repository, tag, digest, mediaType }, proof)
     return holds ? { ...manifest, mediaType, proof } : manifest
   }
 }
 
-/** By the clock of who asked the upstream. */
+/** By the clock of whoever asked the upstream. */
 function confirmedAt({ proof, confirmedEpochMs }: KnownTag): number {
   return proof?.confirmedEpochMs ?? confirmedEpochMs
 }

@@ -131,7 +131,7 @@ export class Manifests {
     const isAwaited = isReferrerTag(tagged.tag)
     return {
       key: tagName(tagged),
-      // while the caches are gone, who could be asked is as far from the upstream as this host
+      // while the caches are gone, whoever could be asked is as far from the upstream as this host
       here: async (entry) => (entry === 'forPeer' || tier.acting ? this.#known.fresh(tagged) : undefined),
       about: async () => ({ isHeardOf: (await this.#known.find(tagged)) !== undefined, isAwaited }),
       atOrigin: (chain, signal) =>
@@ -261,7 +261,7 @@ export class Manifests {
     }
   }
 
-  /** Without room the manifest still reaches who asked; it is only not kept. */
+  /** Without room the manifest still reaches whoever asked; it is only not kept. */
   async #store(digest: Digest, bytes: Uint8Array): Promise<void> {
     try {
       await this.#deps.store.putSmall(digest, bytes)

@@ -22,10 +22,10 @@ const CACHE = { most: 16 * MEMBER.most, perSec: 16 * MEMBER.perSec }
 /** All that come from one address: identities cost nothing, and whole sites stand behind one. */
 const ADDRESS = { most: 8 * MEMBER.most, perSec: 8 * MEMBER.perSec }
 const ALL = { most: 32 * MEMBER.most, perSec: 32 * MEMBER.perSec }
-/** With nothing left in all, who has used less than a quarter of its own goes on: a few must not spend it for everybody. */
+/** With nothing left in all, a peer that has used less than a quarter of its own goes on: a few must not spend it for everybody. */
 const MODEST = 0.75
 
-/** Whose use is remembered, some 200 bytes each. Who is forgotten begins anew, within what its address and all may. */
+/** Whose use is remembered, some 200 bytes each. A peer that is forgotten begins anew, within what its address and all may. */
 const MAX_MEMBERS = 8_192
 const MAX_ADDRESSES = 4_096
 const TELL_EVERY_MS = 60_000

@@ -161,7 +161,7 @@ export class PendingReader implements BlobReader {
     this.size = size
     this.#tainted = tainted
     this.#opening = opening
-    // who reads hears of it
+    // whoever reads hears of it
     opening.catch(() => {})
   }
 

@@ -20,7 +20,7 @@ export class Siblings {
     }
   }
 
-  /** The layers that go with this one, in the manifest's order, once: who asks starts them. */
+  /** The layers that go with this one, in the manifest's order, once: whoever asks starts them. */
   take(layer: Digest): readonly Descriptor[] {
     const layers = this.#byLayer.get(layer) ?? []
     for (const { digest } of layers) if (this.#byLayer.get(digest) === layers) this.#byLayer.delete(digest)

@@ -64,7 +64,7 @@ export class TagProofs {
     return this.covers(proof) && this.judge(said, proof, undefined) === 'good'
   }
 
-  /** What the signature is worth that a peer hands on who believes these cache keys. */
+  /** What the signature is worth to a peer that believes these cache keys. */
   judge(said: TagStatement, proof: TagProof, cacheKeys: readonly string[] | undefined): Judgement {
     const { region, confirmedEpochMs, signature } = proof
     return this.#trust.judge(statementOf(said, region, confirmedEpochMs), signature, [region], cacheKeys)

@@ -8,14 +8,14 @@ const EDITABLE = {
   rate: ['--rate <rate>', 'bytes per second of each host, such as 50MiB'],
   fleetRate: ['--fleet-rate <rate>', 'bytes per second of all hosts together'],
   originRate: ['--origin-rate <rate>', 'bytes per second from the origins'],
-  deadline: ['--deadline <time>', 'end the job so long after its start, as it stands; 0 = never'],
+  deadline: ['--deadline <time>', 'end the job this long after its start, as it stands; 0 = never'],
   quorum: ['--quorum <percent>', 'the part of the hosts that must be ready (default: 100%)'],
   failureBudget: [
     '--failure-budget <amount>',
     'hosts that may have failed when a wave ends (default: 5% of those begun)',
   ],
-  pin: ['--pin <time>', "keep the images from eviction so long after the job's start; 0 = not at all"],
-  join: ['--join <time>', "take in hosts that join the fleet until so long after the job's start"],
+  pin: ['--pin <time>', "keep the images from eviction this long after the job's start; 0 = not at all"],
+  join: ['--join <time>', "take in hosts that join the fleet until this long after the job's start"],
   priority: ['--priority <n>', 'of several jobs hosts do those of the highest first: -100 to 100 (default: 0)'],
 } as const
 const WAVES = ['--waves <list>', 'hosts that may have begun, wave by wave, such as 1,10%,100%'] as const

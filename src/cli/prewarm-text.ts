@@ -103,7 +103,7 @@ function secondsLeft({ bytesPerSec, haveBytes, totalBytes }: HostView): number |
   return bytesPerSec > 0 ? (totalBytes - haveBytes) / bytesPerSec : undefined
 }
 
-/** For sorting alone: at work and without a rate first, who has not begun last. */
+/** For sorting alone: at work and without a rate first, those that have not begun last. */
 function slownessOf(host: HostView): number {
   const A_YEAR = 365 * 86_400
   if (isAtWork(host)) return A_YEAR + (secondsLeft(host) ?? A_YEAR)

@@ -27,7 +27,7 @@ export async function submitPatiently(client: AdminClient, request: object, io: 
   }
 }
 
-/** Shows a job until it has ended, and answers how. */
+/** Shows a job until it has ended, and returns how. */
 export async function followJob(
   client: AdminClient,
   first: PrewarmView,

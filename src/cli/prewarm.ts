@@ -162,7 +162,7 @@ async function orderedStart(
   return { order: orderJson(signed(orderJob(signer, id, { ...spec, images }, systemClock.wall()))) }
 }
 
-/** Who stops waiting is told that the job does not stop. */
+/** Tells whoever stops waiting that the job does not stop. */
 async function unlessLeft<T>(io: CommandIo, id: string, what: string, work: Promise<T>): Promise<T> {
   try {
     return await work

@@ -111,7 +111,7 @@ export class ManagedProcess implements AsyncDisposable {
   }
 
   /**
-   * Waits until `probe` answers true (an error counts as "not yet"). Throws `UNAVAILABLE` with the log's tail when the
+   * Waits until `probe` returns true (an error counts as "not yet"). Throws `UNAVAILABLE` with the log's tail when the
    * process ends first or `timeoutMs` pass.
    */
   async waitUntil(

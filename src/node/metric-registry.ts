@@ -14,7 +14,7 @@ type Collect = () => void
 
 /**
  * Metrics behind prom-client, in a registry of their own. Declaring a metric again with the same kind and labels
- * answers the one that is there: rooms share counters by name.
+ * returns the one that is there: rooms share counters by name.
  */
 export class PrometheusRegistry implements MetricRegistry {
   readonly #registry = new Registry()

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { SourceLife } from '../base/patience.ts'
 import { MIRROR_ANSWER_MS, SLOW_ANSWER_MS } from '../base/patience.ts'
 
-/** Who has answered within this is taken to live: tags are looked up more often. */
+/** An origin that has answered within this is taken to live: tags are looked up more often. */
 const LIVES_MS = 10 * 60_000
 
 /** Which tags and digests of which repositories origins are being asked about, and whether anything is heard of them. */

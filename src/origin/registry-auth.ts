@@ -151,7 +151,7 @@ export class RegistryAuth {
     if (file === undefined) return username && password ? { kind: 'basic', username, password } : undefined
     const known = again ? undefined : this.#logins.get(repository)
     if (known !== undefined) return known
-    // a helper's program answers all who wait for it
+    // one run of a helper's program serves everybody who waits for it
     const read = (shared: AbortSignal) => readDockerCredentials(file, registry.host, repository, shared)
     const found = await this.#reads.run(repository, read, signal)
     this.#logins.set(repository, found, FILE_MEMORY_MS)

@@ -11,7 +11,7 @@ export interface ReadonlyBitfield {
   toBytes(): Uint8Array
 }
 
-/** A set of piece indexes over 32-bit words; every operation outside [0, length) is ignored or answers false. */
+/** A set of piece indexes over 32-bit words; every operation outside [0, length) is ignored or returns false. */
 export class Bitfield implements ReadonlyBitfield {
   readonly length: number
   readonly #words: Uint32Array
@@ -73,7 +73,7 @@ export class Bitfield implements ReadonlyBitfield {
     return index >= 0 && index < this.length && (this.#words[index >>> 5]! & (1 << (index & 31))) !== 0
   }
 
-  /** Sets `index`; answers whether it was clear before. */
+  /** Sets `index`; returns whether it was clear before. */
   set(index: number): boolean {
     if (index < 0 || index >= this.length || this.has(index)) return false
     this.#words[index >>> 5]! |= 1 << (index & 31)
@@ -81,7 +81,7 @@ export class Bitfield implements ReadonlyBitfield {
     return true
   }
 
-  /** Clears `index`; answers whether it was set before. */
+  /** Clears `index`; returns whether it was set before. */
   clear(index: number): boolean {
     if (index < 0 || index >= this.length || !this.has(index)) return false
     this.#words[index >>> 5]! &= ~(1 << (index & 31))

@@ -4,7 +4,7 @@ import type { Transfer, Transfers } from '../transfer/index.ts'
 import type { Task } from './messages.ts'
 import { Pacer } from './pacer.ts'
 
-/** Who is given something to ask for and gets no byte for this long reserves nothing any more. */
+/** A host that may ask for something and gets no byte for this long reserves nothing any more. */
 const STALLED_MS = 5_000
 
 /** What a job on this host could ask for now. */

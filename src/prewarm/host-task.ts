@@ -199,7 +199,7 @@ export class HostTask {
     const { images } = this.#task.plan
     const { upstream, repository, reference } = images[image] ?? images[0]!
     const place = this.#places.get(digest)!
-    // what has lain here for long may have rotted: who says "ready" has looked; what is damaged is dropped, and missing then
+    // what has lain here for long may have rotted: a host that says "ready" has looked; what is damaged is dropped, and missing then
     if (store.size(digest) !== undefined) await checkBlob(store, digest, async () => signal.throwIfAborted())
     let lastBytes = -1
     const ask = async (): Promise<void> => {

@@ -186,7 +186,7 @@ export function advanceJob(row: JobRow, tallies: ReadonlyMap<string, Tally>, now
     const last = row.wave >= row.spec.waves.length - 1
     if (last) return finish(row, tallies, now, undefined)
     const { begun: told, failed, setAside } = sums(known.values())
-    // who never answers has not begun
+    // a host that never answers has not begun
     const begun = told - setAside
     const budget = within(row.spec.failureBudget, begun)
     if (failed > budget) {
@@ -206,7 +206,7 @@ export function endLost(row: JobRow, now: number): JobRow {
 }
 
 /**
- * Who counts for the quorum: all that have answered but those skipped. A host that has never answered is only a name that
+ * Counted for the quorum: all that have answered but those skipped. A host that has never answered is only a name that
  * somebody announced; it counts where the job's `--hosts` says that so many are expected.
  */
 export function verdict(

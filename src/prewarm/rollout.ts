@@ -175,7 +175,7 @@ export class Rollout {
     const isFirst = !this.#hasRoster
     if (isFinal(this.#row.state) && (isFirst || this.#row.state !== 'done')) return false
     const room = select === null ? Number.POSITIVE_INFINITY : select - (this.#progress.size - this.#progress.aside)
-    // who never answers leaves its place to one that is here
+    // a host that never answers leaves its place to one that is here
     const isShort = !isFinal(this.#row.state) && select !== null && this.#progress.aside > 0 && room > 0
     if (!isFirst && !isShort && clock.wall() >= joinsUntil(this.#row)) return false
     const fresh = new Map(inventory.matching(this.#row.spec).map((host) => [host.key, host]))
@@ -230,7 +230,7 @@ export class Rollout {
   /** Paused or over: those at work must hear of it. */
   #tellBegun(): void {
     for (const { key } of this.#progress.due(NOBODY_NEW, () => false)) {
-      // who is not there hears of it when it comes back; who stops says nothing more
+      // a host that is away hears of it when it comes back; one that stops says nothing more
       const isTold = this.#told.get(key)?.revision === this.#row.taskRevision && isFinal(this.#row.state)
       if (!isTold && this.#deps.messenger.reaches(key)) this.#tell(key)
     }

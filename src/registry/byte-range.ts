@@ -44,7 +44,7 @@ export function selectRange(header: string | undefined, sizeBytes: number): Rang
 function rangeOf(first: string, last: string, sizeBytes: number): ReadRange {
   const start = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first)
   const end = first === '' || last === '' ? sizeBytes : Math.min(Number(last) + 1, sizeBytes)
-  // who names no end reads to the end: a resumed or a parallel pull
+  // a client that names no end reads to the end: a resumed or a parallel pull
   const isPart = (first === '' || last !== '') && !(start === 0 && end === sizeBytes)
   return { start, end, isPart }
 }

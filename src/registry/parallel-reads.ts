@@ -68,7 +68,7 @@ class ChunkPace implements Pace {
     const most = Math.min(wanted, STEP_BYTES)
     const end = this.#starts.chunkEnd(this.#start)
     if (end === undefined) {
-      // only the first of a parallel fetch, and who resumes, is alone
+      // only the first of a parallel fetch, and a client that resumes, is alone
       if (this.#start === 0 && !this.#hasWaited && offset >= FIRST_BYTES) {
         this.#hasWaited = true
         await sleep(this.#clock, SIBLINGS_MS, signal)

@@ -29,7 +29,7 @@ export class ProofDemand {
   }
 
   /**
-   * The challenge that leads to this mirror's own tokens; undefined for who is told the registry's own: a client that
+   * The challenge that leads to this mirror's own tokens; undefined for clients that are told the registry's own: a client that
    * names its registry by `ns` makes its scope from the registry's names, and passwords come over loopback only.
    */
   own(ns: string | undefined, { host }: IncomingHttpHeaders, name?: string): string | undefined {

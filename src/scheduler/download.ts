@@ -34,7 +34,7 @@ export class Download {
   /** Pieces that may be here or under way; undefined = all. */
   limit: number | undefined
   readonly origin = new OriginState()
-  /** What readers wait for who read small parts of it, the first asked for first: it goes before all else of the blob. */
+  /** What readers of small parts wait for, the first asked for first: it goes before all else of the blob. */
   readonly awaited = new Set<number>()
   readonly progress: Progress
   readonly search: PeerSearch
@@ -129,7 +129,7 @@ export class Download {
     if (--this.#pending[piece]! === 0 && !this.#have.has(piece)) this.#idle.set(piece)
   }
 
-  /** It is here; answers whether it was missing. */
+  /** It is here; returns whether it was missing. */
   keep(piece: number): boolean {
     this.#idle.clear(piece)
     this.awaited.delete(piece)
@@ -139,7 +139,7 @@ export class Download {
   /** It is missing after all. */
   drop(piece: number): void {
     if (this.#have.clear(piece) && this.#pending[piece] === 0) this.#idle.set(piece)
-    // who has been told that it is here may be at it
+    // a peer that has been told that it is here may be at it
     if (this.limit !== undefined) this.expect({ first: piece, count: 1 })
   }
 
@@ -149,7 +149,7 @@ export class Download {
     this.sources.set(source, { kind, has: undefined })
   }
 
-  /** Forgets a source; answers what it was. */
+  /** Forgets a source; returns what it was. */
   removeSource(source: number): SourceKind | undefined {
     const known = this.sources.get(source)
     if (known === undefined) return undefined

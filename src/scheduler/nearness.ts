@@ -30,7 +30,7 @@ export function isNear(self: Place, other: Place): boolean {
   return self.zone === null || other.zone === self.zone
 }
 
-/** Whether a host is one of those that are counted by their address: not who shares it with `self`, as behind one gateway. */
+/** Whether a host is one of those that are counted by their address: not one that shares it with `self`, as behind one gateway. */
 export function isCrowd(self: Place, other: Place): boolean {
   return other.group !== undefined && other.group !== self.group
 }
@@ -42,7 +42,7 @@ export function rank(self: Place, other: Place): number {
 
 /**
  * Whom a host with too many neighbours gives up; undefined while it may keep them all. As everybody keeps the lowest
- * ranks, the graph over all hosts is random whatever the order they came in. Who came first kept whom it met first
+ * ranks, the graph over all hosts is random whatever the order they came in. Those who came first kept whom they met first
  * before: simulated, 1000 hosts at once, the first pieces went round among early comers; 1.11 of the bound, now 1.06.
  */
 export function oneTooMany<T extends Place>(self: Place, neighbours: readonly T[]): T | undefined {

@@ -218,7 +218,7 @@ export class Seeder {
   #choose({ waiting, recent }: Asker, background: boolean): Chosen | undefined {
     let best: Chosen | undefined
     let bestServed = Number.POSITIVE_INFINITY
-    // who names a piece needs that very one
+    // a peer that names a piece needs that very one
     for (const { id, blob, piece, background: isLast } of waiting) {
       if (isLast !== background || piece === undefined) continue
       if (this.#blobs.get(blob)?.have.has(piece) === true) return { id, blob, piece }

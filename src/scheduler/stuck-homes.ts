@@ -1,11 +1,11 @@
 import type { Download } from './download.ts'
 
 /**
- * Of a piece that has begun, so much is enough: who has sent its beginning has the piece, does not wait for a source of its
+ * Of a piece that has begun, this much is enough: a host that has sent its beginning has the piece, does not wait for a source of its
  * own, and was not too busy to send. A link that lets answers through and no content looks like this.
  */
 export const STUCK_MS = 4_000
-/** So long what one blob has shown of a home counts for the others: each may have waited for as long by then. */
+/** What one blob has shown of a home counts for the others this long: each may have waited for as long by then. */
 const REMEMBERED_MS = 2 * STUCK_MS
 
 /**

@@ -317,7 +317,7 @@ export class VirtualHost implements Place {
     this.#peers.on({ type: 'blobAdded', blob, have: this.have.get(blob)!, self: this })
   }
 
-  /** It is whole: who asks is answered from the disk. */
+  /** It is whole: requests are served from the disk. */
   #finish(blob: number): void {
     for (const machine of [this.#peers, this.tracker]) machine.on({ type: 'flush', blob })
     this.#peers.on({ type: 'blobRemoved', blob, leaves: false })

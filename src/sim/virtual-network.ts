@@ -169,7 +169,7 @@ export class VirtualNetwork {
     return this.#link(from, to).sends.find((send) => send.id === id)
   }
 
-  /** Takes back what the sender has not handed over yet; answers whether there was anything. */
+  /** Takes back what the sender has not handed over yet; returns whether there was anything. */
   abort(send: Send): boolean {
     if (send.accepted || send.aborted) return false
     send.aborted = true

@@ -49,7 +49,7 @@ export class VirtualOrigin {
     return this.#ranges.has(`${to} ${id}`)
   }
 
-  /** A piece has come; answers whether its reader still wants it. */
+  /** A piece has come; returns whether its reader still wants it. */
   came({ to, id, blockBytes }: Send): boolean {
     this.bytes += BLOCKS * blockBytes
     return this.#ranges.has(`${to} ${id}`)

@@ -21,7 +21,7 @@ export class VirtualPeerSet {
     for (const effect of effects) this.#run(effect)
   }
 
-  /** What a peer says; of a blob that is whole here, the disk answers. */
+  /** What a peer says; about a blob that is whole here the disk knows. */
   hear(event: PeerSetEvent): void {
     const have = event.type === 'bits' ? this.#host.have.get(event.blob) : undefined
     if (event.type !== 'bits' || have?.complete !== true) return this.on(event)

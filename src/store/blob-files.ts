@@ -174,7 +174,7 @@ export class BlobFiles {
     this.#deps.index.queue([[blobKey(entry.digest), encodeBlobRow(entry)]])
   }
 
-  /** Moves a complete file to its place; answers the directory. */
+  /** Moves a complete file to its place; returns the directory. */
   async #intoShard(digest: Digest, from: string): Promise<string> {
     const path = this.#deps.paths.blob(digest)
     const shard = await this.#shard(digest)

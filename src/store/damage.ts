@@ -16,7 +16,7 @@ interface DamageDeps {
   readonly corrupt: Counter<NoLabels>
 }
 
-/** What becomes of content that the disk has changed: it is dropped, said once, counted, and told to who may fetch it again. */
+/** What becomes of content that the disk has changed: it is dropped, logged once, counted, and told to whoever may fetch it again. */
 export class Damage {
   readonly #deps: DamageDeps
   readonly #listeners = new Set<(damage: StoreDamage) => void>()

@@ -248,7 +248,7 @@ export class DiskBudget implements AsyncDisposable {
     return this.#deps.catalogue.presentBytes + bytes <= HIGH_MARK * this.#options.capacityBytes
   }
 
-  /** Evicts until `bytes` and `files` are given back or nothing is left to evict; answers how much it was. */
+  /** Evicts until `bytes` and `files` are given back or nothing is left to evict; returns how much it was. */
   async #evict(bytes: number, files = 0): Promise<number> {
     let freed = 0
     let evicted = 0

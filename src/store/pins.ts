@@ -32,7 +32,7 @@ export class Pins {
     for (const digest of this.#until.keys()) if (this.has(digest)) yield digest
   }
 
-  /** Forgets pins that have ended and answers whose they were. */
+  /** Forgets pins that have ended and returns whose they were. */
   expire(): Digest[] {
     const expired = [...this.#until.keys()].filter((digest) => !this.has(digest))
     for (const digest of expired) this.#until.delete(digest)

@@ -10,7 +10,7 @@ const OWNER = 0o700
 
 /**
  * Makes sure that a directory which may have been there before is this user's alone: blobs of private repositories lie in
- * it, and who can write there could plant links that a write follows. Takes rights away from group and others. Throws
+ * it, and whoever can write there could plant links that a write follows. Takes rights away from group and others. Throws
  * `STORE_FAILED`, naming the path and its mode, when it belongs to somebody else or cannot be made private. `isRoot`: the
  * path is the operator's own word, which may be a link, or a mount that root made for this user's group: what is in it is
  * private then.

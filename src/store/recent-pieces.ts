@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 const KEPT_BYTES = 16 * 1024 * 1024
 
 /**
- * Pieces of complete blobs that were read and checked for the sake of a part of them. Who reads a blob in small ranges, as
+ * Pieces of complete blobs that were read and checked for the sake of a part of them. A client that reads a blob in small ranges, as
  * lazy snapshotters do, would have each piece hashed once for each of them.
  */
 export class RecentPieces {

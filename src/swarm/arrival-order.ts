@@ -30,7 +30,7 @@ function goesBefore(a: Waiting, b: Waiting, counts: ReadonlyMap<string, number>)
 
 /**
  * Who is served next: first those from where members have come before, then those of whose group the fewest are being
- * served, then who came first.
+ * served, then those who came first.
  */
 export function comesNext<T extends Waiting>(
   ready: Iterable<T>,

@@ -190,7 +190,7 @@ export class ByteBudget {
     )
   }
 
-  /** In another turn: who is told may hold more at once. */
+  /** In another turn: whoever is told may hold more at once. */
   #tell(): void {
     if (this.#waiting.size === 0 || this.#telling || this.#bytes >= this.#limitBytes) return
     this.#telling = true

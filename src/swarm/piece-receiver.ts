@@ -18,7 +18,7 @@ interface Arrival {
 }
 
 /**
- * Takes a piece stream apart and copies every chunk straight to where its piece belongs. Holds no bytes of its own. Who
+ * Takes a piece stream apart and copies every chunk straight to where its piece belongs. Holds no bytes of its own. Whoever
  * expects what is its owner's, since an answer may come by any of the channels of a link.
  */
 export class PieceReceiver {

@@ -74,7 +74,7 @@ export class PieceSender {
     })
   }
 
-  /** Every piece not sent answers false. Idempotent. */
+  /** Every piece not sent resolves to false. Idempotent. */
   end(): void {
     this.#ended = true
     for (const job of this.#waiting.splice(0)) job.settle(false)
@@ -89,7 +89,7 @@ export class PieceSender {
     const job = this.#waiting.shift()
     if (job === undefined) return
     this.#current = job
-    // Cannot reject: writing answers, it does not throw.
+    // Cannot reject: a write that fails returns so, it does not throw.
     void this.#sendWhole(job, channel).then((sent) => {
       this.#current = undefined
       if (sent && !this.#ended) {

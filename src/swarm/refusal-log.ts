@@ -4,7 +4,7 @@ import { errorText } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { addressGroup } from './address-group.ts'
 
-/** Said again this often while it goes on: who is refused dials again for ever, several times a minute. */
+/** Said again this often while it goes on: a host that is refused dials again for ever, several times a minute. */
 const SAY_AGAIN_MS = 10 * 60_000
 /** Addresses and reasons that are remembered. */
 const MAX_REMEMBERED = 1_024

@@ -10,7 +10,7 @@ const WIDE_WINDOW_BYTES = 4 * 1024 * 1024
 
 /**
  * A libp2p stream as a byte channel. Uses 'message' events, because iterating over a stream has no back-pressure, and
- * its own waiting for 'drain', because the library's `onDrain()` answers at once from the second time on.
+ * its own waiting for 'drain', because the library's `onDrain()` resolves at once from the second time on.
  */
 export class StreamChannel implements ByteChannel {
   readonly sliceBytes = RECORD_BYTES

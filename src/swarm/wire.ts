@@ -58,7 +58,7 @@ const plainFrames = {
     software: label,
     /** Absent when the sender wants no TLS. */
     tls: tlsOffer.optional(),
-    /** The address the sender sees the receiver come from: only who was dialled knows. */
+    /** The address the sender sees the receiver come from: only the side that was dialled knows. */
     observed: ipAddress.optional(),
     /** Of a cache that an authority has certified (DER); with `proof`, its key's signature over both peers. */
     certificate: certificate.optional(),

@@ -78,7 +78,7 @@ export class HomeRequests {
         ask.atWork = refusal?.atWork === true
         ask.source = refusal?.source
         if (!ask.atWork || clock.now() > believedUntil) return answer
-        // who says so without having waited is not asked without a pause
+        // a cache that says so without having waited is not asked without a pause
         await sleep(clock, Math.max(0, askedAt + LEAST_WAIT_MS - clock.now()), limit)
       }
     } catch (error) {

@@ -149,7 +149,7 @@ export class KnownHosts {
     await this.#ask(cache, signal)
   }
 
-  /** One round: asks who has not been asked, dials whom it knows, until there are links enough or nobody is left. */
+  /** One round: asks hosts that have not been asked, dials those it knows, until there are links enough or nobody is left. */
   async #search(signal: AbortSignal): Promise<void> {
     const { swarm } = this.#deps
     const askedNow = new Set<PeerLink>()
@@ -209,7 +209,7 @@ export class KnownHosts {
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])
       const answer = await link.request(tierRequests.members, { limit: MEMBERS_MOST }, limit)
-      // who has not answered is asked again by the next search
+      // a host that has not answered is asked again by the next search
       this.#asked.add(link)
       if (answer.kind !== 'members') return
       this.#learn(this.believed(link, answer.peers))

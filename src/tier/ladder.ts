@@ -30,7 +30,7 @@ export interface Answered<R extends Response> {
 
 /**
  * What an answer is worth that does not count. `false`: it shows by itself that it is wrong, and another home is asked.
- * `above`: it does not say enough, and who is above is asked.
+ * `above`: it does not say enough, and the tier above is asked.
  */
 export type Worthless = 'false' | 'above'
 
@@ -136,7 +136,7 @@ export class Ladder<T> {
       return isUnavailable(outcome) ? ((await instead?.(entry)) ?? outcome) : outcome
     }
     if (name === undefined) return work(signal)
-    // who may not ask shares nobody's work, or others would be refused with it
+    // a caller that may not ask shares nobody's work, or others would be refused with it
     return this.#flights.run(`${entry} ${asker.mayAsk ? 'free' : 'spent'} ${name}`, work, signal)
   }
 

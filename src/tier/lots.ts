@@ -18,7 +18,7 @@ interface LotsDeps {
  * What hosts rank by when they stand in for their region's caches. They could make any number of identities until one
  * ranks first for a key; so a cache draws a lot for each host that asks it who its members are, from a secret that this
  * process tells nobody, and signs it: the same one for an identity whenever it asks, and in its first part the same for
- * all identities of one address. A host shows its lot to those it is linked to. Who has none ranks behind all who have one.
+ * all identities of one address. A host shows its lot to those it is linked to. A host without one ranks behind all that have one.
  */
 export class Lots {
   readonly #deps: LotsDeps

@@ -57,7 +57,7 @@ export class Endings {
     this.#close(transfer)
   }
 
-  /** The blob is whole: who still reads the transfer goes on to its end. */
+  /** The blob is whole: a reader that is still at the transfer goes on to its end. */
   complete(active: Active): void {
     const { transfer } = active
     this.#deps.peers.remove(active, false)

@@ -263,7 +263,7 @@ export class Engine {
     this.#logger.warn({ digest, code: error.code, err: error }, 'transfer failed')
     transfer.fail(error)
     this.failures.note(active, error)
-    // who waits at this home would wait in vain
+    // members that wait at this home would wait in vain
     this.tracker.end(digest, error.code === 'CONTENT_CORRUPT' ? 'dissolved' : 'gaveUp')
     this.endings.stop(active)
   }

@@ -68,7 +68,7 @@ export class Failover {
     }
     if (active.chain !== undefined) leecher.drive({ type: 'originOpen', blob: transfer.blob, ranges: 0 })
     active.joined(route.link)
-    // a home says so only once it, or who it asks, has it
+    // a home says so only once it has it, or the host that it asks
     transfer.confirm()
     leecher.join(transfer, route.link, route.as, 0)
     hashes.take(active, route.link, route.joined.runs)
@@ -214,7 +214,7 @@ export class Failover {
           this.apply(active, route)
           return
         }
-        // who was asked has asked the origin: it will not be found by asking again and again
+        // the host that was asked has asked the origin: asking again and again will not find it
         if (route.kind === 'refused' && route.reason !== 'unavailable') {
           return this.#fail(active, errorOf(route))
         }

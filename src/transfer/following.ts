@@ -85,7 +85,7 @@ export class Following {
     if (active?.shared === true) this.awaits(active.transfer, { first, count })
   }
 
-  /** Whether a part is read by who reads it all. If not, where it ends is remembered. */
+  /** Whether this reader of a part reads all of the blob. If not, where it ends is remembered. */
   isReadOn(digest: Digest, reads: Reads): boolean {
     return this.#ends.get(digest)?.has(reads.start) === true || this.#goesOn(digest, reads)
   }

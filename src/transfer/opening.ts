@@ -129,7 +129,7 @@ export class Opening {
     if (active?.transfer === transfer && isBackground(active.order)) this.#steer(active, limit)
   }
 
-  /** Reserves `count` places in the order of downloads and answers the first. */
+  /** Reserves `count` places in the order of downloads and returns the first. */
   nextOrders(count: number): number {
     const first = this.#nextOrder
     this.#nextOrder += count

@@ -4,7 +4,7 @@ import type { Logger } from '../base/log.ts'
 import { TaskGroup } from '../base/task-group.ts'
 import type { Opening, OpenRequest } from './opening.ts'
 
-/** Ranges have not been read above for so long: who reads parts leaves the link to others. */
+/** Nobody has read a range above for this long: those who read parts leave the link to others. */
 const QUIET_MS = 500
 /** No longer than this, or a home that is never left alone would read the same ranges again and again. */
 const LATEST_MS = 10_000
@@ -19,7 +19,7 @@ interface PiecesBehindDeps {
 
 /**
  * The pieces of ranges that came by themselves: they follow in the background as soon as the ranges leave them the link,
- * so that who asks later finds on disk what has been read once. Nothing else of their blobs follows.
+ * so that those who ask later find on disk what has been read once. Nothing else of their blobs follows.
  */
 export class PiecesBehind implements AsyncDisposable {
   readonly #deps: PiecesBehindDeps

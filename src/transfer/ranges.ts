@@ -36,9 +36,9 @@ interface RangeAsker {
 type FoundRange = Granted<typeof transferRequests.range>
 
 /**
- * Small ranges for who reads parts of a blob that is not here: as they are, where a piece takes several times as long on a
+ * Small ranges for those who read parts of a blob that is not here: as they are, where a piece takes several times as long on a
  * slow link, and twice, as it must be whole to be passed on. They come by the word of the origin itself or of a cache over
- * its own link, as hashes do, and once for all who ask together. Their pieces follow at homes alone, for who asks later.
+ * its own link, as hashes do, and once for all who ask together. Their pieces follow at homes alone, for those who ask later.
  */
 export class Ranges {
   readonly #deps: TransferDeps
@@ -163,7 +163,7 @@ export class Ranges {
     return { kind: 'inline', bytes }
   }
 
-  /** This host is home of it: what it has read above is to be here for who asks later. */
+  /** This host is home of it: what it has read above is to be here for those who ask later. */
   #note({ upstream, repository, digest, size, start, end }: RangeQuery): void {
     const awaits = awaitedBy(new PieceLayout(digest, size), { start, end, isPart: true })
     this.#behind.note({ upstream, repository, digest, size, awaits })

@@ -22,7 +22,7 @@ export class RecentFailures {
   }
 
   /**
-   * No room is not a failure of the sources: the next reader passes the blob through memory. And who waits for a blob
+   * No room is not a failure of the sources: the next reader passes the blob through memory. And whoever waits for a blob
    * may find it where one that nobody waits for does not look, unless it is a home that looked.
    */
   note({ transfer, order, entry }: Active, error: ShoalError): void {

@@ -102,7 +102,7 @@ export class SeederPort {
     served.readInto = (target, offset) => stored.readInto(target, offset)
   }
 
-  /** Stops serving a blob; who waits for it is told to look elsewhere. */
+  /** Stops serving a blob; hosts that wait for it are told to look elsewhere. */
   withdraw(digest: Digest): void {
     const served = this.#served.get(digest)
     if (served === undefined) return
@@ -281,7 +281,7 @@ export class SeederPort {
     this.#drive({ type: 'sent', peer, id, ok })
   }
 
-  /** Waits for the disk, or for the peer to take a piece; who waits for it hears of that when it takes long. */
+  /** Waits for the disk, or for the peer to take a piece; a peer that waits for it hears when it takes long. */
   async #inTime<T>({ link, id, piece }: Begun, work: Promise<T>): Promise<T> {
     using _late = this.#deps.clock.after(SAY_BEGUN_MS, () => {
       if (link.speaks(transferMessages.begun)) link.send(transferMessages.begun, { id, piece })

@@ -20,7 +20,7 @@ interface Reader {
 
 /**
  * Which pieces of a blob that cannot be stored are fetched and kept: what its readers are about to read, all of them
- * within one bound, and of what they have read as much as finds room, for who comes a little later. Readers whose places
+ * within one bound, and of what they have read as much as finds room, for those who come a little later. Readers whose places
  * are within that distance share one copy; what lies farther apart is fetched once for each, and the room for it is
  * divided among them. Nobody waits for another: a reader that stops keeps its share of what is fetched ahead and no more.
  */

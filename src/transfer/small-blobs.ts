@@ -45,7 +45,7 @@ export class SmallBlobs {
     const forget = (): void => {
       if (this.#kept.get(digest) === kept) this.#drop(digest)
     }
-    // what could not be read is tried again by the next who asks
+    // what could not be read is tried again for the next that asks
     bytes.then((read) => read === undefined && forget(), forget)
     for (const oldest of this.#kept.keys()) {
       if (this.#bytes <= this.#maxBytes) break

@@ -52,7 +52,7 @@ export interface RouteRequest {
   readonly awaits?: PieceRun | undefined
 }
 
-/** Finds the way to a blob, up the ladder. Who shows by what it answers that it does not have the blob is passed over. */
+/** Finds the way to a blob, up the ladder. A host whose answer shows that it does not have the blob is passed over. */
 export class SourcePicker {
   readonly #deps: SourcePickerDeps
   readonly #ladder: Ladder<Way>

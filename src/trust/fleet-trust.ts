@@ -53,7 +53,7 @@ export class FleetTrust implements Trust {
     this.#acceptCacheKeys = acceptCacheKeys
   }
 
-  /** Takes other keys and certificates in the place of those it has, and tells who listens. */
+  /** Takes other keys and certificates in the place of those it has, and tells those who listen. */
   replace({ keys, certificates, acceptCacheKeys }: FleetTrustParts): void {
     this.#keys = new KeyRing(keys)
     this.#certificates = certificates

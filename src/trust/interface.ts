@@ -7,7 +7,7 @@ export type PeerName = string
  * `MAX_SIGNATURE_BYTES` long. Whoever passes a statement on passes its signature on with it.
  */
 export interface Trust {
-  /** Whether this host may speak as a cache, and therefore `vouch` answers. */
+  /** Whether this host may speak as a cache, so that `vouch` returns something. */
   readonly canVouch: boolean
   /** Signs a statement as a cache of this host's region; undefined when this host is none. */
   vouch(statement: Uint8Array): Uint8Array | undefined
@@ -23,7 +23,7 @@ export interface Trust {
     regions: readonly string[],
     cacheKeys?: readonly string[] | undefined,
   ): Judgement
-  /** Whether this host holds an operator's credential of its own, and therefore `order` answers. */
+  /** Whether this host holds an operator's credential of its own, so that `order` returns something. */
   readonly canOrder: boolean
   /** Signs a statement that acts on the fleet; undefined when this host may not. */
   order(statement: Uint8Array): Uint8Array | undefined

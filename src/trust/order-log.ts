@@ -7,7 +7,7 @@ import { ORDER_SKEW_MS, orderContent } from './order.ts'
 /** An order that is said again within its time is one line; one that newer ones have pushed out is another. */
 const MAX_NOTED = 4_096
 
-/** From whom an order came: who passed it on need not be who gave it. */
+/** From whom an order came: whoever passed it on need not have given it. */
 export type OrderSource = 'this host' | { readonly peer: { readonly key: string }; readonly remote: string | undefined }
 
 /** One line for each order that a host has obeyed: who gave it, what it was, and from which host it came. */
@@ -20,7 +20,7 @@ export class OrderLog {
     this.#noted = new ExpiringMap(clock, MAX_NOTED)
   }
 
-  /** `by`: who gave it, as `provenOrder` says. `what`: what it has done, bounded by who tells it. */
+  /** `by`: who gave it, as `provenOrder` says. `what`: what it has done, bounded by whoever tells it. */
   obeyed(order: Order, by: string | undefined, from: OrderSource, what: object = {}): void {
     const said = orderContent(order)
     if (said === undefined || this.#noted.get(said.nonce) === true) return

@@ -179,7 +179,7 @@ function checkOwn(
   if (wrong !== undefined) throw invalid(`fleet.credential: ${files.credential}: its certificate ${wrong}; ${mend}`)
 }
 
-/** What tells that a file is another one: who replaces it changes one of these. */
+/** What tells that a file is another one: replacing it changes one of these. */
 async function stateOf({ keyFile, authorities, credential, credentialKey, revocations }: TrustFiles): Promise<string> {
   const files = [keyFile, ...authorities, credential, credentialKey, revocations].filter((file) => file !== null)
   const states = await Promise.all(

@@ -57,8 +57,8 @@ interface Pending {
 }
 
 /**
- * Webhooks of registries, taken as hints: who sends one must prove to know a rule's secret, and what it says is asked
- * again at the origin before anything moves. Answers at once; the work is done after.
+ * Webhooks of registries, taken as hints: whoever sends one must prove to know a rule's secret, and what it says is asked
+ * again at the origin before anything moves. Returns at once; the work is done after.
  */
 export class Webhooks implements AsyncDisposable {
   readonly #deps: WebhookDeps

@@ -22,7 +22,7 @@ interface KnownJobs {
 }
 
 /**
- * The fleet's prewarm jobs, as they were known a moment ago. Asking for them may take other hosts' answers: it is done beside, by
+ * The fleet's prewarm jobs, as they were known a moment ago. Asking for them may need other hosts' responses: it is done beside, by
  * one question at a time, and only while somebody looks.
  */
 export class JobWatch {
