@@ -44,6 +44,8 @@ export class HashArchive {
     this.#store = store
     this.#signed = new LRUCache({ max: 64, maxSize: SIGNED_BYTES, ttl: SIGNED_MS, perf: clock, ttlResolution: 0 })
     this.#table = store.table('hashes', codec)
+    // what is fetched again may have other hashes: it may have been the kept one that was wrong
+    store.onDamage(({ digest }) => void this.#signed.delete(digest))
   }
 
   async save(layout: PieceLayout, runs: HashRun[]): Promise<void> {
@@ -78,7 +80,8 @@ export class HashArchive {
     const saved = await this.#table.get(digest)
     if (sign === undefined && saved !== undefined && covers(saved, count, hashes)) return saved
     const runs = [sign === undefined ? { first: 0, hashes } : { first: 0, hashes, signature: sign(0, hashes) }]
-    if (sign !== undefined) this.#signed.set(digest, runs, { size: hashes.length + 1 })
+    const isStillHere = this.#store.size(digest) !== undefined
+    if (sign !== undefined && isStillHere) this.#signed.set(digest, runs, { size: hashes.length + 1 })
     // the row says that peers may have the blob
     if (saved === undefined) await this.save(layout, runs)
     return runs

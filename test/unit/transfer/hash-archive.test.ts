@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../../src/base/clock.ts'
+import { isShoalError } from '../../../src/base/errors.ts'
+import { silentLogger } from '../../../src/base/log.ts'
+import { PROOF_BYTES } from '../../../src/piece/piece-proof.ts'
+import { StorePaths } from '../../../src/store/paths.ts'
+import { proofsKey } from '../../../src/store/rows.ts'
+import { StoreIndex } from '../../../src/store/store-index.ts'
 import type { HashRun } from '../../../src/swarm/index.ts'
 import { HashArchive } from '../../../src/transfer/hash-archive.ts'
 import { tempDir } from '../../support/temp-dir.ts'
-import { openStore, PIECE, pieceOf, sha256, storeBlob, testBlob } from '../store/store-fixture.ts'
+import { contentOf, openStore, PIECE, pieceOf, sha256, storeBlob, testBlob } from '../store/store-fixture.ts'
 
 const blob = testBlob(3 * PIECE + 9, 1)
 
@@ -36,6 +42,29 @@ test('the proven hashes of a blob are signed once for all who ask, whatever row 
   assert.deepEqual(await archive.load(blob.layout, sign), expected)
   assert.deepEqual(await archive.load(blob.layout, sign), expected)
   assert.equal(signed, 1)
+})
+
+test('what was signed of a blob whose index was damaged is not said of it once it is whole again', async (t) => {
+  const path = await tempDir(t)
+  const { digest } = blob.layout
+  {
+    await using store = await openStore(path)
+    await storeBlob(store, blob)
+  }
+  {
+    await using index = await StoreIndex.open(new StorePaths(path).level, silentLogger)
+    const proofs = Uint8Array.from((await index.get(proofsKey(digest))) ?? [])
+    proofs[2 * PROOF_BYTES]! ^= 1
+    await index.write([[proofsKey(digest), proofs]], { sync: true })
+  }
+  await using store = await openStore(path)
+  const archive = new HashArchive(store, systemClock)
+  const sign = (): Uint8Array => Uint8Array.of(1)
+  const wrong = await archive.load(blob.layout, sign)
+  assert.notDeepEqual(wrong, [{ ...runOf(0, 4), signature: sign() }])
+  await assert.rejects(contentOf(store, digest), (error) => isShoalError(error, 'STORE_CORRUPT'))
+  await storeBlob(store, blob)
+  assert.deepEqual(await archive.load(blob.layout, sign), [{ ...runOf(0, 4), signature: sign() }])
 })
 
 test('runs that overlap and leave a piece out do not count as all of them', async (t) => {
