@@ -36,7 +36,14 @@ const hook = z.strictObject({
     },
   ),
   repository: setting(patternValue(), '**', { doc: 'Which repositories.', allowed: PATTERN }),
-  tag: setting(patternValue(), '*', { doc: 'Which tags; pushes without a tag never count.', allowed: PATTERN }),
+  tag: setting(patternValue(), '*', {
+    doc: 'Which tags; pushes without a tag never count, deletions without one where it is *.',
+    allowed: PATTERN,
+  }),
+  purge: setting(z.boolean({ error: 'is neither true nor false' }), false, {
+    doc: 'The rule is about deletions: what the registry then says it does not have leaves every host. Else it is about pushes.',
+    allowed: 'true or false',
+  }),
   secretFile: required(pathValue(), {
     doc: 'A file with what the sender proves to know: one line of at least 16 visible characters.',
     allowed: 'a path',
@@ -53,8 +60,8 @@ const hook = z.strictObject({
 
 export const prewarm = section({
   hooks: setting(z.array(hook, { error: 'is not a list' }).max(MAX_RULES, { error: 'is too long' }), [], {
-    doc: 'Pushes that start a job: webhooks to /hooks/<source> of the admin server.',
-    allowed: 'a list of { source, upstream, repository, tag, secretFile, options }',
+    doc: 'Pushes that start a job, and deletions that start a purge: webhooks to /hooks/<source> of the admin server.',
+    allowed: 'a list of { source, upstream, repository, tag, purge, secretFile, options }',
   }),
   hookWindow: setting(durationValue(DAY_MS, '24h'), '10m', {
     doc: 'How long a repeated webhook about the same digest starts nothing.',

@@ -75,6 +75,7 @@ export async function openFleetWork(
       images,
       home,
       submit: async (spec, signal) => void (await prewarm.jobs.submit(spec, signal)),
+      purge: async (spec, signal) => void (await prewarm.purges.submit(spec, signal)),
     }),
   )
   if (config.prewarm.hooks.length > 0 && !prewarm.orders.canGive) {

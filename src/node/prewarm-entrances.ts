@@ -9,10 +9,10 @@ import { platformOf, platformText } from '../oci/platform.ts'
 import { wholeReferenceText } from '../oci/reference.ts'
 import type { ImageSource } from '../pins/index.ts'
 import { PinStore, Pins } from '../pins/index.ts'
-import type { PrewarmSpec } from '../prewarm/index.ts'
+import type { PrewarmSpec, PurgeSpec } from '../prewarm/index.ts'
 import { parsePrewarmSpec } from '../prewarm/index.ts'
 import type { BlobStore } from '../store/index.ts'
-import type { HintedImage, WebhookRule } from '../webhook/index.ts'
+import type { DeletedImage, HintedImage, WebhookRule } from '../webhook/index.ts'
 import { Webhooks } from '../webhook/index.ts'
 
 /** What `--load` and pins call this machine's kind, as images do. */
@@ -38,11 +38,13 @@ interface OpenWebhooksDeps {
   readonly upstreams: ReadonlyMap<string, UpstreamAccess>
   /** Starts a job. */
   readonly submit: (spec: PrewarmSpec, signal: AbortSignal) => Promise<void>
+  /** Has images leave every host. */
+  readonly purge: (spec: PurgeSpec, signal: AbortSignal) => Promise<void>
 }
 
 /** Webhooks by the configuration's rules. Throws `CONFIG_INVALID` for a secret file that will not do. */
 export async function openWebhooks(config: Config, deps: OpenWebhooksDeps): Promise<Webhooks> {
-  const { logger, registry, images, submit } = deps
+  const { logger, registry, images, submit, purge } = deps
   return new Webhooks(
     {
       clock: systemClock,
@@ -52,6 +54,8 @@ export async function openWebhooks(config: Config, deps: OpenWebhooksDeps): Prom
       resolve: (image, signal) => resolveAnew(image, deps, signal),
       submit: (image, _digest, options, signal) =>
         submit(parsePrewarmSpec({ ...options, images: [textOf(image)] }), signal),
+      isGone: (image, signal) => isGone(image, deps, signal),
+      purge: (image, signal) => purge({ images: [image], dryRun: false }, signal),
     },
     { rules: await rulesOf(config), dedupeMs: config.prewarm.hookWindowMs },
   )
@@ -79,6 +83,19 @@ async function resolveAnew(
   if (resolution?.kind !== 'found') return undefined
   await home.invalidate({ upstream, repository, tag }, undefined, signal)
   return resolution.state.digest
+}
+
+/** Whether the origin itself says that there is no such tag or image. Rejects when it says nothing. */
+async function isGone(
+  { upstream, repository, target }: DeletedImage,
+  { upstreams }: OpenWebhooksDeps,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const chain = upstreams.get(upstream)?.chain
+  if (chain === undefined) return false
+  if (target.kind === 'digest')
+    return (await chain.manifest({ repository, digest: target.digest, signal })) === undefined
+  return (await chain.resolveTag({ repository, tag: target.tag, signal })).kind === 'unknown'
 }
 
 function textOf({ upstream, repository, tag }: HintedImage): string {

@@ -1,23 +1,34 @@
 import type { Digest } from '../oci/digest.ts'
+import type { TagOrDigest } from '../oci/reference.ts'
 
 /** Who can tell this host of a push: the last part of `/hooks/<source>`. */
 export const WEBHOOK_SOURCES = ['distribution', 'harbor', 'dockerhub', 'ghcr', 'ecr'] as const
 
 export type WebhookSource = (typeof WEBHOOK_SOURCES)[number]
 
-/** What a webhook says was pushed. A hint: nothing of it is believed before the origin has said the same. */
-export interface PushHint {
+interface HintedRepository {
   /** The registry's own name for itself, which need not be what this fleet calls it. */
   readonly upstream?: string | undefined
   readonly repository: string
+}
+
+/** What a webhook says was pushed. A hint: nothing of it is believed before the origin has said the same. */
+interface PushHint extends HintedRepository {
   readonly tag: string
   readonly digest?: Digest | undefined
 }
 
+/** What it says was deleted: a tag, or an image by its digest. */
+interface DeletionHint extends HintedRepository {
+  readonly deleted: TagOrDigest
+}
+
+export type Hint = PushHint | DeletionHint
+
 /** What a job's request has beside its images. */
 export type JobOptions = Readonly<Record<string, unknown>>
 
-/** Which pushes start a job, and what that job is like. */
+/** Which pushes start a job, and what that job is like; or which deletions start a purge. */
 export interface WebhookRule {
   readonly source: WebhookSource
   /** What this fleet calls the registry; undefined takes the hint's own word, where it is a configured upstream. */
@@ -28,6 +39,8 @@ export interface WebhookRule {
   /** What proves that a webhook is from that source; of at least 16 characters. */
   readonly secret: string
   readonly options: JobOptions
+  /** The rule is about deletions, and about no push. */
+  readonly purge: boolean
 }
 
 /** A webhook's request before its body is read. */

@@ -1,12 +1,11 @@
 import { z } from 'zod'
-import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { canonicalRepository, canonicalUpstream, isRegistryHost, isRepositoryName, isTag } from '../oci/reference.ts'
-import type { PushHint, WebhookSource } from './interface.ts'
+import type { Hint, WebhookSource } from './interface.ts'
 
 /*
- * The documented formats of each source, of which only the named keys are read. What is not a push of a tag is
- * nothing to act on: a push of an index brings one untagged event for each of its manifests.
+ * The documented formats of each source, of which only the named keys are read. What is neither a push of a tag nor a deletion
+ * is nothing to act on: a push of an index brings one untagged event for each of its manifests.
  */
 
 /** Events of one request that are looked at. */
@@ -65,7 +64,7 @@ const ecrEvent = z.object({
   }),
 })
 
-type Parse = (body: unknown) => PushHint[] | undefined
+type Parse = (body: unknown) => Hint[] | undefined
 
 const PARSERS: Readonly<Record<WebhookSource, Parse>> = {
   distribution: parseDistribution,
@@ -75,48 +74,60 @@ const PARSERS: Readonly<Record<WebhookSource, Parse>> = {
   ecr: parseEcr,
 }
 
-/** The pushes of tags that a webhook's JSON tells of; undefined when it is not in the format of its source. */
-export function parsePayload(source: WebhookSource, body: unknown): PushHint[] | undefined {
+/** The pushes of tags and the deletions that a webhook's JSON tells of; undefined when it is not in the format of its source. */
+export function parsePayload(source: WebhookSource, body: unknown): Hint[] | undefined {
   return PARSERS[source](body)
 }
 
+const DISTRIBUTION: Readonly<Record<string, ToHint>> = { push: pushed, delete: deleted }
+
 /** Distribution's notifications: an envelope of events, layers and pulls among them. */
-function parseDistribution(body: unknown): PushHint[] | undefined {
+function parseDistribution(body: unknown): Hint[] | undefined {
   const envelope = z.object({ events: z.array(z.unknown()) }).safeParse(body)
   if (!envelope.success) return undefined
   return envelope.data.events.slice(0, MAX_EVENTS).flatMap((one) => {
     const { data } = distributionEvent.safeParse(one)
-    if (data?.action !== 'push') return []
+    const toHint = data === undefined ? undefined : named(DISTRIBUTION, data.action)
+    if (data === undefined || toHint === undefined) return []
     const { repository, tag, digest, url } = data.target
-    return hint({ host: data.request?.host ?? hostOf(url), repository, tag, digest })
+    return toHint({ host: data.request?.host ?? hostOf(url), repository, tag, digest })
   })
 }
 
+/** By the name of the default payload, and of the CloudEvent. */
+const HARBOR: Readonly<Record<string, ToHint>> = {
+  PUSH_ARTIFACT: pushed,
+  'harbor.artifact.pushed': pushed,
+  DELETE_ARTIFACT: deleted,
+  'harbor.artifact.deleted': deleted,
+}
+
 /** Harbor's default payload, and the same data as a CloudEvent. */
-function parseHarbor(body: unknown): PushHint[] | undefined {
+function parseHarbor(body: unknown): Hint[] | undefined {
   const event = z
     .object({ type: text, event_data: z.unknown().optional(), data: z.unknown().optional() })
     .safeParse(body)
   if (!event.success) return undefined
   const { type } = event.data
-  if (type !== 'PUSH_ARTIFACT' && type !== 'harbor.artifact.pushed') return []
-  const { data } = harborData.safeParse(type === 'PUSH_ARTIFACT' ? event.data.event_data : event.data.data)
+  const toHint = named(HARBOR, type)
+  if (toHint === undefined) return []
+  const { data } = harborData.safeParse(type.startsWith('harbor.') ? event.data.data : event.data.event_data)
   return data?.resources.slice(0, MAX_EVENTS).flatMap((one) => {
     const resource = harborResource.safeParse(one).data
     const host = resource?.resource_url?.split('/', 1)[0]
     // Where there is no tag, Harbor repeats the digest, which is no tag by its grammar.
-    return hint({ host, repository: data.repository.repo_full_name, tag: resource?.tag, digest: resource?.digest })
+    return toHint({ host, repository: data.repository.repo_full_name, tag: resource?.tag, digest: resource?.digest })
   })
 }
 
-function parseDockerHub(body: unknown): PushHint[] | undefined {
+function parseDockerHub(body: unknown): Hint[] | undefined {
   const { data } = dockerHub.safeParse(body)
   if (data === undefined) return undefined
-  return hint({ host: 'docker.io', repository: data.repository.repo_name, tag: data.push_data.tag })
+  return pushed({ host: 'docker.io', repository: data.repository.repo_name, tag: data.push_data.tag })
 }
 
 /** GitHub's `registry_package` and `package` events; those of other kinds of packages are none of ours. */
-function parseGitHub(body: unknown): PushHint[] | undefined {
+function parseGitHub(body: unknown): Hint[] | undefined {
   const event = z
     .object({ action: text.optional(), registry_package: z.unknown().optional(), package: z.unknown().optional() })
     .safeParse(body)
@@ -129,7 +140,7 @@ function parseGitHub(body: unknown): PushHint[] | undefined {
   const { package_url, version, container_metadata } = data.package_version
   const named = /^([^/]+)\/([^:@]+)(?::([^@]*))?/.exec(package_url ?? '')
   const owner = data.namespace || data.owner?.login || ''
-  return hint({
+  return pushed({
     host: named?.[1] ?? 'ghcr.io',
     // GitHub keeps the capitals of owners' names, registries know none.
     repository: (named?.[2] ?? `${owner}/${data.name}`).toLowerCase(),
@@ -138,16 +149,19 @@ function parseGitHub(body: unknown): PushHint[] | undefined {
   })
 }
 
+const ECR: Readonly<Record<string, ToHint>> = { PUSH: pushed, DELETE: deleted }
+
 /** EventBridge sends one event a request; a pipe in between may send a list. */
-function parseEcr(body: unknown): PushHint[] | undefined {
+function parseEcr(body: unknown): Hint[] | undefined {
   const events = (Array.isArray(body) ? body.slice(0, MAX_EVENTS) : [body]).map((one) => ecrEvent.safeParse(one).data)
   if (events.every((event) => event === undefined)) return undefined
   return events.flatMap((event) => {
-    if (event?.detail['action-type'] !== 'PUSH' || event.detail.result !== 'SUCCESS') return []
+    const toHint = event?.detail.result === 'SUCCESS' ? named(ECR, event.detail['action-type']) : undefined
+    if (event === undefined || toHint === undefined) return []
     const { account, region, detail } = event
     const suffix = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'
     const host = `${account}.dkr.ecr.${region}.${suffix}`
-    return hint({
+    return toHint({
       host,
       repository: detail['repository-name'],
       tag: detail['image-tag'],
@@ -163,20 +177,43 @@ interface Said {
   readonly digest?: string | null | undefined
 }
 
+type ToHint = (said: Said) => Hint[]
+
 /** A hint whose parts are in their grammars, or none. */
-function hint({ host, repository, tag, digest }: Said): PushHint[] {
+function pushed(said: Said): Hint[] {
+  const place = placeOf(said)
+  const tag = tagOf(said)
+  if (place === undefined || tag === undefined) return []
+  const digest = parseDigest(said.digest ?? '')
+  return [{ ...place, tag, ...(digest === undefined ? {} : { digest }) }]
+}
+
+/** The tag and the image: a registry that has lost the one may have the other still. */
+function deleted(said: Said): Hint[] {
+  const place = placeOf(said)
+  if (place === undefined) return []
+  const tag = tagOf(said)
+  const digest = parseDigest(said.digest ?? '')
+  return [
+    ...(tag === undefined ? [] : [{ ...place, deleted: { kind: 'tag', tag } as const }]),
+    ...(digest === undefined ? [] : [{ ...place, deleted: { kind: 'digest', digest } as const }]),
+  ]
+}
+
+function placeOf({ host, repository }: Said): Pick<Hint, 'upstream' | 'repository'> | undefined {
   const upstream = host !== undefined && isRegistryHost(host) ? canonicalUpstream(host) : undefined
   const name = canonicalRepository(upstream ?? '', repository)
-  if (tag === undefined || !isTag(tag) || !isRepositoryName(name)) return []
-  const known: Digest | undefined = parseDigest(digest ?? '')
-  return [
-    {
-      repository: name,
-      tag,
-      ...(upstream === undefined ? {} : { upstream }),
-      ...(known === undefined ? {} : { digest: known }),
-    },
-  ]
+  if (!isRepositoryName(name)) return undefined
+  return { repository: name, ...(upstream === undefined ? {} : { upstream }) }
+}
+
+function tagOf({ tag }: Said): string | undefined {
+  return tag !== undefined && isTag(tag) ? tag : undefined
+}
+
+/** What an action leads to; undefined for others, whatever they are called. */
+function named(actions: Readonly<Record<string, ToHint>>, action: string): ToHint | undefined {
+  return Object.hasOwn(actions, action) ? actions[action] : undefined
 }
 
 function hostOf(url: string | undefined): string | undefined {

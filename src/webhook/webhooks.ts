@@ -6,19 +6,19 @@ import type { Logger } from '../base/log.ts'
 import type { Counter, MetricRegistry } from '../base/metrics.ts'
 import { TaskGroup } from '../base/task-group.ts'
 import type { Digest } from '../oci/digest.ts'
-import { canonicalRepository } from '../oci/reference.ts'
-import type { JobOptions, PushHint, WebhookHead, WebhookResponse, WebhookRule, WebhookSource } from './interface.ts'
+import type { Reference, TagRef } from '../oci/reference.ts'
+import { canonicalRepository, referenceText } from '../oci/reference.ts'
+import type { Hint, JobOptions, WebhookHead, WebhookResponse, WebhookRule, WebhookSource } from './interface.ts'
 import { WEBHOOK_SOURCES } from './interface.ts'
 import { matchesPattern } from './pattern.ts'
 import { parsePayload } from './payloads.ts'
 import { proven, shownBy } from './proof.ts'
 
-/** The image that a hint is about, by the names this fleet has for it. */
-export interface HintedImage {
-  readonly upstream: string
-  readonly repository: string
-  readonly tag: string
-}
+/** The image that a push is about, by the names this fleet has for it. */
+export type HintedImage = TagRef
+
+/** What a deletion is about. */
+export type DeletedImage = Reference
 
 interface WebhookDeps {
   readonly clock: Clock
@@ -30,6 +30,10 @@ interface WebhookDeps {
   readonly resolve: (image: HintedImage, signal: AbortSignal) => Promise<Digest | undefined>
   /** Starts the job. */
   readonly submit: (image: HintedImage, digest: Digest, options: JobOptions, signal: AbortSignal) => Promise<void>
+  /** Whether the origin says that there is no such tag or image. */
+  readonly isGone: (image: DeletedImage, signal: AbortSignal) => Promise<boolean>
+  /** Has it leave every host. */
+  readonly purge: (image: DeletedImage, signal: AbortSignal) => Promise<void>
 }
 
 interface WebhookOptions {
@@ -42,19 +46,41 @@ interface WebhookOptions {
 const MAX_PENDING = 256
 const MAX_CONCURRENT = 4
 const MAX_REMEMBERED = 10_000
-/** A registry may tell of a push before all of it can be read. */
+/** The same may be pushed and deleted again: a deletion that is told twice is one for this long. */
+const PURGED_MS = 60_000
+/** A registry may tell of a push before all of it can be read, and of a deletion before it is done. */
 const RETRY_AFTER_MS = [2_000, 15_000]
 
-const RESULTS = ['started', 'duplicate', 'unmatched', 'unauthorized', 'invalid', 'busy', 'gone', 'failed'] as const
+const RESULTS = [
+  'started',
+  'purged',
+  'duplicate',
+  'unmatched',
+  'unauthorized',
+  'invalid',
+  'busy',
+  'gone',
+  'kept',
+  'failed',
+] as const
 
 type Result = (typeof RESULTS)[number]
 
-interface Pending {
+/** A registry may tell of something before it is so: that is looked at again. */
+const AGAIN: readonly Result[] = ['failed', 'gone', 'kept']
+
+interface OfRule {
   readonly rule: WebhookRule
   readonly ruleIndex: number
+}
+interface PendingPush extends OfRule {
   readonly image: HintedImage
   readonly hinted: Digest | undefined
 }
+interface PendingDeletion extends OfRule {
+  readonly deleted: DeletedImage
+}
+type Pending = PendingPush | PendingDeletion
 
 /**
  * Webhooks of registries, taken as hints: whoever sends one must prove to know a rule's secret, and what it says is asked
@@ -64,7 +90,7 @@ export class Webhooks implements AsyncDisposable {
   readonly #deps: WebhookDeps
   readonly #options: WebhookOptions
   readonly #received: Counter<{ source: WebhookSource; result: Result }>
-  /** Rule and digest of jobs started lately. */
+  /** What was started lately, by rule and digest. */
   readonly #started: ExpiringMap<true>
   readonly #queue: Pending[] = []
   readonly #tasks: TaskGroup
@@ -126,20 +152,14 @@ export class Webhooks implements AsyncDisposable {
 
   #take(
     source: WebhookSource,
-    hints: readonly PushHint[],
+    hints: readonly Hint[],
     rules: readonly (readonly [number, WebhookRule])[],
   ): WebhookResponse {
     const wanted = new Map<string, Pending>()
     for (const hint of hints) {
       for (const [ruleIndex, rule] of rules) {
-        const image = this.#match(hint, rule)
-        if (image === undefined) continue
-        wanted.set(`${ruleIndex} ${image.upstream}/${image.repository}:${image.tag}`, {
-          rule,
-          ruleIndex,
-          image,
-          hinted: hint.digest,
-        })
+        const pending = this.#match(hint, { rule, ruleIndex })
+        if (pending !== undefined) wanted.set(`${ruleIndex} ${nameOf(pending)}`, pending)
       }
     }
     if (wanted.size === 0) this.#count(source, 'unmatched')
@@ -152,12 +172,21 @@ export class Webhooks implements AsyncDisposable {
     return { kind: 'accepted', matched: wanted.size }
   }
 
-  #match({ upstream: said, repository: name, tag }: PushHint, rule: WebhookRule): HintedImage | undefined {
-    const upstream = rule.upstream ?? said
+  /** A rule is about pushes or about deletions. An image by its digest has no tag: only a rule for all tags is about it. */
+  #match(hint: Hint, ofRule: OfRule): Pending | undefined {
+    const { rule } = ofRule
+    const upstream = rule.upstream ?? hint.upstream
     if (upstream === undefined || !this.#deps.knows(upstream)) return undefined
-    const repository = canonicalRepository(upstream, name)
-    const fits = matchesPattern(rule.repository, repository) && matchesPattern(rule.tag, tag)
-    return fits ? { upstream, repository, tag } : undefined
+    const repository = canonicalRepository(upstream, hint.repository)
+    if (!matchesPattern(rule.repository, repository)) return undefined
+    if (!('deleted' in hint)) {
+      const { tag, digest: hinted } = hint
+      const isWanted = !rule.purge && matchesPattern(rule.tag, tag)
+      return isWanted ? { ...ofRule, image: { upstream, repository, tag }, hinted } : undefined
+    }
+    const target = hint.deleted
+    const fits = target.kind === 'tag' ? matchesPattern(rule.tag, target.tag) : /^\*+$/.test(rule.tag)
+    return rule.purge && fits ? { ...ofRule, deleted: { upstream, repository, target } } : undefined
   }
 
   #advance(): void {
@@ -170,17 +199,18 @@ export class Webhooks implements AsyncDisposable {
 
   /** Never rejects. */
   async #follow(pending: Pending): Promise<void> {
-    const { rule, image } = pending
+    const { rule } = pending
+    const image = nameOf(pending)
     for (let attempt = 0; ; attempt++) {
       const outcome = await this.#attempt(pending).catch((error: unknown) => {
         if (!this.#tasks.signal.aborted)
-          this.#deps.logger.warn({ ...image, err: error }, 'a webhook could not be followed')
+          this.#deps.logger.warn({ image, err: error }, 'a webhook could not be followed')
         return 'failed' as const
       })
       if (this.#tasks.signal.aborted) return
       const delayMs = RETRY_AFTER_MS[attempt]
-      if ((outcome !== 'failed' && outcome !== 'gone') || delayMs === undefined) {
-        this.#deps.logger.info({ ...image, source: rule.source, result: outcome }, 'a webhook was followed')
+      if (!AGAIN.includes(outcome) || delayMs === undefined) {
+        this.#deps.logger.info({ image, source: rule.source, result: outcome }, 'a webhook was followed')
         return this.#count(rule.source, outcome)
       }
       // an abort ends the next attempt at once
@@ -188,7 +218,22 @@ export class Webhooks implements AsyncDisposable {
     }
   }
 
-  async #attempt({ rule, ruleIndex, image, hinted }: Pending): Promise<Result> {
+  #attempt(pending: Pending): Promise<Result> {
+    return 'deleted' in pending ? this.#purge(pending) : this.#start(pending)
+  }
+
+  async #purge({ ruleIndex, deleted }: PendingDeletion): Promise<Result> {
+    const { signal } = this.#tasks
+    signal.throwIfAborted()
+    if (!(await this.#deps.isGone(deleted, signal))) return 'kept'
+    signal.throwIfAborted()
+    return this.#once(`${ruleIndex} deleted ${referenceText(deleted)}`, PURGED_MS, async () => {
+      await this.#deps.purge(deleted, signal)
+      return 'purged'
+    })
+  }
+
+  async #start({ rule, ruleIndex, image, hinted }: PendingPush): Promise<Result> {
     const { signal } = this.#tasks
     signal.throwIfAborted()
     const digest = await this.#deps.resolve(image, signal)
@@ -198,16 +243,23 @@ export class Webhooks implements AsyncDisposable {
       this.#deps.logger.info({ ...image, hinted, digest }, 'the origin has another digest than the webhook says')
     }
     const key = `${ruleIndex} ${image.upstream}/${image.repository}@${digest}`
-    if (this.#started.get(key) === true) return 'duplicate'
-    // Before the wait, so that a repeated hint does not start a second job meanwhile.
-    this.#started.set(key, true, this.#options.dedupeMs)
-    try {
+    return this.#once(key, this.#options.dedupeMs, async () => {
       await this.#deps.submit(image, digest, rule.options, signal)
+      return 'started'
+    })
+  }
+
+  /** Done once within `ms`, unless it fails. */
+  async #once(key: string, ms: number, act: () => Promise<Result>): Promise<Result> {
+    if (this.#started.get(key) === true) return 'duplicate'
+    // before the wait, so that a repeated hint does not start it again meanwhile
+    this.#started.set(key, true, ms)
+    try {
+      return await act()
     } catch (error) {
       this.#started.delete(key)
       throw error
     }
-    return 'started'
   }
 
   #source(text: string): WebhookSource | undefined {
@@ -223,4 +275,10 @@ export class Webhooks implements AsyncDisposable {
   #count(source: WebhookSource, result: Result): void {
     this.#received.inc({ source, result })
   }
+}
+
+function nameOf(pending: Pending): string {
+  if ('deleted' in pending) return referenceText(pending.deleted)
+  const { upstream, repository, tag } = pending.image
+  return referenceText({ upstream, repository, target: { kind: 'tag', tag } })
 }

@@ -40,6 +40,8 @@ async function openMirror(
     {
       ...{ clock: systemClock, logger: silentLogger, registry: new PrometheusRegistry(), knows: () => true, resolve },
       submit: async (image, digest) => void started.push({ image, digest }),
+      isGone: async () => false,
+      purge: async () => {},
     },
     { rules, dedupeMs: 60_000 },
   )
@@ -55,7 +57,7 @@ async function openMirror(
 }
 
 function rule(change: Partial<WebhookRule> = {}): WebhookRule {
-  return { ...RULE, options: {}, ...change }
+  return { ...RULE, options: {}, purge: false, ...change }
 }
 
 function post(url: string, body: string | Buffer, headers: Record<string, string> = {}): Promise<Response> {

@@ -171,6 +171,28 @@ test('a host that was away does it when it comes back, and is named until then',
   assert.equal((await back.manifest(UP, REPOSITORY, 'v1')).status, 404)
 })
 
+test('a webhook that tells of a deletion has it done, once the registry says so itself', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const secret = 'the-secret-of-the-rule'
+  const secretFile = join(fleet.directory, 'hook.secret')
+  await writeFile(secretFile, secret, { mode: 0o600 })
+  const image = await fleet.image({ sizeBytes: MIB, layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('origin', REPOSITORY, 'v1', image))]
+  const hook = { source: 'distribution', upstream: UP, repository: '**', tag: '*', purge: true, secretFile } as const
+  const spec: HostSpec = { upstreams, tags: { ttlMs: 3_600_000 }, prewarm: { hooks: [{ ...hook, options: {} }] } }
+  const { cache, agents } = await fleet.region(spec, 1)
+  const [agent] = agents as [TestNode]
+  await agent.pull(UP, REPOSITORY, 'v1', image)
+  await deleteAtOrigin(fleet)
+  const target = { repository: REPOSITORY, tag: 'v1', digest: image.manifest.digest }
+  const body = JSON.stringify({ events: [{ action: 'delete', target }] })
+  const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }
+  const { status } = await fetch(`${cache.adminUrl}/hooks/distribution`, { method: 'POST', headers, body })
+  assert.equal(status, 202)
+  await eventually('it is gone everywhere', async () => (await storedBytes([cache, agent])) === 0)
+  assert.equal((await agent.manifest(UP, REPOSITORY, 'v1')).status, 404)
+})
+
 test('a purge is for whoever may act on the fleet, and means what it says', async (t) => {
   const { agents, core, image } = await twoRegions(t)
   const [agent] = agents as readonly [TestNode]

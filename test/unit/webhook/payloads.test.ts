@@ -162,11 +162,37 @@ describe("webhooks' payloads", () => {
         package: gitHubPackage({ package_url: 'ghcr.io/some-org/app:', container_metadata: { tag: { name: '' } } }),
       },
     ],
-    ['ecr', 'a deletion', ecrEvent({ 'action-type': 'DELETE' })],
     ['ecr', 'a push that failed', ecrEvent({ result: 'FAILURE' })],
+    ['ecr', 'a deletion that failed', ecrEvent({ 'action-type': 'DELETE', result: 'FAILURE' })],
+    ['ecr', 'an action called as what objects have', ecrEvent({ 'action-type': 'constructor' })],
+    ['harbor', 'the deletion of a whole repository', { type: 'DELETE_REPOSITORY', event_data: harborResources({}) }],
   ] as const
   for (const [source, what, body] of ignored) {
     it(`of ${source}: ${what} is nothing to act on`, () => assert.deepEqual(parsePayload(source, body), []))
+  }
+
+  const tag = { deleted: { kind: 'tag', tag: 'v1' } } as const
+  const image = { deleted: { kind: 'digest', digest: DIGEST } } as const
+  const deletions = [
+    ['distribution', { events: [distributionEvent({}, { action: 'delete' })] }, '192.168.100.227:5000', [tag, image]],
+    [
+      'distribution',
+      { events: [distributionEvent({ tag: undefined }, { action: 'delete' })] },
+      '192.168.100.227:5000',
+      [image],
+    ],
+    ['harbor', { type: 'DELETE_ARTIFACT', event_data: harborResources({}) }, 'harbor.test', [tag, image]],
+    ['harbor', { type: 'harbor.artifact.deleted', data: harborResources({ tag: DIGEST }) }, 'harbor.test', [image]],
+    ['ecr', ecrEvent({ 'action-type': 'DELETE' }), '123456789012.dkr.ecr.us-west-2.amazonaws.com', [tag, image]],
+  ] as const
+  for (const [source, body, upstream, expected] of deletions) {
+    it(`of ${source} tell of a deleted ${expected.map(({ deleted }) => deleted.kind).join(' and ')}`, () => {
+      const hints = parsePayload(source, body)
+      assert.deepEqual(
+        hints?.map(({ repository: _, ...hint }) => hint),
+        expected.map((one) => ({ upstream, ...one })),
+      )
+    })
   }
 
   const foreign = [undefined, null, 7, 'text', [], {}, { events: 'many' }, { push_data: {} }]

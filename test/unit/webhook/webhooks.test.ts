@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/base/log.ts'
 import { PrometheusRegistry } from '../../../src/node/index.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { referenceText } from '../../../src/oci/reference.ts'
 import type { WebhookHead, WebhookRule } from '../../../src/webhook/interface.ts'
 import type { HintedImage } from '../../../src/webhook/webhooks.ts'
 import { Webhooks } from '../../../src/webhook/webhooks.ts'
@@ -49,13 +50,14 @@ function rule(change: Partial<WebhookRule> = {}): WebhookRule {
     secret: SECRET,
     options: { name: 'first' },
   } as const
-  return { ...base, upstream: 'registry.test', ...change }
+  return { ...base, upstream: 'registry.test', purge: false, ...change }
 }
 
 /** A service whose origin is a map from `repository:tag`, and whose jobs are a list. */
 function serviceWith(rules: readonly WebhookRule[]) {
   const origin = new Map<string, Digest>([['team/app:v1', digestOf(Buffer.from('v1'))]])
   const started: { image: HintedImage; digest: Digest; name: string }[] = []
+  const purged: string[] = []
   const clock = new SkippingClock()
   const registry = new PrometheusRegistry()
   const state = { submitFails: 0, asked: 0 }
@@ -73,6 +75,11 @@ function serviceWith(rules: readonly WebhookRule[]) {
         if (state.submitFails-- > 0) throw new Error('nobody there')
         started.push({ image, digest, name: String(name) })
       },
+      isGone: async ({ repository, target }) =>
+        target.kind === 'tag'
+          ? !origin.has(`${repository}:${target.tag}`)
+          : ![...origin.values()].includes(target.digest),
+      purge: async (image) => void purged.push(referenceText(image)),
     },
     { rules, dedupeMs: 10 * MINUTE_MS },
   )
@@ -80,6 +87,7 @@ function serviceWith(rules: readonly WebhookRule[]) {
     service,
     origin,
     started,
+    purged,
     clock,
     state,
     registry,
@@ -94,6 +102,66 @@ function bearer(source = 'distribution', authorization = `Bearer ${SECRET}`): We
 function push(repository = 'team/app', tag = 'v1', host = 'registry.test'): Buffer {
   return Buffer.from(JSON.stringify({ events: [{ action: 'push', target: { repository, tag }, request: { host } }] }))
 }
+
+function deletion(target: { readonly tag?: string; readonly digest?: Digest }): Buffer {
+  const event = { action: 'delete', target: { repository: 'team/app', ...target }, request: { host: 'registry.test' } }
+  return Buffer.from(JSON.stringify({ events: [event] }))
+}
+
+describe('a webhook that tells of a deletion', () => {
+  const image = 'registry.test/team/app'
+  const v1 = digestOf(Buffer.from('v1'))
+
+  it('has what the origin does not have leave every host, by a rule that says so', async () => {
+    await using it = serviceWith([rule(), rule({ tag: '*', purge: true })])
+    it.origin.clear()
+    assert.deepEqual(it.service.receive(bearer(), deletion({ tag: 'v1', digest: v1 })), {
+      kind: 'accepted',
+      matched: 2,
+    })
+    await it.service.settled()
+    assert.deepEqual([it.purged, it.started], [[`${image}:v1`, `${image}@${v1}`], []])
+    assert.match(await it.registry.text(), /shoal_prewarm_hooks_total\{source="distribution",result="purged"\} 2/)
+  })
+
+  it('moves nothing while the origin has it', async () => {
+    await using it = serviceWith([rule({ tag: '*', purge: true })])
+    it.service.receive(bearer(), deletion({ tag: 'v1', digest: v1 }))
+    await it.service.settled()
+    assert.deepEqual(it.purged, [])
+    assert.match(await it.registry.text(), /shoal_prewarm_hooks_total\{source="distribution",result="kept"\} 2/)
+  })
+
+  it('takes the tag alone where the image has another one', async () => {
+    await using it = serviceWith([rule({ tag: '*', purge: true })])
+    it.origin.delete('team/app:v1')
+    it.origin.set('team/app:latest', v1)
+    it.service.receive(bearer(), deletion({ tag: 'v1', digest: v1 }))
+    await it.service.settled()
+    assert.deepEqual(it.purged, [`${image}:v1`])
+  })
+
+  it('is for rules about deletions, and for those about its tag', async () => {
+    await using it = serviceWith([rule({ tag: 'v2*', purge: true })])
+    it.origin.clear()
+    const unmatched = { kind: 'accepted', matched: 0 } as const
+    assert.deepEqual(it.service.receive(bearer(), deletion({ tag: 'v1', digest: v1 })), unmatched)
+    assert.deepEqual(it.service.receive(bearer(), push('team/app', 'v2')), unmatched)
+    await it.service.settled()
+    assert.deepEqual([it.purged, it.started], [[], []])
+  })
+
+  it('is one purge, until it may have been pushed and deleted again', async () => {
+    await using it = serviceWith([rule({ purge: true })])
+    it.origin.clear()
+    for (const waitMs of [0, 1_000, MINUTE_MS]) {
+      it.clock.ms += waitMs
+      it.service.receive(bearer(), deletion({ tag: 'v1' }))
+      await it.service.settled()
+    }
+    assert.deepEqual(it.purged, [`${image}:v1`, `${image}:v1`])
+  })
+})
 
 describe('a webhook', () => {
   it('starts the job of the rule it fits, with what the origin says', async () => {
