@@ -30,15 +30,16 @@ describe('prewarm.hooks', () => {
         upstream: 'index.docker.io',
         repository: 'team/**',
         tag: 'v*',
+        purge: true,
         options: { waves: ['1', '100%'], pin: '24h' },
       },
     ])
     const secretFile = join(temp.path, 'hook.secret')
     assert.deepEqual(warnings, [])
     assert.deepEqual(config.prewarm.hooks, [
-      { source: 'dockerhub', upstream: null, repository: '**', tag: '*', secretFile, options: {} },
+      { source: 'dockerhub', upstream: null, repository: '**', tag: '*', purge: false, secretFile, options: {} },
       {
-        ...{ source: 'dockerhub', upstream: 'docker.io', repository: 'team/**', tag: 'v*', secretFile },
+        ...{ source: 'dockerhub', upstream: 'docker.io', repository: 'team/**', tag: 'v*', purge: true, secretFile },
         options: { waves: ['1', '100%'], pin: '24h' },
       },
     ])
