@@ -49,6 +49,8 @@ export type LeecherEvent =
       readonly pieces: readonly number[]
       readonly queue: number
     }
+  /** A home or parent is asked what it could answer at once, and says nothing. */
+  | { readonly type: 'sourceMute'; readonly source: number }
   /** Of one blob, or altogether when `blob` is undefined. */
   | { readonly type: 'sourceLeft'; readonly source: number; readonly blob: number | undefined }
   /** Hashes of these pieces are known: they can be checked, so they may be asked of peers. */

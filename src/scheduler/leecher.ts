@@ -57,6 +57,9 @@ export class Leecher {
       case 'originOpen':
         this.#originOpen(event, out)
         break
+      case 'sourceMute':
+        this.#stuck.note(event.source, now)
+        return
       case 'sourceLeft':
         this.#sourceLeft(event, out)
         break

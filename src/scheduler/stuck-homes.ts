@@ -9,8 +9,8 @@ export const STUCK_MS = 4_000
 const REMEMBERED_MS = 2 * STUCK_MS
 
 /**
- * Homes and parents that have begun to send something and do not go on. A home sends so few pieces at a time that of most
- * blobs nothing is begun: what one of them shows is the link's, and counts for all.
+ * Homes and parents that have begun to send something and do not go on, or that do not answer either. A home sends so few
+ * pieces at a time that of most blobs nothing is begun: what one of them shows is the link's, and counts for all.
  */
 export class StuckHomes {
   /** By source, when it was last seen. */
@@ -19,7 +19,11 @@ export class StuckHomes {
   /** Looks at one blob. */
   look({ progress, sources }: Download, now: number): void {
     if (progress.begunMs(now) < STUCK_MS) return
-    for (const [source, { kind }] of sources) if (kind !== 'peer') this.#seenAt.set(source, now)
+    for (const [source, { kind }] of sources) if (kind !== 'peer') this.note(source, now)
+  }
+
+  note(source: number, now: number): void {
+    this.#seenAt.set(source, now)
   }
 
   /** Whether a blob hangs at one of them, as far as that has not been said of it already. */

@@ -5,7 +5,7 @@ import type { Logger } from '../base/log.ts'
 import type { Refusal } from '../base/outcome.ts'
 import { isRefused } from '../base/outcome.ts'
 import type { SourceLife } from '../base/patience.ts'
-import { ASK_MS, AT_WORK_MOST_MS } from '../base/patience.ts'
+import { ASK_MS, AT_WORK_AFTER_MS, AT_WORK_MOST_MS, OVERLOADED_MS } from '../base/patience.ts'
 import type { PeerLink, Request, Response } from '../swarm/index.ts'
 import type { Suspicion } from './suspicion.ts'
 
@@ -13,6 +13,8 @@ import type { Suspicion } from './suspicion.ts'
 const LOOK_EVERY_MS = 250
 /** Without a word for so many looks it is silent: one that lives says within less that it is at work. */
 const SILENT_LOOKS = ASK_MS / LOOK_EVERY_MS
+/** And with a question for so many it is mute: it has said nothing to it, not even that. */
+const MUTE_LOOKS = (AT_WORK_AFTER_MS + OVERLOADED_MS) / LOOK_EVERY_MS
 /** Between two requests to a home that is at work on the answer: far less than it takes to say so. */
 const LEAST_WAIT_MS = 1_000
 
@@ -40,6 +42,8 @@ interface Ask {
   atWork: boolean
   /** And what it knows of the origin that it waits for. */
   source: SourceLife | undefined
+  /** Looks at it since it was asked last. */
+  looks: number
 }
 
 /** Asks homes, again while they are at work on the answer, and does not wait for those that have fallen silent. */
@@ -63,14 +67,15 @@ export class HomeRequests {
     const { key } = link.peer
     // a member that stands in for a cache may say so for nothing
     const believedUntil = clock.now() + (link.peer.role === 'cache' ? AT_WORK_MOST_MS : ASK_MS)
-    const ask: Ask = { about, link, atWork: false, source: undefined }
+    const ask: Ask = { about, link, atWork: false, source: undefined, looks: 0 }
     this.#asks.add(ask)
     const silent = new AbortController()
-    using _watch = this.#whenHopeless(link, () => silent.abort(abortError('silent')))
+    using _watch = this.#whenHopeless(ask, () => silent.abort(abortError('silent')))
     try {
       for (;;) {
         const limit = AbortSignal.any([signal, silent.signal, AbortSignal.timeout(timeoutMs)])
         const askedAt = clock.now()
+        ask.looks = 0
         const answer = await link.request(request, body, limit)
         // what it says once it has been passed over would lead back to it
         if (suspicion.isPassedOver(key)) return undefined
@@ -103,6 +108,13 @@ export class HomeRequests {
     return false
   }
 
+  /** Whether a home leaves a question about `key` without a word for longer than it takes to say that it is at work. */
+  isMute(key: string, home: PeerLink): boolean {
+    for (const { about, link, looks } of this.#asks)
+      if (about === key && link === home && looks >= MUTE_LOOKS) return true
+    return false
+  }
+
   /** What a home that is at work on an answer about `key` has said lately of the origin that it waits for. */
   lifeOf(key: string): SourceLife | undefined {
     for (const { about, link, atWork, source } of this.#asks)
@@ -115,13 +127,15 @@ export class HomeRequests {
    * without a word, or its peer has been passed over meanwhile. Where one request shows that a full uplink lets nothing
    * through, the others that are under way must not each find out for themselves.
    */
-  #whenHopeless(link: PeerLink, then: () => void): Disposable {
+  #whenHopeless(ask: Ask, then: () => void): Disposable {
     const { clock, suspicion } = this.#deps
+    const { link } = ask
     let { heardTimes } = link
     // in turns, not by the clock: when this process itself was stopped, the home is not to blame
     let looks = 0
     let timer = clock.after(LOOK_EVERY_MS, look)
     function look(): void {
+      ask.looks++
       looks = link.heardTimes === heardTimes ? looks + 1 : 0
       heardTimes = link.heardTimes
       if (looks >= SILENT_LOOKS || suspicion.isPassedOver(link.peer.key)) then()

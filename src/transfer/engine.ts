@@ -276,6 +276,7 @@ export class Engine {
     this.tracker.drive({ type: 'tick' })
     for (const active of [...this.actives]) {
       this.ways.limitsMayHaveChanged(active)
+      this.ways.homeMayBeMute(active)
       if (!active.isAbandoned(now)) continue
       this.#logger.info({ digest: active.transfer.digest }, 'nobody waits for this blob: paused')
       this.endings.stop(active)

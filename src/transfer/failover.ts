@@ -84,6 +84,11 @@ export class Failover {
     this.#openRanges(active, chain, rangesAt(limits.lowest(active.transfer.digest)))
   }
 
+  /** A home that answers nothing, and sends nothing, is not busy with others. */
+  homeMayBeMute({ home, transfer }: Active): void {
+    if (home !== undefined && this.#deps.tier.requests.isMute(transfer.digest, home)) this.#deps.leecher.mute(home)
+  }
+
   /** Tells the ranges what the limits allow them, where that is not what they were told. */
   limitsMayHaveChanged(active: Active): void {
     const { chain, transfer } = active

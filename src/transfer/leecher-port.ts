@@ -75,6 +75,11 @@ export class LeecherPort {
     this.drive({ type: 'sourceJoined', source, blob: transfer.blob, kind, distance, isStandIn: isStandIn(link) })
   }
 
+  mute(link: PeerLink): void {
+    const source = this.#deps.links.find(link)
+    if (source !== undefined) this.drive({ type: 'sourceMute', source })
+  }
+
   /** What a source is to a blob, by their numbers, if it is one. */
   kindOf(blob: number, source: number): SourceKind | undefined {
     return this.#leecher.kindOf(blob, source)

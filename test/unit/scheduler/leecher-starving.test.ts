@@ -95,6 +95,16 @@ describe('a leecher without sources', () => {
     assert.deepEqual(new Set(driver.seen('stalled').map(({ blob }) => blob)), new Set([1]))
   })
 
+  it('passes over a home that neither answers nor sends, and not one that sends', () => {
+    const mute = (driver: LeecherDriver): LeecherDriver => driver.on({ type: 'sourceMute', source: 9 })
+    const driver = mute(fromHome().pass(3_900))
+    assert.deepEqual(driver.seen('stalled'), [])
+    assert.equal(driver.pass(100).seen('stalled').length, 1)
+    const sending = fromHome()
+    for (const piece of [0, 1, 2]) mute(sending.stored(piece, sending.takeWants()[0]?.id)).pass(3_900)
+    assert.deepEqual(sending.seen('stalled'), [])
+  })
+
   it('waits for a home that goes on with what it has begun', () => {
     const driver = fromHome()
     const { id } = driver.takeWants()[0]!

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLogger } from '../../../src/base/log.ts'
-import { ASK_MS, LAST_ASK_MS } from '../../../src/base/patience.ts'
+import { ASK_MS, AT_WORK_AFTER_MS, LAST_ASK_MS, OVERLOADED_MS } from '../../../src/base/patience.ts'
 import type { PeerLink } from '../../../src/swarm/index.ts'
 import { HomeRequests, requestOf } from '../../../src/tier/home-requests.ts'
 import { tierRequests } from '../../../src/tier/requests.ts'
@@ -29,7 +29,7 @@ function asking() {
   const pass = (ms: number): void => {
     for (let passed = 0; passed < ms; passed += LOOK_MS) clock.advance(LOOK_MS)
   }
-  return { clock, suspicion, link, answer, leaves, pass }
+  return { clock, suspicion, requests, link, answer, leaves, pass }
 }
 
 test('the only home, of which nothing at all is heard since it was asked, is passed over', async () => {
@@ -57,6 +57,21 @@ test('a word of the only home is no life for longer than another would take', as
   pass(ASK_MS + LOOK_MS)
   assert.equal(await answer, undefined)
   assert.ok(suspicion.isPassedOver(HOME))
+})
+
+test('a home is mute with a question that it leaves without a word for longer than it takes to say that it is at work', async () => {
+  const { requests, link, answer, leaves, pass } = asking()
+  const isMute = (key = 'blob'): boolean => requests.isMute(key, link as unknown as PeerLink)
+  pass(AT_WORK_AFTER_MS)
+  // whatever else it says
+  link.heardTimes++
+  assert.ok(!isMute())
+  pass(OVERLOADED_MS)
+  assert.ok(isMute())
+  assert.ok(!isMute('another blob'))
+  leaves.abort(new Error('the asker leaves'))
+  await assert.rejects(answer, /the asker leaves/)
+  assert.ok(!isMute())
 })
 
 test('a home is not to blame for the time that this process was stopped', async () => {
