@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { Digest } from '../oci/digest.ts'
-import { requireDigest } from '../oci/digest.ts'
 import type { RepositoryRef, TagRef } from '../oci/reference.ts'
 import { tagName } from '../oci/reference.ts'
+import { digestSchema } from '../oci/schema.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { TagProof } from './requests.ts'
@@ -12,8 +12,8 @@ import type { TagProof } from './requests.ts'
 /** On whose word a tag is kept: the origin's own, a cache's signature, or a cache's over its own link. */
 const SOURCES = ['origin', 'signature', 'cache'] as const
 
-const rowSchema = z.object({
-  digest: z.string().transform((text): Digest => requireDigest(text)),
+export const tagRowSchema = z.object({
+  digest: digestSchema,
   etag: z.string().optional(),
   /** When the upstream last confirmed it. */
   confirmedEpochMs: z.number(),
@@ -30,7 +30,7 @@ const rowSchema = z.object({
     .optional(),
 })
 
-type Row = z.infer<typeof rowSchema>
+type Row = z.infer<typeof tagRowSchema>
 
 /** The last known answer for a tag. */
 export interface KnownTag {
@@ -70,7 +70,7 @@ export class TagCache {
   })
 
   constructor(store: BlobStore, clock: Pick<Clock, 'now' | 'wall'>, options: TagCacheOptions) {
-    this.#table = store.table('tags', jsonCodec(rowSchema as unknown as z.ZodType<Row>))
+    this.#table = store.table('tags', jsonCodec(tagRowSchema as unknown as z.ZodType<Row>))
     this.#clock = clock
     this.#options = options
   }

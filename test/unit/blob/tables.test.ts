@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { z } from 'zod'
 import { Grants, TagCache } from '../../../src/blob/index.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobStore } from '../../../src/store/index.ts'
+import { jsonCodec } from '../../../src/store/index.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { openStore } from '../store/store-fixture.ts'
 
@@ -115,4 +117,14 @@ test('rows that do not say on whose word they were kept count only with the mark
   assert.equal((await agent.find({ upstream: 'docker.io', repository: 'a', tag: 'asked' }))?.source, 'origin')
   const cache = new TagCache(store, clock, { believeUnmarked: true })
   assert.equal((await cache.find({ upstream: 'docker.io', repository: 'a', tag: 'heard' }))?.source, 'cache')
+})
+
+test('the row of a tag whose digest is damaged is none, and the tag is asked for again', async (t) => {
+  await using store = await openStore(await tempDir(t))
+  const clock = { now: () => 1_000, wall: () => 1_000 }
+  const tag = { upstream: 'docker.io', repository: 'a', tag: 'v1' }
+  const rows = store.table('tags', jsonCodec(z.object({ digest: z.string(), confirmedEpochMs: z.number() })))
+  await rows.put('docker.io/a:v1', { digest: stored.replace('sha256', 'sha25'), confirmedEpochMs: 900 })
+  const tags = new TagCache(store, clock, { believeUnmarked: true })
+  assert.equal(await tags.find(tag), undefined)
 })
