@@ -18,7 +18,7 @@ export interface FileSource {
 export async function readFileSource(file: string): Promise<FileSource> {
   const text = await readText(file)
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const errors = document.errors.map((error) => {
     const { line, col } = lines.linePos(error.pos[0])
     return `${file}:${line}:${col}: not valid YAML: ${error.message}`

@@ -143,7 +143,12 @@ function splitOnce(pair: string): [string, string] {
 
 /** The data of one YAML value, or undefined when it is none. */
 function readYaml(text: string): { readonly data: unknown } | undefined {
-  const document = parseDocument(text, { prettyErrors: false })
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' })
   if (document.errors.length > 0) return undefined
-  return { data: document.toJS() as unknown }
+  try {
+    return { data: document.toJS() as unknown }
+  } catch {
+    // an alias of nothing, or of too much
+    return undefined
+  }
 }

@@ -137,7 +137,15 @@ log: { level: loud }
   it('names the variable or flag it comes from', async () => {
     const lines = await problems({
       env: { SHOAL_STORE_PAHT: '/x', SHOAL_TAGS_TTL: 'soon' },
-      set: ['store', 'capacity=1GiB', 'mirror.listen=7070', 'role=[', 'upstreams.7.name=x', 'tier.labels.__proto__=x'],
+      set: [
+        'store',
+        'capacity=1GiB',
+        'mirror.listen=7070',
+        'role=[',
+        'store.path=*x',
+        'upstreams.7.name=x',
+        'tier.labels.__proto__=x',
+      ],
     })
     assert.deepEqual(
       lines.map((line) => line.split(';')[0]),
@@ -146,6 +154,7 @@ log: { level: loud }
         '--set store: has no value',
         '--set capacity: unknown key',
         '--set role: the value is not valid YAML',
+        '--set store.path: the value is not valid YAML',
         '--set tier.labels.__proto__: unknown key',
         "--set upstreams.7.name: is beyond the list's end",
         '--set mirror.listen: 7070 is not an address',
