@@ -158,7 +158,8 @@ export function mendHead(head: string): string {
   const [status = '', ...lines] = head.replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/)
   const fields = lines.flatMap((line): (readonly [name: string, value: string])[] => {
     const colon = line.indexOf(':')
-    return colon <= 0 ? [] : [[line.slice(0, colon).trim(), line.slice(colon + 1).trim()]]
+    const name = line.slice(0, Math.max(colon, 0)).trim()
+    return name === '' ? [] : [[name, line.slice(colon + 1).trim()]]
   })
   const chunked = fields.some(([name, value]) => /^transfer-encoding$/i.test(name) && /chunked/i.test(value))
   const lengths = new Set(fields.flatMap(([name, value]) => (isLength(name) ? value.split(/\s*,\s*/) : [])))

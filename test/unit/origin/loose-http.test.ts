@@ -249,6 +249,7 @@ describe('a head put right', () => {
     ['HTTP/1.1 200 OK\r\nA: b', 'HTTP/1.1 200 OK\r\nA: b'],
     ['HTTP/1.1 200 OK \nA : b\n\tc\nB:d', 'HTTP/1.1 200 OK\r\nA: b c\r\nB: d'],
     ['HTTP/1.0 200\nno colon\n: none', 'HTTP/1.0 200'],
+    ['HTTP/1.0 200\n\n\t: blank name', 'HTTP/1.0 200'],
     ['HTTP/1.1 200 OK\r\nContent-Length: 5\r\ncontent-length:5', 'HTTP/1.1 200 OK\r\nContent-Length: 5'],
     ['HTTP/1.1 200 OK\r\nContent-Length: 5, 5', 'HTTP/1.1 200 OK\r\nContent-Length: 5'],
     [
