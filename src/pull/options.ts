@@ -1,5 +1,5 @@
 import type { TagOrDigest } from '../oci/reference.ts'
-import { looksLikeHost, parseReference, tagOrDigestText } from '../oci/reference.ts'
+import { looksLikeHost, parseReference, tagOrDigestText, wholeReferenceText } from '../oci/reference.ts'
 
 /** What to pull. Without an upstream the mirror searches the ones it is configured to. */
 export interface PullTarget {
@@ -15,7 +15,8 @@ export function parsePullTarget(text: string): PullTarget {
   return { upstream: named ? upstream : undefined, repository, target }
 }
 
+/** The text that `parsePullTarget` reads. */
 export function pullTargetText({ upstream, repository, target }: PullTarget): string {
-  const host = upstream === undefined ? '' : `${upstream}/`
-  return `${host}${repository}${target.kind === 'tag' ? ':' : '@'}${tagOrDigestText(target)}`
+  if (upstream !== undefined) return wholeReferenceText({ upstream, repository, target })
+  return `${repository}${target.kind === 'tag' ? ':' : '@'}${tagOrDigestText(target)}`
 }
