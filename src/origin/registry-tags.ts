@@ -99,9 +99,18 @@ async function getPage(client: RegistryClient, query: OriginQuery, path: string)
     throw refusal
   }
   const bytes = await client.whole(answer, MAX_PAGE_BYTES, query.signal)
-  const parsed = pageSchema.safeParse(bytes === 'too large' ? undefined : parseJson(bytes))
-  if (!parsed.success) throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} sent no list of tags`)
-  return { tags: parsed.data.tags ?? [], next: nextPage(answer.headers.link) }
+  const page = bytes === 'too large' ? undefined : readTagPage(bytes, answer.headers.link)
+  if (page === undefined) throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} sent no list of tags`)
+  return page
+}
+
+/** Reads a page and its Link header; undefined for what is no list of tags. */
+export function readTagPage(
+  document: Uint8Array,
+  link: string | readonly string[] | undefined,
+): RegistryTagPage | undefined {
+  const { data } = pageSchema.safeParse(parseJson(document))
+  return data === undefined ? undefined : { tags: data.tags ?? [], next: nextPage(link) }
 }
 
 /** A link and its parameters (RFC 8288), of which values may be quoted. */

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { ExpiringMap } from '../base/expiring-map.ts'
-import { parseJson } from '../base/json.ts'
 import type { Logger } from '../base/log.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Reach } from './address-guard.ts'
@@ -14,6 +12,8 @@ import type { HttpAnswer, HttpExchange, HttpQuestion } from './http-exchange.ts'
 import { discardBody } from './http-exchange.ts'
 import { statusError } from './http-status.ts'
 import { mayReceiveCredentials, REACH_OF_REALM, realmTrust } from './realm-trust.ts'
+import type { TokenAnswer } from './token-answer.ts'
+import { readTokenAnswer } from './token-answer.ts'
 
 const MAX_TOKENS = 1024
 const MAX_TOKEN_BYTES = 256 * 1024
@@ -21,15 +21,6 @@ const DEFAULT_LIFE_S = 60
 const MAX_LIFE_S = 86_400
 /** Tokens are renewed when this share of their life is over. */
 const USABLE_SHARE = 0.9
-
-/** As Go's clients read it: `access_token` stands in for a token that is absent, null or empty; a life may be text. */
-const tokenSchema = z
-  .object({ token: z.unknown(), access_token: z.unknown(), expires_in: z.unknown() })
-  .partial()
-  .transform(({ token, access_token, expires_in }) => ({
-    token: textOf(token) || textOf(access_token),
-    lifeS: expires_in === null ? undefined : z.coerce.number().safeParse(expires_in).data,
-  }))
 
 /** What a Bearer challenge asks a client to fetch (distribution, "Token Authentication Specification"). */
 export interface TokenQuery {
@@ -109,7 +100,7 @@ export class TokenSource {
     return token
   }
 
-  async #parse(answer: HttpAnswer, signal: AbortSignal): Promise<{ token: string; lifeS: number | undefined }> {
+  async #parse(answer: HttpAnswer, signal: AbortSignal): Promise<TokenAnswer> {
     const { clock } = this.#deps
     if (answer.status < 200 || answer.status > 299) {
       await discardBody(answer.body)
@@ -119,12 +110,9 @@ export class TokenSource {
     const sent = await collect(chunks, MAX_TOKEN_BYTES)
     const encoding = encodingOf(answer.headers['content-encoding'])
     const bytes = sent === 'too large' ? sent : await plainDocument(sent, encoding, MAX_TOKEN_BYTES)
-    const parsed = tokenSchema.safeParse(bytes === 'too large' ? undefined : parseJson(bytes))
-    // A header cannot carry anything else, and a token with a line break in it is an attack.
-    if (!parsed.success || !/^[\x21-\x7e]+$/.test(parsed.data.token)) {
-      throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} did not answer with a token`)
-    }
-    return { token: parsed.data.token, lifeS: parsed.data.lifeS }
+    const read = bytes === 'too large' ? undefined : readTokenAnswer(bytes)
+    if (read === undefined) throw new ShoalError('ORIGIN_UNREACHABLE', `${answer.place} did not answer with a token`)
+    return read
   }
 }
 
@@ -165,8 +153,4 @@ export function basicLogin(authorization: string | undefined): BasicCredentials 
   if (encoded === undefined) return undefined
   const [, username, password] = /^([^:]+):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? []
   return username === undefined || password === undefined ? undefined : { username, password }
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : ''
 }
