@@ -6,8 +6,6 @@ import { simSection } from './sim-table.ts'
 import { summarySection } from './summary-table.ts'
 import { worldsSection } from './worlds-table.ts'
 
-const START = '<!-- results:start -->'
-const END = '<!-- results:end -->'
 const NOTE = '<!-- written by npm run bench:readme from bench/results -->'
 
 /** What the front page shows of them. */
@@ -34,10 +32,11 @@ export const PAGES: Readonly<Record<string, (results: Results) => string>> = {
   'docs/benchmarks.md': resultsBlock,
 }
 
-/** `page` with `block` between the two markers. Throws when they are not there once each, in order. */
-export function replaceBlock(page: string, block: string): string {
-  const [start, end] = [page.indexOf(START), page.indexOf(END)]
-  const once = page.lastIndexOf(START) === start && page.lastIndexOf(END) === end
-  if (start < 0 || end < start || !once) throw new TypeError(`the page needs ${START} and ${END}, once each`)
-  return `${page.slice(0, start + START.length)}\n${block}\n${page.slice(end)}`
+/** `page` with `block` between the two markers of that name. Throws when they are not there once each, in order. */
+export function replaceBlock(page: string, block: string, name = 'results'): string {
+  const [first, last] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`]
+  const [start, end] = [page.indexOf(first), page.indexOf(last)]
+  const once = page.lastIndexOf(first) === start && page.lastIndexOf(last) === end
+  if (start < 0 || end < start || !once) throw new TypeError(`the page needs ${first} and ${last}, once each`)
+  return `${page.slice(0, start + first.length)}\n${block}\n${page.slice(end)}`
 }

@@ -9,7 +9,7 @@ import { blobName } from '../oci/reference.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 
-const grantSchema = z.object({
+export const grantSchema = z.object({
   kind: z.enum(['manifest', 'blob']),
   size: z.int().nonnegative(),
   /** Manifests: what the upstream called it. */

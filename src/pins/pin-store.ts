@@ -27,7 +27,7 @@ export interface Pin {
   readonly untilEpochMs: number
 }
 
-const rowSchema = z.object({
+export const pinRowSchema = z.object({
   digest: digestSchema,
   blobs: z.array(z.tuple([digestSchema, z.int().nonnegative()])).max(MAX_BLOBS),
   untilEpochMs: z.number(),
@@ -35,7 +35,7 @@ const rowSchema = z.object({
   unsettled: z.boolean(),
 })
 
-type Row = z.infer<typeof rowSchema>
+type Row = z.infer<typeof pinRowSchema>
 
 /**
  * Which images must stay: a row for each reference and who pinned it, an operator or a job, so that neither changes
@@ -54,7 +54,7 @@ export class PinStore {
   private constructor(store: BlobStore, clock: Pick<Clock, 'wall'>) {
     this.#store = store
     this.#clock = clock
-    this.#table = store.table('pins', jsonCodec(rowSchema))
+    this.#table = store.table('pins', jsonCodec(pinRowSchema))
   }
 
   /**

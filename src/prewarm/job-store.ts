@@ -17,7 +17,7 @@ const MAX_ROWS_BYTES = 32 * 1024 * 1024
 /** Hosts of all jobs together, ended ones too: each takes some 250 bytes. */
 const MAX_KNOWN_HOSTS = 400_000
 
-const rosterSchema = z.object({ first: count, hosts: z.array(z.object({ key: peerKey, name: text })) })
+export const rosterSchema = z.object({ first: count, hosts: z.array(z.object({ key: peerKey, name: text })) })
 type RosterPart = z.infer<typeof rosterSchema>
 
 /** Tables of rows that are not worth parsing: only their keys are. */

@@ -15,13 +15,13 @@ const LOOK_EVERY_MS = 60_000
 const ROW = 'state'
 
 /** Where a pass stands, kept in the store: a restart goes on there. Times are epoch milliseconds. */
-const stateSchema = z.object({
+export const scrubStateSchema = z.object({
   /** When the last pass ended; at first, when the store was first looked at: what it holds was just written. */
   lastPassEpochMs: z.int(),
   /** The last blob looked at in the running pass; undefined between two. */
   cursor: digestSchema.optional(),
 })
-type ScrubState = z.infer<typeof stateSchema>
+type ScrubState = z.infer<typeof scrubStateSchema>
 
 interface ScrubDeps {
   readonly store: BlobStore
@@ -51,7 +51,7 @@ export class Scrub implements AsyncDisposable {
     this.#options = options
     this.#deps = deps
     this.#tasks = new TaskGroup(deps.logger)
-    this.#table = deps.store.table('scrub', jsonCodec(stateSchema))
+    this.#table = deps.store.table('scrub', jsonCodec(scrubStateSchema))
     const { metrics } = deps
     const bytes = metrics.counter('shoal_store_scrubbed_bytes_total', 'Stored bytes that the scrub has compared.', {})
     this.#checked = (count) => bytes.inc({}, count)

@@ -5,12 +5,13 @@ import { Vocabulary } from '../../src/swarm/vocabulary.ts'
 import type { MessageFrame, ReceivedFrame } from '../../src/swarm/wire.ts'
 import { decodeFrame } from '../../src/swarm/wire.ts'
 
-const ALL = { ...linkMessages, ...PROTOCOL }
-type All = typeof ALL
+/** Every message and request that a daemon knows. */
+export const SPOKEN = { ...linkMessages, ...PROTOCOL }
+type All = typeof SPOKEN
 type MessageName = { [N in keyof All]: All[N] extends Message ? N : never }[keyof All]
 
 /** What a daemon understands. */
-export const VOCABULARY = new Vocabulary(ALL)
+export const VOCABULARY = new Vocabulary(SPOKEN)
 
 /** A message with its name, as tests write it down. */
 export type Said = { [N in MessageName]: { readonly type: N } & BodyOf<All[N]> }[MessageName]
@@ -23,7 +24,7 @@ export function said(name: string, body: unknown): Said {
 }
 
 export function frameOf({ type, ...body }: Said): MessageFrame {
-  return { frame: 'message', message: ALL[type], body }
+  return { frame: 'message', message: SPOKEN[type], body }
 }
 
 /** As a daemon reads a frame without its length. */
