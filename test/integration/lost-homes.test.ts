@@ -20,7 +20,7 @@ for (const [name, keys] of Object.entries({ 'a fleet with keys': KEYED, 'a fleet
     caches.push(await fleet.start({ ...ofCaches, caches }))
     const ofAgents = { upstreams, caches, ...(keys === undefined ? {} : { key: keys.agent }) }
     const [late, ...agents] = await Promise.all([1, 2, 3].map(() => fleet.start(ofAgents)))
-    for (const agent of agents) await agent.pull(UP, 'team/app', 'v1', image)
+    for (const agent of agents) await agent.pullInTime(UP, 'team/app', 'v1', image)
 
     const layer = image.layers[0]!
     const read = await Promise.all(caches.map((cache) => cache.received('origin')))
@@ -32,7 +32,7 @@ for (const [name, keys] of Object.entries({ 'a fleet with keys': KEYED, 'a fleet
       const links = await Promise.all(hosts.map(async (host) => (await host.admin('peers')) as { peers: unknown[] }))
       return links[0]!.peers.length === 1 && links[1]!.peers.length === agents.length + 1
     })
-    await late!.pull(UP, 'team/app', 'v1', image)
+    await late!.pullInTime(UP, 'team/app', 'v1', image)
     assert.ok((await standIn!.received('origin')) - before < layer.size, 'the origin gave the layer again')
     assert.ok((await standIn!.received('peer')) >= layer.size)
   })

@@ -142,7 +142,7 @@ describe('a pull ends with the right bytes though every host that stands in for 
       const wasAsked = (): boolean => asked.some((calls) => calls.length > 0)
       let bytes = 0
       for (const [n, image] of images.entries()) {
-        await agent.pull(UP, REPOSITORY, `v${n}`, image)
+        await agent.pullInTime(UP, REPOSITORY, `v${n}`, image)
         bytes += image.layers[0]!.size + 64 * 1024
         if (wasAsked()) break
       }

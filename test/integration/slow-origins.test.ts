@@ -102,7 +102,7 @@ describe('origins that are slow, refuse, or do not do as told', { concurrency: 4
     const origin = await FakeRegistry.start(t, image)
     origin.answerRate = 1_000_000
     const agent = await fleet.start({ upstreams: [origin.upstream(UP)] })
-    await agent.pull(UP, 'team/app', 'v1', image)
+    await agent.pullInTime(UP, 'team/app', 'v1', image)
     assert.ok(origin.sending.most > 4, `${origin.sending.most} at a time`)
     assert.ok(origin.sending.most <= 16, `${origin.sending.most} at a time`)
     assert.ok(origin.sentBytes <= 1.2 * image.layers[0]!.size, `${origin.sentBytes} bytes`)
@@ -114,7 +114,7 @@ describe('origins that are slow, refuse, or do not do as told', { concurrency: 4
     const origin = await FakeRegistry.start(t, image)
     origin.ignoresRange = true
     const { agents } = await fleet.region({ upstreams: [origin.upstream(UP)] }, 2)
-    await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+    await Promise.all(agents.map((agent) => agent.pullInTime(UP, 'team/app', 'v1', image)))
     for (const { digest } of image.layers) assert.equal(origin.requests(digest), 1)
     assert.equal(origin.sentBytes, image.config.size + image.layers.reduce((sum, { size }) => sum + size, 0))
   })
@@ -148,7 +148,7 @@ describe('origins that are slow, refuse, or do not do as told', { concurrency: 4
     const first = await Promise.all(agents.map((agent) => agent.manifest(UP, 'team/app', 'v1')))
     for (const { status } of first) assert.equal(status, 404)
     await eventually('it has answered', async () => (await agents[0]!.manifest(UP, 'team/app', 'v1')).status === 200)
-    await Promise.all(agents.map((agent) => agent.pull(UP, 'team/app', 'v1', image)))
+    await Promise.all(agents.map((agent) => agent.pullInTime(UP, 'team/app', 'v1', image)))
     const bytes = image.config.size + image.layers.reduce((sum, { size }) => sum + size, 0)
     assert.equal(origin.sentBytes, bytes)
   })

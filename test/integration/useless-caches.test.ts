@@ -17,7 +17,7 @@ for (const count of [1, 2]) {
       caches.push(await fleet.start({ role: 'cache', upstreams, caches: [...caches], limits: i === 0 ? starved : {} }))
     }
     const agent = await fleet.start({ upstreams, caches })
-    await agent.pull(UP, 'team/app', 'v1', image)
+    await agent.pullInTime(UP, 'team/app', 'v1', image)
     const bytes = image.layers.reduce((sum, { size }) => sum + size, 0)
     const fromOrigin = await agent.received('origin')
     assert.ok(count > 1 || fromOrigin > bytes / 2, `${fromOrigin} bytes from the origin`)
