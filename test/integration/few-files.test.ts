@@ -8,9 +8,10 @@ import { promisify } from 'node:util'
 import { LEAST_OPEN_FILES } from '../../src/base/open-files.ts'
 import type { BuiltImage } from '../../src/demo/index.ts'
 import { buildImage, writeToBucketTree } from '../../src/demo/index.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { AgentProcess } from '../support/agent-process.ts'
+import { answered } from '../support/answered.ts'
 import { FakeRegistry } from '../support/fake-registry.ts'
-import { MirrorReader } from '../support/mirror-reader.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const KIB = 1024
@@ -45,8 +46,8 @@ for (const [kind, upstreamOf] of Object.entries(ORIGINS)) {
     for (const round of ['from the origin', 'from the store']) {
       const pulls = [image.manifest, image.config, ...image.layers].map(async ({ digest }, i) => {
         const path = `team/app/${i === 0 ? 'manifests/v1' : `blobs/${digest}`}?ns=local`
-        const response = await MirrorReader.get(`http://${mirror}`, path)
-        return response.status === 200 && (await response.readAll()).digest === digest
+        const { status, bytes } = await answered(() => fetch(`http://${mirror}/v2/${path}`))
+        return status === 200 && digestOf(bytes) === digest
       })
       const health = Array.from({ length: 5 }, async () => (await fetch(`http://${admin}/healthz`)).status)
       assert.deepEqual(

@@ -13,10 +13,10 @@ import type { BlobFile, BuiltImage, ImageSpec } from '../../src/demo/index.ts'
 import { buildImage, MetricsSnapshot, writeToBucketTree } from '../../src/demo/index.ts'
 import { LogLevel, PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
 import { digestOf } from '../../src/oci/digest.ts'
+import type { Answered } from './answered.ts'
+import { answered, read } from './answered.ts'
 
 const MIB = 1024 * 1024
-/** Says a mirror whose answer would be later than a runtime waits: it asks the registry then, and a test asks again. */
-const TOO_LATE = 'no answer in time'
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
 export interface ParentSpec {
@@ -108,34 +108,24 @@ export class TestNode {
 
   /** What a runtime does: the tag, the config, all layers at once. How long each of them takes is the machine's affair. */
   async pull(upstream: string, repository: string, tag: string, image: BuiltImage): Promise<void> {
-    await this.#pull(repository, tag, image, async (path) => {
-      for (;;) {
-        const { status, bytes } = await this.#body(upstream, path)
-        if (status === 200) return digestOf(bytes)
-        if (!Buffer.from(bytes).includes(TOO_LATE)) return status
-      }
-    })
+    await this.#pull(repository, tag, image, (path) => answered(() => this.get(upstream, path)))
   }
 
   /** The same where it is the point that each answer comes while a runtime waits for it. */
   async pullInTime(upstream: string, repository: string, tag: string, image: BuiltImage): Promise<void> {
-    await this.#pull(repository, tag, image, async (path) => {
-      const { status, bytes } = await this.#body(upstream, path)
-      return status === 200 ? digestOf(bytes) : status
-    })
-  }
-
-  async #body(upstream: string, path: string): Promise<{ readonly status: number; readonly bytes: Uint8Array }> {
-    const response = await this.get(upstream, path)
-    return { status: response.status, bytes: new Uint8Array(await response.arrayBuffer()) }
+    await this.#pull(repository, tag, image, async (path) => read(await this.get(upstream, path)))
   }
 
   async #pull(
     repository: string,
     tag: string,
     image: BuiltImage,
-    digest: (path: string) => Promise<string | number>,
+    ask: (path: string) => Promise<Answered>,
   ): Promise<void> {
+    const digest = async (path: string): Promise<string | number> => {
+      const { status, bytes } = await ask(path)
+      return status === 200 ? digestOf(bytes) : status
+    }
     assert.equal(await digest(`${repository}/manifests/${tag}`), image.manifest.digest)
     const blobs: readonly BlobFile[] = [image.config, ...image.layers]
     assert.deepEqual(
