@@ -93,7 +93,7 @@ export class LightStore implements BlobStore {
   }
 
   usage(): StoreUsage {
-    const none = { partialBytes: 0, pinnedBytes: 0, evictedBytes: 0, diskFull: false, state: 'ok' as const }
+    const none = { partialBytes: 0, pinnedBytes: 0, evictedBytes: 0, state: 'ok' as const }
     return { capacityBytes: CAPACITY_BYTES, completeBytes: this.#completeBytes, ...none }
   }
 

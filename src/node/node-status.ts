@@ -88,7 +88,7 @@ export class NodeStatusSource implements AdminSource {
   status(): NodeStatus {
     const { clock, store, swarm, tier, transfers } = this.#deps
     const { key, role, region, zone } = swarm.self
-    const { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull, state } = store.usage()
+    const { capacityBytes, completeBytes, partialBytes, pinnedBytes, state } = store.usage()
     const links = [...swarm.links.values()]
     const { totals } = transfers.traffic
     return {
@@ -99,7 +99,7 @@ export class NodeStatusSource implements AdminSource {
       peerId: key,
       addresses: this.#deps.addresses(),
       uptimeSeconds: Math.round((clock.now() - this.#startedAt) / 1000),
-      store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull, state },
+      store: { capacityBytes, completeBytes, partialBytes, pinnedBytes, diskFull: state === 'full', state },
       peers: {
         linked: links.length,
         caches: links.filter(({ peer }) => peer.role === 'cache').length,

@@ -122,6 +122,17 @@ export class DiskHealth implements AsyncDisposable {
     }
   }
 
+  /** As `run`, but undefined while the disk cannot be read, or is to blame. Other errors are the caller's. */
+  async tried<T>(call: DiskCall, work: () => Promise<T>, late?: (result: T) => unknown): Promise<T | undefined> {
+    if (!this.isReadable) return undefined
+    try {
+      return await this.run(call, work, late)
+    } catch (error) {
+      if (!this.note(error)) throw error
+      return undefined
+    }
+  }
+
   /** Takes note of what an error says of the disk. Returns whether the disk is to blame for it. */
   note(error: unknown): boolean {
     const state = diskStateOf(error)

@@ -205,7 +205,6 @@ export class DiskStore implements BlobStore {
       partialBytes: catalogue.partials.bytes,
       pinnedBytes: catalogue.pinnedBytes,
       evictedBytes: space.evictedBytes,
-      diskFull: space.alarm,
       state: space.alarm ? 'full' : 'ok',
     }
   }

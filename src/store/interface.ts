@@ -113,8 +113,7 @@ export interface StoreUsage {
   readonly partialBytes: number
   readonly pinnedBytes: number
   readonly evictedBytes: number
-  /** True while writes are refused for want of space: the alarm. */
-  readonly diskFull: boolean
+  /** `full` also while writes are refused for want of room that could be made: the alarm. */
   readonly state: DiskState
 }
 

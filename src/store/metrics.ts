@@ -23,7 +23,7 @@ export function storeMetrics(registry: MetricRegistry, usage: () => StoreUsage):
     gauge.set({}, usage().capacityBytes),
   )
   registry.gauge('shoal_store_disk_full', '1 while writes are refused for want of space.', [], (gauge) =>
-    gauge.set({}, usage().diskFull ? 1 : 0),
+    gauge.set({}, usage().state === 'full' ? 1 : 0),
   )
   const repairs = registry.counter(
     'shoal_store_repairs_total',

@@ -103,8 +103,9 @@ export class SteadyStore implements BlobStore {
   }
 
   get state(): DiskState {
-    const isFull = this.#health.state === 'ok' && this.#disk?.usage().diskFull === true
-    return isFull ? 'full' : this.#health.state
+    const { state } = this.#health
+    // a disk that is well may have no room for what is kept there
+    return state === 'ok' && this.#disk !== undefined ? this.#disk.usage().state : state
   }
 
   size(digest: Digest): number | undefined {
@@ -203,8 +204,8 @@ export class SteadyStore implements BlobStore {
 
   usage(): StoreUsage {
     const none = { completeBytes: 0, partialBytes: 0, pinnedBytes: 0, evictedBytes: 0 }
-    const usage = this.#disk?.usage() ?? { ...none, capacityBytes: this.#sizes.capacityBytes, diskFull: false }
-    return { ...usage, diskFull: usage.diskFull || this.#health.state === 'full', state: this.state }
+    const usage = this.#disk?.usage() ?? { ...none, capacityBytes: this.#sizes.capacityBytes }
+    return { ...usage, state: this.state }
   }
 
   list(): readonly StoreEntry[] {
@@ -233,15 +234,9 @@ export class SteadyStore implements BlobStore {
     call: (disk: DiskStore) => Promise<T | undefined>,
     late?: (result: T | undefined) => unknown,
   ): Promise<T | undefined> {
-    const disk = this.#readable()
-    if (disk === undefined) return undefined
-    try {
-      return await this.#health.run('read', () => call(disk), late)
-    } catch (error) {
-      // what a disk that is not well cannot give is fetched elsewhere
-      if (!this.#health.note(error)) throw error
-      return undefined
-    }
+    const disk = this.#disk
+    // what a disk that is not well cannot give is fetched elsewhere
+    return disk === undefined ? undefined : await this.#health.tried('read', () => call(disk), late)
   }
 
   /** On disk, or when that cannot be, otherwise. */

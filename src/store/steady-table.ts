@@ -90,14 +90,7 @@ export class SteadyTable<T> implements StoreTable<T> {
 
   /** Undefined when the disk cannot be used: that has been noted. Other errors are the caller's. */
   async #onDisk<R>(call: (table: StoreTable<Uint8Array>) => Promise<R>): Promise<R | undefined> {
-    const { disk, health } = this.#parts
-    const table = health.isReadable ? disk() : undefined
-    if (table === undefined) return undefined
-    try {
-      return await health.run('row', () => call(table))
-    } catch (error) {
-      if (!health.note(error)) throw error
-      return undefined
-    }
+    const table = this.#parts.disk()
+    return table === undefined ? undefined : await this.#parts.health.tried('row', () => call(table))
   }
 }

@@ -72,7 +72,7 @@ test('below the floor of free space nothing is written, and the refusal names ne
       return true
     })
   }
-  assert.ok(store.usage().diskFull)
+  assert.equal(store.usage().state, 'full')
   assert.deepEqual(store.list(), [])
 })
 
@@ -111,10 +111,10 @@ test('a disk that others fill: evict and try again, then refuse with an alarm th
 
   await writePieces(partial, blob, [1])
   assert.equal(store.size(old.digest), undefined, 'made room by evicting')
-  assert.ok(!store.usage().diskFull)
+  assert.equal(store.usage().state, 'ok')
 
   await assert.rejects(writePieces(partial, blob, allPieces(blob)), diskFull)
-  assert.ok(store.usage().diskFull)
+  assert.equal(store.usage().state, 'full')
   assert.ok(partial.have.count < partial.have.length)
   const target = new Uint8Array(PIECE)
   await partial.readInto(target, 0)
@@ -123,7 +123,7 @@ test('a disk that others fill: evict and try again, then refuse with an alarm th
   await rm(join(disk.path, 'filler'))
   await until(() => {
     clock.advance(60_000)
-    return !store.usage().diskFull
+    return store.usage().state === 'ok'
   }, 'the alarm ends')
   await writePieces(partial, blob, allPieces(blob))
   await partial.commit()

@@ -100,7 +100,7 @@ test('a blob or partial in use stays; when nothing can go, the request is refuse
   const bigger = testBlob(20 * PIECE, 3)
   await assert.rejects(store.openPartial(bigger.layout), diskFull)
   assert.ok(store.size(other.digest) !== undefined, 'evicted for a request that was refused')
-  assert.ok(store.usage().diskFull)
+  assert.equal(store.usage().state, 'full')
   {
     await using partial = await store.openPartial(big.layout)
     await writePieces(partial, big, [0])
@@ -113,7 +113,7 @@ test('a blob or partial in use stays; when nothing can go, the request is refuse
   await handle?.[Symbol.asyncDispose]()
   await using partial = await store.openPartial(bigger.layout)
   assert.equal(partial.have.count, 0)
-  assert.ok(!store.usage().diskFull)
+  assert.equal(store.usage().state, 'ok')
 })
 
 test('what is held open without need is let go of when there is no room otherwise, and only then', async () => {
@@ -143,7 +143,7 @@ test('what a refusal says is enough to act on', async () => {
     assert.match(error.message, new RegExp(`no room for ${21 * PIECE} bytes: [0-9]+ bytes free, .*store\\.capacity$`))
     return true
   })
-  assert.ok(!store.usage().diskFull, 'a blob that never fits is no alarm')
+  assert.equal(store.usage().state, 'ok', 'a blob that never fits is no alarm')
   assert.deepEqual(store.list(), [])
 })
 
@@ -198,7 +198,7 @@ test('bytes that come after all room is taken are refused, and what is here stay
   await using two = await store.openPartial(second.layout)
   await writePieces(one, first, allPieces(first))
   await assert.rejects(writePieces(two, second, allPieces(second)), diskFull)
-  assert.ok(store.usage().diskFull)
+  assert.equal(store.usage().state, 'full')
   await one.commit()
   assert.equal(store.size(first.digest), first.bytes.length)
 })

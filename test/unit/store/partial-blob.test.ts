@@ -206,7 +206,6 @@ test('content put whole while its partial is open wins; the partial commits to i
       partialBytes: 0,
       pinnedBytes: 0,
       evictedBytes: 0,
-      diskFull: false,
       state: 'ok',
     },
   )
