@@ -6,6 +6,7 @@ import type { BlobFile } from '../../src/demo/index.ts'
 import { blobKey } from '../../src/demo/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { assertOneCopy } from '../support/one-copy.ts'
 
 const UP = 'registry.test'
 const KIB = 1024
@@ -98,7 +99,7 @@ test('a cache without room serves its region through memory, at one copy from th
   const agents = await Promise.all([1, 2].map(() => fleet.start({ upstreams, caches: [cache] })))
   for (const agent of agents) await agent.pull(UP, 'team/app', 'v1', image)
   const total = image.config.size + image.layers.reduce((sum, { size }) => sum + size, 0)
-  assert.equal(await cache.received('origin'), total)
+  assertOneCopy(await cache.received('origin'), total)
 })
 
 test('when the cache dies, its hosts stand in for it and go on pulling', async (t) => {

@@ -7,6 +7,7 @@ import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
 import { MirrorReader } from '../support/mirror-reader.ts'
 import type { HostSpec, TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
+import { assertOneCopy } from '../support/one-copy.ts'
 import { parallelFetch } from '../support/parallel-fetch.ts'
 
 const UP = 'registry.corp'
@@ -44,7 +45,7 @@ describe('a layer that fits neither disk nor memory', () => {
     const { fleet, layer, spec } = await setup(t)
     const node = await fleet.start(spec)
     await parallelFetch({ ...fetchOf(node, layer), workers: 16, chunkBytes: MIB })
-    assert.equal(await node.received('origin'), layer.size)
+    assertOneCopy(await node.received('origin'), layer.size)
   })
 
   test('costs one copy when most of each chunk is left unread', async (t) => {
@@ -76,7 +77,7 @@ describe('a layer that fits neither disk nor memory', () => {
     await Promise.all(
       agents.map((agent) => parallelFetch({ ...fetchOf(agent, layer), workers: 8, chunkBytes: 2 * MIB })),
     )
-    assert.equal(await cache.received('origin'), layer.size)
+    assertOneCopy(await cache.received('origin'), layer.size)
     for (const agent of agents) assert.equal(await agent.originRequests(), 0)
   })
 
