@@ -8,7 +8,7 @@
  *                   rollout       a job in a region: progress, liveness, address-crowds, inventory
  *                   leases        which jobs still run           job-publisher  what other caches are told
  *                   replicas      second copies in the tier      origin-usage   what jobs read from origins
- *                   job-store, plan-store, region-store, unordered-jobs: on its disk
+ *                   known-jobs    what it has of jobs: job-store, plan-store, region-store, unordered-jobs: on its disk
  *   schedules       jobs that begin by the clock: schedule (decides), schedule-api (responds to requests about them)
  *   purges          images that are to leave all hosts: purge (decides), purge-worker (a host's part), purge-ledger (who has
  *                   done it), purge-api (responds), purge-client (as they are asked for)

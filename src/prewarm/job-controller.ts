@@ -9,32 +9,21 @@ import { Inventory } from './inventory.ts'
 import { advanceJob, endLost, homeKeyOf, isFinal, isLive, summaryOf, withRegion } from './job.ts'
 import { JobPublisher } from './job-publisher.ts'
 import { JobStore } from './job-store.ts'
+import { KnownJobs } from './known-jobs.ts'
 import { Leases } from './leases.ts'
 import type { PrewarmMessage } from './messages.ts'
-import { OriginUsage } from './origin-usage.ts'
-import { PlanStore } from './plan-store.ts'
 import type { RosterEntry } from './progress.ts'
 import { Replicas } from './replicas.ts'
-import { Rollout } from './rollout.ts'
-import type { KnownTallies } from './tallies.ts'
+import type { Rollout } from './rollout.ts'
 import { talliesOf } from './tallies.ts'
 import { dropUnordered } from './unordered-jobs.ts'
-import { RateWindow } from './views.ts'
 
 const TICK_MS = 1_000
 /** What happens is acted on this soon, many things together. */
 const SOON_MS = 50
 /** A restarted cache waits this long for its hosts to link before it says which there are. */
 const SETTLE_MS = 5_000
-/** Hosts of a job that has ended are told so for this long, whether they speak or not. */
-const TELL_END_MS = 10 * 60_000
 const MAX_REGIONS = 1024
-
-/** What is known of a job beside its row. */
-interface Known extends KnownTallies {
-  readonly tallies: Map<string, Tally>
-  readonly rate: RateWindow
-}
 
 /**
  * A cache's side of prewarm: keeps jobs, drives those it is leader of in its region, coordinates those whose root its
@@ -45,38 +34,29 @@ export class JobController implements AsyncDisposable {
   readonly inventory = new Inventory()
   readonly jobStore: JobStore
   readonly #deps: ControllerDeps
-  readonly #jobs = new Map<string, Known>()
-  readonly #origin: OriginUsage
+  readonly #jobs: KnownJobs
   readonly #replicas: Replicas
   readonly #leases: Leases
-  readonly #plans: PlanStore
   readonly #publisher: JobPublisher
   readonly #tasks: TaskGroup
   readonly #startedAt: number
-  /** Waits for work whose failure is worth a line, and no more. */
-  readonly #logFailure = (work: Promise<unknown>, what: string): Promise<void> =>
-    work.then(
-      () => {},
-      (error: unknown) => this.#deps.logger.warn({ err: error }, what),
-    )
   readonly #wake = new Wake()
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps
     this.#tasks = new TaskGroup(deps.logger)
     this.jobStore = new JobStore(deps.store, deps.jobChanged)
-    this.#origin = new OriginUsage({ ...deps, jobStore: this.jobStore, counts: this.#self.role === 'cache' })
+    this.#jobs = new KnownJobs({ ...deps, jobStore: this.jobStore, inventory: this.inventory })
     this.#replicas = new Replicas(deps)
     this.#leases = new Leases({ ...deps, jobStore: this.jobStore })
-    this.#plans = new PlanStore(deps.store, this.#origin)
     this.#publisher = new JobPublisher({
       clock: deps.clock,
       messenger: deps.messenger,
       tier: deps.tier,
-      plans: this.#plans,
+      plans: this.#jobs.plans,
       job: (id) => this.#jobs.get(id)?.rollout,
       tallies: (id) => this.tallies(id),
-      originBytes: (id) => this.#origin.bytes(id),
+      originBytes: (id) => this.#jobs.origin.bytes(id),
       isLeader: (id) => this.#rank(id) === 0,
     })
     this.#startedAt = deps.clock.now()
@@ -86,18 +66,18 @@ export class JobController implements AsyncDisposable {
     const dropped = await this.jobStore.load()
     if (dropped > 0)
       this.#deps.logger.warn({ jobs: dropped }, 'prewarm jobs were set aside: there are too many of them')
-    for (const row of this.jobStore.all()) this.#open(row)
+    for (const row of this.jobStore.all()) this.#jobs.open(row)
     const live = this.jobStore.all().filter((row) => isLive(row, this.#deps.clock.wall()))
     for (const row of live) await this.#resume(row)
     // a week of large jobs is read for a minute: nobody waits for what is only to be looked at
     const ended = this.jobStore.all().filter(({ id }) => !live.some((row) => row.id === id))
-    void this.#tasks.run('what is left of old jobs cannot be read', () => this.#recallAll(ended))
-    this.#origin.start()
+    void this.#tasks.run('what is left of old jobs cannot be read', (signal) => this.#recallAll(ended, signal))
+    this.#jobs.origin.start()
     void this.#tasks.run('prewarm jobs are driven no longer', () => this.#run())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#origin[Symbol.dispose]()
+    this.#jobs.origin[Symbol.dispose]()
     await Promise.all([this.#tasks.stop(), this.#replicas[Symbol.asyncDispose]()])
   }
 
@@ -118,7 +98,7 @@ export class JobController implements AsyncDisposable {
 
   unlinked({ peer }: PeerLink): void {
     this.inventory.forget(peer.key)
-    for (const { rollout } of this.#jobs.values()) rollout.unlinked(peer.key)
+    for (const { rollout } of this.#jobs.all()) rollout.unlinked(peer.key)
   }
 
   /** Whether this peer may send it has been looked at (message-rights.ts). */
@@ -162,7 +142,7 @@ export class JobController implements AsyncDisposable {
     const { id: job } = row
     if (spec === undefined) {
       this.#deps.logger.warn({ job, peer: from.key }, 'a job without an order that counts here was dropped')
-    } else if (!this.#jobs.has(job) && !isFinal(row.state) && !this.hasRoom(plan)) {
+    } else if (this.#jobs.get(job) === undefined && !isFinal(row.state) && !this.#jobs.hasRoom(plan)) {
       this.#deps.logger.warn(
         { job, peer: from.key },
         'a job was dropped: all that are under way are too large together',
@@ -172,11 +152,7 @@ export class JobController implements AsyncDisposable {
 
   /** Whether a job with this plan can be under way beside the others; those that have just ended make room for it. */
   hasRoom(plan: Plan): boolean {
-    for (const row of this.jobStore.oldestEnded()) {
-      if (this.#plans.hasRoom(plan)) return true
-      if (!isLive(row, this.#deps.clock.wall())) this.#release(row.id)
-    }
-    return this.#plans.hasRoom(plan)
+    return this.#jobs.hasRoom(plan)
   }
 
   /** Takes over a newer row, of a new job with its plan, and tells the other caches; resolves when it is on the disk. Never rejects. */
@@ -184,17 +160,17 @@ export class JobController implements AsyncDisposable {
     const { kept, written } = this.jobStore.put(row)
     if (!kept) return
     const known = this.#jobs.get(row.id)
-    if (known === undefined) this.#open(row)
+    if (known === undefined) this.#jobs.open(row)
     else known.rollout.update(row)
-    const saved = known === undefined && plan !== undefined ? this.#plans.save(row.id, plan) : Promise.resolve()
-    if (known === undefined && plan !== undefined && !isFinal(row.state)) this.#plans.hold(row.id, plan)
+    const saved = known === undefined && plan !== undefined ? this.#jobs.plans.save(row.id, plan) : Promise.resolve()
+    if (known === undefined && plan !== undefined && !isFinal(row.state)) this.#jobs.plans.hold(row.id, plan)
     const below = this.#deps.messenger.caches((peer) => !this.#publisher.isAbove(peer)).map(({ peer }) => peer)
-    await this.#logFailure(Promise.all([saved, this.#publisher.row(below, row)]), 'a prewarm job cannot be told')
+    await this.#jobs.noted(Promise.all([saved, this.#publisher.row(below, row)]), 'a prewarm job cannot be told')
     this.#soon()
-    await this.#logFailure(written, 'a prewarm job cannot be written')
+    await this.#jobs.noted(written, 'a prewarm job cannot be written')
     // who takes part is who is here when the job begins, not a moment later
     if (known === undefined && !isFinal(row.state))
-      await this.#logFailure(this.#drive(row), 'a prewarm job does not begin')
+      await this.#jobs.noted(this.#drive(row), 'a prewarm job does not begin')
   }
 
   /** What regions say of a job, this one included. */
@@ -227,54 +203,25 @@ export class JobController implements AsyncDisposable {
     return this.#deps.tier.homes(homeKeyOf(id)).findIndex(({ kind }) => kind === 'self')
   }
 
-  async #recallAll(rows: readonly JobRow[]): Promise<void> {
-    await this.#logFailure(dropUnordered(this.#deps), 'jobs of an earlier version cannot be read')
-    await this.#logFailure(this.jobStore.sweep(), 'what is left of old jobs cannot be read')
+  async #recallAll(rows: readonly JobRow[], signal: AbortSignal): Promise<void> {
+    await this.#jobs.noted(dropUnordered(this.#deps), 'jobs of an earlier version cannot be read')
+    await this.#jobs.noted(this.jobStore.sweep(), 'what is left of old jobs cannot be read')
     for (const { id } of rows) {
-      if (this.#tasks.signal.aborted) return
-      await this.#logFailure(this.#recall(id), 'the hosts of a job cannot be read')
+      if (signal.aborted) return
+      await this.#jobs.noted(this.#jobs.recall(id), 'the hosts of a job cannot be read')
     }
-  }
-
-  /** What this cache's disk says of a job's hosts, put beside what others have said meanwhile: all at once, so that nobody sees a part. */
-  async #recall(id: string): Promise<void> {
-    const { roster, ended, originBytes } = await this.jobStore.knownHosts(id)
-    const rollout = this.#jobs.get(id)?.rollout
-    this.#origin.restore(id, originBytes)
-    rollout?.fetched(this.#self.key, this.#origin.bytes(id))
-    if (roster !== undefined) rollout?.learnRoster(roster)
-    for (const [key, report] of ended) rollout?.restore({ key, name: key }, report)
   }
 
   /** A job that was under way: without its plan it cannot go on. */
   async #resume(row: JobRow): Promise<void> {
-    const plan = await this.#plans.read(row.id)
-    if (plan !== undefined && this.#plans.hasRoom(plan)) this.#plans.hold(row.id, plan)
+    const { plans } = this.#jobs
+    const plan = await plans.read(row.id)
+    if (plan !== undefined && plans.hasRoom(plan)) plans.hold(row.id, plan)
     else {
       this.#deps.logger.warn({ job: row.id }, 'a prewarm job has ended: its plan is lost, or there is no room for it')
       await this.accept(endLost(row, this.#deps.clock.wall()))
     }
-    await this.#recall(row.id)
-  }
-
-  /** Nothing more is done with jobs that have ended. */
-  #releaseEnded(): void {
-    for (const row of this.jobStore.all()) {
-      if (!isLive(row, this.#deps.clock.wall()) && !this.#endedJustNow(row)) this.#release(row.id)
-    }
-  }
-
-  #release(id: string): void {
-    if (this.#plans.held(id) === undefined) return
-    this.#plans.release(id)
-    this.#jobs.get(id)?.rollout.release()
-  }
-
-  #open(row: JobRow): void {
-    const { clock, messenger } = this.#deps
-    const rollout = new Rollout(row, { clock, messenger, inventory: this.inventory })
-    this.#jobs.set(row.id, { rollout, tallies: new Map(), rate: new RateWindow(clock) })
-    this.#origin.open(row.id)
+    await this.#jobs.recall(row.id)
   }
 
   #report(from: PeerInfo, id: string, report: HostReport): void {
@@ -286,12 +233,12 @@ export class JobController implements AsyncDisposable {
     const wasEnded = job.ended(from.key)
     if (!job.report({ key: from.key, name }, report) || !job.ended(from.key)) return
     if (!wasEnded) this.#soon()
-    void this.#logFailure(this.jobStore.saveEnded(id, from.key, report), 'how a host ended cannot be written')
+    void this.#jobs.noted(this.jobStore.saveEnded(id, from.key, report), 'how a host ended cannot be written')
   }
 
   #roster(id: string, first: number, hosts: readonly RosterEntry[]): void {
     if (this.#jobs.get(id)?.rollout.learnRoster(hosts) !== true) return
-    void this.#logFailure(this.jobStore.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
+    void this.#jobs.noted(this.jobStore.saveRoster(id, first, hosts), 'the hosts of a job cannot be written')
   }
 
   #tallied({ job, region, tally }: Extract<PrewarmMessage, { kind: 'tally' }>): void {
@@ -320,16 +267,9 @@ export class JobController implements AsyncDisposable {
   }
 
   async #tick(): Promise<void> {
-    for (const row of this.jobStore.all()) {
-      if (isLive(row, this.#deps.clock.wall()) || this.#endedJustNow(row)) await this.#drive(row)
-    }
-    this.#releaseEnded()
-    await this.#forgetOld()
-  }
-
-  /** For a while hosts must still be told that the job is over; who comes back later hears it when it speaks. */
-  #endedJustNow({ changedEpochMs }: JobRow): boolean {
-    return this.#deps.clock.wall() - changedEpochMs < TELL_END_MS
+    for (const row of this.jobStore.all()) if (this.#jobs.isActive(row)) await this.#drive(row)
+    this.#jobs.releaseEnded()
+    for (const id of await this.#jobs.forgetOld()) this.#publisher.forget(id)
   }
 
   async #drive(row: JobRow): Promise<void> {
@@ -339,9 +279,9 @@ export class JobController implements AsyncDisposable {
     const isLeader = this.#rank(row.id) === 0
     // the caches of a region read from origins in equal parts, also for those below it alone
     const { originRateBytesPerSec } = share ?? row.spec
-    this.#origin.setRate(row.id, Math.ceil(originRateBytesPerSec / (1 + this.#publisher.others.length)))
+    this.#jobs.origin.setRate(row.id, Math.ceil(originRateBytesPerSec / (1 + this.#publisher.others.length)))
     if (share !== undefined) {
-      const plan = this.#plans.held(row.id)
+      const plan = this.#jobs.plans.held(row.id)
       if (this.#self.role === 'cache') this.#replicas.follow(row, plan)
       if (isLeader && plan !== undefined) this.#step(row, known.rollout, plan)
     }
@@ -364,7 +304,7 @@ export class JobController implements AsyncDisposable {
     if (!job.hasRoster && !isSettled) return
     const added = job.step(shares[this.#self.region]!, plan)
     if (added === undefined) return
-    void this.#logFailure(
+    void this.#jobs.noted(
       this.jobStore.saveRoster(id, added.first, added.hosts),
       'the hosts of a job cannot be written',
     )
@@ -373,24 +313,9 @@ export class JobController implements AsyncDisposable {
 
   /** What this cache read from origins counts at every cache of the region, so that any of them can be leader. */
   #noteOriginBytes(id: string, rollout: Rollout): void {
-    const bytes = this.#origin.bytes(id)
+    const bytes = this.#jobs.origin.bytes(id)
     rollout.fetched(this.#self.key, bytes)
     if (!this.#publisher.originBytes(id, bytes)) return
-    void this.#logFailure(this.jobStore.saveFetched(id, bytes), 'what was read for a job cannot be written')
-  }
-
-  /** Jobs that are over for long, and the oldest of those that have ended where there are too many, or hosts of them. */
-  async #forgetOld(): Promise<void> {
-    const crowd = this.jobStore.crowd((id) => this.#jobs.get(id)?.rollout.size ?? 0)
-    const gone = new Set([...this.jobStore.expired(this.#deps.clock.wall()), ...crowd].map(({ id }) => id))
-    for (const id of gone) {
-      this.#jobs.delete(id)
-      this.#origin.delete(id)
-      this.#publisher.forget(id)
-      await this.#logFailure(
-        Promise.all([this.jobStore.forget(id), this.#plans.forget(id)]),
-        'an old job cannot be forgotten',
-      )
-    }
+    void this.#jobs.noted(this.jobStore.saveFetched(id, bytes), 'what was read for a job cannot be written')
   }
 }
