@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { errorText } from './errors.ts'
 
 /** What is timed of a pull, from the runtime's side inwards. */
@@ -22,6 +23,21 @@ export interface Tracer {
   root(name: SpanName, traceparent: string | undefined): Span
   /** Begins a part of the work under way; a span of its own where that is not timed. */
   begin(name: SpanName, attributes: SpanAttributes): Span
+}
+
+/** A span as it is named to others: W3C Trace Context, `traceparent`, of its version 00. */
+export const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+const current = new AsyncLocalStorage<string | undefined>()
+
+/** The span that the work under way is part of, on this host or on the one that asked for it. */
+export function currentTraceparent(): string | undefined {
+  return current.getStore()
+}
+
+/** Runs work, and all that it starts, as part of a span; of none without one. */
+export function withTraceparent<T>(traceparent: string | undefined, work: () => T): T {
+  return current.run(traceparent, work)
 }
 
 /** Nothing is timed. */

@@ -1,5 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Context, Span as OtelSpan, Tracer as OtelTracer } from '@opentelemetry/api'
+import type { Context, Tracer as OtelTracer, SpanContext } from '@opentelemetry/api'
 import { ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api'
 import { parseTraceParent } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
@@ -7,6 +6,7 @@ import { detectResources, envDetector, resourceFromAttributes } from '@opentelem
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import { raceAbort } from '../base/abort.ts'
 import type { Span, SpanAttributes, SpanName, Tracer } from '../base/tracing.ts'
+import { currentTraceparent, withTraceparent } from '../base/tracing.ts'
 import { productVersion } from '../base/version.ts'
 
 /** Where every collector takes traces, below the address that it is given by. */
@@ -17,7 +17,6 @@ const LAST_WORDS_MS = 2_000
 export class OtlpTracer implements Tracer, AsyncDisposable {
   readonly #provider: TracerProvider
   readonly #tracer: OtelTracer
-  readonly #current = new AsyncLocalStorage<Context>()
 
   /** `endpoint`: of the collector; without one the OTEL_ variables of the environment say where to. */
   constructor(endpoint: string | undefined, about: { readonly role: string; readonly region: string }) {
@@ -36,13 +35,11 @@ export class OtlpTracer implements Tracer, AsyncDisposable {
   }
 
   root(name: SpanName, traceparent: string | undefined): Span {
-    const remote = traceparent === undefined ? null : parseTraceParent(traceparent)
-    const parent = remote === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...remote, isRemote: true })
-    return this.#begin(name, {}, parent)
+    return this.#begin(name, {}, traceparent)
   }
 
   begin(name: SpanName, attributes: SpanAttributes): Span {
-    return this.#begin(name, attributes, this.#current.getStore() ?? ROOT_CONTEXT)
+    return this.#begin(name, attributes, currentTraceparent())
   }
 
   /** Sends what is left, if the collector takes it at once: nobody waits for one that is away. */
@@ -50,22 +47,28 @@ export class OtlpTracer implements Tracer, AsyncDisposable {
     await raceAbort(this.#provider.shutdown(), AbortSignal.timeout(LAST_WORDS_MS)).catch(() => {})
   }
 
-  #begin(name: SpanName, attributes: SpanAttributes, parent: Context): Span {
-    const span = this.#tracer.startSpan(name, { attributes: prefixed(attributes) }, parent)
-    return this.#spanOf(span, trace.setSpan(parent, span))
-  }
-
-  #spanOf(span: OtelSpan, context: Context): Span {
+  #begin(name: SpanName, attributes: SpanAttributes, parent: string | undefined): Span {
+    const span = this.#tracer.startSpan(name, { attributes: prefixed(attributes) }, contextOf(parent))
+    const own = traceparentOf(span.spanContext())
     return {
-      child: (name, attributes = {}) => this.#begin(name, attributes, context),
-      within: (work) => this.#current.run(context, work),
-      set: (attributes) => void span.setAttributes(prefixed(attributes)),
+      child: (childName, about = {}) => this.#begin(childName, about, own),
+      within: (work) => withTraceparent(own, work),
+      set: (about) => void span.setAttributes(prefixed(about)),
       end: (failure) => {
         if (failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: failure })
         span.end()
       },
     }
   }
+}
+
+function contextOf(traceparent: string | undefined): Context {
+  const parent = traceparent === undefined ? null : parseTraceParent(traceparent)
+  return parent === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...parent, isRemote: true })
+}
+
+function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
 }
 
 function prefixed(attributes: SpanAttributes): Record<string, string | number> {

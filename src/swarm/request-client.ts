@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { currentHops } from '../base/mirror-hops.ts'
 import type { Refusal } from '../base/outcome.ts'
+import { currentTraceparent } from '../base/tracing.ts'
 import type { Request, Response } from './registry.ts'
 import type { CallFrame, Frame } from './wire.ts'
 import { parseResult } from './wire.ts'
@@ -13,6 +14,7 @@ interface Pending {
   readonly request: Request
   readonly body: unknown
   readonly hops: readonly string[]
+  readonly traceparent: string | undefined
   /** Undefined while it waits for a slot. */
   id: number | undefined
   readonly settle: (outcome: { readonly result: unknown } | { readonly error: unknown }) => void
@@ -61,6 +63,7 @@ export class RequestClient {
         request,
         body,
         hops: currentHops(),
+        traceparent: currentTraceparent(),
         id: undefined,
         settle(outcome) {
           timer[Symbol.dispose]()
@@ -127,7 +130,7 @@ export class RequestClient {
   }
 }
 
-function frameOf({ request, body, hops }: Pending, id: number): CallFrame {
-  const frame: CallFrame = { frame: 'call', id, name: request.name, args: body }
+function frameOf({ request, body, hops, traceparent }: Pending, id: number): CallFrame {
+  const frame: CallFrame = { frame: 'call', id, name: request.name, args: body, traceparent }
   return hops.length === 0 ? frame : { ...frame, hops }
 }

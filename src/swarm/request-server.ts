@@ -2,6 +2,7 @@ import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { withHops } from '../base/mirror-hops.ts'
 import { refused } from '../base/outcome.ts'
+import { withTraceparent } from '../base/tracing.ts'
 import type { Response } from './registry.ts'
 import type { CallFrame, Frame } from './wire.ts'
 
@@ -123,7 +124,8 @@ export class RequestServer {
     const signal = this.#requests.get(id)!.signal
     let result: Response
     try {
-      result = await withHops(request.hops ?? [], () => this.#deps.answer(request, signal))
+      const answer = (): Promise<Response> => this.#deps.answer(request, signal)
+      result = await withTraceparent(request.traceparent, () => withHops(request.hops ?? [], answer))
     } catch (error) {
       if (!signal.aborted)
         this.#deps.logger.error({ request: request.name, err: error }, 'the handler of a request failed')

@@ -6,6 +6,7 @@ import { HOP_NAME, MAX_HOPS } from '../base/mirror-hops.ts'
 import type { Refusal } from '../base/outcome.ts'
 import { SOURCE_LIVES } from '../base/patience.ts'
 import type { Shape } from '../base/shape.ts'
+import { TRACEPARENT } from '../base/tracing.ts'
 import { decodeBinary, encodeBinary, isBinary } from './binary.ts'
 import { BoundedTokens } from './bounded-tokens.ts'
 import { LENGTH_BYTES } from './frame-decoder.ts'
@@ -104,6 +105,8 @@ export interface CallFrame {
   readonly args: unknown
   /** The mirrors of other fleets that the request has come through (base/mirror-hops.ts); absent: none. */
   readonly hops?: readonly string[] | undefined
+  /** The span that it is asked for in (base/tracing.ts); absent: its host traces nothing. */
+  readonly traceparent?: string | undefined
 }
 
 /** What a later version may send by mistake or on purpose, and this one only counts. Never sent. */
@@ -124,7 +127,14 @@ export type ReceivedFrame = Frame | UnknownFrame
 const head = z.object({ frame: wireName })
 const messageHead = z.object({ message: z.looseObject({ type: wireName }) })
 const hops = z.array(z.string().regex(HOP_NAME)).max(MAX_HOPS)
-const callHead = z.object({ id: u32, name: wireName, args: z.unknown().optional(), hops: hops.optional() })
+const callHead = z.object({
+  id: u32,
+  name: wireName,
+  args: z.unknown().optional(),
+  hops: hops.optional(),
+  // of a later version, whose spans are named otherwise: the request counts all the same
+  traceparent: z.string().regex(TRACEPARENT).optional().catch(undefined),
+})
 
 const refusal: z.ZodType<Refusal> = z.object({
   kind: z.literal('refused'),
@@ -214,11 +224,10 @@ function knownMessage(value: unknown, vocabulary: Vocabulary): ReceivedFrame {
 }
 
 function knownCall(value: unknown, vocabulary: Vocabulary): ReceivedFrame {
-  const { id, name, args, hops: through } = parse('call', callHead, value)
+  const { id, name, args, ...carried } = parse('call', callHead, value)
   const request = vocabulary.request(name)
   if (request === undefined) return { frame: 'unknown', kind: 'call', name, id }
-  const call: CallFrame = { frame: 'call', id, name, args: parse(`call ${name}`, request.body, args) }
-  return through === undefined ? call : { ...call, hops: through }
+  return { ...carried, frame: 'call', id, name, args: parse(`call ${name}`, request.body, args) }
 }
 
 function isKeyOf<T extends object>(table: T, key: string): key is Extract<keyof T, string> {

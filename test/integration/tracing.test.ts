@@ -114,3 +114,38 @@ test('a collector that is away costs no pull, and no stop', async () => {
   await collector[Symbol.asyncDispose]()
   await traced({ tracing: { endpoint } }, pull)
 })
+
+test('one trace shows the agent, its home, the region above and the origin', async (t) => {
+  const collector = await receiver(t)
+  const image = await pullThroughTiers({ endpoint: collector.endpoint })
+  const { spans } = collector
+  const [root] = collector.named('pull')
+  assert.ok(root !== undefined)
+  const own = spans.filter(({ trace }) => trace === root.trace)
+  const regionsOf = (name: string): (string | undefined)[] =>
+    own.filter((span) => span.name === name).map(({ resource }) => resource['shoal.region'] ?? '')
+  assert.deepEqual(
+    new Set(own.map(({ resource }) => `${resource['shoal.role']} ${resource['shoal.region']}`)),
+    new Set(['agent eu-1', 'cache eu-1', 'cache core']),
+  )
+  assert.deepEqual(regionsOf('resolve').toSorted(), ['core', 'eu-1', 'eu-1'])
+  assert.deepEqual(new Set(regionsOf('origin range')), new Set(['core']))
+  const layers = own.filter(
+    ({ name, attributes }) => name === 'transfer' && attributes['shoal.digest'] === image.layers[0]?.digest,
+  )
+  assert.deepEqual(layers.map(({ resource }) => resource['shoal.region']).toSorted(), ['core', 'eu-1', 'eu-1'])
+  // each is part of what another host did, up to the pull
+  for (const span of own.filter(({ id }) => id !== root.id)) assert.ok(parentOf(own, span) !== undefined, span.name)
+})
+
+/** A pull by an agent whose cache has another one above it, which has the origin; by the end all spans have been sent. */
+async function pullThroughTiers(tracing: NonNullable<HostSpec['tracing']>): Promise<BuiltImage> {
+  await using fleet = await NodeFleet.open()
+  const image = await fleet.image({ layerCount: 1 })
+  const upstreams = [directoryUpstream(UP, await fleet.push('bucket', 'team/app', 'v1', image))]
+  const core = await fleet.start({ role: 'cache', region: 'core', upstreams, tracing })
+  const parent = { region: 'core', caches: [core] }
+  const cache = await fleet.start({ role: 'cache', region: 'eu-1', upstreams, parent, tracing })
+  await pull(await fleet.start({ region: 'eu-1', caches: [cache], upstreams, tracing }), image)
+  return image
+}

@@ -356,3 +356,14 @@ test('a call brings through which mirrors its question came, at most eight; one 
     assert.throws(() => again({ ...call, hops }), { code: 'PEER_PROTOCOL' })
   }
 })
+
+test('a call brings the span that it is asked for in; what is none is left out, and the call counts', () => {
+  const call = { frame: 'call', id: 1, name: 'members', args: { limit: 1 } } as const
+  const again = (traceparent: unknown) => read(encodeFrame({ ...call, traceparent } as Frame).subarray(4))
+  const span = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  assert.deepEqual(again(span), { ...call, traceparent: span })
+  for (const other of [span.replace(/^00/, '01'), `${span}-more`, '', 'x'.repeat(4_000), 7, [span]]) {
+    const said = again(other)
+    assert.ok(said.frame === 'call' && said.traceparent === undefined && said.id === 1, String(other))
+  }
+})
