@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Shape } from '../base/shape.ts'
+import { limitsSchema } from './api-schema.ts'
 
 /*
  * What a host says of itself, as a client reads it: unknown keys are let through, since an older command may talk to a newer
@@ -101,6 +102,7 @@ export const nodeStatusSchema = z.object({
   received: receivedBytes,
   sent: sentBytes,
   transfersActive: z.number(),
+  limits: limitsSchema.optional(),
   /** What an image name without a registry means here. */
   defaultUpstream: z.string().optional(),
   upstreams: z.array(z.object({ name: z.string(), access: z.string(), origins: z.array(origin) })),

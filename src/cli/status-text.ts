@@ -1,6 +1,6 @@
 import type { CacheStatus, NodeStatus, OriginStatus } from '../admin/index.ts'
 import { plainTable } from './plain-table.ts'
-import { durationText, partsText, sizeText } from './quantity-text.ts'
+import { durationText, partsText, rateText, sizeText } from './quantity-text.ts'
 
 /** A host's status for eyes. */
 export function statusText(status: NodeStatus): string {
@@ -22,8 +22,15 @@ export function statusText(status: NodeStatus): string {
     ['Received', partsText({ ...status.received })],
     ['Sent', partsText({ ...status.sent })],
     ['Transfers', `${status.transfersActive} running`],
+    ...limitRows(status),
     ['Upstreams', status.upstreams.map(upstreamText).join('; ')],
   ])
+}
+
+/** Only where there are any: a host that is slow may have been told to be. */
+function limitRows({ limits }: NodeStatus): string[][] {
+  const set = Object.entries({ ...limits }).filter(([, bytesPerSec]) => bytesPerSec > 0)
+  return set.length === 0 ? [] : [['Limits', set.map(([name, rate]) => `${name} ${rateText(rate)}`).join(', ')]]
 }
 
 /** Only where they are few. */

@@ -111,6 +111,7 @@ export class NodeStatusSource implements AdminSource {
       received: { ...totals.received },
       sent: { ...totals.sent, runtime: this.#deps.runtimeBytes() },
       transfersActive: transfers.views().length,
+      limits: this.limits(),
       defaultUpstream: this.#deps.defaultUpstream,
       upstreams: this.#deps.upstreamStates(),
     }

@@ -63,6 +63,8 @@ test('limits change while the host runs', async (t) => {
   const node = await fleet.start({ upstreams: [directoryUpstream(UP, await fleet.push('origin', 'app', 'v1', image))] })
   await node.setLimits({ upload: 5 * MIB })
   assert.deepEqual(await node.admin('limits'), { upload: 5 * MIB, download: 0, origin: 0, prewarm: 0 })
+  const { stdout } = await runCommand(['status', '--admin', node.adminUrl])
+  assert.match(stdout, /^Limits +upload 5 MiB\/s$/m)
 })
 
 test('an origin that fails is told in status, metrics and readiness, and so is its return', async (t) => {
