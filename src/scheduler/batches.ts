@@ -1,5 +1,7 @@
 interface Batch {
   pieces: number[]
+  /** So many go together without waiting for the quiet time. */
+  most: number
   /** Counts what has been handed on: whose quiet time this is. */
   turn: number
 }
@@ -12,8 +14,8 @@ export interface HandedOn {
 
 /**
  * Gathers piece numbers per blob: the first goes at once, as all that comes later waits for it; after that those that come
- * within the quiet time go together, when it has passed or `most` have gathered. Knows no time: whoever owns it says when
- * that has passed.
+ * within the quiet time go together, when it has passed or many have gathered: two at first, then twice as many each time,
+ * up to `most`, since a swarm that begins waits for each. Knows no time: whoever owns it says when that has passed.
  */
 export class Batches {
   readonly #most: number
@@ -27,11 +29,11 @@ export class Batches {
   add(blob: number, piece: number): HandedOn | undefined {
     const batch = this.#batches.get(blob)
     if (batch === undefined) {
-      this.#batches.set(blob, { pieces: [piece], turn: 0 })
+      this.#batches.set(blob, { pieces: [piece], most: 1, turn: 0 })
       return this.flush(blob)
     }
     batch.pieces.push(piece)
-    return batch.pieces.length >= this.#most ? this.flush(blob) : undefined
+    return batch.pieces.length >= batch.most ? this.flush(blob) : undefined
   }
 
   /** What has gathered goes now. */
@@ -40,6 +42,7 @@ export class Batches {
     if (batch === undefined || batch.pieces.length === 0) return undefined
     const { pieces } = batch
     batch.pieces = []
+    batch.most = Math.min(this.#most, 2 * batch.most)
     batch.turn = ++this.#turns
     return { pieces, turn: batch.turn }
   }

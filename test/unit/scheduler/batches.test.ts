@@ -24,19 +24,30 @@ test('the first piece goes at once, those gathered after it together, each blob 
   const { clock, told, add } = recorded(8)
   add(1, 1)
   assert.deepEqual(told, [[1, [1]]])
-  add(1, 2)
+  for (const piece of [2, 3, 4]) add(1, piece)
   clock.advance(5)
-  add(2, 3)
-  add(1, 4)
   add(2, 5)
+  add(1, 6)
+  add(2, 7)
   assert.deepEqual(told.splice(0), [
     [1, [1]],
-    [2, [3]],
+    [1, [2, 3]],
+    [2, [5]],
   ])
   clock.advance(5)
-  assert.deepEqual(told.splice(0), [[1, [2, 4]]])
+  assert.deepEqual(told.splice(0), [[1, [4, 6]]])
   clock.advance(5)
-  assert.deepEqual(told, [[2, [5]]])
+  assert.deepEqual(told, [[2, [7]]])
+})
+
+test('twice as many go together each time, up to the most, and one again after a quiet time', () => {
+  const { clock, told, add } = recorded(8)
+  const sizes = (): number[] => told.splice(0).map(([, pieces]) => pieces.length)
+  for (let piece = 0; piece < 1 + 2 + 4 + 8 + 8; piece++) add(1, piece)
+  assert.deepEqual(sizes(), [1, 2, 4, 8, 8])
+  clock.advance(QUIET_MS)
+  for (let piece = 30; piece < 33; piece++) add(1, piece)
+  assert.deepEqual(sizes(), [1, 2])
 })
 
 test('after a quiet time a piece goes at once again, before it has passed it waits', () => {
