@@ -49,11 +49,28 @@ describe('a leecher asks its neighbours', () => {
     assert.equal(parted(1, 2), 0)
     // many that leave together are one reason
     assert.equal(parted(3, 4, 5), 1)
-    driver.now += 500
+    driver.now += 40
     assert.equal(parted(6), 1)
-    driver.now += 500
+    // where they leave all the time, it is asked ever less often
+    driver.now += 40
+    assert.equal(parted(7), 0)
+    driver.now += 120
+    assert.equal(parted(8), 1)
     driver.join(20, 'home')
     assert.equal(parted(20), 0)
+  })
+
+  it('of others once more when neighbours have left since it asked, unless others have come instead', () => {
+    const driver = new LeecherDriver().add(4)
+    for (let source = 1; source <= 12; source++) driver.peer(source, bits(4, []))
+    for (let source = 1; source <= 5; source++) driver.on({ type: 'sourceLeft', source, blob: 1 })
+    assert.equal(driver.take('findPeers').length, 1)
+    assert.equal(driver.pass(100).take('findPeers').length, 1)
+    assert.equal(driver.pass(300).take('findPeers').length, 0)
+    for (let source = 6; source <= 8; source++) driver.on({ type: 'sourceLeft', source, blob: 1 })
+    assert.equal(driver.take('findPeers').length, 1)
+    for (let source = 13; source <= 20; source++) driver.peer(source, bits(4, []))
+    assert.equal(driver.pass(100).take('findPeers').length, 0)
   })
 
   it('never for a piece whose hash is unknown', () => {
