@@ -188,7 +188,7 @@ export class PeerSet {
     if (news === undefined) return
     out.push({ type: 'wake', blob, turn: news.turn, ms: HAVE_BATCH_MS })
     for (const { peer, has } of this.#blobs.get(blob)?.neighbours.values() ?? []) {
-      const pieces = news.pieces.filter((piece) => !has.has(piece))
+      const pieces = lacking(has, news.pieces)
       if (pieces.length > 0) out.push({ type: 'tellHave', blob, peer, pieces })
     }
   }
@@ -201,6 +201,12 @@ export class PeerSet {
 export function answerOfWhole(isHere: boolean, bits: ReadonlyBitfield | undefined): 'tellBits' | 'leave' | 'nothing' {
   if (!isHere) return 'leave'
   return bits === undefined || bits.complete ? 'nothing' : 'tellBits'
+}
+
+/** Which of `pieces` are not in `has`: mostly all, as those of whom they come tell of them, too. */
+function lacking(has: ReadonlyBitfield, pieces: readonly number[]): readonly number[] {
+  for (const piece of pieces) if (has.has(piece)) return pieces.filter((other) => !has.has(other))
+  return pieces
 }
 
 function leftBy(source: number, blob: number | undefined): PeerSetEffect {

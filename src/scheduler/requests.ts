@@ -51,17 +51,8 @@ export class Requests {
     const limit = Math.max(this.#options.perSource, Math.ceil(this.#options.maxOutstanding / Math.max(1, usable)))
     const empty = new Set<number>()
     while (this.#underWay.hasRoom(background)) {
-      let best = -1
-      let bestLoad = Number.POSITIVE_INFINITY
-      for (const source of this.sources.ids()) {
-        if (empty.has(source) || !this.sources.ready(source, limit, now)) continue
-        const load = this.sources.load(source)
-        if (load < bestLoad) {
-          best = source
-          bestLoad = load
-        }
-      }
-      if (best < 0) return
+      const best = this.sources.leastLoaded(empty, limit, now)
+      if (best === undefined) return
       if (!this.#requestFrom(best, now, out)) empty.add(best)
     }
   }

@@ -39,10 +39,6 @@ export class Sources {
     return this.#sources.size
   }
 
-  ids(): IterableIterator<number> {
-    return this.#sources.keys()
-  }
-
   add(id: number, distance: number): void {
     if (this.#sources.has(id)) return
     this.#sources.set(id, { distance, outstanding: 0, queue: 0, busyUntil: 0, snubbedUntil: 0, snubMs: 0 })
@@ -60,19 +56,26 @@ export class Sources {
   /** Whether one more request may go to it now. */
   ready(id: number, limit: number, now: number): boolean {
     const source = this.#sources.get(id)
-    return source !== undefined && source.outstanding < limit && source.snubbedUntil <= now && source.busyUntil <= now
+    return source !== undefined && isReady(source, limit, now)
+  }
+
+  /** The one to ask next of those that are ready and not among `except`; undefined when there is none. */
+  leastLoaded(except: ReadonlySet<number>, limit: number, now: number): number | undefined {
+    let best: number | undefined
+    let bestLoad = Number.POSITIVE_INFINITY
+    for (const [id, source] of this.#sources) {
+      const load = loadOf(source)
+      if (load >= bestLoad || !isReady(source, limit, now) || except.has(id)) continue
+      best = id
+      bestLoad = load
+    }
+    return best
   }
 
   usableCount(now: number): number {
     let count = 0
     for (const source of this.#sources.values()) if (source.snubbedUntil <= now) count++
     return count
-  }
-
-  /** The lower the better: what waits there, what this host asked already, how far it is. */
-  load(id: number): number {
-    const source = this.#sources.get(id)
-    return source === undefined ? Number.POSITIVE_INFINITY : source.queue + 2 * source.outstanding + source.distance
   }
 
   asked(id: number): void {
@@ -139,4 +142,13 @@ export class Sources {
   get pieceTimeMs(): number {
     return this.#pieceTimeMs
   }
+}
+
+function isReady({ outstanding, snubbedUntil, busyUntil }: Source, limit: number, now: number): boolean {
+  return outstanding < limit && snubbedUntil <= now && busyUntil <= now
+}
+
+/** The lower the better: what waits there, what this host asked already, how far it is. */
+function loadOf({ queue, outstanding, distance }: Source): number {
+  return queue + 2 * outstanding + distance
 }

@@ -17,6 +17,9 @@ const NOTHING: readonly Later[] = []
 export class Inbox {
   #waiting: Later[] = []
   #nextAt = Number.POSITIVE_INFINITY
+  #lastAt = Number.NEGATIVE_INFINITY
+  /** Whether what waits came in the order of its times, as most does. */
+  #isInOrder = true
 
   /** When the first of it is there; infinity for nothing. */
   get nextAt(): number {
@@ -26,11 +29,14 @@ export class Inbox {
   put(at: number, event: LaterEvent): void {
     this.#waiting.push({ at, event })
     this.#nextAt = Math.min(this.#nextAt, at)
+    if (at < this.#lastAt) this.#isInOrder = false
+    else this.#lastAt = at
   }
 
   /** What is there by now, in the order of coming. */
   take(now: number): readonly Later[] {
     if (now < this.#nextAt) return NOTHING
+    if (this.#lastAt <= now) return this.#takeAll()
     const due: Later[] = []
     const waiting: Later[] = []
     let nextAt = Number.POSITIVE_INFINITY
@@ -46,8 +52,17 @@ export class Inbox {
     return due.length === 1 ? due : due.sort((a, b) => a.at - b.at)
   }
 
+  #takeAll(): readonly Later[] {
+    const all = this.#waiting
+    if (!this.#isInOrder) all.sort((a, b) => a.at - b.at)
+    this.clear()
+    return all
+  }
+
   clear(): void {
     this.#waiting = []
     this.#nextAt = Number.POSITIVE_INFINITY
+    this.#lastAt = Number.NEGATIVE_INFINITY
+    this.#isInOrder = true
   }
 }
