@@ -22,7 +22,10 @@ test('an address that comes or changes after the start reaches the peers that ar
   const key = generateFleetKey()
   let interfaces: Interfaces = { docker0: [address('172.17.0.1')] }
   const cache = await fleet.host({ fleetKey: key, role: 'cache' })
-  const agent = await fleet.host({ fleetKey: agentKeyOf(key), listen: addressOf('0.0.0.0:0') }, () => interfaces)
+  const agent = await fleet.host(
+    { fleetKey: agentKeyOf(key), listen: addressOf('0.0.0.0:0') },
+    { interfaces: () => interfaces },
+  )
   await agent.swarm.connectAddress(cache.address, soon())
   const told = (): readonly string[] => cache.swarm.links.get(agent.swarm.self.key)?.peer.addresses ?? []
   await eventually('what there is at first is told', () => told().length === 1)
@@ -44,7 +47,10 @@ test('an address that is found while a link is being made is told over it', asyn
   const key = generateFleetKey()
   let interfaces: Interfaces = {}
   const cache = await fleet.host({ fleetKey: key, role: 'cache' })
-  const agent = await fleet.host({ fleetKey: agentKeyOf(key), listen: addressOf('0.0.0.0:0') }, () => interfaces)
+  const agent = await fleet.host(
+    { fleetKey: agentKeyOf(key), listen: addressOf('0.0.0.0:0') },
+    { interfaces: () => interfaces },
+  )
   assert.deepEqual(agent.swarm.self.addresses, [])
   // what the peer has seen makes this host look at once: after it has said that it has none
   interfaces = { eth0: [address('10.0.0.5')] }
@@ -63,7 +69,10 @@ test('the address a peer sees a host come from goes first', async (t) => {
   const key = generateFleetKey()
   const interfaces: Interfaces = { eth0: [address('10.0.0.5')], eth1: [address(own)] }
   const cache = await fleet.host({ fleetKey: key, role: 'cache', listen: addressOf(`${own}:0`) })
-  const agent = await fleet.host({ fleetKey: agentKeyOf(key), listen: addressOf('0.0.0.0:0') }, () => interfaces)
+  const agent = await fleet.host(
+    { fleetKey: agentKeyOf(key), listen: addressOf('0.0.0.0:0') },
+    { interfaces: () => interfaces },
+  )
   assert.match(agent.swarm.self.addresses[0] ?? '', /^10\.0\.0\.5:/)
   await agent.swarm.connectAddress(cache.address, soon())
   assert.ok(agent.swarm.self.addresses[0]?.startsWith(`${own}:`), agent.swarm.self.addresses.join())

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { addressOf } from '../support/address-of.ts'
 import { HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
-import { soon, TestFleet, until } from './swarm-support.ts'
+import { TestFleet, until } from './swarm-support.ts'
 
 /** Time enough for a link on a busy machine: no test here waits for it. */
 const SLOW = { handshakeTimeoutMs: 20_000, dialTimeoutMs: 20_000 }
@@ -141,7 +141,7 @@ test('a link over IPv6 outlives the time that an introduction may take', async (
   const host = await fleet.host({ listen, limits }).catch(() => undefined)
   if (host === undefined) return t.skip('no IPv6 on this machine')
   const member = await fleet.host({ listen, limits: SLOW })
-  const link = await member.swarm.connect(host.swarm.self, soon())
+  const link = await linked(member, host)
   const since = performance.now()
   await until(() => performance.now() - since > 1_500, 'the time to pass')
   assert.equal(host.swarm.links.size, 1)

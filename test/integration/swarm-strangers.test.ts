@@ -3,11 +3,12 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { encode } from 'cborg'
 import { seededRng } from '../../src/base/rng.ts'
-import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
+import { agentKeyOf, DEFAULT_SWARM_LIMITS, generateFleetKey } from '../../src/swarm/index.ts'
 import type { Frame, ReceivedFrame } from '../../src/swarm/wire.ts'
 import { encodeFrame } from '../../src/swarm/wire.ts'
 import { PROTOCOL_VERSION } from '../../src/swarm/wire-limits.ts'
 import { transferMessages } from '../../src/transfer/index.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { frameOf, read } from '../support/said.ts'
 import { framed, HostilePeer } from './swarm-hostile.ts'
 import type { TestHost } from './swarm-support.ts'
@@ -88,19 +89,20 @@ test('an agent that claims to be a cache is refused', async () => {
 
 test('a dialled peer that is a stranger, of another version, or silent is PEER_REFUSED', async () => {
   await using fleet = await TestFleet.create()
-  const host = await fleet.host({ limits: { handshakeTimeoutMs: 2_000 } })
-  const answers: (readonly [string, Frame | undefined])[] = [
-    ['stranger', { frame: 'hello', version: PROTOCOL_VERSION, proof: new Uint8Array(32) }],
-    ['version', { frame: 'hello', version: PROTOCOL_VERSION + 1, proof: new Uint8Array(32) }],
-    ['timeout', undefined],
+  const host = await fleet.host()
+  const impatient = await fleet.host({ limits: { handshakeTimeoutMs: 500 } })
+  const answers: (readonly [string, TestHost, Frame | undefined])[] = [
+    ['stranger', host, { frame: 'hello', version: PROTOCOL_VERSION, proof: new Uint8Array(32) }],
+    ['version', host, { frame: 'hello', version: PROTOCOL_VERSION + 1, proof: new Uint8Array(32) }],
+    ['timeout', impatient, undefined],
   ]
-  for (const [reason, answer] of answers) {
+  for (const [reason, dialler, answer] of answers) {
     await using peer = await HostilePeer.create()
     await peer.listen((stream) => {
       if (answer !== undefined) stream.send(encodeFrame(answer))
     })
-    await assert.rejects(host.swarm.connectAddress(peer.address, soon()), { code: 'PEER_REFUSED' }, reason)
-    assert.equal(host.metrics.refusals.get(reason), 1, reason)
+    await assert.rejects(dialler.swarm.connectAddress(peer.address, soon()), { code: 'PEER_REFUSED' }, reason)
+    assert.equal(dialler.metrics.refusals.get(reason), 1, reason)
   }
   await using foreign = await HostilePeer.create()
   await assert.rejects(host.swarm.connectAddress(foreign.address, soon()), { code: 'PEER_REFUSED' }, 'another protocol')
@@ -109,15 +111,25 @@ test('a dialled peer that is a stranger, of another version, or silent is PEER_R
 
 test('a peer that connects and says nothing is cut off in time', async () => {
   await using fleet = await TestFleet.create()
-  const host = await fleet.host({ limits: { handshakeTimeoutMs: 2_000 } })
+  const clock = new ManualClock()
+  const host = await fleet.host({}, { clock })
   await using peer = await HostilePeer.create()
   await peer.dial(host.address)
-  await until(() => peer.closed, 'the end')
+  const isOver = (closed: () => boolean) => (): boolean => {
+    clock.advance(1_000)
+    return closed()
+  }
+  await until(
+    isOver(() => peer.closed),
+    'the end',
+  )
   assert.equal(host.metrics.peers().get('unknown/handshake'), 0)
   const socket = connect({ host: '127.0.0.1', port: Number(host.address.split(':')[1]) })
-  const closed = new Promise((resolve) => socket.once('close', resolve))
-  socket.on('error', () => {})
-  await closed
+  socket.on('error', () => {}).resume()
+  await until(
+    isOver(() => socket.closed),
+    'the end of a connection that never spoke',
+  )
   await stillServes(fleet, host)
 })
 
@@ -201,7 +213,8 @@ test('an idle member is pinged, and unlinked when it says nothing', async () => 
 
 test('a second connection of a member gives way to a young link, and replaces an old one', async () => {
   await using fleet = await TestFleet.create()
-  const host = await fleet.host({ limits: { handshakeTimeoutMs: 2_500 } })
+  const clock = new ManualClock()
+  const host = await fleet.host({}, { clock })
   await using peer = await HostilePeer.create()
   await peer.dial(host.address)
   peer.introduce(host.swarm.self.key)
@@ -213,8 +226,7 @@ test('a second connection of a member gives way to a young link, and replaces an
   assert.equal(first?.status, 'open')
   assert.equal(host.events.linkedPeers.length, 1)
   assert.equal(host.metrics.refusals.get('duplicate'), 1)
-  const linkedAt = performance.now()
-  await until(() => performance.now() - linkedAt > 2_600, 'the link to have aged')
+  clock.advance(DEFAULT_SWARM_LIMITS.agent.handshakeTimeoutMs + 1)
   await peer.dial(host.address)
   peer.introduce(host.swarm.self.key)
   await until(() => host.events.linkedPeers.length === 2, 'the new link')

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from '../../src/base/clock.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Logger } from '../../src/base/log.ts'
 import type { MetricRegistry } from '../../src/base/metrics.ts'
@@ -154,7 +155,7 @@ export class TestFleet implements AsyncDisposable {
 
   async host(
     options: Partial<SwarmOptions> & { readonly fleetKey?: FleetKey } = {},
-    interfaces?: () => Interfaces,
+    { interfaces, clock = systemClock }: { readonly interfaces?: () => Interfaces; readonly clock?: Clock } = {},
   ): Promise<TestHost> {
     const events = new RecordedEvents()
     const logger = new RecordedLogger()
@@ -169,7 +170,7 @@ export class TestFleet implements AsyncDisposable {
         identityPath: join(this.directory, `identity-${this.hosts.length}`),
         ...options,
       },
-      { events, protocol: PROTOCOL, clock: systemClock, logger, metrics, interfaces },
+      { events, protocol: PROTOCOL, clock, logger, metrics, interfaces },
     )
     const host: TestHost = { swarm, events, logger, metrics, address: swarm.self.addresses[0] ?? '' }
     this.hosts.push(host)

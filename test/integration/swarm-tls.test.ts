@@ -262,7 +262,7 @@ test('the end of a TLS connection that was accepted is the end of the link, on b
 
 test('strangers that speak TLS to the port are closed without a byte, and members served on', async () => {
   await using fleet = await TestFleet.create()
-  const { hosts, links } = await pair(fleet, { pieceChannel: 'auto', limits: { handshakeTimeoutMs: 1_500 } })
+  const { hosts, links } = await pair(fleet, { pieceChannel: 'auto' })
   const port = Number(hosts[0].address.split(':')[1])
   const { key, certificate } = makeSelfSigned()
   const received: number[] = []
