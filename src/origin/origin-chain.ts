@@ -207,6 +207,11 @@ export class OriginChain implements AsyncDisposable {
     this.#health.distrust(label, digest)
   }
 
+  /** Whether every origin has lately served content that does not match this digest. */
+  doubts(digest: Digest): boolean {
+    return this.#roles.doubts(digest)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#origins.map((origin) => origin[Symbol.asyncDispose]()))
   }

@@ -32,6 +32,11 @@ export class OriginRoles {
     return this.trusted(query).filter((origin) => this.#isUsedFor(origin, 'pull'))
   }
 
+  /** Whether all that give content have lately given wrong bytes for this. */
+  doubts(digest: Digest): boolean {
+    return !this.usedFor('pull').some((origin) => this.#health.trusts(origin, digest))
+  }
+
   /** With those at the end that only resolve: for what small things the others lack. */
   trusted({ digest, avoid }: WantedContent): readonly Origin[] {
     const pulled = this.usedFor('pull')

@@ -93,7 +93,7 @@ export class StartOver {
   /** Returns whether there is no hope left for it: then nothing of it stays. */
   async #dropContent(active: Active, isOwnProof: boolean): Promise<boolean> {
     const { leecher, peers, tracker } = this.#deps
-    const { transfer } = active
+    const { transfer, chain } = active
     using _starting = active.startOver()
     leecher.removeBlob(transfer)
     // before the hashes go: nothing more may be said about them
@@ -101,7 +101,10 @@ export class StartOver {
     tracker.end(transfer.digest, 'dissolved')
     active.lostSources()
     await transfer.startOver(isOwnProof)
-    const isHopeless = transfer.ownFailures >= MAX_FAILED_PROOFS || transfer.failedProofs >= MAX_ATTEMPTS
+    const { ownFailures, failedProofs } = transfer
+    // found wrong by homes and at the origin itself, it is wrong for the region: each of its hosts would read it again and again
+    const most = isOwnProof && chain?.doubts(transfer.digest) === true ? MAX_FAILED_PROOFS : MAX_ATTEMPTS
+    const isHopeless = ownFailures >= MAX_FAILED_PROOFS || failedProofs >= most
     if (isHopeless) await transfer.partial.discard()
     return isHopeless
   }
