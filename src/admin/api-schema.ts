@@ -65,7 +65,7 @@ export const unpinnedSchema = z.object({ reference: z.string(), unpinned: z.bool
 export const invalidatedSchema = z.object({
   reference: z.string(),
   digest: z.string().nullable(),
-  /** Absent from agents of before, who always asked the caches. */
+  /** Absent from older agents, which always asked the caches. */
   everywhere: z.boolean().default(true),
 })
 export const apiErrorSchema = z.object({

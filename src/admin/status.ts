@@ -4,7 +4,7 @@ import { limitsSchema } from './api-schema.ts'
 
 /*
  * What a host says of itself, as a client reads it: unknown keys are let through, since an older command may talk to a newer
- * agent, and what is optional is absent from agents of before. The page in the browser reads the types, too: nothing is
+ * agent, and what is optional is absent from older agents. The page in the browser reads the types, too: nothing is
  * imported that the daemon alone understands.
  */
 

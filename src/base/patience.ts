@@ -29,7 +29,7 @@ export type SourceLife = (typeof SOURCE_LIVES)[number]
 /** An origin that has no answer by then is not the only one asked any more, where there is another. */
 export const NEXT_ORIGIN_MS = MIRROR_ANSWER_MS / 2
 
-/** A timer that comes so much too late says that this process has more to do than it can. */
+/** A timer that comes this late says that this process has more to do than it can. */
 export const OVERLOADED_MS = 500
 
 /** What a home that is too busy to answer has is announced to runtimes by then. */

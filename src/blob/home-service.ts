@@ -187,7 +187,7 @@ export class HomeService {
     return isHome ? 'forPeer' : 'forClient'
   }
 
-  /** Whether a cache asks this host, which is none, for what it has: it has become home of it only lately. */
+  /** Whether a cache asks this host, an agent, for what it has: the cache has become home of it only lately. */
   #isAskedByNewHome({ peer }: PeerLink): boolean {
     const { self, tier } = this.#deps
     return self.role === 'agent' && peer.region === self.region && tier.isCache(peer)

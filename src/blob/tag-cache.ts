@@ -54,7 +54,7 @@ interface TagCacheOptions {
   readonly believeUnmarked: boolean
 }
 
-/** So far apart the clocks of hosts may be. */
+/** How far apart the clocks of hosts may be. */
 const MAX_SKEW_MS = 5_000
 /** Tags whose age this process has measured itself; of others the wall clock decides. */
 const MAX_MEASURED = 16_384

@@ -9,7 +9,7 @@ export function writeText({ stdout }: Pick<CommandIo, 'stdout'>, text: string): 
 }
 
 /**
- * Lines for a terminal of so many columns: of one that is too long the rest goes on below, indented; it is broken between
+ * Lines for a terminal of a number of columns: the rest of one that is too long goes on below, indented; it is broken between
  * the cells of a table, and between words where a cell alone is too long. Without a terminal nothing is changed.
  */
 export function fitText(text: string, columns: number | undefined): string {

@@ -144,7 +144,7 @@ export function progressText({ state, hosts, bytes, bytesPerSec, etaSeconds, wav
   return `${state}: ${done}, wave ${wave.number}/${wave.of}, ${moved}${rate}`
 }
 
-/** The same beside a bar, in so many columns: what matters most comes first, and what does not fit is left out. */
+/** The same beside a bar, in a number of columns: what matters most comes first, and what does not fit is left out. */
 export function barText({ state, hosts, bytes, bytesPerSec, etaSeconds, wave }: PrewarmView, columns: number): string {
   const others = (['failed', 'skipped'] as const).filter((name) => hosts[name] > 0)
   const parts = [

@@ -88,7 +88,7 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    // Commander has written its own errors, and help is none.
+    // Commander has written its own errors, and help is no error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     for (const line of errorLines(error)) io.stderr.write(`shoal: ${line}\n`)
     return isUsageError(error) ? 2 : 1

@@ -141,7 +141,7 @@ function splitOnce(pair: string): [string, string] {
   return equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
 }
 
-/** The data of one YAML value, or undefined when it is none. */
+/** The data of one YAML value, or undefined for other text. */
 function readYaml(text: string): { readonly data: unknown } | undefined {
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' })
   if (document.errors.length > 0) return undefined

@@ -72,7 +72,7 @@ export class ManifestSource implements ImageSource {
   }
 }
 
-/** Undefined for a config that is none of an image, as artifacts have them. */
+/** Undefined for a config that is not an image's, as artifacts have them. */
 function platformOf(config: string): string | undefined {
   const { data } = configSchema.safeParse(parseJson(config))
   if (data === undefined) return undefined

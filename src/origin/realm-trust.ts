@@ -40,7 +40,7 @@ export const REACH_OF_REALM: Readonly<Record<RealmTrust, Reach>> = {
   stranger: 'public',
 }
 
-/** The origin and port that an entry of `trustedRealms` stands for; undefined for what is none. */
+/** The origin and port that an entry of `trustedRealms` stands for; undefined for anything else. */
 export function parseRealmEntry(entry: string): URL | undefined {
   const hasScheme = /^https?:\/\//i.test(entry)
   const text = hasScheme ? entry : `https://${entry}`

@@ -13,7 +13,7 @@ const MAX_PAGES = 200
 const MAX_TAGS = 50_000
 const MAX_PAGE_BYTES = 4 * 1024 * 1024
 
-/** Some leave out `tags` where there are none; what has no name either is no list. */
+/** Some leave out `tags` where there are none; a document without a name either is no list. */
 const pageSchema = z
   .object({ name: z.string().optional(), tags: z.array(z.string()).nullish() })
   .refine(({ name, tags }) => name !== undefined || tags !== undefined)

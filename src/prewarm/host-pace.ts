@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 
 const FIRST_HOSTS = 64
-/** What a report says weighs so much in a host's rate: a few reports back are forgotten. */
+/** The weight of the latest report in a host's rate: a few reports back are forgotten. */
 const NEWEST = 0.3
 /** Reports that follow closer than this are one: a rate over less is noise. */
 const LEAST_MS = 500

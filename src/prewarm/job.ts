@@ -207,7 +207,7 @@ export function endLost(row: JobRow, now: number): JobRow {
 
 /**
  * Counted for the quorum: all that have answered but those skipped. A host that has never answered is only a name that
- * somebody announced; it counts where the job's `--hosts` says that so many are expected.
+ * somebody announced; it counts where the job's `--hosts` says that this many are expected.
  */
 export function verdict(
   row: JobRow,

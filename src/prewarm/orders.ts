@@ -169,7 +169,7 @@ export class Orders {
   }
 }
 
-/** Signs a job with a credential that a user names; undefined when that is none of an operator. */
+/** Signs a job with a credential that a user names; undefined when it is not an operator's. */
 export function orderJob(signer: SignsOrders, id: string, spec: PrewarmSpec, now: number): Order | undefined {
   return giveOrder(signer, { verb: 'prewarm', subject: id, content: spec, issuedEpochMs: now })
 }
@@ -200,7 +200,7 @@ export function orderPurge(signer: SignsOrders, id: string, purge: PurgeSpec, no
   return giveOrder(signer, { verb: 'purge', subject: id, content: purge, issuedEpochMs: now })
 }
 
-/** A job's order by what it says, whoever gave it; undefined for what is none. */
+/** A job's order by what it says, whoever gave it; undefined for anything else. */
 function jobOrder(order: Order): JobOrder | undefined {
   const content = orderContent(order)
   return content === undefined ? undefined : readJobOrder(order, content)

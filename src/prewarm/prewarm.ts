@@ -186,7 +186,7 @@ export class Prewarm implements AsyncDisposable {
     }
   }
 
-  /** Takes a message; what is none is dropped: a later version may send it. */
+  /** Takes a message; anything else is dropped: a later version may send it. */
   #message(link: PeerLink, body: Uint8Array): void {
     const verdict = messageVerdict(body, link.peer, this.#receiver)
     const message = verdict === 'taken' ? decodeMessage(body) : undefined

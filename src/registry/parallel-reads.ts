@@ -11,7 +11,7 @@ const MOST_STARTS = 4096
 const CHUNK_LEAST_BYTES = 64 * 1024
 /** What is written at a time: a client that leaves is noticed between two. */
 const STEP_BYTES = 256 * 1024
-/** A first reader gets so much, and then its siblings have this long to come. */
+/** A first reader gets this much, and then its siblings have this long to come. */
 const FIRST_BYTES = 1024 * 1024
 const SIBLINGS_MS = 30
 /** A client that has what it wanted has left by then. */

@@ -44,7 +44,7 @@ export type RouteLabel = PullPath['route'] | 'other'
 
 /** What a request is about, for who watches pulls. */
 export interface Subject {
-  /** As the client asked: a name, or what is none. */
+  /** As the client asked: a name, or something else. */
   readonly name: string
   /** Where it was found, or looked for first; empty where nobody was asked. */
   readonly upstream: string

@@ -39,7 +39,7 @@ export interface PullAsker {
   readonly repository: string
 }
 
-/** What a request is for. `manifest` is undefined where it was refused, or is none that can be read. */
+/** What a request is for. `manifest` is undefined where it was refused, or cannot be read. */
 export type PullPart =
   | {
       readonly kind: 'manifest'

@@ -193,11 +193,6 @@ export class Download {
     return false
   }
 
-  /** Known holders among the neighbours. */
-  holders(piece: number): number {
-    return this.#holders[piece] ?? 0
-  }
-
   /**
    * What to ask of a source: rare pieces first, rarest of all before the others, then the lowest number - which costs
    * 0.3 % against rarest-first throughout and makes the stream contiguous early. -1 when it has nothing to give.

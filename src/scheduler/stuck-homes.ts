@@ -33,7 +33,7 @@ export class StuckHomes {
     return false
   }
 
-  /** The source is none of any blob any more, and its number may become another's. */
+  /** No blob has the source any more, and its number may become another's. */
   forget(source: number): void {
     this.#seenAt.delete(source)
   }

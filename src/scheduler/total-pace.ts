@@ -2,7 +2,7 @@ import { Pace } from './pace.ts'
 
 /** The pace of less than this says nothing: what begins comes in bursts. */
 const MEASURED_AFTER_MS = 2_000
-/** With so much less than at best there is room on the link that the ranges which have ended have left. */
+/** With this much less than at best, there is room on the link: that of the ranges that have ended. */
 const BELOW_BEST = 0.6
 
 /**

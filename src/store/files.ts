@@ -121,7 +121,7 @@ export function isMissing(error: unknown): boolean {
   return errnoCode(error) === 'ENOENT'
 }
 
-/** The same when a directory on the way is none any more. */
+/** The same when a directory on the way has become something else. */
 export function isGone(error: unknown): boolean {
   return isMissing(error) || errnoCode(error) === 'ENOTDIR'
 }
@@ -129,7 +129,7 @@ export function isGone(error: unknown): boolean {
 /** What a call on a file's path says when a directory, a link or a pipe is there. */
 const NO_FILE = new Set(['EISDIR', 'ELOOP', 'ENXIO', 'ENOTEMPTY', 'EEXIST', 'EINVAL'])
 
-/** Whether something is in the place of a file that is none. */
+/** Whether something other than a file is in the place of one. */
 export function isNoFile(error: unknown): boolean {
   return NO_FILE.has(errnoCode(error) ?? '')
 }

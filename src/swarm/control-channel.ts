@@ -17,7 +17,7 @@ const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
 /** What may arrive between the handshake and the link taking over: what was in the same network read, at most. */
 const MAX_HELD_FRAMES = 16 * 1024
 const MAX_HELD_BYTES = MAX_FRAME_BYTES + 1024 * 1024
-/** With so much of what it was sent still here, a peer gets no more answers: they wait as they were found. */
+/** With this much of what it was sent still here, a peer gets no more answers: they wait as they were found. */
 const MAX_UNSENT_BYTES = 256 * 1024
 /** What is on its way at any moment, and nobody's burden. */
 const PASSING_BYTES = 16 * 1024

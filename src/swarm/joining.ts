@@ -168,7 +168,7 @@ function fieldsOf(connection: Connection, reason: string) {
   }
 }
 
-/** Says once a link that somebody takes itself for a cache and is none here: it may be this host's clock, or its key. */
+/** Says once a link that a peer takes itself for a cache and this host does not: the host's clock may be wrong, or its key. */
 export function sayDoubt({ logger, metrics }: Joining, { key, region }: PeerInfo, doubt: string | undefined): void {
   if (doubt === undefined) return
   metrics.refused('credential')

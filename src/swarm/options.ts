@@ -59,7 +59,7 @@ const FILES_PER_LINK = 3
 const FILES_PER_HANDSHAKE = 5
 const FOR_HANDSHAKES = 0.2
 
-/** The limits that so many open files allow: a peer that is refused finds another host, a pull without a file fails. */
+/** The limits that a number of open files allows: a peer that is refused finds another host, a pull without a file fails. */
 export function fittingLimits(limits: SwarmLimits, files: number): SwarmLimits {
   const handshakes = Math.max(1, Math.floor((files * FOR_HANDSHAKES) / FILES_PER_HANDSHAKE))
   const links = Math.max(1, Math.floor((files * (1 - FOR_HANDSHAKES)) / FILES_PER_LINK))

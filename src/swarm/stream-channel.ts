@@ -1,7 +1,7 @@
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 import type { ByteChannel, ByteReceiver } from './byte-channel.ts'
 
-/** A noise record holds 65519 bytes of plaintext and yamux puts 12 in front: so much fills exactly one record. */
+/** A noise record holds 65519 bytes of plaintext and yamux puts 12 in front: this fills exactly one record. */
 const RECORD_BYTES = 65_519 - 12
 /** How much a live link's reader may leave unread. It leaves nothing: this only has to exceed the yamux window. */
 const OPEN_READ_BUFFER_BYTES = 8 * 1024 * 1024

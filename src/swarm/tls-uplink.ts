@@ -3,7 +3,7 @@ import type { ByteOutlet } from './byte-channel.ts'
 import { chunkHead, creditRecord } from './uplink-records.ts'
 import { PIECE_TLS } from './wire-limits.ts'
 
-/** A write counts for so much more than its bytes against what one key may encrypt. */
+/** What a write counts, beside its bytes, against what one key may encrypt. */
 const WRITE_OVERHEAD_BYTES = 64
 
 /**

@@ -15,7 +15,7 @@ export const MAX_FRAME_BYTES = 5 * 1024 * 1024
 /** Before a peer has proven anything it may not make us hold more than this. */
 export const MAX_HANDSHAKE_FRAME_BYTES = 8 * 1024
 
-/** Twice what a blob has here: hosts of before cut those above 256 GiB smaller. */
+/** Twice what a blob has here: older hosts cut those above 256 GiB smaller. */
 const MAX_WIRE_PIECES = 262_144
 
 /** What bounds every array, string and byte string of a frame. */
@@ -53,7 +53,7 @@ export const PIECE_TLS = {
   accepted: 0x06,
   /** What a reader may let be under way. */
   maxWindowBytes: 64 * 1024 * 1024,
-  /** The reader's control stream comes in chunks of at most this: so much may stand between it and its credit. */
+  /** The reader's control stream comes in chunks of at most this, which may stand between it and its credit. */
   maxChunkBytes: 64 * 1024,
   /** RFC 8446 section 5.5 allows 2^24.5 records under one AES-GCM key, and each way has its own; a connection ends well before. */
   maxBytes: 2 ** 37,

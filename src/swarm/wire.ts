@@ -70,7 +70,7 @@ const plainFrames = {
     cacheKeys: z.array(label).max(WIRE_LIMITS.cacheKeys).optional(),
     /** What the sender ranks by as a home. */
     rank: label.optional(),
-    /** What the sender understands (speech.ts). Absent in hosts from before it was said. */
+    /** What the sender understands (speech.ts). Absent from hosts that are too old to say it. */
     speaks: spoken.optional(),
   }),
   /** `clone`: another host with the identity of this one is linked, and both are alive. */

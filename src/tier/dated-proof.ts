@@ -5,7 +5,7 @@ import type { AddressProof } from '../swarm/index.ts'
 export const ROUND_MS = 3_600_000
 /** By then an address may be another host's. */
 const MAX_AGE_MS = 7 * 24 * 3_600_000
-/** So far apart the clocks of hosts may be, and the hour that is not over. */
+/** How far apart the clocks of hosts may be, and the hour that is not over. */
 const MAX_SKEW_MS = 600_000
 
 /** What a proof made now is dated (epoch ms): the hour. */

@@ -11,9 +11,9 @@ import type { Suspicion } from './suspicion.ts'
 
 /** How often a home that does not answer is looked at whether an answer is still to be expected. */
 const LOOK_EVERY_MS = 250
-/** Without a word for so many looks it is silent: one that lives says within less that it is at work. */
+/** Without a word for this many looks a cache is silent: one that lives says within less that it is at work. */
 const SILENT_LOOKS = ASK_MS / LOOK_EVERY_MS
-/** And with a question for so many it is mute: it has said nothing to it, not even that. */
+/** And with an open request for this many it is mute: it has said nothing about it, not even that. */
 const MUTE_LOOKS = (AT_WORK_AFTER_MS + OVERLOADED_MS) / LOOK_EVERY_MS
 /** Between two requests to a home that is at work on the answer: far less than it takes to say so. */
 const LEAST_WAIT_MS = 1_000

@@ -31,7 +31,7 @@ export type Home = { readonly kind: 'self' } | { readonly kind: 'link'; readonly
 
 /** As long as a home remembers who has a blob. */
 const NEW_HOME_MS = 10 * 60_000
-/** So much longer than the grace a host may wait until it has found the others: too early, each takes itself for home. */
+/** A host may wait this much longer than the grace until it has found the others: too early, each takes itself for home. */
 const SEARCH_MS = 3_000
 
 /**

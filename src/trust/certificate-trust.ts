@@ -62,7 +62,7 @@ export class CertificateTrust {
     return fits(signer.role) ? 'good' : 'unknown'
   }
 
-  /** The operator who has signed `statement`, by name and number; undefined if it is none, or none any more. */
+  /** The operator who has signed `statement`, by name and number; undefined if no operator has, or none that still is. */
   operator(statement: Uint8Array, envelope: Uint8Array): string | undefined {
     const signer = this.#signer(statement, envelope)
     if (typeof signer === 'string' || signer.role.role !== 'operator') return undefined

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { CertifiedRole } from './certified-role.ts'
 import { roleOfNames } from './certified-role.ts'
 
-/** Clocks of a fleet differ a little: a certificate counts so much longer, and so much sooner. */
+/** Clocks of a fleet differ a little: a certificate counts this much longer, and this much sooner. */
 export const CLOCK_SKEW_MS = 5 * 60_000
 
 /** A certificate as far as it can be read without knowing who made it. */

@@ -13,7 +13,7 @@ export function isFleetName(text: string): boolean {
   return FLEET.test(text)
 }
 
-/** The role a URI names; undefined when it is none of ours. */
+/** The role a URI names; undefined when it is not one of ours. */
 function parseRoleUri(uri: string): CertifiedRole | undefined {
   const match = ROLE_URI.exec(uri)
   const fleet = match?.[1] ?? match?.[2]

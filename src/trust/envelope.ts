@@ -24,7 +24,7 @@ export function encodeEnvelope({ certificate, signature }: Envelope): Uint8Array
   return new Uint8Array(envelope)
 }
 
-/** Undefined for whatever is none, a bare signature included. */
+/** Undefined for whatever is no envelope, a bare signature included. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
   if (bytes.length > MAX_SIGNATURE_BYTES || bytes.length <= HEAD_BYTES + SIGNATURE_BYTES) return undefined
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

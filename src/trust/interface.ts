@@ -9,7 +9,7 @@ export type PeerName = string
 export interface Trust {
   /** Whether this host may speak as a cache, so that `vouch` returns something. */
   readonly canVouch: boolean
-  /** Signs a statement as a cache of this host's region; undefined when this host is none. */
+  /** Signs a statement as a cache of this host's region; undefined when this host is no cache. */
   vouch(statement: Uint8Array): Uint8Array | undefined
   /** Whether a cache that may speak for `region` has signed the statement. */
   vouched(statement: Uint8Array, signature: Uint8Array, region: string): boolean

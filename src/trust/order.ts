@@ -60,7 +60,7 @@ export function giveOrder(signer: SignsOrders, what: Omit<OrderContent, 'nonce'>
   return signature === undefined ? undefined : { text, region: null, signature }
 }
 
-/** Signs an order as a cache of `region`: for what starts on a cache by its own rules. Undefined on hosts that are none. */
+/** Signs an order as a cache of `region`: for what starts on a cache by its own rules. Undefined on other hosts. */
 export function giveOrderAsCache(
   signer: Pick<Trust, 'vouch'>,
   region: string,
