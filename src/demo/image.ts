@@ -103,17 +103,6 @@ export async function buildImage(
   return { manifest: { ...manifest, platform: spec.platform }, config, layers, sizeBytes }
 }
 
-/** Makes an index over `images`, each for the platform it was built for. */
-export async function buildIndex(
-  directory: string,
-  images: readonly BuiltImage[],
-  format: ImageSpec['format'] = 'oci',
-): Promise<BuiltIndex> {
-  const mediaType = format === 'oci' ? MEDIA_TYPE.ociIndex : MEDIA_TYPE.dockerList
-  const manifests = images.map(({ manifest }) => ({ ...descriptor(manifest), platform: manifest.platform }))
-  return { manifest: await writeJson(directory, mediaType, { schemaVersion: 2, mediaType, manifests }), images }
-}
-
 async function layerEntries(spec: ImageSpec, index: number, sizeBytes: number): Promise<TarEntry[]> {
   const entries: TarEntry[] = [{ kind: 'directory', path: 'data' }]
   let overhead = 2 * TAR_BLOCK_BYTES + TAR_END_BYTES

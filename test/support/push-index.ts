@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { BuiltIndex, Fleet } from '../../src/demo/index.ts'
-import { buildImage, buildIndex } from '../../src/demo/index.ts'
+import { buildImage } from '../../src/demo/index.ts'
+import { buildIndex } from './build-index.ts'
 import { busybox } from './runtime-test.ts'
 
 /** Puts an index into a fleet's bucket: an image of this machine's platform that says `word`, and one of another. */

@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import type { BuiltImage } from '../../../src/demo/index.ts'
-import { buildImage, buildIndex } from '../../../src/demo/index.ts'
+import { buildImage } from '../../../src/demo/index.ts'
+import { buildIndex } from '../../support/build-index.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 
 const MIB = 1024 * 1024
