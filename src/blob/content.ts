@@ -46,6 +46,8 @@ import { Siblings } from './siblings.ts'
 export interface UpstreamAccess {
   readonly access: 'public' | 'node' | 'passthrough'
   readonly chain: OriginChain
+  /** The same where it is open already; to look opens nothing and never throws. */
+  readonly opened: OriginChain | undefined
 }
 
 interface ContentDeps {
@@ -163,7 +165,7 @@ export class Content implements ContentService {
   lifeOf({ upstream, repository }: ClientRef, target: string): SourceLife | undefined {
     const { tier, upstreams } = this.#deps
     const key = parseDigest(target) ?? tagName({ upstream, repository, tag: target })
-    return tier.requests.lifeOf(key) ?? upstreams.get(upstream)?.chain.lifeOf(repository, target)
+    return tier.requests.lifeOf(key) ?? upstreams.get(upstream)?.opened?.lifeOf(repository, target)
   }
 
   async listTags(

@@ -49,6 +49,11 @@ export class AnyUpstream implements AsyncDisposable {
     return chain
   }
 
+  /** Undefined for what is not open. */
+  opened(upstream: string): OriginChain | undefined {
+    return this.#open.get(upstream)?.chain
+  }
+
   /** The origins of all that are open. */
   get places(): readonly OriginPlace[] {
     return [...this.#open.values()].flatMap(({ chain }) => chain.places)

@@ -118,7 +118,8 @@ export class LiveUpstreams implements AsyncDisposable {
 
   #open(upstream: UpstreamConfig): void {
     if (upstream.name === ANY_UPSTREAM) return this.#changeAny(upstream)
-    this.#byName.set(upstream.name, { access: upstream.access, chain: this.#chainOf(upstream, upstream.name) })
+    const chain = this.#chainOf(upstream, upstream.name)
+    this.#byName.set(upstream.name, { access: upstream.access, chain, opened: chain })
   }
 }
 
@@ -146,6 +147,9 @@ class UpstreamTable extends Map<string, UpstreamAccess> {
     if (known !== undefined || any?.has(name) !== true) return known
     return {
       access: 'public',
+      get opened() {
+        return any.opened(name)
+      },
       get chain() {
         const chain = any.chain(name)
         if (chain !== undefined) return chain

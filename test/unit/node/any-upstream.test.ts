@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
+import { noMetrics } from '../../../src/base/metrics.ts'
+import type { UpstreamAccess } from '../../../src/blob/index.ts'
 import { AnyUpstream, MOST_OPEN } from '../../../src/node/any-upstream.ts'
+import { LiveUpstreams } from '../../../src/node/live-upstreams.ts'
 import { isPublicRegistryName, openOrigin, openOriginChain, originsOfAny } from '../../../src/origin/index.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { deps, never, startServer } from '../origin/fixtures.ts'
@@ -80,4 +83,18 @@ test('names that "*" does not stand for open nothing', async () => {
     assert.equal(any.chain(name), undefined)
   }
   assert.equal(any.places.length, 0)
+})
+
+test('what looks whether an origin lives opens nothing, and does not throw when no more may be opened', async () => {
+  const config = { upstreams: [{ name: '*', access: 'public', origins: [] } as const], search: [] }
+  await using upstreams = new LiveUpstreams(config, { ...deps, registry: noMetrics, hopName: 'here' })
+  const named = (name: string): UpstreamAccess | undefined => upstreams.byName.get(name)
+  assert.equal(named('quay.io')?.opened, undefined)
+  assert.deepEqual(upstreams.states[0]?.origins, [])
+  for (let i = 0; i < MOST_OPEN; i++) {
+    const { chain } = named(`r${i}.example.com`)!
+    assert.equal(named(`r${i}.example.com`)?.opened, chain)
+  }
+  assert.equal(named('one-more.example.com')?.opened, undefined)
+  assert.throws(() => named('one-more.example.com')?.chain, { code: 'ORIGIN_UNREACHABLE' })
 })
