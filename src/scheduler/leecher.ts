@@ -188,7 +188,7 @@ export class Leecher {
     if (download === undefined) return
     this.#ranges.stored(download, piece, id === undefined, out)
     download.hashKnown.set(piece)
-    download.progress.brought(this.#now)
+    download.progress.kept(this.#now)
     if (!download.keep(piece)) return
     download.search.found()
     if (download.pending(piece) > 0) this.#requests.cancelPiece(blob, piece, out)

@@ -8,11 +8,15 @@ export class Progress {
   #trickle = 0
   /** Since when a home or parent is at a piece that it has begun to send, and that makes no progress. */
   #begunAt: number | undefined
+  #keptAt: number
+  /** Whether a source has been given up since then. */
+  #gaveUp = false
   #stalls = 0
   #stalledAt = Number.NEGATIVE_INFINITY
 
   constructor(now: number) {
     this.#lastAt = now
+    this.#keptAt = now
   }
 
   /** How often in a row nothing has come for long. */
@@ -34,13 +38,30 @@ export class Progress {
     return now - this.#stalledAt
   }
 
+  /** For how long no piece has become whole, if sources have been given up meanwhile: bytes that they sent are lost. */
+  lostMs(now: number): number {
+    return this.#gaveUp ? now - this.#keptAt : 0
+  }
+
+  /** Nothing more comes of what a source has begun, if it has. */
+  gaveUp(): void {
+    this.#gaveUp = true
+  }
+
+  /** A piece is whole. */
+  kept(now: number): void {
+    this.#keptAt = now
+    this.#gaveUp = false
+    this.brought(now)
+  }
+
   /** Bytes have come. What trickles is no life: a source could go on with it for hours. */
   came(bytes: number, now: number): void {
     this.#trickle += bytes
     if (this.#trickle >= TRICKLE_BYTES_PER_MS * this.idleMs(now)) this.brought(now)
   }
 
-  /** A piece has come, or as much as makes a difference. */
+  /** As much has come as makes a difference. */
   brought(now: number): void {
     this.#stalls = 0
     this.lively(now)

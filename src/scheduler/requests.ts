@@ -89,6 +89,7 @@ export class Requests {
       const mayWait = !request.began && (request.kind === 'home' || download?.hashKnown.has(request.piece) === false)
       if (mayWait) continue
       this.#cancel(request, out)
+      download?.progress.gaveUp()
       this.sources.snub(request.source, now)
     }
   }
@@ -126,13 +127,16 @@ export class Requests {
     if (request.kind === 'parent') download.progress.begun(now)
     if (request.kind !== 'home') return
     const same = this.#of(request.blob, piece)
-    // the want crossed news of this piece on the wire: the home's bytes are better spent on another one
-    if (download.have.has(piece) || same.some((r) => r.began)) return this.#cancel(request, out)
+    // the want crossed news of this piece on the wire: the home's bytes are better spent on another one, unless those who
+    // have begun to send it bring nothing
+    const fails = this.failBy(download, now)
+    const comes = same.some((r) => r.began && !(fails && r.kind === 'peer'))
+    if (download.have.has(piece) || comes) return this.#cancel(request, out)
     request.piece = piece
     request.askedAt = now
     this.#occupy(download, piece)
     // the home's copy is on its way: whoever was asked for the same piece and has not begun need not send it
-    for (const other of same) this.#cancel(other, out)
+    for (const other of same) if (!other.began) this.#cancel(other, out)
     download.progress.begun(now)
   }
 

@@ -25,10 +25,14 @@ const WAITING_MOST_MS = ORIGIN_PATIENCE_MS + 15_000
 const NEIGHBOURS_FAIL_LEAST_MS = 3_000
 const NEIGHBOURS_FAIL_MOST_MS = 8_000
 
-/** Whether neighbours bring nothing: stale or lying about what they have, they could keep every piece asked for. */
+/**
+ * Whether neighbours bring nothing: stale or lying about what they have, they could keep every piece asked for. So could
+ * those who begin pieces and never end them, whose bytes are no progress once they have been given up.
+ */
 export function neighboursFail({ progress }: Download, deadlineMs: number, now: number): boolean {
   const patience = Math.max(NEIGHBOURS_FAIL_LEAST_MS, deadlineMs)
-  return progress.idleMs(now) >= Math.min(NEIGHBOURS_FAIL_MOST_MS, patience)
+  if (progress.idleMs(now) >= Math.min(NEIGHBOURS_FAIL_MOST_MS, patience)) return true
+  return progress.lostMs(now) >= Math.max(NEIGHBOURS_FAIL_MOST_MS, deadlineMs)
 }
 
 /** Asks for other neighbours when there are too few or nothing comes, and says so when nothing comes for long. */
