@@ -12,8 +12,8 @@ export class Growth {
   look(): void {
     if (globalThis.gc === undefined || ++this.#batches < WARM_BATCHES) return
     globalThis.gc()
-    const { heapUsed, external } = process.memoryUsage()
-    this.#last = heapUsed + external
+    // buffers are let go of some time after what holds them
+    this.#last = process.memoryUsage().heapUsed
     this.#first ??= this.#last
   }
 

@@ -4,6 +4,8 @@ import { quantile } from '../../src/base/quantile.ts'
 const SLOW = 10
 /** Below this, clocks and collections of garbage are most of it. */
 const LEAST_MS = 2
+/** Nor is slow what looks at each byte a few times, where others of its kind are mostly refused at the first. */
+const LEAST_MS_PER_BYTE = 0.0005
 /** Of each size class so many inputs say what is usual. */
 const SAMPLES = 501
 /** An input is read again so often before it is called slow: a machine has other things to do. */
@@ -28,7 +30,7 @@ export class Pace {
   async slow({ bytes, taken, ms }: Cost, again: () => Promise<number>): Promise<string | undefined> {
     const usualMs = this.#usual(2 * Math.floor(Math.log2(bytes + 1)) + (taken ? 1 : 0), ms)
     if (usualMs === undefined) return undefined
-    const limitMs = Math.max(LEAST_MS, SLOW * usualMs)
+    const limitMs = Math.max(LEAST_MS, LEAST_MS_PER_BYTE * bytes, SLOW * usualMs)
     let least = ms
     for (let i = 0; i < AGAIN && least > limitMs; i++) least = Math.min(least, await again())
     if (least <= limitMs) return undefined

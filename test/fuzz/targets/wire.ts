@@ -18,12 +18,16 @@ import { binaryBody, cborBody, cut, framed, REQUESTS, someBytes } from '../wire-
 /** What a decoder may hold for nothing: its first buffer. */
 const CONSTANT_BYTES = 4 * 1024
 
+/** Smaller ones of a long stream cost more than what is in it. */
+const MOST_CHUNKS = 512
+
 /** The first byte says how the rest is cut into chunks: an odd one into pieces of that length. */
 const cutStream = (stream: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
   fc.tuple(fc.nat({ max: 255 }), stream).map(([how, bytes]) => Uint8Array.of(how, ...bytes))
 
 function chunksOf([how = 0, ...rest]: Uint8Array): Generator<Uint8Array> {
-  return cut(Uint8Array.from(rest), how % 2 === 1 ? [how] : [64 * 1024])
+  const length = how % 2 === 1 ? how : rest.length
+  return cut(Uint8Array.from(rest), [Math.max(length, Math.ceil(rest.length / MOST_CHUNKS), 1)])
 }
 
 /** Whatever comes, a decoder holds no more than twice of it. */
