@@ -91,7 +91,17 @@ async function ask(place: Place, path: string): Promise<Buffer> {
   await using directory = await TempDir.make()
   const to = join(directory.path, 'body')
   // a slow machine may still say 404 once, in time: runtimes ask again, or the registry
-  await curl(place, '--retry', '3', '--retry-all-errors', '-o', to, `http://${mirror}/v2/${path}?ns=${UP}`)
+  await curl(
+    place,
+    '--retry',
+    '8',
+    '--retry-delay',
+    '1',
+    '--retry-all-errors',
+    '-o',
+    to,
+    `http://${mirror}/v2/${path}?ns=${UP}`,
+  )
   return await readFile(to)
 }
 
