@@ -10,21 +10,26 @@
 # Ports:   7070 mirror and 7072 admin are for this host only and listen on loopback, so use the host's network;
 #          7071 is for the other hosts and opens to them once fleet.keyFile is set.
 # Stop:    SIGTERM lets running pulls end (mirror.drain, 30s by default): give docker stop -t 45.
+# Bases:   --build-arg BASE=IMAGE, a Debian that has the packages below or can install them, and BUILD_BASE, with Node and npm.
+#          Where a build reaches no registry of npm: npm run package -- --tree build/tree, before it, is what the image holds.
+ARG BUILD_BASE=node:26-slim
+ARG BASE=debian:13-slim
 
-FROM node:26-slim AS build
+FROM ${BUILD_BASE} AS build
 WORKDIR /source
 COPY . .
-RUN npm ci --ignore-scripts && node config/package/main.ts --tree /shoal
+RUN [ -d build/tree ] || { npm ci --ignore-scripts && node config/package/main.ts --tree build/tree; }
 
-FROM debian:13-slim
-RUN apt-get update \
+FROM ${BASE}
+# no home: what programs keep there would lie in /var/lib/shoal, which must be empty or a store
+RUN { dpkg --status ca-certificates libatomic1 libstdc++6 >/dev/null 2>&1 || { apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libatomic1 libstdc++6 \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/shoal --no-create-home --shell /usr/sbin/nologin shoal \
-    && install --directory --owner shoal --group shoal --mode 0700 /var/lib/shoal
-COPY --from=build /shoal /usr/lib/shoal
+    && rm -rf /var/lib/apt/lists/*; }; } \
+    && useradd --system --uid 10001 --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin shoal \
+    && install --directory --owner shoal --group shoal --mode 0700 /var/lib/shoal \
+    && ln -s ../lib/shoal/bin/shoal /usr/bin/shoal
+COPY --from=build /source/build/tree /usr/lib/shoal
 COPY config/package/etc/agent.yaml /etc/shoal/agent.yaml
-RUN ln -s ../lib/shoal/bin/shoal /usr/bin/shoal
 USER 10001
 VOLUME /var/lib/shoal
 EXPOSE 7070 7071 7072

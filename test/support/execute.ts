@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 
 export interface ExecuteOptions {
-  readonly env?: Readonly<Record<string, string>>
-  readonly timeoutMs?: number
+  readonly env?: Readonly<Record<string, string>> | undefined
+  readonly timeoutMs?: number | undefined
 }
 
 /** Runs a program to its end. Rejects, with everything it printed, when it fails or takes too long (default 2 min). */

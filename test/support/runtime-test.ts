@@ -15,13 +15,15 @@ export interface RuntimeNeeds {
   readonly programs: readonly string[]
   /** The Debian packages that bring them. */
   readonly packages: string
+  /** What takes longer than other tests: the whole of it. */
+  readonly timeoutMs?: number
 }
 
 /** A test with a real container runtime: skipped, with a reason, on machines that lack it. Needs root. */
 export function runtimeTest(name: string, needs: RuntimeNeeds, body: (context: TestContext) => Promise<void>): void {
   const problem = problemWith(needs)
   const skip = problem !== undefined && !REQUIRED ? problem : false
-  test(name, { skip, timeout: TIMEOUT_MS }, async (context) => {
+  test(name, { skip, timeout: needs.timeoutMs ?? TIMEOUT_MS }, async (context) => {
     if (problem !== undefined) assert.fail(`${problem} (REQUIRE_RUNTIMES=1)`)
     await body(context)
   })
