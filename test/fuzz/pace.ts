@@ -5,7 +5,7 @@ const SLOW = 10
 /** Below this, clocks and collections of garbage are most of it. */
 const LEAST_MS = 2
 /** Nor is slow what looks at each byte a few times, where others of its kind are mostly refused at the first. */
-const LEAST_MS_PER_BYTE = 0.0005
+const LEAST_MS_PER_BYTE = 0.001
 /** Of each size class so many inputs say what is usual. */
 const SAMPLES = 501
 /** An input is read again so often before it is called slow: a machine has other things to do. */
