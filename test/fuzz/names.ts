@@ -19,6 +19,7 @@ export const TARGETS = [
   'content-ranges',
   'loose-heads',
   'layouts',
+  's3-listings',
   'job-requests',
   'schedule-requests',
   'admin-requests',

@@ -4,6 +4,7 @@ import { adminRequests, jobRequests, scheduleRequests, webhooks } from './admin.
 import { configurationFiles, engineAnswers, environment, imageLists, runtimeFiles, smallValues } from './config.ts'
 import { challenges, contentRanges, layouts, looseHeads, manifests, tagPages, tokenAnswers } from './origin.ts'
 import { paths, queries, ranges, references, requestHeaders } from './pull.ts'
+import { s3Listings } from './s3.ts'
 import { indexRows, ownFiles, tableRows } from './store.ts'
 import { certificates, keyFiles, revocations } from './trust.ts'
 import { frames, hotMessages, messages, pieces, prewarmMessages, prewarmResponses, uplink } from './wire.ts'
@@ -28,6 +29,7 @@ export const TARGET_TABLE: Readonly<Record<TargetName, Target>> = {
   'content-ranges': contentRanges,
   'loose-heads': looseHeads,
   layouts,
+  's3-listings': s3Listings,
   'job-requests': jobRequests,
   'schedule-requests': scheduleRequests,
   'admin-requests': adminRequests,
