@@ -1,9 +1,9 @@
 /*
  * What callers can ask for: content.ts answers this host's runtimes, home-service.ts its peers. Both stand on
  * manifests.ts (tags and manifests; known-tags.ts, tag-proof.ts: on whose word), blob-access.ts (who may read what),
- * listings.ts and the transfers below; readers.ts turns a blob, arriving or complete, into a stream, which
- * mending-reader.ts keeps going when the disk fails; mender.ts fetches again what was found damaged; purger.ts takes an image
- * away (purge-plan.ts: what goes with it).
+ * listings.ts and the transfers below; opened-alone.ts is for blobs of which nothing is known yet; readers.ts turns a blob,
+ * arriving or complete, into a stream, which mending-reader.ts keeps going when the disk fails; mender.ts fetches again what
+ * was found damaged; purger.ts takes an image away (purge-plan.ts: what goes with it).
  */
 export { BlobAccess } from './blob-access.ts'
 export type { UpstreamAccess } from './content.ts'

@@ -7,7 +7,7 @@
  *                     chain-error.ts)
  *   layout-origin.ts  buckets and directories in the Distribution layout (distribution-layout.ts, object-reader.ts):
  *                     s3-reader.ts with s3-client, s3-listing, s3-errors; directory-reader.ts
- *   registry-origin.ts  the OCI pull API: registry-client.ts (http-exchange, http-status, address-guard, address-class) and
+ *   registry-origin.ts  the OCI pull API: registry-client.ts (http-exchange, http-status, address-guard) and
  *                     registry-auth.ts (www-authenticate, token-source, realm-trust, docker-config)
  *   any-registry.ts   registries that nobody has configured, for the upstream `*`
  *   body-stream.ts, range-answer.ts  exactly the bytes asked for, or an error

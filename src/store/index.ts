@@ -5,8 +5,8 @@
 //                   watched (guarded-content); room-at-start
 //   disk-store      the BlobStore on disk, composed of:
 //   catalogue       what there is, in memory (blob-entries, partial-entries, pins) and the sums
-//   space           room: capacity, free-space floor, eviction, the alarm
-//   blobFiles           file, row and entry of a blob changed together, crash-safe
+//   disk-budget     room: capacity, free-space floor, eviction, the alarm
+//   blob-files      file, row and entry of a blob changed together, crash-safe
 //   open-partial    a blob being assembled: admission, resume (resume), pieces (partial-blob)
 //   blob-reads      complete blobs as they are read (stored-blob)
 //   checked-file    the one way from a file to a reader: pieces compared with their proofs (piece-check, piece-seals,
@@ -16,7 +16,7 @@
 //   store-index     rows in level, written in batches; rows: their codecs; level-table: small tables
 //   recovery        comparing index and files at start
 //   json-codec      rows of small tables as JSON
-//   format-file, paths, files, gate, keyed-lock: what these stand on
+//   format-file, paths, files, in-flight, keyed-lock, private-directory: what these stand on
 export { checkBlob } from './check-blob.ts'
 export type { DiskState } from './disk-health.ts'
 export { DiskStore } from './disk-store.ts'
