@@ -15,8 +15,9 @@ import type { Following } from './following.ts'
 import type { Joins } from './joins.ts'
 import { GONE } from './joins.ts'
 import type { JoinRequest, JoinResponse, PieceRun } from './messages.ts'
+import { rightOf } from './right-of.ts'
 import type { SmallContent } from './small-content.ts'
-import type { RouteRequest } from './source-picker.ts'
+import type { Route, RouteRequest } from './source-picker.ts'
 import type { ReceivedFrom, Transfer, TransferRef } from './transfer.ts'
 import { openedOf } from './windows.ts'
 
@@ -59,11 +60,15 @@ interface OpeningDeps extends Pick<TransferDeps, 'clock' | 'store' | 'tier' | 't
 export class Opening {
   readonly #deps: OpeningDeps
   readonly #opening: SingleFlight<{ readonly by: TransferRef; readonly opened: Opened }>
+  /** Ways to blobs of unknown size, each for one repository: what does not exist keeps nobody from what does. */
+  readonly #ways: SingleFlight<Route>
   #nextOrder = 0
 
   constructor(deps: OpeningDeps) {
     this.#deps = deps
-    this.#opening = new SingleFlight({ clock: deps.clock, ms: LINGER_MS, most: LINGERING_MOST })
+    const lingering = { clock: deps.clock, ms: LINGER_MS, most: LINGERING_MOST }
+    this.#opening = new SingleFlight(lingering)
+    this.#ways = new SingleFlight(lingering)
   }
 
   /**
@@ -71,20 +76,14 @@ export class Opening {
    * is no room (see `openWindow`), and with the signal's reason.
    */
   async open(request: OpenRequest, signal: AbortSignal): Promise<Opened> {
-    const active = this.#deps.engine.actives.find(request.digest)
-    if (active !== undefined) {
-      if (request.awaits !== undefined) this.#deps.following.awaits(active.transfer, request.awaits)
-      return this.#promoted(request, openedOf(active))
-    }
-    if (this.#deps.store.size(request.digest) !== undefined)
-      return { kind: 'stored', digest: request.digest, from: 'local' }
-    const failure = this.#deps.engine.failures.get(request.digest)
-    if (failure !== undefined) return refusalOf(failure)
-    const begin = async (shared: AbortSignal) => ({ by: request, opened: await this.#open(request, shared) })
-    const { by, opened } = await this.#opening.run(request.digest, begin, signal)
-    // what one repository is refused is no answer for another
-    if (opened.kind === 'refused' && !isSameRight(by, request)) return this.open(request, signal)
-    return this.#promoted(request, opened)
+    const known = this.#known(request)
+    if (known !== undefined) return known
+    if (request.size !== undefined) return this.#share(request, signal)
+    const { sources } = this.#deps.engine
+    const find = (shared: AbortSignal): Promise<Route> =>
+      sources.route(this.#routeRequest(request, undefined, new Uint8Array()), shared)
+    const way = await this.#ways.run(rightOf(request), find, signal)
+    return way.kind === 'refused' ? way : (this.#known(request) ?? this.#share(request, signal, way))
   }
 
   /**
@@ -152,7 +151,30 @@ export class Opening {
     this.#steer(active, active.awaits === undefined ? undefined : 0)
   }
 
-  async #open(request: OpenRequest, signal: AbortSignal): Promise<Opened> {
+  /** What is under way already, is here, or has failed a moment ago. */
+  #known(request: OpenRequest): Opened | undefined {
+    const { digest, awaits } = request
+    const { engine, store, following } = this.#deps
+    const active = engine.actives.find(digest)
+    if (active !== undefined) {
+      if (awaits !== undefined) following.awaits(active.transfer, awaits)
+      return this.#promoted(request, openedOf(active))
+    }
+    if (store.size(digest) !== undefined) return { kind: 'stored', digest, from: 'local' }
+    const failure = engine.failures.get(digest)
+    return failure === undefined ? undefined : refusalOf(failure)
+  }
+
+  /** Begins to fetch a blob, or waits with whoever has. `way`: where it has been found. */
+  async #share(request: OpenRequest, signal: AbortSignal, way?: Route): Promise<Opened> {
+    const begin = async (shared: AbortSignal) => ({ by: request, opened: await this.#open(request, shared, way) })
+    const { by, opened } = await this.#opening.run(request.digest, begin, signal)
+    // what one repository is refused is no answer for another
+    if (opened.kind === 'refused' && rightOf(by) !== rightOf(request)) return this.open(request, signal)
+    return this.#promoted(request, opened)
+  }
+
+  async #open(request: OpenRequest, signal: AbortSignal, way?: Route): Promise<Opened> {
     const announced = request.size === undefined ? undefined : new PieceLayout(request.digest, request.size)
     const wantsPartial = announced !== undefined && announced.count > 1
     await this.#deps.engine.endings.released(request.digest)
@@ -161,7 +183,7 @@ export class Opening {
     let partial = wantsPartial ? await this.#deps.store.openPartial(announced, { onDisk }) : undefined
     try {
       const have = partial?.have.toBytes() ?? new Uint8Array()
-      const route = await this.#deps.engine.sources.route(this.#routeRequest(request, announced, have), signal)
+      const route = way ?? (await this.#deps.engine.sources.route(this.#routeRequest(request, announced, have), signal))
       if (route.kind === 'bytes') return await this.#deps.small.keep(request, route)
       if (route.kind === 'refused') return route
       const layout = new PieceLayout(request.digest, route.kind === 'origin' ? route.size : route.joined.size)
@@ -205,12 +227,6 @@ export class Opening {
     const { entry = 'forClient', background, awaits } = request
     return { ref: request, size: layout?.size, have, entry, background, awaits }
   }
-}
-
-function isSameRight(one: TransferRef, other: TransferRef): boolean {
-  return (
-    one.upstream === other.upstream && one.repository === other.repository && one.authorization === other.authorization
-  )
 }
 
 /** Pieces that may come of it for a start, beside those that are waited for. */

@@ -6,6 +6,7 @@ import { MemoryPartial } from '../store/index.ts'
 import type { Active } from './active.ts'
 import type { Engine } from './engine.ts'
 import type { Opened, Opening, OpenRequest } from './opening.ts'
+import { rightOf } from './right-of.ts'
 import { SharedWindow } from './shared-window.ts'
 import type { SmallContent } from './small-content.ts'
 import type { Transfer, TransferRef } from './transfer.ts'
@@ -34,10 +35,9 @@ export class Windows {
   /** The window of a blob, which is opened if there is none. `start`: where the next reader will begin, in bytes. */
   async open(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<Opened> {
     const running = this.#find(request)
-    const key = JSON.stringify([request.upstream, request.repository, request.digest, request.authorization])
     const opened =
       running === undefined
-        ? await this.#opening.run(key, (shared) => this.#begin(request, start, shared), signal)
+        ? await this.#opening.run(rightOf(request), (shared) => this.#begin(request, start, shared), signal)
         : openedOf(running)
     if (opened.kind === 'transfer') this.#expect(opened.transfer, start)
     return opened
@@ -45,10 +45,7 @@ export class Windows {
 
   #find(ref: TransferRef): Active | undefined {
     const isSame = ({ transfer }: Active): boolean =>
-      transfer.window !== undefined &&
-      transfer.ref.upstream === ref.upstream &&
-      transfer.ref.repository === ref.repository &&
-      transfer.ref.authorization === ref.authorization
+      transfer.window !== undefined && rightOf(transfer.ref) === rightOf(ref)
     return this.#deps.engine.actives.of(ref.digest).find(isSame)
   }
 

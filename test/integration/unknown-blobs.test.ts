@@ -9,11 +9,14 @@ import type { BuiltImage } from '../../src/demo/index.ts'
 import { Link } from '../../src/swarm/link.ts'
 import { transferRequests } from '../../src/transfer/index.ts'
 import { contentBytes } from '../support/content-bytes.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeRegistry } from '../support/fake-registry.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 import { assertOneCopy } from '../support/one-copy.ts'
 
 const UP = 'registry.test'
+const SILENT = 'silent.test'
 const MIB = 1024 * 1024
 const WATCHED: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [blobRequests.stat, 'stat'],
@@ -82,4 +85,23 @@ test('what one repository is refused, another may have in the same moment', asyn
   ])
   assert.deepEqual([other, own], [404, digest])
   assert.equal(await agent.originRequests(), 0)
+})
+
+test('a registry that does not answer about a blob keeps nobody from it who may have it of another', async (t) => {
+  const fleet = await NodeFleet.create(t)
+  const image = await fleet.image({ sizeBytes: 6 * MIB, layerCount: 1 })
+  const gate = Promise.withResolvers<void>()
+  t.after(() => gate.resolve())
+  const silent = await FakeRegistry.start(t, image)
+  silent.hook = () => gate.promise.then(() => false)
+  const root = await fleet.push('origin', 'team/app', 'v1', image)
+  const upstreams = [directoryUpstream(UP, root), silent.upstream(SILENT)]
+  const cache = await fleet.start({ role: 'cache', upstreams })
+  const agent = await fleet.start({ upstreams, caches: [cache], clock: clockThatWaits('for ever') })
+  const { digest } = image.layers[0]!
+  const waits = agent.blobDigest(SILENT, 'team/app', digest)
+  await eventually('the registry is asked', () => silent.asked.length > 0)
+  assert.equal(await agent.blobDigest(UP, 'team/app', digest), digest)
+  gate.resolve()
+  await waits
 })
