@@ -39,9 +39,10 @@ test('shoal why tells of an image here, at its home and at the origin, and what 
   assert.match(before.stdout, new RegExp(`^Origin +.*: ${image.manifest.digest} `, 'm'))
   assert.equal(before.code, 0)
   await runCommand(['pull', `${UP}/app:v1`, '--mirror', `http://${agent.node.addresses.mirror}`])
-  const told = await eventually('all blobs are on the disk', async () => {
+  // what became of a pull is told once its last answer has ended, which may be after its client has gone
+  const told = await eventually('all blobs are on the disk, and the pull is over', async () => {
     const now = await why(agent, `${UP}/app:v1`)
-    return /; 3 of 3 blobs stored$/m.test(now.stdout) ? now : undefined
+    return /; 3 of 3 blobs stored$/m.test(now.stdout) && /^Lately /m.test(now.stdout) ? now : undefined
   })
   assert.ok(told !== undefined)
   const { stdout, code } = told
