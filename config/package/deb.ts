@@ -12,6 +12,7 @@ import {
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { ROOT, run } from './run.ts'
+import { SBOM, settle } from './stage.ts'
 
 export interface DebOptions {
   /** A directory to work in. */
@@ -46,8 +47,7 @@ export function buildDeb(tree: string, options: DebOptions): string {
   fill(root, tree)
   writeControl(root, options.version, arch)
   const path = join(options.out, `shoal_${options.version}_${arch}.deb`)
-  // whatever the umask of who builds
-  run('chmod', ['-R', 'u=rwX,go=rX', root])
+  settle(root, options.epoch)
   const compression = options.uncompressed ? ['-Znone'] : ['-Zxz', '-z1']
   const env = { SOURCE_DATE_EPOCH: options.epoch }
   run('dpkg-deb', ['--root-owner-group', ...compression, '--build', root, path], { env })
@@ -66,6 +66,7 @@ function fill(root: string, tree: string): void {
   for (const file of CONFFILES) copyFileSync(join(HERE, 'etc', file), place(root, `etc/shoal/${file}`))
   copyFileSync(join(tree, 'config/agent.yaml'), place(root, 'usr/share/doc/shoal/agent.yaml'))
   copyFileSync(join(tree, 'LICENSE'), place(root, 'usr/share/doc/shoal/copyright'))
+  copyFileSync(join(tree, SBOM), place(root, `usr/share/doc/shoal/${SBOM}`))
   copyFileSync(join(ROOT, 'CHANGELOG.md'), place(root, 'usr/share/doc/shoal/CHANGELOG.md'))
   const page = gzipSync(readFileSync(join(tree, 'shoal.1')), { level: 9 })
   writeFileSync(place(root, 'usr/share/man/man1/shoal.1.gz'), page)

@@ -1,18 +1,18 @@
 /**
  * Builds what people install, out of this checkout: `npm run package`.
  *
- * Leaves in `build/` (or `--out`): a Debian package and a .tar.gz, each with the Node that Shoal runs on, and their
- * SHA-256 sums. Wants `npm ci` done, Debian's dpkg-deb, and the packages' registry (or npm's cache) for a second, bare
+ * Leaves in `build/` (or `--out`): a Debian package and a .tar.gz, each with the Node that Shoal runs on, a bill of what is in
+ * them (CycloneDX), and the SHA-256 sums of all three. Wants `npm ci` done, Debian's dpkg-deb, and the packages' registry (or npm's cache) for a second, bare
  * install. The same commit gives the same bytes: times in the packages are the commit's, or SOURCE_DATE_EPOCH.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { productVersion } from '../../src/base/version.ts'
 import { buildDeb } from './deb.ts'
 import { ROOT, run } from './run.ts'
-import { stage } from './stage.ts'
+import { SBOM, stage } from './stage.ts'
 import { sha256Line } from './sums.ts'
 import { buildTarball } from './tarball.ts'
 
@@ -26,23 +26,30 @@ const options = new Command('npm run package --')
   .opts<{ out: string; release: string; uncompressed: boolean; tree?: string }>()
 
 if (options.tree === undefined) await buildPackages()
-else await stageTree(resolve(options.tree))
+else await stageTree(resolve(options.tree), epochOf())
 
-async function stageTree(tree: string): Promise<void> {
-  const { modules, trimmed, all } = await stage(tree, options.release)
+/** The time of everything in a package (reproducible-builds.org, SOURCE_DATE_EPOCH); default: the commit's. */
+function epochOf(): string {
+  return process.env.SOURCE_DATE_EPOCH ?? run('git', ['log', '-1', '--format=%ct']).trim()
+}
+
+async function stageTree(tree: string, epoch: string): Promise<void> {
+  const { modules, trimmed, all } = await stage(tree, options.release, epoch)
   process.stderr.write(`modules: ${modules} MiB, trimmed to ${trimmed} MiB; with Node ${all} MiB\n`)
 }
 
 async function buildPackages(): Promise<void> {
   const out = resolve(ROOT, options.out)
-  const epoch = process.env.SOURCE_DATE_EPOCH ?? run('git', ['log', '-1', '--format=%ct']).trim()
+  const epoch = epochOf()
   const work = mkdtempSync(join(tmpdir(), 'shoal-package-'))
   try {
     const tree = join(work, `shoal-${options.release}`)
-    await stageTree(tree)
+    await stageTree(tree, epoch)
     mkdirSync(out, { recursive: true })
     const deb = buildDeb(tree, { work, out, version: options.release, epoch, uncompressed: options.uncompressed })
-    const files = options.uncompressed ? [deb] : [buildTarball(tree, out, epoch), deb]
+    const bill = join(out, `shoal-${options.release}-linux-${process.arch}.cdx.json`)
+    copyFileSync(join(tree, SBOM), bill)
+    const files = options.uncompressed ? [deb, bill] : [buildTarball(tree, out, epoch), deb, bill]
     writeFileSync(join(out, 'SHA256SUMS'), files.map(sha256Line).join(''))
     process.stdout.write(`${files.join('\n')}\n`)
   } finally {

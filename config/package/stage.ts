@@ -15,6 +15,7 @@ import { compile } from './compile.ts'
 import { completionScript, SHELLS } from './completions.ts'
 import { manPage } from './man-page.ts'
 import { ROOT, run } from './run.ts'
+import { sbomText } from './sbom.ts'
 import { trimModules } from './trim-modules.ts'
 
 /** Sizes in MiB: the modules as npm installs them, as they are shipped, and the whole tree. */
@@ -35,8 +36,11 @@ fi
 exec "$home/bin/node" "$home/dist/main.js" "$@"
 `
 
+/** The bill of what is in a tree. */
+export const SBOM = 'sbom.cdx.json'
+
 /** Fills `tree` with all that a machine needs to run Shoal: program, modules, Node, and what is around it. */
-export async function stage(tree: string, version: string): Promise<Sizes> {
+export async function stage(tree: string, version: string, epoch: string): Promise<Sizes> {
   mkdirSync(join(tree, 'bin'), { recursive: true })
   compile(join(tree, 'dist'))
   writeFileSync(join(tree, 'package.json'), `${JSON.stringify(shippedManifest(version), null, 2)}\n`)
@@ -52,6 +56,8 @@ export async function stage(tree: string, version: string): Promise<Sizes> {
   mkdirSync(join(tree, 'completions'))
   for (const shell of SHELLS) writeFileSync(join(tree, 'completions', `shoal.${shell}`), completionScript(tree, shell))
   writeFileSync(join(tree, 'shoal.1'), await manPage(version))
+  writeFileSync(join(tree, SBOM), sbomText({ version, epoch, node: join(tree, 'bin/node') }))
+  settle(tree, epoch)
   return { modules, trimmed, all: sizeMiB(tree) }
 }
 
@@ -70,10 +76,18 @@ function installModules(tree: string): number {
   const quiet = ['--ignore-scripts', '--prefer-offline', '--loglevel=error']
   run('npm', ['ci', '--omit=dev', '--omit=optional', ...quiet], { cwd: work })
   renameSync(join(work, 'node_modules'), join(tree, 'node_modules'))
+  // npm's notes about this installation: they say where from
+  rmSync(join(tree, 'node_modules/.package-lock.json'))
   rmSync(work, { recursive: true })
   const before = sizeMiB(join(tree, 'node_modules'))
   trimModules(join(tree, 'node_modules'), process.arch)
   return before
+}
+
+/** Rights and times are the same whoever builds, where and when. */
+export function settle(directory: string, epoch: string): void {
+  run('chmod', ['-R', 'u=rwX,go=rX', directory])
+  run('find', [directory, '-exec', 'touch', '--no-dereference', `--date=@${epoch}`, '{}', '+'])
 }
 
 function sizeMiB(directory: string): number {
