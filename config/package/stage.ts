@@ -76,8 +76,8 @@ function installModules(tree: string): number {
   const quiet = ['--ignore-scripts', '--prefer-offline', '--loglevel=error']
   run('npm', ['ci', '--omit=dev', '--omit=optional', ...quiet], { cwd: work })
   renameSync(join(work, 'node_modules'), join(tree, 'node_modules'))
-  // npm's notes about this installation: they say where from
-  rmSync(join(tree, 'node_modules/.package-lock.json'))
+  // npm's notes about this installation say where from; links to programs that nobody runs would lead to this directory
+  for (const own of ['.package-lock.json', '.bin']) rmSync(join(tree, 'node_modules', own), { recursive: true })
   rmSync(work, { recursive: true })
   const before = sizeMiB(join(tree, 'node_modules'))
   trimModules(join(tree, 'node_modules'), process.arch)

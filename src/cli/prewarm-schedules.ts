@@ -32,7 +32,7 @@ export function addWhenOptions(command: Command): Command {
   return command
     .option('--at <time>', 'begin it then: 22:00, 2026-11-11T00:00, or with an offset 2026-11-10T16:00Z')
     .option('--every <cron>', 'begin it again and again: minute hour day month weekday, such as "30 4 * * 1-5"')
-    .option('--zone <name>', `the time zone of --at and --every (default: this terminal's, ${localZone()})`)
+    .option('--zone <name>', "the time zone of --at and --every (default: this terminal's)")
 }
 
 /** What `--at`, `--every` and `--zone` ask for; undefined for a job that begins at once. Throws `PREWARM_INVALID`. */
