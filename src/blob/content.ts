@@ -21,6 +21,7 @@ import { awaitedBy } from '../transfer/index.ts'
 import { announcedInTime } from './announced-in-time.ts'
 import type { BlobAccess } from './blob-access.ts'
 import { ClientRights } from './client-rights.ts'
+import type { SignatureKey } from './image-signatures.ts'
 import type {
   BlobReader,
   BlobStat,
@@ -48,6 +49,8 @@ export interface UpstreamAccess {
   readonly chain: OriginChain
   /** The same where it is open already; to look opens nothing and never throws. */
   readonly opened: OriginChain | undefined
+  /** One of these must have signed what its tags point to; undefined: nothing need be signed. */
+  readonly signatureKeys?: readonly SignatureKey[] | undefined
 }
 
 interface ContentDeps {

@@ -3,13 +3,16 @@
  * manifests.ts (tags and manifests; known-tags.ts, tag-proof.ts: on whose word), blob-access.ts (who may read what),
  * listings.ts and the transfers below; opened-alone.ts is for blobs of which nothing is known yet; readers.ts turns a blob,
  * arriving or complete, into a stream, which mending-reader.ts keeps going when the disk fails; mender.ts fetches again what
- * was found damaged; purger.ts takes an image away (purge-plan.ts: what goes with it).
+ * was found damaged; purger.ts takes an image away (purge-plan.ts: what goes with it); image-signatures.ts looks whether what a
+ * tag points to is signed.
  */
 export { BlobAccess } from './blob-access.ts'
 export type { UpstreamAccess } from './content.ts'
 export { Content } from './content.ts'
 export { Grants } from './grants.ts'
 export { HomeService } from './home-service.ts'
+export type { SignatureKey } from './image-signatures.ts'
+export { ImageSignatures } from './image-signatures.ts'
 export { Listings } from './listings.ts'
 export { Manifests } from './manifests.ts'
 export { Mender } from './mender.ts'

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Counter, MetricRegistry } from '../base/metrics.ts'
-import type { Outcome } from '../base/outcome.ts'
+import type { Outcome, Refusal } from '../base/outcome.ts'
 import { isRefused, refused } from '../base/outcome.ts'
 import type { SpanAttributes, Tracer } from '../base/tracing.ts'
 import { NO_TRACER, timed } from '../base/tracing.ts'
@@ -17,6 +17,7 @@ import { isUnstorable } from '../store/index.ts'
 import type { Answered, Asker, Climb, Tier, Worthless } from '../tier/index.ts'
 import { Ladder, requestOf } from '../tier/index.ts'
 import type { Grants } from './grants.ts'
+import type { ImageSignatures } from './image-signatures.ts'
 import type { ContentSource } from './interface.ts'
 import type { KnownTagsOptions, ResolvedManifest, TagLookup } from './known-tags.ts'
 import { KnownTags, TAG_LOOKUPS } from './known-tags.ts'
@@ -31,6 +32,7 @@ interface ManifestsDeps {
   readonly grants: Grants
   readonly tags: TagCache
   readonly proofs: TagProofs
+  readonly signatures: Pick<ImageSignatures, 'isGood' | 'refuses'>
   readonly logger: Logger
   readonly registry: MetricRegistry
   readonly clock: Clock
@@ -132,14 +134,32 @@ export class Manifests {
     return {
       key: tagName(tagged),
       // while the caches are gone, whoever could be asked is as far from the upstream as this host
-      here: async (entry) => (entry === 'forPeer' || tier.acting ? this.#known.fresh(tagged) : undefined),
+      here: async (entry) =>
+        (entry === 'forPeer' || tier.acting) && (await this.#isGood(tagged)) ? this.#known.fresh(tagged) : undefined,
       about: async () => ({ isHeardOf: (await this.#known.find(tagged)) !== undefined, isAwaited }),
       atOrigin: (chain, signal) =>
         ref.authorization === undefined
           ? this.#resolve(chain, ref, tagged, signal)
           : this.#resolveForClient(chain, ref, tagged, signal),
-      instead: async () => (isAwaited ? undefined : this.#known.stale(tagged)),
+      instead: async () => (isAwaited || !(await this.#isGood(tagged)) ? undefined : this.#known.stale(tagged)),
     }
+  }
+
+  /** Whether what this host has itself read of a tag is signed, where that is wanted: it may have read it before it was. */
+  async #isGood(tagged: TagRef): Promise<boolean> {
+    const known = await this.#known.find(tagged)
+    if (known?.source !== 'origin' || isReferrerTag(tagged.tag)) return true
+    return this.#deps.signatures.isGood({ ...tagged, digest: known.digest })
+  }
+
+  /** Signatures and what else belongs to an image are not signed themselves. */
+  async #unsigned(
+    chain: OriginChain,
+    tagged: TagRef & { readonly authorization?: string | undefined },
+    digest: Digest,
+    signal: AbortSignal,
+  ): Promise<Refusal | undefined> {
+    return isReferrerTag(tagged.tag) ? undefined : this.#deps.signatures.refuses(chain, { ...tagged, digest }, signal)
   }
 
   /** Asks the origin what a tag points to now. */
@@ -160,6 +180,8 @@ export class Manifests {
     const state = resolution.kind === 'unchanged' ? known : resolution.state
     if (state === undefined) return refused('unavailable', 'the origin says "unchanged" of a tag never seen')
     this.#lookups.inc({ result: state.digest === known?.digest ? 'revalidated' : 'miss' })
+    const unsigned = await this.#unsigned(chain, tagged, state.digest, signal)
+    if (unsigned !== undefined) return unsigned
     const given = resolution.kind === 'found' ? resolution.manifest : undefined
     const stored = (await this.#stored(ref, state.digest)) ?? (await this.#given(ref, state.digest, given))
     const manifest = stored ?? (await this.#fromOrigin(chain, ref, state.digest, signal))
@@ -177,6 +199,8 @@ export class Manifests {
     const resolution = await chain.resolveTag({ repository, tag, authorization, signal })
     if (resolution.kind !== 'found') return refused('unknown', `${upstream}/${repository} has no such tag`)
     const { digest } = resolution.state
+    const unsigned = await this.#unsigned(chain, { upstream, repository, tag, authorization }, digest, signal)
+    if (unsigned !== undefined) return unsigned
     return (await this.#given(ref, digest, resolution.manifest)) ?? this.#fromOrigin(chain, ref, digest, signal)
   }
 

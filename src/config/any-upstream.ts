@@ -16,7 +16,7 @@ export function isStraightUrl(text: string): boolean {
 
 /** What "*" may be: registries nobody has written down are asked as anybody would ask them, with no right of this host's. */
 export function checkAnyUpstream(upstream: Upstream, index: number): Problem[] {
-  const { name, access, origins } = upstream
+  const { name, access, origins, signatures } = upstream
   const problem = (key: string, message: string): Problem => ({ path: ['upstreams', index, key], message })
   if (name !== ANY_UPSTREAM) {
     if (origins.length === 0) return [problem('origins', 'is missing; allowed: a list of at least one origin')]
@@ -25,6 +25,11 @@ export function checkAnyUpstream(upstream: Upstream, index: number): Problem[] {
   }
   if (access !== null && access !== 'public') {
     return [problem('access', `"*" is public: ${access} needs an upstream of its own for each registry`)]
+  }
+  if (signatures !== null) {
+    return [
+      problem('signatures', '"*" has no keys: each registry whose images must be signed needs an upstream of its own'),
+    ]
   }
   if (origins.some(({ kind }) => kind !== 'registry')) {
     return [problem('origins', `"*" can have origins of kind registry only; allowed: ${STRAIGHT}, or a mirror's url`)]

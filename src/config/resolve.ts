@@ -65,6 +65,7 @@ function resolved(settings: Settings, cwd: string) {
       name: canonicalUpstream(upstream.name),
       access: accessOf(upstream),
       origins: upstream.origins.map((origin) => resolveOrigin(origin, absolute)),
+      ...(upstream.signatures === null ? {} : { signatures: { keys: upstream.signatures.keys.map(absolute) } }),
     })),
     log: settings.log,
     tracing: settings.tracing,

@@ -246,6 +246,27 @@ const upstream = z.strictObject({
     doc: 'Where its content comes from, tried in this order. For "*": https://{upstream}, or mirrors that are told which registry is meant.',
     allowed: 'a list of origins, each of kind s3, directory, layout or registry',
   }),
+  signatures: setting(
+    z
+      .strictObject({
+        keys: required(
+          z
+            .array(z.string({ error: 'is not a path' }).min(1, { error: 'is empty' }))
+            .min(1, { error: 'is empty' })
+            .max(16, { error: 'is too long' }),
+          {
+            doc: 'Public keys (PEM), of which one must have signed.',
+            allowed: 'a list of paths',
+          },
+        ),
+      })
+      .nullable(),
+    null,
+    {
+      doc: 'Tags are refused whose image is not signed by one of these keys, as cosign signs; looked up by whoever asks the origin. null: nothing need be signed.',
+      allowed: '{ keys } or null',
+    },
+  ),
 })
 
 /**

@@ -32,12 +32,17 @@ interface NamedFile {
   readonly isPublic?: boolean
 }
 
-/** Certificates and what was revoked. */
-function publicFiles({ fleet }: Partial<Settings>): NamedFile[] {
+/** Certificates, what was revoked, keys of who signs images. */
+function publicFiles({ fleet, upstreams }: Partial<Settings>): NamedFile[] {
   const isPublic = true
   const files: NamedFile[] = (fleet?.authorities ?? []).map((file, i) => {
     return { path: ['fleet', 'authorities', i], file, isPublic }
   })
+  for (const [i, { signatures }] of (upstreams ?? []).entries()) {
+    for (const [j, file] of (signatures?.keys ?? []).entries()) {
+      files.push({ path: ['upstreams', i, 'signatures', 'keys', j], file, isPublic })
+    }
+  }
   if (fleet?.revocations) files.push({ path: ['fleet', 'revocations'], file: fleet.revocations, isPublic })
   // the key is elsewhere, so this is a certificate only
   if (fleet?.credential && fleet.credentialKey)

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import { TaskGroup } from '../base/task-group.ts'
-import type { Grants, TagCache } from '../blob/index.ts'
+import type { Grants, ImageSignatures, TagCache } from '../blob/index.ts'
 import type { Transfers } from '../transfer/index.ts'
 
 const FIRST_AFTER_MS = 60_000
@@ -14,6 +14,7 @@ interface HousekeepingDeps {
   readonly logger: Logger
   readonly grants: Grants
   readonly tags: TagCache
+  readonly signatures: ImageSignatures
   readonly transfers: Transfers
 }
 
@@ -36,11 +37,12 @@ export class Housekeeping implements AsyncDisposable {
 
   /** One round over all tables. */
   async sweep(): Promise<void> {
-    const { grants, tags, transfers } = this.#deps
+    const { grants, tags, signatures, transfers } = this.#deps
     const before = this.#deps.clock.wall() - KEEP_MS
     await transfers.sweep()
     await grants.sweep(before)
     await tags.sweep(before)
+    await signatures.sweep(before)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,13 @@
+import { readFileSync } from 'node:fs'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
-import { ShoalError } from '../base/errors.ts'
+import { errorText, ShoalError } from '../base/errors.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import { productVersion } from '../base/version.ts'
-import type { UpstreamAccess } from '../blob/index.ts'
+import type { SignatureKey, UpstreamAccess } from '../blob/index.ts'
 import type { Config, UpstreamConfig } from '../config/index.ts'
 import { ANY_UPSTREAM } from '../config/index.ts'
+import { readSignatureKey } from '../oci/cosign.ts'
 import type { OriginChain, OriginDeps, OriginPlace } from '../origin/index.ts'
 import { createOriginMetrics, openOriginChain } from '../origin/index.ts'
 import { AnyUpstream } from './any-upstream.ts'
@@ -118,8 +120,10 @@ export class LiveUpstreams implements AsyncDisposable {
 
   #open(upstream: UpstreamConfig): void {
     if (upstream.name === ANY_UPSTREAM) return this.#changeAny(upstream)
-    const chain = this.#chainOf(upstream, upstream.name)
-    this.#byName.set(upstream.name, { access: upstream.access, chain, opened: chain })
+    const { name, access } = upstream
+    const signatureKeys = readKeys(upstream)
+    const chain = this.#chainOf(upstream, name)
+    this.#byName.set(name, { access, chain, opened: chain, signatureKeys })
   }
 }
 
@@ -156,6 +160,19 @@ class UpstreamTable extends Map<string, UpstreamAccess> {
         throw new ShoalError('ORIGIN_UNREACHABLE', `${name}: too many other registries are asked through "*" just now`)
       },
     }
+  }
+}
+
+/** Read when the upstream is opened. Throws `CONFIG_INVALID`. */
+function readKeys({ signatures }: UpstreamConfig): readonly SignatureKey[] | undefined {
+  return signatures?.keys.map((file) => ({ file, key: readSignatureKey(readText(file), file) }))
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new ShoalError('CONFIG_INVALID', `${file}: cannot be read (${errorText(cause)})`, { cause })
   }
 }
 

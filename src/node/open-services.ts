@@ -5,6 +5,7 @@ import {
   Content,
   Grants,
   HomeService,
+  ImageSignatures,
   Listings,
   Manifests,
   Mender,
@@ -43,19 +44,27 @@ export function openServices(ground: Ground, deps: NodeDeps, stack: AsyncDisposa
   const { role, tier: tiers } = settings.current
   const tags = new TagCache(store, clock, { believeUnmarked: role === 'cache' || tiers.caches.length === 0 })
   const proofs = new TagProofs(swarm.trust, { clock, region: swarm.self.region, regionsAbove: tier.parentRegions })
+  const signatures = new ImageSignatures({
+    store,
+    clock,
+    logger: log,
+    registry,
+    keys: (upstream) => byName.get(upstream)?.signatureKeys,
+  })
   const manifests = new Manifests(tagAges(settings), {
     store,
     tier,
     grants,
     tags,
     proofs,
+    signatures,
     logger: log,
     registry,
     clock,
     origins,
     tracer,
   })
-  stack.use(new Housekeeping({ clock, logger: log, grants, tags, transfers })).start()
+  stack.use(new Housekeeping({ clock, logger: log, grants, tags, signatures, transfers })).start()
   const access = new BlobAccess({ tier, grants, clock, origins })
   const listings = new Listings({ tier, clock, origins })
   const content = stack.use(

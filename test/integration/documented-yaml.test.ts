@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/base/log.ts'
 import { loadConfig } from '../../src/config/index.ts'
 import { LogLevel, PrometheusRegistry, ShoalNode } from '../../src/node/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
+import { newSigner } from '../support/cosign.ts'
 import { TempDir } from '../support/temp-dir.ts'
 import { TestAuthority } from '../support/test-authority.ts'
 
@@ -49,6 +50,7 @@ const credential = await authority.cache('eu-1')
 function contentOf(path: string): string {
   if (path.endsWith('cache.key')) return formatFleetKey(generateFleetKey())
   if (path.endsWith('.key')) return formatFleetKey(agentKeyOf(generateFleetKey()))
+  if (path.endsWith('.pub')) return newSigner().publicKey
   if (path.endsWith('.crt')) return authority.pem
   return path.endsWith('.pem') ? credential.pem : 'a-secret-of-many-letters\n'
 }
