@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-import { request } from 'undici'
+import type { Dispatcher } from 'undici'
+import { Agent, request } from 'undici'
 import { quantile } from '../../src/base/quantile.ts'
 import type { AgentProcess, Fleet, PushedImage } from '../../src/demo/index.ts'
 
@@ -43,10 +44,12 @@ export async function overload(
     socket.once('connect', () => socket.write(text))
     return socket
   })
-  const scrapes = new Scrapes(agent)
+  // the agent keeps idle connections for minutes, and so would a client that goes on: these clients leave
+  const clients = new Agent()
+  const scrapes = new Scrapes(agent, clients)
   const statuses: Record<string, number> = {}
   const asked = Array.from({ length: REQUESTS }, async () => {
-    const status = await statusOf(`${agent.mirrorUrl}/v2/${repositoryOf(known)}/manifests/1?ns=docker.io`)
+    const status = await statusOf(`${agent.mirrorUrl}/v2/${repositoryOf(known)}/manifests/1?ns=docker.io`, clients)
     statuses[status] = (statuses[status] ?? 0) + 1
   })
   try {
@@ -56,6 +59,7 @@ export async function overload(
   } finally {
     await scrapes.end()
     for (const socket of sockets) socket.destroy()
+    await clients.destroy()
   }
 }
 
@@ -63,9 +67,9 @@ function repositoryOf({ reference }: PushedImage): string {
   return reference.slice(reference.indexOf('/') + 1, reference.lastIndexOf(':'))
 }
 
-async function statusOf(url: string): Promise<number> {
+async function statusOf(url: string, dispatcher: Dispatcher): Promise<number> {
   try {
-    const answer = await request(url, { signal: AbortSignal.timeout(HUNG_MS), headersTimeout: 0 })
+    const answer = await request(url, { dispatcher, signal: AbortSignal.timeout(HUNG_MS), headersTimeout: 0 })
     await answer.body.dump()
     return answer.statusCode
   } catch {
@@ -80,8 +84,8 @@ class Scrapes {
   #failed = 0
   readonly #running: Promise<void>
 
-  constructor(agent: AgentProcess) {
-    this.#running = this.#scrape(agent)
+  constructor(agent: AgentProcess, clients: Dispatcher) {
+    this.#running = this.#scrape(agent, clients)
   }
 
   async end(): Promise<Pick<Overload, 'metricsP99Ms' | 'metricsFailed'>> {
@@ -90,11 +94,11 @@ class Scrapes {
     return { metricsP99Ms: Math.round(quantile(this.#took, 0.99)), metricsFailed: this.#failed }
   }
 
-  async #scrape(agent: AgentProcess): Promise<void> {
+  async #scrape(agent: AgentProcess, clients: Dispatcher): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
       const startedAt = performance.now()
-      if ((await statusOf(`${agent.adminUrl}/metrics`)) === 200) this.#took.push(performance.now() - startedAt)
+      if ((await statusOf(`${agent.adminUrl}/metrics`, clients)) === 200) this.#took.push(performance.now() - startedAt)
       else this.#failed++
       await wait(SCRAPE_EVERY_MS, undefined, { signal }).catch(() => {})
     }
