@@ -73,4 +73,11 @@ describe('a key set in a TOML file', () => {
       }),
     )
   })
+
+  it('is refused where tables are nested too deep to be compared', () => {
+    assert.throws(
+      () => set(`[${'z.'.repeat(5_000)}z]\nx = 1\n`),
+      (error) => isShoalError(error, 'SETUP_REFUSED'),
+    )
+  })
 })
