@@ -26,7 +26,7 @@ without pause as docker, containerd and podman do, while its faults come and go.
 
 Examples:
   npm run chaos
-  npm run chaos -- --seeds 1-200 --results bench/results/chaos.json --page docs/reliability.md
+  npm run chaos -- --seeds 1-200 --results test/chaos/counts.json --page docs/reliability.md
   npm run chaos -- --seeds 17 --only 2,5
 `
 

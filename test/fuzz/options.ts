@@ -24,7 +24,7 @@ that is no refusal, a result that must not be, an input that costs ten times wha
 
 Examples:
   npm run fuzz
-  npm run fuzz -- --runs 1000000 --results bench/results/fuzz.json --page docs/reliability.md
+  npm run fuzz -- --runs 1000000 --results test/fuzz/counts.json --page docs/reliability.md
   npm run fuzz -- --only manifests,ranges --runs 100000 --seed 7
 `
 
