@@ -12,11 +12,18 @@ export interface SbomOptions {
   readonly node: string
 }
 
+const DEVELOPMENT = 'cdx:npm:package:development'
+
 /** What is read of npm's; the rest stays as npm has it. */
 const cycloneDx = z.looseObject({
   bomFormat: z.literal('CycloneDX'),
   metadata: z.looseObject({ component: z.looseObject({ 'bom-ref': z.string() }) }),
-  components: z.array(z.looseObject({ 'bom-ref': z.string() })),
+  components: z.array(
+    z.looseObject({
+      'bom-ref': z.string(),
+      properties: z.array(z.object({ name: z.string(), value: z.string() })).default([]),
+    }),
+  ),
   dependencies: z.array(z.looseObject({ ref: z.string(), dependsOn: z.array(z.string()).default([]) })),
 })
 
@@ -25,9 +32,12 @@ const cycloneDx = z.looseObject({
  * commit gives the same bytes: npm's own time, serial number and the name of the directory are taken out.
  */
 export function sbomText({ version, epoch, node }: SbomOptions): string {
-  const told = run('npm', ['sbom', '--sbom-format=cyclonedx', '--package-lock-only', '--omit=dev', '--omit=optional'])
+  const told = run('npm', ['sbom', '--sbom-format=cyclonedx', '--package-lock-only', '--omit=optional'])
   const { metadata, components, dependencies, serialNumber: _, ...rest } = cycloneDx.parse(JSON.parse(told))
   const { component, tools: __, ...about } = metadata
+  // not by --omit=dev: that leaves out what has the name of something that only development needs
+  const shipped = components.filter(({ properties }) => !properties.some(({ name }) => name === DEVELOPMENT))
+  const refs = new Set(shipped.map((one) => one['bom-ref']))
   const own = component['bom-ref']
   const ref = `shoal@${version}`
   const runtime = nodeComponent(node)
@@ -45,11 +55,12 @@ export function sbomText({ version, epoch, node }: SbomOptions): string {
         purl: `pkg:npm/${ref}`,
       },
     },
-    components: [...components.toSorted((a, b) => (a['bom-ref'] < b['bom-ref'] ? -1 : 1)), runtime],
+    components: [...shipped.toSorted((a, b) => (a['bom-ref'] < b['bom-ref'] ? -1 : 1)), runtime],
     dependencies: [
-      ...dependencies.map((one) =>
-        one.ref === own ? { ...one, ref, dependsOn: [...one.dependsOn, runtime['bom-ref']] } : one,
-      ),
+      ...dependencies
+        .filter((one) => one.ref === own || refs.has(one.ref))
+        .map((one) => ({ ...one, dependsOn: one.dependsOn.filter((needed) => refs.has(needed)) }))
+        .map((one) => (one.ref === own ? { ...one, ref, dependsOn: [...one.dependsOn, runtime['bom-ref']] } : one)),
       { ref: runtime['bom-ref'] },
     ],
   }
