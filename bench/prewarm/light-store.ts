@@ -112,6 +112,8 @@ export class LightStore implements BlobStore {
 
   async open(): Promise<undefined> {}
 
+  async keepStates(): Promise<void> {}
+
   async proofs(): Promise<undefined> {}
 
   onDamage(): Disposable {

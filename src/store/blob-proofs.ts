@@ -1,7 +1,7 @@
 import type { ContentFile } from '../base/file-pool.ts'
 import { digestHasher, digestHex } from '../oci/digest.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
-import { PROOF_BYTES, proofFromDigest, proofOf } from '../piece/piece-proof.ts'
+import { areStates, hasChain, leadToDigest, ProofMaker, proofFromDigest } from '../piece/piece-proof.ts'
 import { readIfThere } from './files.ts'
 import { decodeProofsRow, proofsKey } from './rows.ts'
 import type { IndexWrite, StoreIndex } from './store-index.ts'
@@ -14,23 +14,32 @@ export class BlobProofs {
     this.#index = index
   }
 
-  /** One after another, `PROOF_BYTES` each. */
+  /** Packed (`packProofs`). */
   async find(layout: PieceLayout): Promise<Uint8Array | undefined> {
     return toldByDigest(layout) ?? decodeProofsRow(await this.#index.get(proofsKey(layout.digest)), layout.count)
   }
 
+  /** See `BlobStore.keepStates`. The caller holds the digest's lock. */
+  async keepStates(layout: PieceLayout, states: Uint8Array): Promise<void> {
+    if (!areStates(layout, states) || !leadToDigest(layout, states)) return
+    await this.#index.write(proofsRow(layout, states), { sync: false })
+  }
+
   /** Reads the whole blob. Undefined when it is not what its digest says. The caller holds the digest's lock. */
   async make(layout: PieceLayout, file: ContentFile): Promise<Uint8Array | undefined> {
-    const whole = digestHasher(layout.digest)
-    const packed = new Uint8Array(layout.count * PROOF_BYTES)
+    const whole = hasChain(layout) ? undefined : digestHasher(layout.digest)
+    const maker = new ProofMaker(layout)
     const buffer = new Uint8Array(Math.min(layout.pieceSize, layout.size))
     for (let piece = 0; piece < layout.count; piece++) {
       const bytes = buffer.subarray(0, layout.length(piece))
       if (!(await readIfThere(file, bytes, layout.range(piece).start))) return undefined
-      whole.update(bytes)
-      packed.set(proofOf(bytes), piece * PROOF_BYTES)
+      whole?.update(bytes)
+      maker.take(piece, bytes)
     }
-    if (whole.digest('hex') !== digestHex(layout.digest)) return undefined
+    const { packed } = maker
+    const isWhole =
+      whole === undefined ? leadToDigest(layout, packed) : whole.digest('hex') === digestHex(layout.digest)
+    if (!isWhole) return undefined
     await this.#index.write(proofsRow(layout, packed), { sync: false })
     return packed
   }
@@ -48,10 +57,10 @@ function toldByDigest({ digest, count }: PieceLayout): Uint8Array | undefined {
 
 /** The proofs of a blob that is whole in memory, and proven. */
 export function proofsOfBytes(layout: PieceLayout, bytes: Uint8Array): Uint8Array {
-  const packed = new Uint8Array(layout.count * PROOF_BYTES)
+  const maker = new ProofMaker(layout)
   for (let piece = 0; piece < layout.count; piece++) {
     const { start, end } = layout.range(piece)
-    packed.set(proofOf(bytes.subarray(start, end)), piece * PROOF_BYTES)
+    maker.take(piece, bytes.subarray(start, end))
   }
-  return packed
+  return maker.packed
 }

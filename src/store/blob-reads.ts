@@ -50,7 +50,7 @@ export class BlobReads {
       const packed = await this.#proofs(entry, file)
       if (packed === undefined) return undefined
       kept = true
-      return this.#handle(entry, file, packedProofs(packed))
+      return this.#handle(entry, file, packedProofs(new PieceLayout(digest, entry.size), packed))
     } finally {
       if (!kept) await close(opened)
     }

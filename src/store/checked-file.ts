@@ -48,7 +48,7 @@ export class CheckedFile {
     const isRead = await readIfThere(file, bytes, layout.range(piece).start).catch((error) => {
       throw storeError(error, `blob ${layout.digest} cannot be read`)
     })
-    return isRead && pieceMatches(piece, bytes, proofs)
+    return isRead && pieceMatches(layout, piece, bytes, proofs)
   }
 
   async #readPart(piece: number, part: Uint8Array, offset: number): Promise<boolean> {

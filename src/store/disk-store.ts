@@ -126,6 +126,16 @@ export class DiskStore implements BlobStore {
     return this.#gate.run(() => this.#reads.proofs(digest))
   }
 
+  keepStates(digest: Digest, states: Uint8Array): Promise<void> {
+    const { catalogue, locks, proofs } = this.#parts
+    return this.#gate.run(() =>
+      locks.run(digest, async () => {
+        const size = catalogue.blobs.get(digest)?.size
+        if (size !== undefined) await proofs.keepStates(new PieceLayout(digest, size), states)
+      }),
+    )
+  }
+
   onDamage(listener: (damage: StoreDamage) => void): Disposable {
     return this.#parts.damage.listen(listener)
   }

@@ -87,8 +87,8 @@ export class GuardedPartial implements PartialBlob {
     return this.#partial.drop(pieces)
   }
 
-  commit(): Promise<void> {
-    return guarded(this.#health, 'commit', () => this.#partial.commit())
+  commit(states?: Uint8Array): Promise<void> {
+    return guarded(this.#health, 'commit', () => this.#partial.commit(states))
   }
 
   discard(): Promise<void> {

@@ -54,10 +54,11 @@ export class HeldPartial implements PartialBlob {
     return this.#content.drop(pieces)
   }
 
-  async commit(): Promise<void> {
+  async commit(states?: Uint8Array): Promise<void> {
     if (this.#state !== 'open' || !this.have.complete) {
       throw new ShoalError('STORE_FAILED', `the partial of ${this.layout.digest} is not complete`)
     }
+    await this.#content.commit(states)
     this.#state = 'committed'
     this.#events.commit(this.#content)
   }

@@ -27,8 +27,13 @@ export interface BlobStore extends AsyncDisposable {
    * `STORE_FAILED` when the blob is complete or its partial open already.
    */
   openPartial(layout: PieceLayout, options?: OpenPartialOptions): Promise<PartialBlob>
-  /** The proofs of a complete blob's pieces, one after another: what its digest has proven. Undefined without the blob. */
+  /** The proofs of a complete blob's pieces, packed (`packProofs`): what its digest has proven. Undefined without the blob. */
   proofs(digest: Digest): Promise<Uint8Array | undefined>
+  /**
+   * Keeps the states of a complete blob in place of its pieces' hashes, as whoever has just read all of it has computed them, packed.
+   * States that do not lead to its digest are not kept.
+   */
+  keepStates(digest: Digest, states: Uint8Array): Promise<void>
   /**
    * Has `listener` called for each complete blob of which the disk has changed something, once it is dropped: all of it, or
    * only the damaged pieces, so that its partial can be resumed.
@@ -92,9 +97,10 @@ export interface PartialBlob extends AsyncDisposable {
   drop(pieces: Iterable<number>): Promise<void>
   /**
    * The caller has proven the digest over the whole content: makes it a stored blob, durably (fsync, rename, index
-   * row). Readers of this partial keep working until disposed.
+   * row). `states`: the blob's chain, where the digest was proven by it; else its pieces' own proofs are kept
+   * where they are of one kind, and made anew where not. Readers of this partial keep working until disposed.
    */
-  commit(): Promise<void>
+  commit(states?: Uint8Array): Promise<void>
   /** Deletes file and state. Dispose without commit or discard keeps the partial for a later resume. */
   discard(): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { proofOf } from '../piece/piece-proof.ts'
+import { ProofMaker } from '../piece/piece-proof.ts'
 import type { PartialBlob, StoredBlob } from './interface.ts'
 
 /** The whole content of an open blob, which is closed afterwards. */
@@ -13,10 +13,11 @@ export async function copyBlob(blob: StoredBlob | undefined): Promise<Uint8Array
 /** Writes a blob's whole, proven content into its partial and makes it a blob. */
 export async function writeAll(partial: PartialBlob, bytes: Uint8Array): Promise<void> {
   const { layout } = partial
+  const maker = new ProofMaker(layout)
   for (let piece = 0; piece < layout.count; piece++) {
     const { start, end } = layout.range(piece)
     const part = bytes.subarray(start, end)
-    await partial.write(piece, part, proofOf(part))
+    await partial.write(piece, part, maker.take(piece, part))
   }
   await partial.commit()
 }

@@ -1,11 +1,12 @@
 import { ShoalError } from '../base/errors.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
+import { packedProofs } from '../piece/piece-proof.ts'
 import type { PartialBlob } from './interface.ts'
 
 interface Kept {
   readonly bytes: Uint8Array
-  readonly sha256: Uint8Array
+  readonly proof: Uint8Array
 }
 
 /** A partial whose pieces lie in memory. It stands in for the disk when there is no room on it; its user bounds what it keeps. */
@@ -26,11 +27,11 @@ export class MemoryPartial implements PartialBlob {
   }
 
   hash(piece: number): Uint8Array | undefined {
-    return this.#pieces.get(piece)?.sha256
+    return this.#pieces.get(piece)?.proof
   }
 
-  async write(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
-    this.#pieces.set(piece, { bytes: bytes.slice(), sha256 })
+  async write(piece: number, bytes: Uint8Array, proof: Uint8Array): Promise<void> {
+    this.#pieces.set(piece, { bytes: bytes.slice(), proof })
     this.have.set(piece)
   }
 
@@ -63,7 +64,12 @@ export class MemoryPartial implements PartialBlob {
     }
   }
 
-  async commit(): Promise<void> {}
+  async commit(states?: Uint8Array): Promise<void> {
+    if (states === undefined) return
+    const proofs = packedProofs(this.layout, states)
+    for (const [piece, { bytes, proof }] of this.#pieces)
+      this.#pieces.set(piece, { bytes, proof: proofs(piece) ?? proof })
+  }
 
   async discard(): Promise<void> {
     this.#pieces.clear()

@@ -4,7 +4,8 @@ import type { PooledFile } from '../base/file-pool.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PieceProofs } from '../piece/piece-proof.ts'
-import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
+import { packedProofs } from '../piece/piece-proof.ts'
+import { ProofTable } from '../piece/proof-table.ts'
 import type { BlobEntry } from './blob-entries.ts'
 import type { BlobFiles } from './blob-files.ts'
 import { proofsRow } from './blob-proofs.ts'
@@ -91,7 +92,7 @@ async function resume(deps: PartialDeps, layout: PieceLayout, entry: PartialEntr
     await deps.index.flush()
     return await resumePieces(deps.index, layout, file)
   }
-  const content = { layout, have: new Bitfield(layout.count), proofs: new Uint8Array(layout.count * PROOF_BYTES) }
+  const content = { layout, have: new Bitfield(layout.count), proofs: new ProofTable(layout.count) }
   return { content, storedBytes: 0, brokenKeys: [] }
 }
 
@@ -123,7 +124,10 @@ function keeper(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, onC
         const copy = await putBack(file, path, layout)
         try {
           const from = { file: copy ?? file, path }
-          const rows: IndexWrite[] = [[partialKey(digest), undefined], ...proofsRow(layout, packed)]
+          const rows: IndexWrite[] = [
+            [partialKey(digest), undefined],
+            ...(packed === undefined ? [] : proofsRow(layout, packed)),
+          ]
           // its descriptor stays while its name changes: nobody opens it by the old one then
           await from.file.use(async () => {
             await deps.space.create(() => blobFiles.place({ digest, size, lastUsedEpochMs }, from, rows))
@@ -137,7 +141,7 @@ function keeper(deps: PartialDeps, layout: PieceLayout, entry: PartialEntry, onC
         committed = catalogue.blobs.add(digest, size, lastUsedEpochMs)
       }
       file.moved(deps.paths.blob(digest))
-      proofs = packedProofs(packed)
+      proofs = packed === undefined ? undefined : packedProofs(layout, packed)
       committed.users++
     },
     erase: () => blobFiles.erasePartial(entry),

@@ -2,7 +2,8 @@ import { ShoalError } from '../base/errors.ts'
 import type { PooledFile } from '../base/file-pool.ts'
 import type { Bitfield, ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
-import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
+import { isProof, packProofs } from '../piece/piece-proof.ts'
+import type { ProofTable } from '../piece/proof-table.ts'
 import { CheckedFile, damagedError } from './checked-file.ts'
 import { readFully, storeError, writeFully } from './files.ts'
 import { InFlight } from './in-flight.ts'
@@ -10,12 +11,12 @@ import type { PartialBlob } from './interface.ts'
 import { ownSeals } from './piece-seals.ts'
 import { requireWithin } from './stored-blob.ts'
 
-/** What an open partial holds: which pieces are in the file, with their proofs in one array. */
+/** What an open partial holds: which pieces are in the file, with their proofs. */
 export interface PartialContent {
   readonly layout: PieceLayout
   readonly have: Bitfield
-  /** `PROOF_BYTES` a piece; meaningful for pieces in `have`. */
-  readonly proofs: Uint8Array
+  /** Meaningful for pieces in `have`. */
+  readonly proofs: ProofTable
 }
 
 /** What a partial asks of the store that opened it. */
@@ -28,8 +29,8 @@ export interface PartialKeeper {
   record(piece: number, bytes: number, proof: Uint8Array | undefined): void
   /** The disk has changed a piece: of this partial, or of the stored blob that it has become. */
   damaged(piece: number): Promise<void>
-  /** Makes the file a stored blob with these proofs, durably. */
-  promote(file: PooledFile, proofs: Uint8Array): Promise<void>
+  /** Makes the file a stored blob with these proofs (`packProofs`), durably; without any, they are made when it is opened. */
+  promote(file: PooledFile, proofs: Uint8Array | undefined): Promise<void>
   /** Deletes file and rows. */
   erase(): Promise<void>
   /** The partial is closed, whatever became of it. */
@@ -43,7 +44,7 @@ type State = 'open' | 'committing' | 'committed' | 'discarded' | 'disposed'
 export class DiskPartialBlob implements PartialBlob {
   readonly layout: PieceLayout
   readonly #have: Bitfield
-  readonly #proofs: Uint8Array
+  readonly #proofs: ProofTable
   readonly #file: PooledFile
   readonly #checked: CheckedFile
   readonly #keeper: PartialKeeper
@@ -57,7 +58,7 @@ export class DiskPartialBlob implements PartialBlob {
     this.#have = content.have
     this.#proofs = content.proofs
     this.#file = file
-    this.#checked = new CheckedFile({ layout: content.layout, file, proofs: packedProofs(content.proofs) })
+    this.#checked = new CheckedFile({ layout: content.layout, file, proofs: (piece) => content.proofs.get(piece) })
     this.#keeper = keeper
     this.#writes = new InFlight(`the partial of ${content.layout.digest}`)
     this.#reads = new InFlight(`the partial of ${content.layout.digest}`)
@@ -68,7 +69,7 @@ export class DiskPartialBlob implements PartialBlob {
   }
 
   hash(piece: number): Uint8Array | undefined {
-    return this.#have.has(piece) ? this.#proofs.slice(piece * PROOF_BYTES, (piece + 1) * PROOF_BYTES) : undefined
+    return this.#have.has(piece) ? this.#proofs.get(piece)?.slice() : undefined
   }
 
   write(piece: number, bytes: Uint8Array, proof: Uint8Array): Promise<void> {
@@ -81,7 +82,7 @@ export class DiskPartialBlob implements PartialBlob {
       ownSeals.add(proof, bytes)
       await this.#keeper.write(bytes.length, () => writeFully(this.#file, bytes, start))
       if (!this.#have.set(piece)) return
-      this.#proofs.set(proof, piece * PROOF_BYTES)
+      this.#proofs.set(piece, proof)
       this.#keeper.record(piece, bytes.length, proof)
     })
   }
@@ -126,7 +127,7 @@ export class DiskPartialBlob implements PartialBlob {
     for (const piece of pieces) this.#drop(piece)
   }
 
-  commit(): Promise<void> {
+  commit(states?: Uint8Array): Promise<void> {
     return this.#keeper.exclusively(async () => {
       this.#requireOpen()
       if (!this.#have.complete) throw this.#failure(`${this.#have.length - this.#have.count} pieces are missing`)
@@ -134,7 +135,8 @@ export class DiskPartialBlob implements PartialBlob {
       try {
         // A second write of a piece may still be under way.
         await this.#writes.idle()
-        await this.#keeper.promote(this.#file, this.#proofs)
+        const packed = states ?? packProofs(this.layout, (piece) => this.#proofs.get(piece))
+        await this.#keeper.promote(this.#file, packed)
         this.#state = 'committed'
       } catch (error) {
         this.#state = 'open'
@@ -192,7 +194,7 @@ export class DiskPartialBlob implements PartialBlob {
     if (bytes.length !== this.layout.length(piece)) {
       throw this.#failure(`piece ${piece} has ${this.layout.length(piece)} bytes, not ${bytes.length}`)
     }
-    if (proof.length !== PROOF_BYTES) throw this.#failure(`a piece's proof has ${PROOF_BYTES} bytes`)
+    if (!isProof(proof)) throw this.#failure(`a piece's proof does not have ${proof.length} bytes`)
   }
 
   #requireOpen(): void {

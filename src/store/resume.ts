@@ -1,7 +1,7 @@
 import type { ContentFile } from '../base/file-pool.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
-import { PROOF_BYTES, packedProofs } from '../piece/piece-proof.ts'
+import { ProofTable } from '../piece/proof-table.ts'
 import { readIfThere } from './files.ts'
 import type { PartialContent } from './partial-blob.ts'
 import { pieceMatches } from './piece-check.ts'
@@ -19,22 +19,23 @@ export interface Resumed {
 /** Reads back every piece the index claims, one at a time, and keeps those whose bytes still have their proof. */
 export async function resumePieces(index: StoreIndex, layout: PieceLayout, file: ContentFile): Promise<Resumed> {
   const claimed = new Bitfield(layout.count)
-  const proofs = new Uint8Array(layout.count * PROOF_BYTES)
+  const proofs = new ProofTable(layout.count)
   const brokenKeys: string[] = []
   for await (const [key, value] of index.entries(piecePrefix(layout.digest))) {
     const piece = parsePieceKey(key)?.piece ?? layout.count
     const proof = decodePieceRow(value)
     if (proof === undefined || !claimed.set(piece)) brokenKeys.push(key)
-    else proofs.set(proof, piece * PROOF_BYTES)
+    else proofs.set(piece, proof)
   }
   const have = new Bitfield(layout.count)
+  const proofOf = (piece: number): Uint8Array | undefined => proofs.get(piece)
   const buffer = new Uint8Array(claimed.count === 0 ? 0 : layout.pieceSize)
   let storedBytes = 0
   for (let piece = 0; piece < layout.count; piece++) {
     if (!claimed.has(piece)) continue
     const bytes = buffer.subarray(0, layout.length(piece))
     const isRead = await readIfThere(file, bytes, layout.range(piece).start)
-    if (isRead && pieceMatches(piece, bytes, packedProofs(proofs))) {
+    if (isRead && pieceMatches(layout, piece, bytes, proofOf)) {
       have.set(piece)
       storedBytes += bytes.length
     } else {

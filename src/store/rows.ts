@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
-import { PROOF_BYTES } from '../piece/piece-proof.ts'
+import { HASH_BYTES, isProof } from '../piece/piece-proof.ts'
 
 // The rows of the index, described in FORMAT.md: keys are text, values fixed-width and big-endian. A value of another
 // length, or with a number no store writes, decodes to undefined.
@@ -109,12 +109,13 @@ export function encodePieceRow(proof: Uint8Array): Uint8Array {
 }
 
 export function decodePieceRow(bytes: Uint8Array): Uint8Array | undefined {
-  return bytes.length === PROOF_BYTES ? bytes : undefined
+  return isProof(bytes) ? bytes : undefined
 }
 
-/** The proofs of a complete blob's `count` pieces, one after another. */
+/** The proofs of a complete blob's `count` pieces, packed: so many hashes, or one more states. */
 export function decodeProofsRow(bytes: Uint8Array | undefined, count: number): Uint8Array | undefined {
-  if (bytes?.length !== count * PROOF_BYTES) return undefined
+  const packed = bytes?.length ?? 0
+  if (bytes === undefined || (packed !== count * HASH_BYTES && packed !== (count + 1) * HASH_BYTES)) return undefined
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 

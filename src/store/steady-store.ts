@@ -8,7 +8,7 @@ import type { Logger } from '../base/log.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
 import { PieceLayout } from '../piece/piece-layout.ts'
-import { PROOF_BYTES } from '../piece/piece-proof.ts'
+import { packProofs } from '../piece/piece-proof.ts'
 import type { DiskCall, DiskState } from './disk-health.ts'
 import { DISK_STATES, DiskHealth, diskStateOf } from './disk-health.ts'
 import { DiskStore } from './disk-store.ts'
@@ -136,11 +136,11 @@ export class SteadyStore implements BlobStore {
   async proofs(digest: Digest): Promise<Uint8Array | undefined> {
     const size = this.#memory.size(digest)
     if (size === undefined) return await this.#read((disk) => disk.proofs(digest))
-    const packed = new Uint8Array(new PieceLayout(digest, size).count * PROOF_BYTES)
-    for (let piece = 0; piece * PROOF_BYTES < packed.length; piece++) {
-      packed.set(this.#memory.hash(digest, piece) ?? [], piece * PROOF_BYTES)
-    }
-    return packed
+    return packProofs(new PieceLayout(digest, size), (piece) => this.#memory.hash(digest, piece))
+  }
+
+  async keepStates(digest: Digest, states: Uint8Array): Promise<void> {
+    if (this.#memory.size(digest) === undefined) await this.#read((disk) => disk.keepStates(digest, states))
   }
 
   async putSmall(digest: Digest, bytes: Uint8Array): Promise<void> {

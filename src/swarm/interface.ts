@@ -117,9 +117,9 @@ export interface Swarm extends AsyncDisposable {
   isAt(peer: PeerKey, address: string, signal: AbortSignal): Promise<boolean>
   /** Closes the link and refuses the peer for `ms`. */
   ban(peer: PeerKey, ms: number, reason: string): void
-  /** Signs piece hashes; undefined when this host may not speak as a cache, or not any more. */
+  /** Signs piece hashes, or with `before` states; undefined when this host may not speak as a cache, or not any more. */
   readonly vouch:
-    | ((blob: Digest, size: number, first: number, hashes: Uint8Array) => Uint8Array | undefined)
+    | ((blob: Digest, size: number, first: number, hashes: Uint8Array, before?: Uint8Array) => Uint8Array | undefined)
     | undefined
   /** Whether a cache that speaks for `region` (default: this host's) has signed the run. */
   vouched(blob: Digest, size: number, run: HashRun, region?: string): boolean

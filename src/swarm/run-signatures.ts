@@ -24,7 +24,7 @@ export class RunSignatures implements Disposable {
   get vouch(): Swarm['vouch'] {
     const trust = this.#trust
     if (!trust.canVouch) return undefined
-    return (blob, size, first, hashes) => trust.vouch(statementOf(blob, size, { first, hashes }))
+    return (blob, size, first, hashes, before) => trust.vouch(statementOf(blob, size, { first, hashes, before }))
   }
 
   vouched(blob: Digest, size: number, run: HashRun, region: string): boolean {
@@ -41,7 +41,8 @@ export class RunSignatures implements Disposable {
   }
 }
 
-/** What a cache says of a run of piece hashes (32 bytes a piece, from piece `first` on). */
-function statementOf(blob: Digest, size: number, { first, hashes }: HashRun): Uint8Array {
+/** What a cache says of a run of piece hashes (32 bytes a piece, from piece `first` on), or of the states after each. */
+function statementOf(blob: Digest, size: number, { first, hashes, before }: HashRun): Uint8Array {
+  if (before !== undefined) return canonicalBytes('shoal states v1', blob, size, first, before, hashes)
   return canonicalBytes('shoal hashes v1', blob, size, first, hashes)
 }

@@ -8,8 +8,9 @@ export type Speech = ReadonlySet<string>
  * Abilities that are no message and no request: another meaning, or another value, of something that is there already.
  *
  * - `envelopes`: signatures of piece hashes may carry a certificate, and be longer than 64 bytes.
+ * - `states`: runs of piece hashes may be states of the hash over the whole.
  */
-export const FEATURES = ['envelopes'] as const satisfies readonly string[]
+export const FEATURES = ['envelopes', 'states'] as const satisfies readonly string[]
 export type Feature = (typeof FEATURES)[number]
 
 /** What every host of version 3 understands, those that do not say what they do included (all up to 0.1.0). Frozen. */

@@ -1,5 +1,7 @@
+import { chainHash } from '../base/chain-hash.ts'
 import { isBinary } from './binary.ts'
 import type { Message, Protocol, Request } from './registry.ts'
+import type { Feature } from './speech.ts'
 import { FEATURES } from './speech.ts'
 
 /** What this host understands beyond the frames, found by what stands on the wire. */
@@ -17,7 +19,7 @@ export class Vocabulary {
       if ('response' in definition) this.#requests.set(definition.name, definition)
       else this.#add(definition)
     }
-    this.names = [...this.#messages.keys(), ...this.#requests.keys(), ...FEATURES]
+    this.names = [...this.#messages.keys(), ...this.#requests.keys(), ...FEATURES.filter(isHad)]
   }
 
   message(name: string): Message | undefined {
@@ -39,4 +41,9 @@ export class Vocabulary {
     if (this.#layouts[tag] !== undefined) throw new TypeError(`two messages have the layout ${tag}`)
     this.#layouts[tag] = message
   }
+}
+
+/** Where states are slow to compute, hashes cost less. */
+function isHad(feature: Feature): boolean {
+  return feature !== 'states' || chainHash.isFast
 }

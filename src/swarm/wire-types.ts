@@ -89,12 +89,14 @@ export type AddressProof = NonNullable<PeerAddress['proof']>
 const hashRun = z.object({
   first: pieceIndex,
   hashes: bytes(WIRE_LIMITS.hashesBytes).refine((value) => value.length % HASH_BYTES === 0, 'not whole hashes'),
+  before: exactBytes(HASH_BYTES).optional(),
   signature: signature.optional(),
 })
 export const hashRuns = z.array(hashRun).max(WIRE_LIMITS.runs)
 /**
- * A run of piece hashes, `hashes` being 32 bytes a piece from `first` on. With a signature it is vouched for: made by
- * a cache of the region over (blob, size, first, hashes), so that any member can pass it on. Without one it is a
+ * A run of piece hashes, `hashes` being 32 bytes a piece from `first` on. With `before` they are states of SHA-256 over the
+ * blob: before the first piece of the run, and after each (of the last piece, the digest). With a signature it is vouched for:
+ * made by a cache of the region over (blob, size, first, before, hashes), so that any member can pass it on. Without one it is a
  * peer's word: its pieces may be kept, but prove nothing until the whole digest does.
  */
 export type HashRun = Shape<typeof hashRun>

@@ -1,10 +1,10 @@
+import { isProvenBy, sameBytes } from '../piece/piece-proof.ts'
 import type { PartialBlob } from '../store/index.ts'
-import { sameBytes } from './piece-hashes.ts'
 
 /** What runtimes have been given of a blob before the whole was proven, and whether that has turned out right. */
 export class HandedOut {
   readonly #partial: Pick<PartialBlob, 'have' | 'hash' | 'layout'>
-  /** Hashes of the pieces given since the last failed proof. */
+  /** Proofs of the pieces given since the last failed proof. */
   readonly #given = new Map<number, Uint8Array>()
   /** Of those given before one, or that came again and were others. */
   readonly #suspects = new Map<number, Uint8Array>()
@@ -24,10 +24,17 @@ export class HandedOut {
     return this.#wrongs
   }
 
-  /** A piece comes, with this hash. It may come again without the whole having failed: its home has another hash for it now. */
-  came(piece: number, hash: Uint8Array): void {
+  /**
+   * A piece comes, with this proof. It may come again without the whole having failed: its home has another proof for it now.
+   * Another proof need not mean other bytes: it may be of the other kind, or a link after another piece that was wrong.
+   */
+  came(piece: number, bytes: Uint8Array, proof: Uint8Array): void {
+    const isOf = (earlier: Uint8Array): boolean =>
+      sameBytes(earlier, proof) || isProvenBy(earlier, this.#partial.layout, piece, bytes)
+    const suspect = this.#suspects.get(piece)
+    if (suspect !== undefined && isOf(suspect)) this.#suspects.set(piece, proof)
     const given = this.#given.get(piece)
-    if (given === undefined || sameBytes(given, hash)) return
+    if (given === undefined || isOf(given)) return
     this.#given.delete(piece)
     this.#suspects.set(piece, given)
     this.#wrongs++

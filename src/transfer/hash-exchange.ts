@@ -5,8 +5,9 @@ import type { HashRun, PeerLink, Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Active } from './active.ts'
 import { HashIntake } from './hash-intake.ts'
+import type { ProofKind, Signer } from './hash-run.ts'
+import { unsigned } from './hash-run.ts'
 import type { LeecherPort } from './leecher-port.ts'
-import type { Signer } from './piece-hashes.ts'
 
 interface HashExchangeDeps {
   readonly logger: Logger
@@ -35,16 +36,17 @@ export class HashExchange {
   signer({ digest, size }: PieceLayout): Signer | undefined {
     const { vouch, self } = this.#deps.swarm
     if (vouch === undefined || self.role !== 'cache') return undefined
-    return (first, hashes) => vouch(digest, size, first, hashes)
+    return (first, hashes, before) => vouch(digest, size, first, hashes, before)
   }
 
-  /** What this host can tell of a transfer's pieces: of all that are trusted, or of some. */
-  runs({ transfer: { pieceHashes, layout } }: Active, pieces?: readonly number[]): HashRun[] {
+  /** What this host can tell of a transfer's pieces, of all that are trusted or of some, to who takes these kinds of proofs. */
+  runs(active: Active, pieces?: readonly number[], kinds?: readonly ProofKind[]): HashRun[] {
+    const { pieceHashes, layout } = active.transfer
     const sign = this.signer(layout)
-    if (pieces === undefined) return pieceHashes.runs(undefined, sign)
-    // the hashes of content that started over are gone: vouching for nothing would convict honest peers
+    if (pieces === undefined) return pieceHashes.runs(undefined, sign, kinds)
+    // the proofs of content that started over are gone: vouching for nothing would convict honest peers
     const known = pieces.filter((piece) => pieceHashes.trusted(piece))
-    return runsOf(known).map(({ first, count }) => pieceHashes.run(first, count, sign))
+    return runsOf(known).flatMap(({ first, count }) => pieceHashes.some(first, first + count, sign, kinds))
   }
 
   /** A signature kept from long ago may not hold any more: who passed it on would break the protocol. */
@@ -52,7 +54,7 @@ export class HashExchange {
     const { digest, size } = layout
     if (run.signature === undefined || this.signer(layout) !== undefined) return run
     const holds = this.#regions.some((region) => this.#deps.swarm.vouched(digest, size, run, region))
-    return holds ? run : { first: run.first, hashes: run.hashes }
+    return holds ? run : unsigned(run)
   }
 
   /** A peer says what the pieces' hashes are; only what proves itself is believed (`HashIntake`). */
@@ -84,8 +86,10 @@ export class HashExchange {
     // after a start-over others may still pass on what was signed of the content that was wrong
     if (vouched && !isOwnLink && transfer.failedProofs > 0) return
     const { first, count, overruled } = pieceHashes.addRun(run, !vouched ? 'word' : isOwnLink ? 'vouched' : 'passed')
-    if (overruled.length > 0) {
-      transfer.overruled(overruled).then(
+    const doubtful = vouched ? transfer.keptBy.otherwise(first, count) : []
+    if (overruled.length > 0 || doubtful.length > 0) {
+      const dropped = transfer.keptBy.wrongOf(doubtful).then((wrong) => transfer.overruled([...overruled, ...wrong]))
+      dropped.then(
         (wrong) => leecher.drive({ type: 'dropped', blob, pieces: wrong }),
         (error: unknown) => logger.error({ digest, err: error }, 'cannot drop overruled pieces'),
       )

@@ -1,7 +1,7 @@
 import type { HashRun, PeerLink } from '../swarm/index.ts'
 import type { Judgement } from '../trust/index.ts'
 import type { Active } from './active.ts'
-import { HASH_BYTES } from './piece-hashes.ts'
+import { countOf, unsigned } from './hash-run.ts'
 
 /** Runs looked at in one turn of the event loop, each with its signature: some 5 ms of it. */
 const CHECKS_PER_TURN = 48
@@ -80,7 +80,7 @@ export class HashIntake {
   /** False when the run proves that its sender breaks the protocol. */
   #judge(active: Active, link: PeerLink, run: HashRun): boolean {
     if (active.transfer.signal.aborted) return true
-    this.#checksLeft -= run.hashes.length / HASH_BYTES / HASHES_PER_CHECK
+    this.#checksLeft -= countOf(run) / HASHES_PER_CHECK
     // every neighbour passes the same runs on
     if (active.transfer.pieceHashes.covers(run)) return true
     this.#checksLeft--
@@ -96,7 +96,7 @@ export class HashIntake {
     // A cache has proven on its link that it is one, which is worth as much as the signature: that may be by a credential
     // this host does not know yet. It is not passed on.
     if (this.#deps.isHomeward(link)) {
-      this.#deps.accept(active, link, { first: run.first, hashes: run.hashes }, true)
+      this.#deps.accept(active, link, unsigned(run), true)
       return true
     }
     return judgement === 'unknown' && this.#bears(link)

@@ -5,6 +5,7 @@ import { PieceLayout } from '../piece/piece-layout.ts'
 import type { PeerLink } from '../swarm/index.ts'
 import type { TransferDeps } from './deps.ts'
 import type { Engine } from './engine.ts'
+import { kindsFor } from './hash-run.ts'
 import type { JoinRequest, JoinResponse } from './messages.ts'
 import { readableRuns } from './messages.ts'
 import { SmallBlobs } from './small-blobs.ts'
@@ -43,7 +44,7 @@ export class Joins {
       const bytes = await this.#smallBlobs.read(digest, size)
       return bytes === undefined ? undefined : { kind: 'inline', bytes: metrics.sentWhole(link, bytes) }
     }
-    const runs = await archive.load(layout, hashes.signer(layout))
+    const runs = await archive.load(layout, hashes.signer(layout), kindsFor(link))
     if (runs === undefined) return undefined
     const passable = runs.map((run) => hashes.passable(layout, run))
     return { kind: 'swarm', size, runs: readableRuns(link, passable), ...tracker.join(digest, link) }
@@ -58,6 +59,10 @@ export class Joins {
       if (transfer.proven) return (await this.stored(link, transfer.digest)) ?? GONE
       return refusalOf(transfer.failure ?? error)
     }
+    if (!kindsFor(link).includes('link')) await transfer.keptBy.hashed()
+    // it may have become whole meanwhile
+    const isOver = this.#deps.engine.actives.find(transfer.digest)?.transfer !== transfer
+    if (isOver && transfer.proven) return (await this.stored(link, transfer.digest)) ?? GONE
     return this.#joinTransfer(link, transfer, args)
   }
 
@@ -73,7 +78,7 @@ export class Joins {
     const isOwn = transfer.ref.upstream === args.upstream && transfer.ref.repository === args.repository
     const usable = args.have.length > 0 && (transfer.confirmed || isOwn) && link !== active.home
     const has = usable ? Bitfield.fromBytes(layout.count, args.have) : undefined
-    const runs = pieceHashes.runs(partial.have, hashes.signer(layout))
+    const runs = pieceHashes.runs(partial.have, hashes.signer(layout), kindsFor(link))
     return { kind: 'swarm', size: layout.size, runs: readableRuns(link, runs), ...tracker.join(digest, link, has) }
   }
 }

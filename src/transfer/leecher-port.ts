@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { RateLimiter } from '../base/rate-limiter.ts'
-import { proofOf } from '../piece/piece-proof.ts'
+import { isProvenBy } from '../piece/piece-proof.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions, SourceKind } from '../scheduler/index.ts'
 import { Leecher } from '../scheduler/index.ts'
 import type { PeerLink, PieceSink } from '../swarm/index.ts'
@@ -13,7 +13,6 @@ import type { LinkNumbers } from './id-map.ts'
 import { transferMessages } from './messages.ts'
 import type { TransferMetrics } from './metrics.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
-import { sameBytes } from './piece-hashes.ts'
 import { isStandIn } from './stand-ins.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -214,9 +213,8 @@ export class LeecherPort {
         return
       }
       await this.#hashKnown(transfer, piece)
-      const sha256 = proofOf(buffer)
       const expected = transfer.pieceHashes.hash(piece)
-      if (expected === undefined || !sameBytes(sha256, expected)) {
+      if (expected === undefined || !isProvenBy(expected, transfer.layout, piece, buffer)) {
         this.#deps.metrics.rejected(expected === undefined ? 'no_hash' : 'wrong_bytes')
         const lied = expected !== undefined && transfer.pieceHashes.vouched(piece)
         transfer.pieceHashes.doubt(piece)
@@ -224,7 +222,7 @@ export class LeecherPort {
         if (lied) this.#deps.run({ type: 'caught', transfer, piece, link })
         return
       }
-      kept = await transfer.store(piece, buffer, sha256)
+      kept = await transfer.store(piece, buffer, expected)
       if (!kept) {
         this.#finish(id, { type: 'failed', id, reason: 'lost', queue: 0 })
         return

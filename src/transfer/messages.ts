@@ -18,6 +18,7 @@ import {
 import type { Active } from './active.ts'
 import type { Engine } from './engine.ts'
 import type { Following } from './following.ts'
+import { kindOfRun, kindsFor, unsigned } from './hash-run.ts'
 import type { Opening } from './opening.ts'
 import { isStandIn } from './stand-ins.ts'
 
@@ -154,12 +155,12 @@ export type JoinedSwarm = Extract<Granted<typeof transferRequests.join>, { kind:
 /** An Ed25519 signature by a fleet's cache key. */
 const BARE_SIGNATURE_BYTES = 64
 
-/** Runs as a peer takes them: one that expects 64 bytes of signature still has the sender's word. */
+/** Runs as a peer takes them: links if it knows them; one that expects 64 bytes of signature still has the sender's word. */
 export function readableRuns(link: PeerLink, runs: readonly HashRun[]): readonly HashRun[] {
-  if (link.speaks('envelopes')) return runs
-  return runs.map((run) =>
-    (run.signature?.length ?? 0) > BARE_SIGNATURE_BYTES ? { first: run.first, hashes: run.hashes } : run,
-  )
+  const kinds = kindsFor(link)
+  const known = runs.filter((run) => kinds.includes(kindOfRun(run)))
+  if (link.speaks('envelopes')) return known
+  return known.map((run) => ((run.signature?.length ?? 0) > BARE_SIGNATURE_BYTES ? unsigned(run) : run))
 }
 
 export function tellHashes(link: PeerLink, blob: Digest, size: number, runs: readonly HashRun[]): void {

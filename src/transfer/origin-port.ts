@@ -3,7 +3,6 @@ import { errorText, isShoalError, ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { TaskGroup } from '../base/task-group.ts'
 import type { OriginChain } from '../origin/index.ts'
-import { proofOf } from '../piece/piece-proof.ts'
 import type { LeecherEffect, RangeFailure } from '../scheduler/index.ts'
 import { Allowance } from './allowance.ts'
 import type { RunEffect } from './engine-effect.ts'
@@ -186,9 +185,9 @@ export class OriginPort {
     try {
       // a neighbour may have brought the piece while this range was under way
       if (transfer.partial.have.has(piece)) return
-      const sha256 = proofOf(buffer)
-      transfer.pieceHashes.setOwn(piece, sha256)
-      kept = await transfer.store(piece, buffer, sha256)
+      const proof = transfer.whole.ownProof(piece, buffer)
+      transfer.pieceHashes.setOwn(piece, proof)
+      kept = await transfer.store(piece, buffer, proof)
     } finally {
       this.#deps.buffers.give(buffer, kept ? { blob: transfer.digest, piece } : undefined)
     }

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
+import { packedProofs } from '../piece/piece-proof.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Active } from './active.ts'
 import type { Actives } from './actives.ts'
@@ -63,9 +64,11 @@ export class Proving {
     const { transfer } = active
     if (!actives.runs(active) || transfer.window !== undefined) return
     const { digest, layout, partial, pieceHashes, blob } = transfer
-    const hadWords = pieceHashes.proven()
+    const { states } = transfer.whole
+    const chain = states === undefined ? undefined : packedProofs(layout, states)
+    const hadWords = pieceHashes.proven((piece) => partial.hash(piece), chain)
     misconduct.proven(transfer)
-    await partial.commit()
+    await partial.commit(states)
     if (hadWords) tracker.drive({ type: 'proven', blob })
     if (active.shared) await archive.save(layout, hashes.runs(active))
     peers.flush(active)

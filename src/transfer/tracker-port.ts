@@ -8,6 +8,7 @@ import type { Tier } from '../tier/index.ts'
 import type { Actives } from './actives.ts'
 import { groupOf } from './group-of.ts'
 import type { HashExchange } from './hash-exchange.ts'
+import { kindsFor } from './hash-run.ts'
 import type { BlobNumbers, LinkNumbers } from './id-map.ts'
 import type { LeecherPort } from './leecher-port.ts'
 import { tellHashes, transferMessages } from './messages.ts'
@@ -112,12 +113,13 @@ export class TrackerPort {
   #tellHashes({ blob, pieces, to }: Extract<TrackerEffect, { type: 'tellHashes' }>): void {
     const { actives, hashes, links } = this.#deps
     const active = actives.at(blob)
-    const runs = active === undefined ? [] : hashes.runs(active, pieces)
-    if (active === undefined || runs.length === 0) return
+    if (active === undefined) return
     const { digest, layout } = active.transfer
-    for (const peer of to) {
-      const link = links.key(peer)
-      if (link !== undefined) tellHashes(link, digest, layout.size, runs)
+    const told = to.map((peer) => links.key(peer)).filter((link) => link !== undefined)
+    // signed once for all who take the same
+    for (const [, alike] of Map.groupBy(told, (link) => kindsFor(link).join())) {
+      const runs = hashes.runs(active, pieces, kindsFor(alike[0]!))
+      if (runs.length > 0) for (const link of alike) tellHashes(link, digest, layout.size, runs)
     }
   }
 

@@ -9,6 +9,7 @@ import type { PieceLayout } from '../piece/piece-layout.ts'
 import type { PartialBlob } from '../store/index.ts'
 import { MemoryPartial } from '../store/index.ts'
 import { HandedOut } from './handed-out.ts'
+import { KeptProofs } from './kept-proofs.ts'
 import { Lifetime } from './lifetime.ts'
 import type { LentPiece, PieceBuffers } from './piece-buffers.ts'
 import { PieceHashes } from './piece-hashes.ts'
@@ -48,6 +49,8 @@ export class Transfer extends Lifetime {
   /** Some of it was on disk when it began, whoever it came for. */
   readonly resumed: boolean
   readonly pieceHashes: PieceHashes
+  readonly keptBy: KeptProofs
+  readonly whole: WholeProof
   readonly received: Record<ReceivedFrom, number> = { peer: 0, home: 0, parent: 0, origin: 0 }
   /** Wall clock, for people. */
   readonly startedEpochMs: number
@@ -57,7 +60,6 @@ export class Transfer extends Lifetime {
   readonly window: SharedWindow | undefined
   readonly #memory: MemoryPartial | undefined
   readonly #buffers: PieceBuffers
-  readonly #proof: WholeProof
   readonly #handedOut: HandedOut
   #confirmed = false
   /** Told of pieces that the disk has changed: they are missing again. */
@@ -84,8 +86,13 @@ export class Transfer extends Lifetime {
     this.#buffers = buffers
     this.layout = partial.layout
     this.pieceHashes = new PieceHashes(partial.layout)
+    this.keptBy = new KeptProofs({
+      partial,
+      pieceHashes: this.pieceHashes,
+      readInto: (target, offset) => this.readInto(target, offset),
+    })
     this.#handedOut = new HandedOut(partial)
-    this.#proof = new WholeProof({
+    this.whole = new WholeProof({
       partial,
       isWindow: window !== undefined,
       read: (target, offset) => this.#readForProof(target, offset),
@@ -98,22 +105,22 @@ export class Transfer extends Lifetime {
   }
 
   get proven(): boolean {
-    return this.#proof.proven
+    return this.whole.proven
   }
 
   /** How often the whole content failed its digest so far. */
   get failedProofs(): number {
-    return this.#proof.attempt
+    return this.whole.attempt
   }
 
   /** How often of these it was this host's own proof that failed, and not its home that said so. */
   get ownFailures(): number {
-    return this.#proof.ownFailures
+    return this.whole.ownFailures
   }
 
   /** How often what runtimes have been given may have turned out wrong. */
   get retractions(): number {
-    return this.#proof.attempt + this.#handedOut.wrongs
+    return this.whole.attempt + this.#handedOut.wrongs
   }
 
   /** Whether the tier or an origin has given this content to the repository of `ref`. */
@@ -146,11 +153,11 @@ export class Transfer extends Lifetime {
     while (this.window?.isTooFar(piece) === true) await this.whenChanged(signal)
   }
 
-  /** Pieces left by an earlier process match their own hashes; whether those are the right ones, a home must say. */
+  /** Pieces left by an earlier process match their own proofs; whether those are the right ones, a home must say. */
   recallHashes(): void {
     for (const piece of setBits(this.partial.have)) {
-      const hashes = this.partial.hash(piece)
-      if (hashes !== undefined) this.pieceHashes.addRun({ first: piece, hashes }, 'word')
+      const proof = this.partial.hash(piece)
+      if (proof !== undefined) this.pieceHashes.recall(piece, proof)
     }
   }
 
@@ -158,13 +165,15 @@ export class Transfer extends Lifetime {
    * Keeps a verified piece: to disk, into the running proof, and to whoever waits. The buffer is free again afterwards.
    * False when the blob started over meanwhile: the piece belongs to the attempt that failed.
    */
-  async store(piece: number, bytes: Uint8Array, sha256: Uint8Array): Promise<boolean> {
-    const { attempt } = this.#proof
+  async store(piece: number, bytes: Uint8Array, proof: Uint8Array): Promise<boolean> {
+    const { attempt } = this.whole
     this.#buffers.forget(this.digest, [piece])
-    this.#handedOut.came(piece, sha256)
-    this.#proof.offer(piece, bytes)
-    await this.partial.write(piece, bytes, sha256)
-    const kept = attempt === this.#proof.attempt
+    this.#handedOut.came(piece, bytes, proof)
+    this.whole.offer(piece, bytes, proof)
+    await this.partial.write(piece, bytes, proof)
+    // from here on it is one of those that `KeptProofs.hashed` finds
+    this.keptBy.came(piece, bytes, proof)
+    const kept = attempt === this.whole.attempt
     if (!kept) await this.#drop([piece])
     await this.#letGo()
     this.changed()
@@ -180,7 +189,12 @@ export class Transfer extends Lifetime {
     try {
       await this.partial.readInto(target, offset)
     } catch (error) {
-      if (isShoalError(error, 'STORE_CORRUPT')) this.onLost?.([this.layout.pieceAt(offset)])
+      if (isShoalError(error, 'STORE_CORRUPT')) {
+        const piece = this.layout.pieceAt(offset)
+        // what comes in its place has to be what the whole is proven with
+        if (this.window === undefined && piece < this.whole.next) this.whole.restart()
+        this.onLost?.([piece])
+      }
       throw error
     }
   }
@@ -199,13 +213,13 @@ export class Transfer extends Lifetime {
   /** Drops pieces whose hashes were overruled, and takes them out of the running proof. Returns which were here. */
   async overruled(pieces: readonly number[]): Promise<number[]> {
     const wrong = pieces.filter((piece) => this.partial.have.has(piece))
-    if (this.window === undefined && pieces.some((piece) => piece < this.#proof.next)) this.#proof.restart()
+    if (this.window === undefined && pieces.some((piece) => piece < this.whole.next)) this.whole.restart()
     await this.#drop(wrong)
     return wrong
   }
 
   /**
-   * Whether a runtime may be given this piece: it is here, its hash is this host's own or vouched for, and the last
+   * Whether a runtime may be given this piece: it is here, its proof is this host's own or vouched for, and the last
    * piece only once the whole digest is proven, so that nobody ever completes a corrupt file. `isPart`: the reader has
    * asked for a part, and what it reads ends nothing: the hash of the last piece is as good as that of any other.
    */
@@ -213,7 +227,8 @@ export class Transfer extends Lifetime {
     if (!this.partial.have.has(piece)) return false
     if (this.proven) return true
     const mayGo = piece < this.layout.count - 1 || isPart
-    return mayGo && this.pieceHashes.trusted(piece) && this.#handedOut.isSame(piece)
+    const proof = this.partial.hash(piece)
+    return mayGo && proof !== undefined && this.pieceHashes.trusts(piece, proof) && this.#handedOut.isSame(piece)
   }
 
   /** Resolves once the piece may be given to a runtime. Rejects with the transfer's failure, or the signal's reason. */
@@ -240,7 +255,7 @@ export class Transfer extends Lifetime {
 
   /** Whether the proof can be carried on now. */
   get provable(): boolean {
-    return this.#proof.canGoOn
+    return this.whole.canGoOn
   }
 
   /**
@@ -248,7 +263,7 @@ export class Transfer extends Lifetime {
    * are missing. One caller at a time does the work, and one per attempt gets the verdict; the others get 'partial'.
    */
   async prove(scratch: Uint8Array): Promise<'proven' | 'corrupt' | 'partial'> {
-    const outcome = await this.#proof.carryOn(scratch)
+    const outcome = await this.whole.carryOn(scratch)
     if (outcome !== 'partial') this.changed()
     return outcome
   }
@@ -260,7 +275,7 @@ export class Transfer extends Lifetime {
 
   /** The whole failed its digest: forgets every piece and every hash. What was handed out is remembered as suspect. */
   async startOver(isOwnProof = true): Promise<void> {
-    this.#proof.fail(isOwnProof)
+    this.whole.fail(isOwnProof)
     this.#handedOut.suspect()
     this.pieceHashes.clear()
     await this.#drop([...setBits(this.partial.have)])
@@ -269,7 +284,7 @@ export class Transfer extends Lifetime {
   /** A window in memory keeps only so much. What goes may be fetched again. */
   async #letGo(): Promise<void> {
     if (this.window === undefined || this.#memory === undefined) return
-    const pieces = this.window.excess(this.#memory.kept, this.#proof.next)
+    const pieces = this.window.excess(this.#memory.kept, this.whole.next)
     if (pieces.length === 0) return
     await this.#drop(pieces)
     this.onLost?.(pieces)

@@ -1,3 +1,4 @@
+import { hashOf } from '../piece/piece-proof.ts'
 import type { PartialBlob } from '../store/index.ts'
 import { PrefixDigest } from './prefix-digest.ts'
 
@@ -51,9 +52,19 @@ export class WholeProof {
     return this.#settled !== this.#attempt && (this.#digest.done || this.#parts.partial.have.has(this.#digest.next))
   }
 
+  /** The blob's chain, once proven: undefined where it was proven without one. */
+  get states(): Uint8Array | undefined {
+    return this.#proven ? this.#digest.states : undefined
+  }
+
+  /** What proves a piece that this host has read from the origin itself: its link if its turn has come, else its hash. */
+  ownProof(piece: number, bytes: Uint8Array): Uint8Array {
+    return this.#digest.linkOf(piece, bytes) ?? hashOf(bytes)
+  }
+
   /** Takes a piece that has just come, if its turn has come. */
-  offer(piece: number, bytes: Uint8Array): void {
-    this.#digest.offer(piece, bytes)
+  offer(piece: number, bytes: Uint8Array, proof: Uint8Array): void {
+    this.#digest.offer(piece, bytes, proof)
   }
 
   /** What it has come to was wrong. */
@@ -80,7 +91,7 @@ export class WholeProof {
     try {
       // again when a piece came in between the last look and here: its caller was told that somebody is at work
       do {
-        await this.#digest.catchUp(have, scratch, read)
+        await this.#digest.catchUp(have, scratch, read, (piece) => partial.hash(piece))
       } while (!this.#digest.done && have.has(this.#digest.next))
       if (this.#digest.done && have.complete && !this.#digest.proven() && (await this.#blamesDisk())) return 'partial'
     } finally {

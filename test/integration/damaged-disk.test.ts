@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { silentLogger } from '../../src/base/log.ts'
 import type { BlobFile, BuiltImage } from '../../src/demo/index.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { PROOF_BYTES } from '../../src/piece/piece-proof.ts'
+import { HASH_BYTES } from '../../src/piece/piece-proof.ts'
 import type { PrewarmView } from '../../src/prewarm/index.ts'
 import { StorePaths } from '../../src/store/paths.ts'
 import { proofsKey } from '../../src/store/rows.ts'
@@ -309,7 +309,7 @@ test('a wrong hash in the index of the only cache costs its region nothing but t
     await using index = await StoreIndex.open(new StorePaths(first.path).level, silentLogger)
     const proofs = Uint8Array.from((await index.get(proofsKey(layer.digest))) ?? [])
     assert.ok(proofs.length > 0)
-    proofs[7 * PROOF_BYTES]! ^= 1
+    proofs[7 * HASH_BYTES]! ^= 1
     await index.write([[proofsKey(layer.digest), proofs]], { sync: true })
   }
   const cache = await region.host('cache', 'cache')

@@ -312,4 +312,11 @@ test('only the cache key vouches for hashes, and every member can check it', asy
   assert.ok(agent.swarm.vouched(blob, 10, { first: 0, hashes, signature }))
   assert.ok(!agent.swarm.vouched(blob, 10, { first: 1, hashes, signature }))
   assert.ok(!agent.swarm.vouched(blob, 10, { first: 0, hashes }))
+  // of states it is another statement: neither can be made out as the other
+  const before = new Uint8Array(32).fill(2)
+  const ofStates = cache.swarm.vouch?.(blob, 10, 0, hashes, before)
+  assert.ok(agent.swarm.vouched(blob, 10, { first: 0, hashes, before, signature: ofStates }))
+  assert.ok(!agent.swarm.vouched(blob, 10, { first: 0, hashes, before, signature }))
+  assert.ok(!agent.swarm.vouched(blob, 10, { first: 0, hashes, signature: ofStates }))
+  assert.ok(!agent.swarm.vouched(blob, 10, { first: 0, hashes, before: hashes, signature: ofStates }))
 })

@@ -5,7 +5,7 @@ import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { PieceLayout } from '../../../src/piece/piece-layout.ts'
-import { proofOf } from '../../../src/piece/piece-proof.ts'
+import { hashOf } from '../../../src/piece/piece-proof.ts'
 import type { BlobStore } from '../../../src/store/index.ts'
 import { DiskStore } from '../../../src/store/index.ts'
 import type { MicroResult } from '../tasks.ts'
@@ -67,7 +67,7 @@ export async function storeResults(directory: string): Promise<MicroResult[]> {
 /** The store takes the caller's word for the digest, so any bytes will do. */
 async function moveBlob(store: BlobStore, layout: PieceLayout): Promise<BlobTimes> {
   const bytes = randomFillSync(new Uint8Array(layout.pieceSize))
-  const proof = proofOf(bytes)
+  const proof = hashOf(bytes)
   const startMs = performance.now()
   await using partial = await store.openPartial(layout)
   for (let piece = 0; piece < layout.count; piece++) await partial.write(piece, bytes, proof)

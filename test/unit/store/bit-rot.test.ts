@@ -6,6 +6,7 @@ import type { Logger } from '../../../src/base/log.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import type { MetricRegistry } from '../../../src/base/metrics.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
+import { areStates, leadToDigest, ProofMaker } from '../../../src/piece/piece-proof.ts'
 import type { DiskStore, StoreDamage, StoredBlob } from '../../../src/store/index.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
 import { proofsKey } from '../../../src/store/rows.ts'
@@ -199,11 +200,11 @@ test('lost proofs are made anew from a blob that its digest proves, and never fr
   await using directory = await temporaryDirectory()
   const paths = new StorePaths(directory.path)
   const [good, bad] = [testBlob(MIB, 9), testBlob(MIB, 10)]
-  const proofs = Buffer.concat(allPieces(good).map((piece) => sha256(pieceOf(good, piece))))
+  const hashes = Buffer.concat(allPieces(good).map((piece) => sha256(pieceOf(good, piece))))
   {
     await using store = await openStore(directory.path)
     for (const blob of [good, bad]) await storeBlob(store, blob)
-    assert.deepEqual(Buffer.from((await store.proofs(good.digest)) ?? []), proofs)
+    assert.deepEqual(Buffer.from((await store.proofs(good.digest)) ?? []), hashes)
   }
   {
     await using index = await StoreIndex.open(paths.level, silentLogger)
@@ -215,7 +216,8 @@ test('lost proofs are made anew from a blob that its digest proves, and never fr
   await flip(paths.blob(bad.digest), 12_345)
   const { store, counted } = await watchedStore(directory.path)
   await using _ = store
-  assert.deepEqual(Buffer.from((await store.proofs(good.digest)) ?? []), proofs)
+  const states = (await store.proofs(good.digest)) ?? new Uint8Array()
+  assert.ok(areStates(good.layout, states) && leadToDigest(good.layout, states))
   assert.equal(await store.proofs(bad.digest), undefined)
   assert.deepEqual([store.size(bad.digest), counted()], [undefined, 1])
   assertBytes(await contentOf(store, good.digest), good.bytes)
@@ -235,4 +237,31 @@ test('small ranges one after another read and compare a piece once', async () =>
   await flip(new StorePaths(directory.path).blob(blob.digest), 2000)
   await handle.readInto(target, 1500)
   assertBytes(target, blob.bytes.subarray(1500, 2500))
+})
+
+test('a blob that was proven by its chain drops a damaged piece alone, and is whole by its links again', async () => {
+  await using directory = await temporaryDirectory()
+  const blob = testBlob(MIB, 11)
+  const maker = new ProofMaker(blob.layout)
+  const links = allPieces(blob).map((piece) => maker.take(piece, pieceOf(blob, piece)))
+  const { store, told } = await watchedStore(directory.path)
+  await using _ = store
+  {
+    await using partial = await store.openPartial(blob.layout)
+    for (const piece of allPieces(blob).reverse()) await partial.write(piece, pieceOf(blob, piece), links[piece]!)
+    await partial.commit()
+  }
+  assert.deepEqual(await store.proofs(blob.digest), maker.packed)
+  await flip(new StorePaths(directory.path).blob(blob.digest), 3 * PIECE)
+  await assert.rejects(readBlob(store, blob, 0, MIB), corrupt)
+  assert.equal(told.length, 1)
+  await using again = await store.openPartial(blob.layout)
+  assert.deepEqual([again.have.count, again.have.has(3)], [7, false])
+  assert.deepEqual(again.hash(4), links[4])
+  await assert.rejects(again.write(3, pieceOf(blob, 3), new Uint8Array(48)), { code: 'STORE_FAILED' })
+  await again.write(3, pieceOf(blob, 3), sha256(pieceOf(blob, 3)))
+  await again.commit()
+  // they were of two kinds: made anew
+  assert.deepEqual(await store.proofs(blob.digest), maker.packed)
+  assertBytes(await contentOf(store, blob.digest), blob.bytes)
 })

@@ -7,6 +7,7 @@ import {
   decodePartialRow,
   decodePieceRow,
   decodePinRow,
+  decodeProofsRow,
   encodeBlobRow,
   encodePartialRow,
   encodePieceRow,
@@ -48,6 +49,13 @@ test('values are the bytes of format 1 and decode to what they were', () => {
   const sha256 = new Uint8Array(32).fill(7)
   assert.equal(hex(encodePieceRow(sha256)), '07'.repeat(32))
   assert.deepEqual(decodePieceRow(encodePieceRow(sha256)), sha256)
+  const link = new Uint8Array(64).fill(8)
+  assert.equal(hex(encodePieceRow(link)), '08'.repeat(64))
+  assert.deepEqual(decodePieceRow(encodePieceRow(link)), link)
+
+  // of three pieces: so many hashes, or the states before, between and after them
+  for (const length of [96, 128]) assert.equal(decodeProofsRow(new Uint8Array(length), 3)?.length, length)
+  for (const length of [0, 64, 97, 160, 192]) assert.equal(decodeProofsRow(new Uint8Array(length), 3), undefined)
 
   assert.equal(hex(encodePinRow(Number.POSITIVE_INFINITY)), '7ff0000000000000')
   assert.equal(hex(encodePinRow(1_700_000_000_123)), '4278bcfe5687b000')

@@ -4,11 +4,23 @@ import { test } from 'node:test'
 import { systemClock } from '../../../src/base/clock.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
+import { areStates, leadToDigest } from '../../../src/piece/piece-proof.ts'
 import type { DiskStore, StoreDamage } from '../../../src/store/index.ts'
 import { checkBlob, Scrub } from '../../../src/store/index.ts'
 import { StorePaths } from '../../../src/store/paths.ts'
 import { clockAt } from '../../support/manual-clock.ts'
-import { MIB, openStore, PIECE, storeBlob, temporaryDirectory, testBlob, until } from './store-fixture.ts'
+import type { TestBlob } from './store-fixture.ts'
+import {
+  assertBytes,
+  contentOf,
+  MIB,
+  openStore,
+  PIECE,
+  storeBlob,
+  temporaryDirectory,
+  testBlob,
+  until,
+} from './store-fixture.ts'
 
 const DAY_MS = 86_400_000
 
@@ -105,4 +117,24 @@ test('a period that changes while the host runs is the one that counts', async (
   await until(async () => (await row.get('state')) !== undefined, 'it has looked')
   wall += DAY_MS
   await until(() => scrubbed === MIB, 'it has compared')
+})
+
+test('a blob that has the hashes of its pieces, as stores of before do, has the states of its chain after a check', async () => {
+  await using directory = await temporaryDirectory()
+  await using store = await openStore(directory.path)
+  const [good, bad, other] = [testBlob(MIB, 1), testBlob(MIB, 2), testBlob(MIB, 3, 'sha512')]
+  for (const blob of [good, bad, other]) await storeBlob(store, blob)
+  const packed = async (blob: TestBlob): Promise<Uint8Array> => (await store.proofs(blob.digest)) ?? new Uint8Array()
+  await using before = await store.open(good.digest)
+  await spoil(new StorePaths(directory.path).blob(bad.digest), 5 * PIECE)
+  for (const blob of [good, bad, other]) await checkBlob(store, blob.digest, async () => {})
+  const states = await packed(good)
+  assert.ok(areStates(good.layout, states) && leadToDigest(good.layout, states))
+  assert.deepEqual([(await packed(bad)).length, (await packed(other)).length], [0, 8 * 32])
+  const bytes = new Uint8Array(MIB)
+  await before?.readInto(bytes, 0)
+  assertBytes(bytes, good.bytes)
+  assertBytes(await contentOf(store, good.digest), good.bytes)
+  await store.keepStates(good.digest, new Uint8Array(states.length))
+  assert.deepEqual(await packed(good), states, 'what does not lead to the digest is not kept')
 })

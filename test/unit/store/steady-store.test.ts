@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import type { Clock } from '../../../src/base/clock.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
+import { isProvenBy, packedProofs } from '../../../src/piece/piece-proof.ts'
 import { PATIENCE_MS } from '../../../src/store/disk-health.ts'
 import type { StoreOptions } from '../../../src/store/index.ts'
 import { SteadyStore } from '../../../src/store/index.ts'
@@ -13,7 +14,17 @@ import { RecordedLogger } from '../../integration/swarm-support.ts'
 import { eventually } from '../../support/eventually.ts'
 import { NO_MOUNTS, SmallDisk } from '../../support/small-disk.ts'
 import { tempDir } from '../../support/temp-dir.ts'
-import { allPieces, assertBytes, contentOf, KIB, MIB, storeBlob, testBlob, writePieces } from './store-fixture.ts'
+import {
+  allPieces,
+  assertBytes,
+  contentOf,
+  KIB,
+  MIB,
+  pieceOf,
+  storeBlob,
+  testBlob,
+  writePieces,
+} from './store-fixture.ts'
 
 const NOTES = {
   encode: (text: string): Uint8Array => Buffer.from(text),
@@ -54,7 +65,11 @@ async function serves(store: SteadyStore, seed: number) {
   const check = async (): Promise<void> => {
     assertBytes(await contentOf(store, large.digest), large.bytes)
     assertBytes(await store.readSmall(small.digest, MIB), small.bytes)
-    assert.equal((await store.proofs(large.digest))?.length, large.layout.count * 32)
+    const proofs = (await store.proofs(large.digest)) ?? new Uint8Array()
+    for (const piece of allPieces(large)) {
+      const proof = packedProofs(large.layout, proofs)(piece) ?? new Uint8Array()
+      assert.ok(isProvenBy(proof, large.layout, piece, pieceOf(large, piece)), `the proof of piece ${piece}`)
+    }
     assert.equal(await notes.get(`key-${seed}`), 'value')
     const keys: string[] = []
     for await (const [key] of notes.entries('key-')) keys.push(key)

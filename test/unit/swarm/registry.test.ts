@@ -76,7 +76,7 @@ test('what links bring reaches the handler of its name, and its response has the
 
 test('a host names all that its rooms define, and two layouts with one tag are a mistake', () => {
   const vocabulary = new Vocabulary(PROTOCOL)
-  assert.deepEqual(vocabulary.names, ['probe', 'blip', 'sound', 'envelopes'])
+  assert.deepEqual(vocabulary.names, ['probe', 'blip', 'sound', 'envelopes', 'states'])
   assert.equal(vocabulary.layout(30), probes.blip)
   const other = defineMessages('content', { other: layout })
   assert.throws(() => new Vocabulary({ ...PROTOCOL, ...other }), TypeError)

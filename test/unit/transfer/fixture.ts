@@ -1,12 +1,15 @@
 import { systemClock } from '../../../src/base/clock.ts'
+import type { PieceProofs } from '../../../src/piece/piece-proof.ts'
+import { isProvenBy, ProofMaker, packedProofs } from '../../../src/piece/piece-proof.ts'
 import type { PartialBlob } from '../../../src/store/index.ts'
-import type { Message, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
+import type { HashRun, Message, PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
+import { runOfProofs } from '../../../src/transfer/hash-run.ts'
 import { PieceBuffers } from '../../../src/transfer/piece-buffers.ts'
 import { Transfer } from '../../../src/transfer/transfer.ts'
 import type { Said } from '../../support/said.ts'
 import { said } from '../../support/said.ts'
 import type { TestBlob } from '../store/store-fixture.ts'
-import { pieceOf, sha256 } from '../store/store-fixture.ts'
+import { allPieces, pieceOf, sha256 } from '../store/store-fixture.ts'
 
 /** A link that nobody is behind: it keeps what was sent. */
 export class SilentLink implements PeerLink {
@@ -68,6 +71,33 @@ export async function bring(
     else transfer.pieceHashes.addRun({ first: piece, hashes: hash }, trust)
     await transfer.store(piece, bytes, hash)
   }
+}
+
+/** The links of a blob's pieces. */
+export function linksOf(blob: TestBlob): PieceProofs {
+  const maker = new ProofMaker(blob.layout)
+  for (const piece of allPieces(blob)) maker.take(piece, pieceOf(blob, piece))
+  return packedProofs(blob.layout, maker.packed)
+}
+
+/** A run of links, as a source says it. */
+export function linkRun(links: PieceProofs, first: number, count: number): HashRun {
+  return runOfProofs(
+    first,
+    Array.from({ length: count }, (_, i) => links(first + i)!),
+  )
+}
+
+/** Stores pieces that a source has sent, compared with what the transfer expects of each; answers which were not that. */
+export async function receive(transfer: Transfer, blob: TestBlob, pieces: Iterable<number>): Promise<number[]> {
+  const refused: number[] = []
+  for (const piece of pieces) {
+    const expected = transfer.pieceHashes.hash(piece)
+    const bytes = pieceOf(blob, piece)
+    if (expected === undefined || !isProvenBy(expected, transfer.layout, piece, bytes)) refused.push(piece)
+    else await transfer.store(piece, bytes, expected)
+  }
+  return refused
 }
 
 /** Carries the proof on as far as it goes. */

@@ -5,6 +5,7 @@ import { PieceLayout } from '../../../src/piece/piece-layout.ts'
 import type { HashRun } from '../../../src/swarm/index.ts'
 import { PieceHashes } from '../../../src/transfer/piece-hashes.ts'
 import { PIECE, pieceOf, sha256, testBlob } from '../store/store-fixture.ts'
+import { linkRun, linksOf } from './fixture.ts'
 
 const blob = testBlob(6 * PIECE, 1)
 const hashOf = (piece: number): Uint8Array => sha256(pieceOf(blob, piece))
@@ -156,4 +157,88 @@ test('the hashes of a huge blob go out in several runs, none of which takes long
     [16_384, 32_768],
     [32_768, pieces],
   ])
+})
+
+test('of a link and a hash of one piece the one that is believed more is compared with, and of equals the link', () => {
+  const links = linksOf(blob)
+  const pieceHashes = new PieceHashes(blob.layout)
+  pieceHashes.addRun(linkRun(links, 0, 2), 'word')
+  pieceHashes.addRun(runOf(0, 1), 'vouched')
+  pieceHashes.addRun(runOf(1, 1), 'word')
+  assert.deepEqual(
+    [0, 1].map((piece) => pieceHashes.hash(piece)?.length),
+    [32, 64],
+  )
+  assert.deepEqual(
+    [pieceHashes.vouched(0), pieceHashes.trusts(0, links(0)!), pieceHashes.trusts(0, hashOf(0))],
+    [true, false, true],
+  )
+  // its bytes were compared with both
+  pieceHashes.equate(0, hashOf(0), links(0)!)
+  assert.ok(pieceHashes.trusts(0, links(0)!))
+  pieceHashes.equate(1, hashOf(2), links(1)!)
+  assert.equal(pieceHashes.trusts(1, links(1)!), false, 'nothing is known by that hash')
+})
+
+test('a hash that was made of bytes goes with the link that they were kept by', () => {
+  const strange = linksOf(testBlob(6 * PIECE, 2))
+  const pieceHashes = new PieceHashes(blob.layout)
+  pieceHashes.addRun(linkRun(strange, 0, 2), 'passed')
+  for (const piece of [0, 1]) pieceHashes.equate(piece, strange(piece)!, other)
+  assert.equal(pieceHashes.runs(undefined, sign, ['hash']).length, 1)
+  assert.deepEqual(pieceHashes.addRun(linkRun(linksOf(blob), 0, 1), 'vouched').overruled, [0])
+  assert.deepEqual(
+    pieceHashes.runs(undefined, sign, ['hash']).map(({ first }) => first),
+    [1],
+  )
+})
+
+test('states are signed run by run of one chain, and each piece is told once', () => {
+  const links = linksOf(blob)
+  const strange = linksOf(testBlob(6 * PIECE, 2))
+  const pieceHashes = new PieceHashes(blob.layout)
+  for (const piece of [0, 1, 2]) pieceHashes.setOwn(piece, links(piece)!)
+  pieceHashes.setOwn(3, strange(3)!)
+  for (const piece of [2, 4]) pieceHashes.setOwn(piece, hashOf(piece))
+  const told = (kinds?: ('link' | 'hash')[]) =>
+    pieceHashes
+      .runs(undefined, sign, kinds)
+      .map(({ first, hashes, before }) => [first, hashes.length / 32, before !== undefined])
+  assert.deepEqual(told(), [
+    [0, 3, true],
+    [3, 1, true],
+    [4, 1, false],
+  ])
+  assert.deepEqual(told(['hash']), [
+    [2, 1, false],
+    [4, 1, false],
+  ])
+  const [chain] = pieceHashes.runs(undefined, undefined)
+  assert.deepEqual(chain, linkRun(links, 0, 3))
+  const taught = new PieceHashes(blob.layout)
+  taught.addRun(chain!, 'vouched')
+  assert.deepEqual(Buffer.from(taught.hash(2) ?? []), Buffer.from(links(2)!))
+  assert.ok(taught.covers(linkRun(links, 1, 2)))
+  assert.equal(taught.covers({ ...linkRun(links, 1, 2), before: other }), false, 'another state before them')
+})
+
+test('a proven whole keeps what its pieces were compared with, and its chain', () => {
+  const links = linksOf(blob)
+  const pieceHashes = new PieceHashes(blob.layout)
+  const signature = Uint8Array.of(1)
+  pieceHashes.addRun(runOf(0, 2, signature), 'vouched')
+  pieceHashes.addRun({ first: 2, hashes: other, signature }, 'passed')
+  pieceHashes.addRun({ ...linkRun(links, 2, 4), signature }, 'vouched')
+  assert.equal(
+    pieceHashes.proven((piece) => (piece < 2 ? hashOf(piece) : links(piece)), links),
+    false,
+  )
+  assert.deepEqual(pieceHashes.runs(undefined, undefined), [
+    { ...linkRun(links, 2, 4), signature },
+    runOf(0, 2, signature),
+  ])
+  assert.deepEqual(
+    pieceHashes.runs(undefined, sign).map(({ first, hashes }) => [first, hashes.length / 32]),
+    [[0, 6]],
+  )
 })
