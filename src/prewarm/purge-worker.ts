@@ -181,11 +181,13 @@ export class PurgeWorker implements AsyncDisposable {
       const report = { ...added(kept.report, part), state, reason }
       next = { ...kept, report, waiting: waiting.slice(0, MAX_WAITING) }
       const fields = { purge: id, by, images: purge.images.map(purgeText), dryRun: purge.dryRun, ...report }
-      logger.info(fields, 'a purge was obeyed')
+      if (isNews(report, kept.report)) logger.info(fields, 'a purge was obeyed')
     } catch (error) {
       if (this.#tasks.signal.aborted) return
-      logger.warn({ purge: id, err: error }, 'a purge failed here; it is tried again')
       const reason = errorText(error).slice(0, MAX_REASON_CHARS)
+      // it is tried every minute, for as long as the order holds
+      if (reason !== kept.report.reason)
+        logger.warn({ purge: id, err: error }, 'a purge failed here; it is tried again')
       next = { ...kept, report: { ...kept.report, state: 'failed', reason } }
     }
     this.#kept.set(id, next)
@@ -226,6 +228,11 @@ export class PurgeWorker implements AsyncDisposable {
     for (const image of images) all = joined(all, await purger.purge(image, options))
     return all
   }
+}
+
+/** Whether a step brought more than another look at the same pulls. */
+function isNews(report: PurgeReport, before: PurgeReport): boolean {
+  return report.state !== before.state || report.reason !== before.reason || report.freedBytes !== before.freedBytes
 }
 
 function joined(a: Purged, b: Purged): Purged {
