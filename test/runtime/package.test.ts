@@ -78,13 +78,15 @@ async function buildPackages(work: string, files: string): Promise<void> {
   const built = join(work, 'built')
   const args = ['config/package/main.ts', '--uncompressed', '--out', built, '--release', OLD]
   const { stdout } = await execute(process.execPath, args, { timeoutMs: BUILD_MS })
+  const old = stdout.split('\n').find((file) => file.endsWith('.deb'))
+  assert.ok(old !== undefined, stdout)
   const unpacked = join(work, 'unpacked')
-  await execute('dpkg-deb', ['--raw-extract', stdout.trim(), unpacked])
+  await execute('dpkg-deb', ['--raw-extract', old, unpacked])
   for (const file of ['DEBIAN/control', 'usr/lib/shoal/package.json']) {
     await execute('sed', ['-i', `s/\\b${OLD}\\b/${NEW}/`, join(unpacked, file)])
   }
   await mkdir(files)
-  await rename(stdout.trim(), join(files, 'old.deb'))
+  await rename(old, join(files, 'old.deb'))
   await execute('dpkg-deb', ['-Znone', '--root-owner-group', '--build', unpacked, join(files, 'new.deb')])
 }
 
