@@ -67,7 +67,7 @@ export class Leecher {
         this.#requests.began(event, now, out)
         return
       case 'progress':
-        this.#requests.progress(event, now)
+        this.#progress(event)
         return
       case 'fetchAsked':
         this.#ranges.asked(event.range, now)
@@ -180,6 +180,11 @@ export class Leecher {
     for (const download of this.#downloads) if (download.sources.has(source)) return
     this.#requests.sources.remove(source)
     this.#stuck.forget(source)
+  }
+
+  #progress(event: Event<'progress'>): void {
+    const home = this.#requests.progress(event, this.#now)
+    if (home !== undefined) this.#stuck.came(home, event.bytes, this.#now)
   }
 
   #stored({ blob, piece, id }: Event<'stored'>, out: LeecherEffect[]): void {

@@ -140,11 +140,13 @@ export class Requests {
     download.progress.begun(now)
   }
 
-  progress({ id, bytes }: About<'progress'>, now: number): void {
+  /** Returns the home or parent that the bytes are from, if they are from one. */
+  progress({ id, bytes }: About<'progress'>, now: number): number | undefined {
     const request = this.#table.get(id)
-    if (request === undefined) return
+    if (request === undefined) return undefined
     request.lastByteAt = now
     this.#downloads.get(request.blob)?.progress.came(bytes, now)
+    return request.kind === 'peer' ? undefined : request.source
   }
 
   failed({ id, reason, queue }: About<'failed'>, now: number): void {

@@ -57,10 +57,16 @@ export function noticeStarving(
     }
   }
   const sinceStalledMs = progress.sinceStalledMs(now)
-  const patienceMs = stuck.hold(download, now) ? STUCK_MS : patienceFor(download)
+  const patienceMs = patienceWith(stuck, download, now)
   if (Math.min(idleMs, sinceStalledMs) < patienceMs) return
   progress.stalled(now)
   out.push({ type: 'stalled', blob })
+}
+
+/** How long a blob may be without content, by what its homes do: those that send others' pieces come to its own in time. */
+function patienceWith(stuck: StuckHomes, download: Download, now: number): number {
+  if (stuck.hold(download, now)) return STUCK_MS
+  return stuck.send(download, now) ? WAITING_MOST_MS : patienceFor(download)
 }
 
 /** A home that is a member like any other is not waited for while it may have nothing itself: it may mean to have nothing. */

@@ -82,7 +82,7 @@ describe('a leecher without sources', () => {
     assert.deepEqual(driver.pass(100) && stalled(), [3])
   })
 
-  it('does not take a home for stuck whose other blobs bring something', () => {
+  it('waits for a home that sends pieces of another blob, but not for ever', () => {
     const driver = fromHome()
       .add(40, { pieceBytes: 2 ** 20 }, 2)
       .hashes(40, 0, 2)
@@ -91,7 +91,10 @@ describe('a leecher without sources', () => {
     driver.on({ type: 'began', id: wants.find(({ blob }) => blob === 1)!.id, piece: 0 })
     const other = wants.find(({ blob }) => blob === 2)!.id
     driver.on({ type: 'began', id: other, piece: 0 })
-    for (let i = 0; i < 10; i++) driver.pass(1_000).on({ type: 'progress', id: other, bytes: 2 ** 16 })
+    const second = (): unknown => driver.pass(1_000).on({ type: 'progress', id: other, bytes: 2 ** 16 })
+    for (let i = 0; i < 70; i++) second()
+    assert.deepEqual(driver.seen('stalled'), [])
+    for (let i = 0; i < 10; i++) second()
     assert.deepEqual(new Set(driver.seen('stalled').map(({ blob }) => blob)), new Set([1]))
   })
 
