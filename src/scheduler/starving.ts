@@ -56,9 +56,9 @@ export function noticeStarving(
       out.push({ type: 'findPeers', blob })
     }
   }
-  const sinceStalledMs = progress.sinceStalledMs(now)
-  const patienceMs = patienceWith(stuck, download, now)
-  if (Math.min(idleMs, sinceStalledMs) < patienceMs) return
+  const silentMs = Math.min(idleMs, progress.sinceStalledMs(now))
+  // the least that any blob is given: most ticks find one that gets on, and need not look at its sources
+  if (silentMs < STUCK_MS || silentMs < patienceWith(stuck, download, now)) return
   progress.stalled(now)
   out.push({ type: 'stalled', blob })
 }

@@ -23,7 +23,7 @@ export class StuckHomes {
   /** Looks at one blob. */
   look({ progress, sources }: Download, now: number): void {
     if (progress.begunMs(now) < STUCK_MS) return
-    for (const source of homesOf(sources)) this.note(source, now)
+    for (const [source, { kind }] of sources) if (kind !== 'peer') this.note(source, now)
   }
 
   note(source: number, now: number): void {
@@ -40,12 +40,15 @@ export class StuckHomes {
   /** Whether a blob hangs at one of them, as far as that has not been said of it already. */
   hold({ progress, sources }: Download, now: number): boolean {
     const since = Math.min(REMEMBERED_MS, progress.sinceStalledMs(now))
-    return homesOf(sources).some((source) => !this.#sends(source, now) && this.#seenWithin(source, since, now))
+    for (const [source, { kind }] of sources)
+      if (kind !== 'peer' && !this.#sends(source, now) && this.#seenWithin(source, since, now)) return true
+    return false
   }
 
   /** Whether a home or parent of the blob sends content, if of other blobs: then this one has its turn to come. */
   send({ sources }: Download, now: number): boolean {
-    return homesOf(sources).some((source) => this.#sends(source, now))
+    for (const [source, { kind }] of sources) if (kind !== 'peer' && this.#sends(source, now)) return true
+    return false
   }
 
   /** No blob has the source any more, and its number may become another's. */
@@ -62,8 +65,4 @@ export class StuckHomes {
   #seenWithin(source: number, ms: number, now: number): boolean {
     return now - (this.#seenAt.get(source) ?? Number.NEGATIVE_INFINITY) < ms
   }
-}
-
-function homesOf(sources: Download['sources']): number[] {
-  return [...sources].flatMap(([source, { kind }]) => (kind === 'peer' ? [] : [source]))
 }
