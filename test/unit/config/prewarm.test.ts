@@ -39,7 +39,12 @@ describe('prewarm.hooks', () => {
     assert.deepEqual(config.prewarm.hooks, [
       { source: 'dockerhub', upstream: null, repository: '**', tag: '*', purge: false, secretFile, options: {} },
       {
-        ...{ source: 'dockerhub', upstream: 'docker.io', repository: 'team/**', tag: 'v*', purge: true, secretFile },
+        source: 'dockerhub',
+        upstream: 'docker.io',
+        repository: 'team/**',
+        tag: 'v*',
+        purge: true,
+        secretFile,
         options: { waves: ['1', '100%'], pin: '24h' },
       },
     ])
