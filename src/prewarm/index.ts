@@ -10,7 +10,7 @@
  *                   replicas      second copies in the tier      origin-usage   what jobs read from origins
  *                   known-jobs    what it has of jobs: job-store, plan-store, region-store, unordered-jobs: on its disk
  *   schedules       jobs that begin by the clock: schedule (decides), schedule-api (responds to requests about them)
- *   purges          images that are to leave all hosts: purge (decides), purge-worker (a host's part), purge-ledger (who has
+ *   purges          images that are to leave all hosts: purge (decides), purge-worker (a host's part), purge-progress (who has
  *                   done it), purge-api (responds), purge-client (as they are asked for)
  *   worker          a host's part: host-task (one job), need, pacer
  *   job, gate, amount, tallies             decide, without I/O

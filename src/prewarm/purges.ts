@@ -10,7 +10,7 @@ import type { PrewarmMessage } from './messages.ts'
 import type { Messenger } from './messenger.ts'
 import type { HandedOn, Orders } from './orders.ts'
 import type { PurgeReport, RegionPurge } from './purge.ts'
-import { PurgeLedger } from './purge-ledger.ts'
+import { PurgeProgress } from './purge-progress.ts'
 import { PurgeWorker } from './purge-worker.ts'
 
 export interface PurgesDeps {
@@ -39,7 +39,7 @@ const SETTLE_MS = 15_000
 export class Purges implements AsyncDisposable {
   readonly #deps: PurgesDeps
   readonly #worker: PurgeWorker
-  readonly #ledger: PurgeLedger | undefined
+  readonly #progress: PurgeProgress | undefined
   readonly #handedOn = new Set<string>()
   /** Caches of regions below that have done their part: purge and key. */
   readonly #doneBelow = new Set<string>()
@@ -48,7 +48,7 @@ export class Purges implements AsyncDisposable {
     this.#deps = deps
     const { clock, logger, registry, store, orders, purger, messenger } = deps
     const { region } = messenger.self
-    this.#ledger = deps.keeps ? new PurgeLedger({ clock, logger, store, region }) : undefined
+    this.#progress = deps.keeps ? new PurgeProgress({ clock, logger, store, region }) : undefined
     this.#worker = new PurgeWorker({
       clock,
       logger,
@@ -63,11 +63,11 @@ export class Purges implements AsyncDisposable {
 
   async start(): Promise<void> {
     const { self } = this.#deps.messenger
-    await this.#ledger?.load()
-    this.#ledger?.linked(self)
-    this.#ledger?.named(self.key, this.#deps.name)
+    await this.#progress?.load()
+    this.#progress?.linked(self)
+    this.#progress?.named(self.key, this.#deps.name)
     await this.#worker.start()
-    for (const { ordered, report } of this.#worker.live()) this.#ledger?.heard(self.key, ordered.id, report)
+    for (const { ordered, report } of this.#worker.live()) this.#progress?.heard(self.key, ordered.id, report)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -77,7 +77,7 @@ export class Purges implements AsyncDisposable {
   linked(peer: PeerInfo): void {
     const { messenger } = this.#deps
     const { self } = messenger
-    if (peer.region === self.region) this.#ledger?.linked(peer)
+    if (peer.region === self.region) this.#progress?.linked(peer)
     if (peer.role !== 'cache' || !this.#hears(peer)) return
     const live = this.#worker.live()
     messenger.send(peer.key, { kind: 'purges', ids: live.map(({ ordered }) => ordered.id) })
@@ -85,7 +85,7 @@ export class Purges implements AsyncDisposable {
   }
 
   unlinked({ key }: PeerInfo): void {
-    this.#ledger?.unlinked(key)
+    this.#progress?.unlinked(key)
   }
 
   /** Whether this peer may send it has been looked at (message-rights.ts). */
@@ -101,7 +101,7 @@ export class Purges implements AsyncDisposable {
       case 'purged':
         return this.#heard(from, message.id, message.report)
       case 'host':
-        return this.#ledger?.named(from.key, message.facts.name)
+        return this.#progress?.named(from.key, message.facts.name)
       default:
         return
     }
@@ -115,23 +115,23 @@ export class Purges implements AsyncDisposable {
   /** Those that still hold, the newest first. */
   list(): HandedOn[] {
     const live = this.#worker.live().map(({ ordered }) => ordered)
-    this.#ledger?.keepOnly(new Set(live.map(({ id }) => id)))
+    this.#progress?.keepOnly(new Set(live.map(({ id }) => id)))
     return live.reverse()
   }
 
   /** What this region has done. */
   counts(id: string): RegionPurge | undefined {
-    return this.#worker.has(id) ? this.#ledger?.counts(id) : undefined
+    return this.#worker.has(id) ? this.#progress?.counts(id) : undefined
   }
 
   #reported(order: Order, id: string, report: PurgeReport): void {
     const { messenger } = this.#deps
     const { self } = messenger
-    this.#ledger?.heard(self.key, id, report)
+    this.#progress?.heard(self.key, id, report)
     for (const { peer } of messenger.caches((one) => this.#hears(one))) {
       messenger.send(peer.key, { kind: 'purged', id, report })
     }
-    if (this.#ledger === undefined || this.#handedOn.has(id)) return
+    if (this.#progress === undefined || this.#handedOn.has(id)) return
     for (const before of this.#handedOn) if (!this.#worker.has(before)) this.#handedOn.delete(before)
     for (const before of this.#doneBelow)
       if (!this.#worker.has(before.split(' ', 1)[0] ?? '')) this.#doneBelow.delete(before)
@@ -142,8 +142,8 @@ export class Purges implements AsyncDisposable {
   }
 
   #heard(from: PeerInfo, id: string, report: PurgeReport): void {
-    if (this.#ledger === undefined || !this.#worker.has(id)) return
-    if (from.region === this.#deps.messenger.self.region) this.#ledger.heard(from.key, id, report)
+    if (this.#progress === undefined || !this.#worker.has(id)) return
+    if (from.region === this.#deps.messenger.self.region) this.#progress.heard(from.key, id, report)
     else if (!this.#isUnder(from)) return
     else if (report.state === 'done') this.#doneBelow.add(`${id} ${from.key}`)
     this.#worker.wake(id)
@@ -151,15 +151,15 @@ export class Purges implements AsyncDisposable {
 
   /** Whether a host that is linked now may still pull from this cache what is to go. */
   #isAwaited(id: string, takenAt: number): boolean {
-    const ledger = this.#ledger
+    const progress = this.#progress
     const { messenger, clock } = this.#deps
-    if (ledger === undefined) return false
+    if (progress === undefined) return false
     const isSettled = clock.now() - takenAt >= SETTLE_MS
     return messenger
       .peers((one) => this.#pullsHere(one))
       .some(({ peer }) => {
         if (this.#doneBelow.has(`${id} ${peer.key}`)) return false
-        const state = ledger.stateOf(peer.key, id)
+        const state = progress.stateOf(peer.key, id)
         return state === 'waiting' || (state === undefined && !isSettled)
       })
   }
@@ -178,7 +178,7 @@ export class Purges implements AsyncDisposable {
 
   /** What a host does not know yet that asks for it. */
   #handOn(to: PeerInfo, known: ReadonlySet<string>): void {
-    if (this.#ledger === undefined || !this.#isUnder(to)) return
+    if (this.#progress === undefined || !this.#isUnder(to)) return
     for (const { ordered } of this.#worker.live()) {
       if (known.has(ordered.id)) continue
       this.#deps.messenger.send(to.key, { kind: 'purge', order: ordered.order })

@@ -8,7 +8,7 @@
  *   leecher-port.ts, seeder-port.ts, tracker-port.ts, peer-set-port.ts, origin-port.ts   drive the machines of src/scheduler
  *   failover.ts       to the content, and to another way when one is lost (source-picker.ts: homes, tiers above, origin)
  *   proving.ts, start-over.ts, endings.ts   a whole is proven, or wrong; a transfer ends
- *   transfer.ts       one blob on its way: pieces, proof, who waits (piece-hashes.ts over proof-ledger.ts, kept-proofs.ts,
+ *   transfer.ts       one blob on its way: pieces, proof, who waits (piece-hashes.ts over proof-set.ts, kept-proofs.ts,
  *                     prefix-digest.ts)
  *   hash-exchange.ts  what is said about the hashes of pieces (hash-run.ts: in runs; hash-intake.ts: which are believed)
  *   small-content.ts  a blob that needs no swarm (small-blob.ts: from the origin; small-blobs.ts: for many hosts that ask at

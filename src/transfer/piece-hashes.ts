@@ -5,8 +5,8 @@ import { sameBytes } from '../piece/piece-proof.ts'
 import type { HashRun } from '../swarm/index.ts'
 import type { ProofKind, Signer } from './hash-run.ts'
 import { ALL_KINDS, kindOfProof, kindOfRun, runOfProofs } from './hash-run.ts'
-import type { Trust } from './proof-ledger.ts'
-import { ProofLedger } from './proof-ledger.ts'
+import type { Trust } from './proof-set.ts'
+import { ProofSet } from './proof-set.ts'
 
 /**
  * The proofs of one blob's pieces, links and hashes: where each comes from, and how they are handed on. A piece may have one
@@ -14,11 +14,11 @@ import { ProofLedger } from './proof-ledger.ts'
  */
 export class PieceHashes {
   readonly #count: number
-  readonly #ledgers: Readonly<Record<ProofKind, ProofLedger>>
+  readonly #sets: Readonly<Record<ProofKind, ProofSet>>
 
   constructor({ count }: PieceLayout) {
     this.#count = count
-    this.#ledgers = { link: new ProofLedger(count), hash: new ProofLedger(count) }
+    this.#sets = { link: new ProofSet(count), hash: new ProofSet(count) }
   }
 
   /** What a piece that comes is compared with: what is believed most; of two that are believed alike, the link. */
@@ -33,9 +33,9 @@ export class PieceHashes {
 
   /** Whether bytes that were compared with `proof` may go to a runtime before the whole digest is proven. */
   trusts(piece: number, proof: Uint8Array): boolean {
-    const ledger = this.#ledgers[kindOfProof(proof)]
-    const known = ledger.proof(piece)
-    return known !== undefined && ledger.trusted(piece) && sameBytes(known, proof)
+    const set = this.#sets[kindOfProof(proof)]
+    const known = set.proof(piece)
+    return known !== undefined && set.trusted(piece) && sameBytes(known, proof)
   }
 
   /** Whether a mismatch proves that the sender of the bytes lied, rather than the sender of the proof. */
@@ -50,20 +50,20 @@ export class PieceHashes {
 
   /** Whether it teaches nothing: all its proofs are known and trusted, and the same. */
   covers(run: HashRun): boolean {
-    return this.#ledgers[kindOfRun(run)].covers(run)
+    return this.#sets[kindOfRun(run)].covers(run)
   }
 
   /** This host read the piece from the origin itself. */
   setOwn(piece: number, proof: Uint8Array): void {
-    this.#ledgers[kindOfProof(proof)].put(piece, { proof, trust: 'own' })
+    this.#sets[kindOfProof(proof)].put(piece, { proof, trust: 'own' })
   }
 
   /** The bytes that `known` has proven have this proof, of the other kind, too: it is worth as much. */
   equate(piece: number, known: Uint8Array, other: Uint8Array): void {
-    const ledger = this.#ledgers[kindOfProof(known)]
-    const trust = ledger.trust(piece)
-    const isKnown = sameBytes(ledger.proof(piece) ?? new Uint8Array(), known)
-    if (trust !== undefined && isKnown) this.#ledgers[kindOfProof(other)].make(piece, other, trust)
+    const set = this.#sets[kindOfProof(known)]
+    const trust = set.trust(piece)
+    const isKnown = sameBytes(set.proof(piece) ?? new Uint8Array(), known)
+    if (trust !== undefined && isKnown) this.#sets[kindOfProof(other)].make(piece, other, trust)
   }
 
   /**
@@ -75,8 +75,8 @@ export class PieceHashes {
     trust: Exclude<Trust, 'own'>,
   ): { readonly first: number; readonly count: number; readonly overruled: number[] } {
     const kind = kindOfRun(run)
-    const { count, overruled } = this.#ledgers[kind].addRun(run, trust)
-    for (const piece of overruled) this.#ledgers[kind === 'link' ? 'hash' : 'link'].unmake(piece)
+    const { count, overruled } = this.#sets[kind].addRun(run, trust)
+    for (const piece of overruled) this.#sets[kind === 'link' ? 'hash' : 'link'].unmake(piece)
     return { first: count === 0 ? 0 : run.first, count, overruled }
   }
 
@@ -94,7 +94,7 @@ export class PieceHashes {
     sign: Signer | undefined,
     kinds: readonly ProofKind[] = ALL_KINDS,
   ): HashRun[] {
-    const received = sign === undefined ? kinds.flatMap((kind) => this.#ledgers[kind].received) : []
+    const received = sign === undefined ? kinds.flatMap((kind) => this.#sets[kind].received) : []
     if (received.length > 0) return received
     return this.some(0, this.#count, sign, kinds, (piece) => have === undefined || have.has(piece))
   }
@@ -110,8 +110,8 @@ export class PieceHashes {
     return kinds.flatMap((kind, place) => {
       const sooner = kinds.slice(0, place)
       const isLeft = (piece: number): boolean =>
-        mayGo(piece) && !sooner.some((other) => this.#ledgers[other].trusted(piece))
-      return this.#ledgers[kind].runs(first, end, isLeft, sign)
+        mayGo(piece) && !sooner.some((other) => this.#sets[other].trusted(piece))
+      return this.#sets[kind].runs(first, end, isLeft, sign)
     })
   }
 
@@ -124,9 +124,9 @@ export class PieceHashes {
     for (let piece = 0; piece < this.#count; piece++) {
       hadWords ||= this.hash(piece) !== undefined && !this.trusted(piece)
       const link = chain?.(piece)
-      if (link !== undefined) this.#ledgers.link.put(piece, { proof: link.slice(), trust: 'own' })
+      if (link !== undefined) this.#sets.link.put(piece, { proof: link.slice(), trust: 'own' })
     }
-    const { link, hash } = this.#ledgers
+    const { link, hash } = this.#sets
     const isKept = (piece: number, proof: Uint8Array): boolean =>
       kept === undefined || sameBytes(kept(piece) ?? new Uint8Array(), proof)
     hash.proven(isKept)
@@ -136,15 +136,15 @@ export class PieceHashes {
 
   /** What is no more than somebody's word is forgotten. */
   forgetWords(): void {
-    for (const kind of ALL_KINDS) this.#ledgers[kind].forgetWords()
+    for (const kind of ALL_KINDS) this.#sets[kind].forgetWords()
   }
 
   clear(): void {
-    for (const kind of ALL_KINDS) this.#ledgers[kind].clear()
+    for (const kind of ALL_KINDS) this.#sets[kind].clear()
   }
 
-  #best(piece: number): ProofLedger {
-    const { link, hash } = this.#ledgers
+  #best(piece: number): ProofSet {
+    const { link, hash } = this.#sets
     return hash.rank(piece) > link.rank(piece) ? hash : link
   }
 }

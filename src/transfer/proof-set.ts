@@ -23,7 +23,7 @@ interface Entry {
 }
 
 /** The proofs of one kind of one blob's pieces: where each comes from, and how they are handed on. */
-export class ProofLedger {
+export class ProofSet {
   readonly #entries: (Entry | undefined)[]
   /** Vouched runs as received, to pass on with their signatures. */
   #received: HashRun[] = []

@@ -23,7 +23,7 @@ interface Seen {
   readonly seenEpochMs: number
 }
 
-interface PurgeLedgerDeps {
+interface PurgeProgressDeps {
   readonly clock: Pick<Clock, 'wall'>
   readonly logger: Logger
   readonly store: Pick<BlobStore, 'table'>
@@ -34,8 +34,8 @@ interface PurgeLedgerDeps {
  * Which hosts of a region there are, also those that are away, and what each has done of a purge: so that a cache can name
  * who still has what was to go. Hosts say what they have done on every new link, so that only the hosts are on the disk.
  */
-export class PurgeLedger {
-  readonly #deps: PurgeLedgerDeps
+export class PurgeProgress {
+  readonly #deps: PurgeProgressDeps
   readonly #table: StoreTable<Seen>
   readonly #hosts = new Map<string, Seen>()
   readonly #written = new Map<string, Seen>()
@@ -43,7 +43,7 @@ export class PurgeLedger {
   readonly #reports = new Map<string, Map<string, PurgeReport>>()
   #count = 0
 
-  constructor(deps: PurgeLedgerDeps) {
+  constructor(deps: PurgeProgressDeps) {
     this.#deps = deps
     this.#table = deps.store.table('purge-hosts', jsonCodec(hostSchema))
   }
