@@ -4,7 +4,7 @@ import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Page } from '../support/documented-tests.ts'
-import { definesTest, namedTests, testTableFaults } from '../support/documented-tests.ts'
+import { definesTest, namedTests, testFileFaults, testTableFaults } from '../support/documented-tests.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -29,6 +29,15 @@ describe('the tests that the documentation names', () => {
       [],
     )
     assert.ok(all.some((page) => page.path === 'docs/runtimes.md' && namedTests(page) > 0))
+  })
+
+  it('exist where only their files are named', async () => {
+    const all = await pages()
+    assert.deepEqual(
+      all.flatMap((page) => testFileFaults(page, read)),
+      [],
+    )
+    assert.ok(all.some(({ path, text }) => path === 'SECURITY.md' && text.includes('<!-- test files -->')))
   })
 })
 
@@ -74,5 +83,28 @@ describe('a table that names tests', () => {
 
   it('may not name a definition that stands for any test', () => {
     assert.equal(definesTest(SOURCE, 'anything runs'), false)
+  })
+})
+
+describe('a table that names test files', () => {
+  const there = new Set(['test/integration/tier.test.ts', 'test/unit/trust/powers.test.ts', 'test/fuzz/targets.test.ts'])
+  const files = (path: string): string | undefined => (there.has(path) ? '' : undefined)
+  const faults = (cell: string): string[] =>
+    testFileFaults(
+      { path: 'a.md', text: `<!-- test files -->\n\n| attack | test |\n|---|---|\n| one | ${cell} |\n` },
+      files,
+    )
+
+  it('may name files of each kind of test', () => {
+    assert.deepEqual(faults('tier, trust/powers, fuzz/targets'), [])
+  })
+
+  it('may not name one that is not there, or none', () => {
+    assert.deepEqual(faults('tier, trust/power'), ['a.md:5 names "trust/power", which is no test file'])
+    assert.equal(faults('').length, 1)
+  })
+
+  it('comes behind its mark', () => {
+    assert.equal(testFileFaults({ path: 'a.md', text: '<!-- test files -->\n\nno table\n' }, files).length, 1)
   })
 })

@@ -2,9 +2,15 @@
  * Tables of the documentation that name the test behind each cell. Such a table follows a line `<!-- tests -->`. Its first
  * column and its header say what is tested; every other cell either holds links
  * `[what is seen](../test/runtime/podman.test.ts "the full name of the test")`, or says `not run` or `no` and why.
+ *
+ * Where a table follows a line `<!-- test files -->`, its last column names the files alone, without directories that all
+ * have: `tier` is test/integration/tier.test.ts, `trust/powers` test/unit/trust/powers.test.ts.
  */
 
 const MARK = '<!-- tests -->'
+const FILES_MARK = '<!-- test files -->'
+/** Where a file of that name may be. */
+const FILE_PLACES = ['test/integration', 'test/unit', 'test'] as const
 const LINK = /\[[^\]]+\]\(([^)\s]+) "((?:\\"|[^"])+)"\)/g
 /** A call that defines a test, with its name as a literal. */
 const DEFINITION =
@@ -47,6 +53,16 @@ export function testTableFaults(page: Page, read: (path: string) => string | und
   })
 }
 
+/** What is wrong with the tables of a page that name test files, one line each. */
+export function testFileFaults(page: Page, read: (path: string) => string | undefined): string[] {
+  return rowsOf(page.text, FILES_MARK).flatMap(({ line, cells }) => {
+    const names = (cells.at(-1) ?? '').split(',').map((name) => name.trim())
+    return names
+      .filter((name) => FILE_PLACES.every((place) => read(`${place}/${name}.test.ts`) === undefined))
+      .map((name) => `${page.path}:${line} names ${JSON.stringify(name)}, which is no test file`)
+  })
+}
+
 /** Whether a test file defines a test of this full name; a `${value}` in a definition stands for any text. */
 export function definesTest(source: string, name: string): boolean {
   return [...source.matchAll(DEFINITION)].some(([, single, double, template]) => {
@@ -63,18 +79,27 @@ function unescaped(literal: string): string {
 
 /** The cells of all marked tables that have to name a test. */
 function cellsOf(text: string): Cell[] {
+  return rowsOf(text, MARK).flatMap(({ line, cells }) => cells.slice(1).map((cell) => ({ line, text: cell })))
+}
+
+interface Row {
+  readonly line: number
+  readonly cells: readonly string[]
+}
+
+/** The rows of all tables that follow the mark, without their heads. */
+function rowsOf(text: string, mark: string): Row[] {
   const lines = text.split('\n')
-  return lines.flatMap((marked, at) => (marked.trim() === MARK ? tableAfter(lines, at + 1) : []))
+  return lines.flatMap((marked, at) => (marked.trim() === mark ? tableAfter(lines, at + 1) : []))
 }
 
 /** `from`: the index of the line behind the mark; blank lines may lie between. */
-function tableAfter(lines: readonly string[], from: number): Cell[] {
+function tableAfter(lines: readonly string[], from: number): Row[] {
   const start = lines.findIndex((line, at) => at >= from && line.trim() !== '')
-  const found: Cell[] = []
+  const found: Row[] = []
   for (let at = start; at >= 0 && lines[at]?.startsWith('|'); at += 1) {
-    const isBody = at >= start + 2
     const cells = (lines[at] ?? '').split(/(?<!\\)\|/).slice(1, -1)
-    if (isBody) found.push(...cells.slice(1).map((cell) => ({ line: at + 1, text: cell.trim() })))
+    if (at >= start + 2) found.push({ line: at + 1, cells: cells.map((cell) => cell.trim()) })
   }
-  return found.length > 0 ? found : [{ line: from, text: 'a mark without a table' }]
+  return found.length > 0 ? found : [{ line: from, cells: ['', 'a mark without a table'] }]
 }
