@@ -87,7 +87,11 @@ describe('a table that names tests', () => {
 })
 
 describe('a table that names test files', () => {
-  const there = new Set(['test/integration/tier.test.ts', 'test/unit/trust/powers.test.ts', 'test/fuzz/targets.test.ts'])
+  const there = new Set([
+    'test/integration/tier.test.ts',
+    'test/unit/trust/powers.test.ts',
+    'test/fuzz/targets.test.ts',
+  ])
   const files = (path: string): string | undefined => (there.has(path) ? '' : undefined)
   const faults = (cell: string): string[] =>
     testFileFaults(

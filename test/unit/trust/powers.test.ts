@@ -6,7 +6,9 @@ import {
   canonicalBytes,
   generateFleetKey,
   generateMemberKey,
+  giveOrderAsCache,
   MAX_SIGNATURE_BYTES,
+  provenOrder,
 } from '../../../src/trust/index.ts'
 import { TestAuthority, testTrust } from '../../support/test-authority.ts'
 
@@ -63,12 +65,22 @@ const verifiers = {
   bare: await testTrust({ key: agentKeyOf(key) }),
 }
 
-type Power = 'cache of a' | 'cache of b' | 'vouch for a' | 'vouch for b' | 'order'
+type Region = 'a' | 'b'
+/** `order in` a region: as one of its caches, there and in those below it. `order`: as an operator, everywhere. */
+type Power = `${'cache of' | 'vouch for' | 'order in'} ${Region}` | 'order'
 
 const NOTHING: readonly Power[] = []
-const CACHE_A: readonly Power[] = ['cache of a', 'vouch for a']
-const CACHE_B: readonly Power[] = ['cache of b', 'vouch for b']
-const ALL: readonly Power[] = ['cache of a', 'cache of b', 'vouch for a', 'vouch for b', 'order']
+const CACHE_A: readonly Power[] = ['cache of a', 'vouch for a', 'order in a']
+const CACHE_B: readonly Power[] = ['cache of b', 'vouch for b', 'order in b']
+const ALL: readonly Power[] = [
+  'cache of a',
+  'cache of b',
+  'vouch for a',
+  'vouch for b',
+  'order in a',
+  'order in b',
+  'order',
+]
 
 /** Who may do what, by credential, in the eyes of each kind of host. SECURITY.md shows the same. */
 const POWERS: readonly [holder: string, Readonly<Record<keyof typeof verifiers, readonly Power[]>>][] = [
@@ -109,7 +121,19 @@ function powersOf(holder: FleetTrust, verifier: FleetTrust): Power[] {
   const order = holder.order(statement)
   for (const signature of [vouch, order]) assert.ok((signature?.length ?? 0) <= MAX_SIGNATURE_BYTES)
   const vouched = (region: string): boolean => vouch !== undefined && verifier.vouched(statement, vouch, region)
+  const ordersIn = (region: string): boolean => {
+    const what = {
+      verb: 'invalidate',
+      subject: 'registry.test/team/app:v1',
+      content: null,
+      issuedEpochMs: now,
+    } as const
+    const given = giveOrderAsCache(holder, region, what)
+    return given !== undefined && provenOrder(verifier, given, (above) => above === region) !== undefined
+  }
   const has: Record<Power, boolean> = {
+    'order in a': ordersIn('a'),
+    'order in b': ordersIn('b'),
     'cache of a': isCache('a'),
     'cache of b': isCache('b'),
     'vouch for a': vouched('a'),
