@@ -5,7 +5,7 @@ import { ShoalError } from '../../src/base/errors.ts'
 import type { AgentProcess } from '../../src/demo/index.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { digestAlgorithm, digestHex } from '../../src/oci/digest.ts'
-import { CpuMeter, peakRssBytes, processCpuSeconds } from '../support/cpu-usage.ts'
+import { CpuMeter, peakRssBytes, processCpuSeconds, ThreadMeter } from '../support/cpu-usage.ts'
 import { MemoryReserve } from './memory-reserve.ts'
 import type { AgentRun } from './result.ts'
 import type { HostStage } from './stage.ts'
@@ -42,6 +42,7 @@ export async function measureAgent(stage: HostStage, kind: ChannelKind, signal: 
     ]),
   )
   const before = [processCpuSeconds(agent.pid), processCpuSeconds(stage.cache.pid)] as const
+  const [agentThreads, cacheThreads] = [ThreadMeter.start(agent.pid), ThreadMeter.start(stage.cache.pid)]
   reserve.follow(filesOf(agent, blob.digest))
   const startMs = performance.now()
   await stage.manifest(agent, repository)
@@ -49,6 +50,7 @@ export async function measureAgent(stage: HostStage, kind: ChannelKind, signal: 
   const seconds = (performance.now() - startMs) / 1000
   await allCommitted(agent, signal)
   const [agentCpu, cacheCpu] = [since(before[0], agent.pid), since(before[1], stage.cache.pid)]
+  const [agentThread, cacheThread] = [agentThreads.busiest(), cacheThreads.busiest()]
   const { foreign } = meter.stop()
   if (fetched.bytes !== blob.size) throw agent.process.failure(`sent ${fetched.bytes} of ${blob.size} bytes`)
   await requireChannel(agent, kind)
@@ -57,6 +59,8 @@ export async function measureAgent(stage: HostStage, kind: ChannelKind, signal: 
     bytes: blob.size,
     agent: { seconds, cpu: agentCpu },
     cacheCpu,
+    agentThread,
+    cacheThread,
     firstByteMs,
     rssMiB,
     foreign,

@@ -3,7 +3,7 @@ import { plainTable } from '../../src/cli/plain-table.ts'
 import type { Machine } from '../support/machine.ts'
 import type { ResultHead } from '../support/result-file.ts'
 import type { HostBenchOptions } from './options.ts'
-import type { AgentResult, HostResult, PartResult, PieceChannelResult, Spread } from './result.ts'
+import type { AgentResult, HostResult, PartResult, PieceChannelResult, Spread, ThreadResult } from './result.ts'
 import { MOST_FOREIGN } from './result.ts'
 import type { MicroResult } from './tasks.ts'
 
@@ -55,21 +55,30 @@ function costTable(
 }
 
 function agentTable(agents: readonly AgentResult[]): string {
-  const head = 'agent|MiB/s|least-most|first byte ms|p99 ms|RSS MiB|cache CPU-s/GiB sent|'.split('|')
+  const titles =
+    'agent|MiB/s|least-most|cores|first byte ms|p99 ms|RSS MiB|busiest thread CPU-s/GiB|cache CPU-s/GiB sent|its busiest thread|'
+  const head = titles.split('|')
   const rows: string[][] = []
   for (const one of agents) {
     rows.push([
       `by ${one.channel}`,
       one.mibPerSecond.toFixed(0),
       range(one.spread.mibPerSecond, 0),
+      one.coresUsed.toFixed(2),
       one.firstByteMs.toFixed(1),
       one.firstByteP99Ms.toFixed(1),
       one.rssMiB.toFixed(0),
+      threadCell(one.agentThread),
       one.cacheCpuSecondsPerGiB.toFixed(2),
+      threadCell(one.cacheThread),
       one.valid ? BLANK : 'INVALID',
     ])
   }
   return plainTable(rows, head)
+}
+
+function threadCell({ name, cpuSecondsPerGiB }: ThreadResult): string {
+  return `${cpuSecondsPerGiB.toFixed(2)} ${name}`
 }
 
 function pieceTable(channels: readonly PieceChannelResult[]): string {

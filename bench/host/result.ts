@@ -1,4 +1,5 @@
 import { quantile } from '../../src/base/quantile.ts'
+import type { BusiestThread } from '../support/cpu-usage.ts'
 import type { ChannelKind, Cost, CpuSeconds, MicroResult } from './tasks.ts'
 
 const MIB = 1024 * 1024
@@ -37,6 +38,8 @@ export interface AgentRun {
   readonly bytes: number
   readonly agent: Cost
   readonly cacheCpu: CpuSeconds
+  readonly agentThread: BusiestThread
+  readonly cacheThread: BusiestThread
   readonly firstByteMs: readonly number[]
   readonly rssMiB: number
   /** Share of the machine's CPU that others used meanwhile. */
@@ -57,12 +60,22 @@ export interface AgentResult {
   readonly rssMiB: number
   /** Of the cache, for each GiB it sent. */
   readonly cacheCpuSecondsPerGiB: number
+  /** Of the busiest thread of each: what bounds one of them, however many cores there are. */
+  readonly agentThread: ThreadResult
+  readonly cacheThread: ThreadResult
+  /** What agent and cache used together, in cores: two where they share two. */
+  readonly coresUsed: number
   readonly spread: { readonly mibPerSecond: Spread; readonly cpuSecondsPerGiB: Spread }
   readonly firstBytes: number
   readonly runs: number
   readonly foreign: number
   /** False when something else used the machine. */
   readonly valid: boolean
+}
+
+export interface ThreadResult {
+  readonly name: string
+  readonly cpuSecondsPerGiB: number
 }
 
 /** A link alone, without store and mirror. */
@@ -133,10 +146,29 @@ export function agentResult(channel: ChannelKind, all: readonly AgentRun[], floo
     firstByteP99Ms: quantile(firstBytes, 0.99),
     rssMiB: Math.max(...runs.map(({ rssMiB }) => rssMiB)),
     cacheCpuSecondsPerGiB: quantile(cacheCpu, 0.5),
+    agentThread: threadResult(
+      runs.map((run) => run.agentThread),
+      bytes,
+    ),
+    cacheThread: threadResult(
+      runs.map((run) => run.cacheThread),
+      bytes,
+    ),
+    coresUsed: quantile(runs.map(coresUsed), 0.5),
     spread: { mibPerSecond: own.mibPerSecond, cpuSecondsPerGiB: own.cpuSecondsPerGiB },
     firstBytes: firstBytes.length,
     runs: runs.length,
     foreign,
     valid: foreign <= MOST_FOREIGN,
   }
+}
+
+function threadResult(runs: readonly BusiestThread[], bytes: number): ThreadResult {
+  const sorted = runs.toSorted((a, b) => a.seconds - b.seconds)
+  const { name, seconds } = sorted[Math.floor((sorted.length - 1) / 2)]!
+  return { name, cpuSecondsPerGiB: (seconds * GIB) / bytes }
+}
+
+function coresUsed({ agent, cacheCpu }: AgentRun): number {
+  return (agent.cpu.user + agent.cpu.system + cacheCpu.user + cacheCpu.system) / agent.seconds
 }

@@ -8,6 +8,8 @@ export const RSS_GOAL_MIB = 200
 export const SCRAPE_GOAL_MS = 250
 /** An agent's CPU over the floor's. */
 export const HOST_CPU_GOAL = 1.6
+/** CPU seconds a GiB of an agent's busiest thread: what bounds it where there are cores enough. */
+export const HOST_THREAD_GOAL = 0.8
 /** Median, with a warm cache one hop away. */
 export const FIRST_BYTE_GOAL_MS = 30
 /** Letters and pings of a prewarm job, both ways, for each of its hosts: "a few". */

@@ -1,5 +1,5 @@
 import prettyBytes from 'pretty-bytes'
-import { FIRST_BYTE_GOAL_MS, HOST_CPU_GOAL } from './goals.ts'
+import { FIRST_BYTE_GOAL_MS, HOST_CPU_GOAL, HOST_THREAD_GOAL } from './goals.ts'
 import { atMost, FROM_DOCS, provenance, source, table } from './markdown.ts'
 import type { AgentRow, HostFile, Named, PartRow } from './results.ts'
 
@@ -13,6 +13,7 @@ export function hostSection(file: Named<HostFile>): string {
     `Medians of ${options.runs} runs of ${size}, least and most in brackets. ${source(file.file, FROM_DOCS)}: ${provenance(machine)}, ${fileSystem}.`,
     ...(agents.length > 0 || pieceChannels.length > 0 ? [costTable(file)] : []),
     ...(agents.length > 0 ? [agentTable(agents)] : []),
+    ...(agents.some(({ agentThread }) => agentThread !== undefined) ? [threadTable(agents)] : []),
     ...(micro.length > 0 ? [microTable(micro)] : []),
   ].join('\n\n')
 }
@@ -51,6 +52,29 @@ function agentTable(agents: readonly AgentRow[]): string {
       cacheCpuSecondsPerGiB.toFixed(2),
     ]),
   )
+}
+
+/** Results of before threads were looked at have none. */
+function threadTable(agents: readonly AgentRow[]): string {
+  const head = [
+    'CPU s per GiB of one thread',
+    `agent, the busiest (goal ≤ ${HOST_THREAD_GOAL})`,
+    'cache, the busiest',
+    'cores that both use',
+  ]
+  return table(
+    head,
+    agents.map(({ channel, agentThread, cacheThread, coresUsed }) => [
+      `pieces by ${channel}`,
+      threadText(agentThread),
+      threadText(cacheThread),
+      coresUsed?.toFixed(2) ?? '',
+    ]),
+  )
+}
+
+function threadText(thread: AgentRow['agentThread']): string {
+  return thread === undefined ? '' : `${thread.cpuSecondsPerGiB.toFixed(2)} (${thread.name})`
 }
 
 function microTable(results: HostFile['micro']): string {

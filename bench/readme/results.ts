@@ -84,6 +84,8 @@ const spread = z.object({ median: z.number(), least: z.number(), most: z.number(
 const part = z.object({ part: z.string(), mibPerSecond: spread, cpuSecondsPerGiB: spread })
 export type PartRow = z.infer<typeof part>
 
+const busiestThread = z.object({ name: z.string(), cpuSecondsPerGiB: z.number() })
+
 const agentRow = z.object({
   channel: z.string(),
   ratio: z.number(),
@@ -92,6 +94,9 @@ const agentRow = z.object({
   firstBytes: z.number(),
   rssMiB: z.number(),
   cacheCpuSecondsPerGiB: z.number(),
+  agentThread: busiestThread.optional(),
+  cacheThread: busiestThread.optional(),
+  coresUsed: z.number().optional(),
   spread: z.object({ mibPerSecond: spread, cpuSecondsPerGiB: spread }),
   runs: z.number(),
   valid: z.boolean(),

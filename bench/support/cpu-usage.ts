@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Clock ticks since boot over all cores, of /proc/stat's first line. */
 export interface CpuTicks {
@@ -39,6 +39,42 @@ export function parseProcessTicks(stat: string): { readonly user: number; readon
 export function processCpuSeconds(pid: number): { readonly user: number; readonly system: number } {
   const { user, system } = parseProcessTicks(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   return { user: user / TICKS_PER_SECOND, system: system / TICKS_PER_SECOND }
+}
+
+/** CPU seconds that each thread of a process has used, from `start` on. */
+export class ThreadMeter {
+  readonly #pid: number
+  readonly #begin: ReadonlyMap<string, Thread>
+
+  private constructor(pid: number) {
+    this.#pid = pid
+    this.#begin = readThreads(pid)
+  }
+
+  static start(pid: number): ThreadMeter {
+    return new ThreadMeter(pid)
+  }
+
+  /** The one that has used most until now: what it does, one after the other, nothing can make go faster. */
+  busiest(): BusiestThread {
+    let most: BusiestThread = { name: 'none', seconds: 0 }
+    for (const [id, { name, ticks }] of readThreads(this.#pid)) {
+      const seconds = (ticks - (this.#begin.get(id)?.ticks ?? 0)) / TICKS_PER_SECOND
+      if (seconds > most.seconds) most = { name, seconds }
+    }
+    return most
+  }
+}
+
+interface Thread {
+  readonly name: string
+  readonly ticks: number
+}
+
+/** A thread, by the name its program gives it. */
+export interface BusiestThread {
+  readonly name: string
+  readonly seconds: number
 }
 
 /** Measures the machine and named processes from `start` to `stop`. */
@@ -98,6 +134,20 @@ function statusBytes(pid: number, line: RegExp): number | undefined {
   } catch {
     return undefined
   }
+}
+
+function readThreads(pid: number): Map<string, Thread> {
+  const found = new Map<string, Thread>()
+  for (const id of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8')
+      const { user, system } = parseProcessTicks(stat)
+      found.set(id, { name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), ticks: user + system })
+    } catch {
+      // It has ended.
+    }
+  }
+  return found
 }
 
 function readTicks(): CpuTicks {

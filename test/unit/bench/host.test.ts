@@ -7,7 +7,7 @@ import { resultObject, resultText } from '../../../bench/host/report.ts'
 import type { AgentRun, HostResult } from '../../../bench/host/result.ts'
 import { agentResult, floorOf, partResult } from '../../../bench/host/result.ts'
 import type { Cost } from '../../../bench/host/tasks.ts'
-import { processCpuSeconds } from '../../../bench/support/cpu-usage.ts'
+import { processCpuSeconds, ThreadMeter } from '../../../bench/support/cpu-usage.ts'
 import { MACHINE } from './machine.ts'
 import { parsedOptions } from './parsed.ts'
 import { useCpu } from './use-cpu.ts'
@@ -23,6 +23,7 @@ const cost = (seconds: number, user: number, system: number): Cost => ({ seconds
 function agentRun(user: number, foreign = 0): AgentRun {
   return {
     ...{ bytes: BYTES, agent: cost(2, user, 0.5), cacheCpu: { user: 0.25, system: 0.25 } },
+    ...{ agentThread: { name: 'main', seconds: user }, cacheThread: { name: 'main', seconds: 0.25 } },
     ...{ firstByteMs: [10, 20], rssMiB: 100 + user, foreign },
   }
 }
@@ -57,6 +58,9 @@ describe("an agent's result", () => {
     assert.equal(result.mibPerSecond, 256)
     assert.equal(result.cacheCpuSecondsPerGiB, 1)
     assert.equal(result.rssMiB, 102)
+    assert.deepEqual(result.agentThread, { name: 'main', cpuSecondsPerGiB: 3 })
+    assert.deepEqual(result.cacheThread, { name: 'main', cpuSecondsPerGiB: 0.5 })
+    assert.equal(result.coresUsed, 1.25)
     assert.deepEqual([result.firstByteMs, result.firstByteP99Ms, result.firstBytes], [10, 20, 6])
     assert.equal(result.valid, true)
   })
@@ -79,6 +83,7 @@ describe("an agent's result", () => {
     assert.deepEqual(file.floor, floor)
     assert.equal(JSON.stringify(file).includes('/tmp'), false)
     const text = resultText(MACHINE, OPTIONS, result)
+    assert.match(text, /by tls .* 2\.00 main +1\.00 +0\.50 main/)
     assert.match(text, /agent, by tls .* 3\.00 .* 1\.50$/m)
     assert.match(text, /agent, by stream: INVALID: CPU used by others 0\.500, limit 0\.1/)
     assert.doesNotMatch(text, /agent, by tls: INVALID/)
@@ -123,5 +128,13 @@ describe("a process's CPU time", () => {
     const after = processCpuSeconds(process.pid)
     assert.ok(after.user + after.system > before.user + before.system)
     assert.throws(() => processCpuSeconds(2 ** 30), /ENOENT/)
+  })
+
+  it('is told of the thread that used most of it meanwhile, with its name', () => {
+    const meter = ThreadMeter.start(process.pid)
+    useCpu(200)
+    const { name, seconds } = meter.busiest()
+    assert.match(name, /MainThread/)
+    assert.ok(seconds > 0)
   })
 })

@@ -55,7 +55,8 @@ function hostFile(valid: boolean): Named<HostFile> {
   const part = { part: 'SHA-256', mibPerSecond: one, cpuSecondsPerGiB: one }
   const agent = {
     ...{ channel: 'tls', ratio: 1.5, firstByteMs: 10, firstByteP99Ms: 20, firstBytes: 40, rssMiB: 200, runs: 3, valid },
-    ...{ cacheCpuSecondsPerGiB: 1, spread: { mibPerSecond: one, cpuSecondsPerGiB: one } },
+    ...{ agentThread: { name: 'main', cpuSecondsPerGiB: 0.75 }, cacheThread: { name: 'x', cpuSecondsPerGiB: 0.5 } },
+    ...{ coresUsed: 1.5, cacheCpuSecondsPerGiB: 1, spread: { mibPerSecond: one, cpuSecondsPerGiB: one } },
   }
   const micro = [{ subject: 'a | b', p50Us: 0.12345, p99Us: 1234.5, perSecond: 1, samples: 30 }]
   return {
@@ -151,6 +152,10 @@ describe('result tables', () => {
       /agent\*\*, pieces by tls \| .* \| invalid: others used the machine \[1\.50\]/,
     )
     assert.match(hostSection(hostFile(true)), /agent\*\*, pieces by tls \| .* \| 1\.50 \| ≤ 1\.60 \|/)
+    assert.match(
+      hostSection(hostFile(true)),
+      /goal ≤ 0\.8.*\n.*\n\| pieces by tls \| 0\.75 \(main\) \| 0\.50 \(x\) \| 1\.50 \|/,
+    )
   })
 
   it('set a baseline against the bound of what it stands in for', () => {
