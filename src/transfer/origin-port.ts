@@ -135,9 +135,11 @@ export class OriginPort {
         this.#deps.metrics.received(transfer, 'origin', chunk.length)
         for (const { piece, bytes } of cutter.cut(chunk)) {
           await this.#keep(transfer, piece, bytes)
-          signal.throwIfAborted()
+          // what has come already is kept where only the rest is another's to read: it would be read twice
+          if (failedProofs !== transfer.failedProofs || transfer.signal.aborted) signal.throwIfAborted()
           if (source.whole) await transfer.whenRoomFor(piece + 1, signal)
         }
+        signal.throwIfAborted()
         this.#deps.leecher.drive({ type: 'fetchProgress', range: run.range, bytes: chunk.length })
       }
     } finally {

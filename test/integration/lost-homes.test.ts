@@ -33,7 +33,9 @@ for (const [name, keys] of Object.entries({ 'a fleet with keys': KEYED, 'a fleet
       return links[0]!.peers.length === 1 && links[1]!.peers.length === agents.length + 1
     })
     await late!.pullInTime(UP, 'team/app', 'v1', image)
-    assert.ok((await standIn!.received('origin')) - before < layer.size, 'the origin gave the layer again')
-    assert.ok((await standIn!.received('peer')) >= layer.size)
+    // the host may have it before its stand-in has: they take it from the same hosts
+    await eventually('the stand-in has it from the hosts', async () => (await standIn!.received('peer')) >= layer.size)
+    const again = (await standIn!.received('origin')) - before + (await late!.received('origin'))
+    assert.ok(again < layer.size, `the origin gave ${again} bytes again`)
   })
 }
