@@ -1,4 +1,7 @@
 import type { Clock } from './clock.ts'
+import { OVERLOADED_MS } from './patience.ts'
+
+const STEP_MS = 250
 
 /** Resolves after `ms`, or rejects with the signal's reason. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
@@ -32,4 +35,22 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 /** The reason of an abort, for people. */
 export function abortError(why: string): DOMException {
   return new DOMException(why, 'AbortError')
+}
+
+/**
+ * Aborts after `ms` in which this process ran: for answers whose lateness is held against somebody. After a stop (a starved
+ * machine, a long collection) timers are due before what has come meanwhile is read, so a stop counts for three steps at most.
+ */
+export function runningLimit(clock: Clock, ms: number): Disposable & { readonly signal: AbortSignal } {
+  const abort = new AbortController()
+  let left = ms
+  let at = clock.now()
+  let timer = clock.after(Math.min(left, STEP_MS), step)
+  function step(): void {
+    left -= Math.min(clock.now() - at, STEP_MS + OVERLOADED_MS)
+    at = clock.now()
+    if (left > 0) timer = clock.after(Math.min(left, STEP_MS), step)
+    else abort.abort(new DOMException(`nothing within ${ms} ms`, 'TimeoutError'))
+  }
+  return { signal: abort.signal, [Symbol.dispose]: () => timer[Symbol.dispose]() }
 }

@@ -1,4 +1,4 @@
-import { abortError, sleep } from '../base/abort.ts'
+import { abortError, runningLimit, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -73,7 +73,8 @@ export class HomeRequests {
     using _watch = this.#whenHopeless(ask, () => silent.abort(abortError('silent')))
     try {
       for (;;) {
-        const limit = AbortSignal.any([signal, silent.signal, AbortSignal.timeout(timeoutMs)])
+        using late = runningLimit(clock, timeoutMs)
+        const limit = AbortSignal.any([signal, silent.signal, late.signal])
         const askedAt = clock.now()
         ask.looks = 0
         const answer = await link.request(request, body, limit)

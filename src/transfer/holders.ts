@@ -1,4 +1,4 @@
-import { sleep } from '../base/abort.ts'
+import { runningLimit, sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { fairShare } from '../base/fair-share.ts'
 import type { Logger } from '../base/log.ts'
@@ -80,7 +80,8 @@ export class Holders {
       return peer.role === 'agent' && peer.region === swarm.self.region
     })
     const late = new AbortController()
-    const limit = AbortSignal.any([transfer.signal, late.signal, AbortSignal.timeout(ANSWER_MS)])
+    using waited = runningLimit(clock, ANSWER_MS)
+    const limit = AbortSignal.any([transfer.signal, late.signal, waited.signal])
     const args = { upstream, repository, digest, size, have: new Uint8Array() }
     const shares = { most: ASKED_MOST, perGroup: Math.ceil(ASKED_MOST / 4) }
     const chosen = fairShare(near, ({ remote }) => groupOf(remote), shares)

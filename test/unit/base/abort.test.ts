@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
-import { raceAbort, sleep } from '../../../src/base/abort.ts'
+import { raceAbort, runningLimit, sleep } from '../../../src/base/abort.ts'
 import { VirtualClock } from '../../../src/sim/virtual-clock.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 
 describe('sleep', () => {
   it('ends when its time has come, and no sooner', async () => {
@@ -50,5 +51,31 @@ describe('raceAbort', () => {
     await assert.rejects(raced, /stop/)
     reject(new Error('late'))
     await assert.rejects(raceAbort(Promise.reject(new Error('late')), abort.signal), /stop/)
+  })
+})
+
+describe('a limit of the time that this process runs', () => {
+  const STEP_MS = 250
+
+  it('ends after its time, and not when it is disposed before', () => {
+    const clock = new ManualClock()
+    using limit = runningLimit(clock, 4 * STEP_MS + 100)
+    const other = runningLimit(clock, 4 * STEP_MS + 100)
+    for (let step = 0; step < 4; step++) clock.advance(STEP_MS)
+    assert.deepEqual([limit.signal.aborted, other.signal.aborted], [false, false])
+    other[Symbol.dispose]()
+    clock.advance(100)
+    assert.deepEqual([limit.signal.aborted, other.signal.aborted], [true, false])
+    assert.equal((limit.signal.reason as Error).name, 'TimeoutError')
+  })
+
+  it('takes a stop for no more than three steps, however long it was', () => {
+    const clock = new ManualClock()
+    using limit = runningLimit(clock, 5 * STEP_MS)
+    clock.advance(3_600_000)
+    clock.advance(STEP_MS)
+    assert.equal(limit.signal.aborted, false)
+    clock.advance(STEP_MS)
+    assert.equal(limit.signal.aborted, true)
   })
 })

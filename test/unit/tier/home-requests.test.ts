@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../../../src/base/clock.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { ASK_MS, AT_WORK_AFTER_MS, LAST_ASK_MS, OVERLOADED_MS } from '../../../src/base/patience.ts'
 import type { PeerLink } from '../../../src/swarm/index.ts'
@@ -12,7 +13,7 @@ const LOOK_MS = 250
 const HOME = 'home'
 
 /** A home that is asked by a host for which nobody else is left, and says nothing. */
-function asking() {
+function asking(timeoutMs = LAST_ASK_MS) {
   const clock = new ManualClock()
   const suspicion = new Suspicion(clock)
   const link = {
@@ -25,7 +26,7 @@ function asking() {
   const requests = new HomeRequests({ clock, logger: silentLogger, suspicion })
   const request = requestOf(tierRequests.members, { limit: 0 })
   const leaves = new AbortController()
-  const answer = requests.ask('blob', link as unknown as PeerLink, request, LAST_ASK_MS, leaves.signal)
+  const answer = requests.ask('blob', link as unknown as PeerLink, request, timeoutMs, leaves.signal)
   const pass = (ms: number): void => {
     for (let passed = 0; passed < ms; passed += LOOK_MS) clock.advance(LOOK_MS)
   }
@@ -82,4 +83,63 @@ test('a home is not to blame for the time that this process was stopped', async 
   assert.ok(!suspicion.isPassedOver(HOME))
   leaves.abort(new Error('the asker leaves'))
   await assert.rejects(answer, /the asker leaves/)
+})
+
+/** Where another is left to ask: a home from which something comes, and no answer. */
+function askingOneOfTwo() {
+  const asked = asking(ASK_MS)
+  const { clock, link } = asked
+  const passing = (looks: number): void => {
+    for (let look = 0; look < looks; look++) {
+      link.heardTimes++
+      clock.advance(LOOK_MS)
+    }
+  }
+  return { ...asked, passing }
+}
+
+test('a home that lives and has no answer in time is suspected, not passed over', async () => {
+  const { suspicion, answer, passing } = askingOneOfTwo()
+  passing(ASK_MS / LOOK_MS)
+  assert.equal(await answer, undefined)
+  assert.ok(!suspicion.isPassedOver(HOME))
+  assert.deepEqual(suspicion.ranked([HOME, 'other']), ['other'])
+})
+
+test('the time that this process was stopped is none that an answer was waited for', async () => {
+  const { clock, suspicion, answer, passing } = askingOneOfTwo()
+  let isOver = false
+  void answer.then(() => (isOver = true))
+  clock.advance(3 * ASK_MS)
+  // a stop counts as three looks
+  passing(ASK_MS / LOOK_MS - 4)
+  await Promise.resolve()
+  await new Promise(setImmediate)
+  assert.ok(!isOver)
+  assert.deepEqual(suspicion.ranked([HOME, 'other']), [HOME, 'other'])
+  passing(1)
+  assert.equal(await answer, undefined)
+})
+
+test('an answer that came while this process was stopped is taken, though it was stopped for longer than one is waited for', async () => {
+  const suspicion = new Suspicion(systemClock)
+  const answer = { kind: 'members', peers: [] }
+  const link = {
+    peer: { key: HOME, role: 'cache' },
+    silent: false,
+    heardTimes: 7,
+    request: (_request: unknown, _body: unknown, signal: AbortSignal) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+        setImmediate(() => {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_000)
+          // sockets are read after the timers that are due
+          setImmediate(resolve, answer)
+        })
+      }),
+  }
+  const requests = new HomeRequests({ clock: systemClock, logger: silentLogger, suspicion })
+  const request = requestOf(tierRequests.members, { limit: 0 })
+  const never = new AbortController().signal
+  assert.equal(await requests.ask('blob', link as unknown as PeerLink, request, 1_000, never), answer)
 })
