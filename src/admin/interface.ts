@@ -1,15 +1,8 @@
 import type { Events } from '../base/events.ts'
 import type { LogLevelName } from '../base/log.ts'
 import type { PinView } from '../pins/index.ts'
-import type {
-  GateSpec,
-  GateView,
-  HostView,
-  PrewarmPlanView,
-  PrewarmView,
-  PurgeView,
-  ScheduleView,
-} from '../prewarm/index.ts'
+import type { GateSpec, GateView, HostView, PrewarmPlanView, PrewarmView, ScheduleView } from '../prewarm/index.ts'
+import type { PurgeView } from '../purge/index.ts'
 import type { Order } from '../trust/index.ts'
 import type { WebhookHead, WebhookResponse } from '../webhook/index.ts'
 import type { Limits, LogView, VerifyView, WhyView } from './api-schema.ts'

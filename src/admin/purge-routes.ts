@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { ADMIN_ANSWER_MS } from '../base/patience.ts'
-import { isPurgeId } from '../prewarm/index.ts'
+import { isPurgeId } from '../purge/index.ts'
 import type { PurgeSource } from './interface.ts'
 import { isOrder, obeySchema, parseBody, purgeSchema } from './request-schema.ts'
 

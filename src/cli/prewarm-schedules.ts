@@ -2,15 +2,16 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import { signOrder } from '../orders/index.ts'
 import type { ScheduleView } from '../prewarm/index.ts'
 import {
   localZone,
   newScheduleId,
-  orderSchedule,
-  orderUnschedule,
   parsePrewarmSpec,
   parseWhen,
+  SCHEDULE_ORDER,
   scheduleViewSchema,
+  UNSCHEDULE_ORDER,
 } from '../prewarm/index.ts'
 import type { OrderSigner } from '../trust/index.ts'
 import { orderJson } from '../trust/index.ts'
@@ -62,7 +63,9 @@ export async function schedule(
   const spec = parsePrewarmSpec(request, optionOf)
   const images = await completeReferences(client, spec.images, signal)
   const scheduled = { spec: { ...spec, images }, when: parseWhen(when, now) }
-  const order = orderJson(signed(orderSchedule(signer, newScheduleId(now), scheduled, now)))
+  const order = orderJson(
+    signed(signOrder(signer, SCHEDULE_ORDER, { id: newScheduleId(now), content: scheduled, issuedEpochMs: now })),
+  )
   return client.post(API, { order }, scheduleViewSchema, signal)
 }
 
@@ -72,7 +75,9 @@ export async function unschedule(
   { signer, io }: { readonly signer: OrderSigner | undefined; readonly io: CommandIo },
 ): Promise<ScheduleView> {
   if (signer === undefined) return client.delete(`${API}/${id}`, scheduleViewSchema, io.signal)
-  const order = orderJson(signed(orderUnschedule(signer, id, systemClock.wall())))
+  const order = orderJson(
+    signed(signOrder(signer, UNSCHEDULE_ORDER, { id, content: null, issuedEpochMs: systemClock.wall() })),
+  )
   return client.post(API, { order }, scheduleViewSchema, io.signal)
 }
 

@@ -2,13 +2,13 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
+import { laterThan, newOrderId, signOrder } from '../orders/index.ts'
 import type { PrewarmPatch } from '../prewarm/index.ts'
 import {
+  EDIT_ORDER,
   isJobId,
   isScheduleId,
-  newJobId,
-  orderChange,
-  orderJob,
+  JOB_ORDER,
   parsePrewarmPatch,
   parsePrewarmSpec,
   prewarmHostSchema,
@@ -135,7 +135,7 @@ async function start(io: CommandIo, images: readonly string[], raw: unknown): Pr
     const kept = await schedule(client, request, { when, signer, io })
     return void io.stdout.write(json ? `${JSON.stringify(kept)}\n` : `${scheduleText(kept)}\n`)
   }
-  const id = newJobId(systemClock.wall())
+  const id = newOrderId(systemClock.wall())
   const body = signer === undefined ? { ...request, id } : await orderedStart(client, signer, { id, request }, io)
   const job = await unlessLeft(io, id, 'may have begun', submitPatiently(client, body, io))
   if (!json && job.absent.length > 0) io.stderr.write(`region ${absentText(job.absent)}\n`)
@@ -159,7 +159,11 @@ async function orderedStart(
 ): Promise<object> {
   const spec = parsePrewarmSpec(request, optionOf)
   const images = await completeReferences(client, spec.images, signal)
-  return { order: orderJson(signed(orderJob(signer, id, { ...spec, images }, systemClock.wall()))) }
+  return {
+    order: orderJson(
+      signed(signOrder(signer, JOB_ORDER, { id, content: { ...spec, images }, issuedEpochMs: systemClock.wall() })),
+    ),
+  }
 }
 
 /** Tells whoever stops waiting that the job does not stop. */
@@ -260,8 +264,8 @@ async function orderedChange(
   { signal }: CommandIo,
 ): Promise<object> {
   const { orderedEpochMs } = await client.get(jobPath(id), prewarmViewSchema, signal)
-  const times = { now: systemClock.wall(), afterEpochMs: orderedEpochMs }
-  return { order: orderJson(signed(orderChange(signer, id, patch, times))) }
+  const issuedEpochMs = laterThan(orderedEpochMs, systemClock.wall())
+  return { order: orderJson(signed(signOrder(signer, EDIT_ORDER, { id, content: patch, issuedEpochMs }))) }
 }
 
 function jobPath(id: string): string {

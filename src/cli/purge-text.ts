@@ -1,4 +1,4 @@
-import type { PurgeView } from '../prewarm/index.ts'
+import type { PurgeView } from '../purge/index.ts'
 import { plainTable } from './plain-table.ts'
 import { sizeText } from './quantity-text.ts'
 

@@ -5,8 +5,9 @@ import { systemClock } from '../base/clock.ts'
 import { isShoalError, ShoalError } from '../base/errors.ts'
 import { parseDurationMs } from '../base/quantity.ts'
 import { DOCKER_HUB, parseReference } from '../oci/reference.ts'
-import type { PurgeSpec, PurgeView } from '../prewarm/index.ts'
-import { isPurgeId, newPurgeId, orderPurge, parsePurge, purgeViewSchema } from '../prewarm/index.ts'
+import { signOrder } from '../orders/index.ts'
+import type { PurgeSpec, PurgeView } from '../purge/index.ts'
+import { isPurgeId, newPurgeId, PURGE_ORDER, parsePurge, purgeViewSchema } from '../purge/index.ts'
 import { orderJson } from '../trust/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
 import type { CommandIo } from './command-io.ts'
@@ -93,7 +94,11 @@ async function run(io: CommandIo, references: readonly string[], options: Option
   if (signer !== undefined) {
     const now = systemClock.wall()
     const purge = await completed(client, references, what, io.signal)
-    body = { order: orderJson(signed(orderPurge(signer, newPurgeId(now), purge, now))) }
+    body = {
+      order: orderJson(
+        signed(signOrder(signer, PURGE_ORDER, { id: newPurgeId(now), content: purge, issuedEpochMs: now })),
+      ),
+    }
   }
   const begun = await client.post(API, body, purgeViewSchema, io.signal)
   const end = await followed(client, begun, { untilMs: systemClock.now() + waitMs, json }, io)

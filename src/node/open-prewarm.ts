@@ -24,7 +24,9 @@ interface OpenPrewarmDeps
     | 'hostRate'
     | 'jobChanged'
     | 'chargePlan'
-    | 'purger'
+    | 'orders'
+    | 'keepsJobs'
+    | 'hostNamed'
   > {
   /** This host's mirror, `host:port`: known once it listens. */
   readonly mirror: () => string

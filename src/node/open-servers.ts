@@ -59,7 +59,7 @@ export async function openServers(
     tagTtlMs: () => settings.current.tags.ttlMs,
     defaultUpstream,
   })
-  const { pins, hooks, prewarm } = work
+  const { pins, hooks, prewarm, purge } = work
   const page = new PageViews({ clock, status, swarm, transfers, pins, jobs: prewarm.jobs })
   const admin = stack.use(
     await startAdmin(
@@ -70,7 +70,7 @@ export async function openServers(
         pins,
         hooks,
         prewarm: prewarm.jobs,
-        purges: prewarm.purges,
+        purges: purge.client,
         verify,
         events,
         why,

@@ -1,5 +1,5 @@
 import { blobRequests } from '../blob/index.ts'
-import { prewarmProtocol } from '../prewarm/index.ts'
+import { ordersProtocol } from '../orders/index.ts'
 import { tierRequests } from '../tier/index.ts'
 import { transferMessages, transferRequests } from '../transfer/index.ts'
 
@@ -9,5 +9,5 @@ export const PROTOCOL = {
   ...transferMessages,
   ...transferRequests,
   ...blobRequests,
-  ...prewarmProtocol,
+  ...ordersProtocol,
 }

@@ -1,13 +1,13 @@
 import { CAPACITY_MS } from '../base/patience.ts'
+import type { AskOf } from '../orders/index.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Swarm } from '../swarm/index.ts'
 import type { Plan, RegionCapacity } from './interface.ts'
 import type { Inventory, KnownHost } from './inventory.ts'
-import type { Messenger } from './messenger.ts'
 import type { Need } from './need.ts'
 import { needOf } from './need.ts'
-import type { AskOf } from './requests.ts'
+import type { PrewarmMessenger, PrewarmRequests } from './requests.ts'
 
 /** Hosts that are asked what they have already, at most; of more it is taken to be nothing. */
 const MAX_ASKED = 512
@@ -17,7 +17,7 @@ const MAX_NAMED = 16
 
 interface CapacityProbeDeps {
   readonly swarm: Pick<Swarm, 'self'>
-  readonly messenger: Messenger
+  readonly messenger: PrewarmMessenger
   readonly store: BlobStore
   readonly inventory: Inventory
 }
@@ -34,7 +34,11 @@ export class CapacityProbe {
   }
 
   /** Hosts whose room may not do are asked what they have; all are when somebody wants to know (`counts`). */
-  async measure({ spec, plan, counts }: AskOf<'survey'>, hops: number, signal: AbortSignal): Promise<RegionCapacity> {
+  async measure(
+    { spec, plan, counts }: AskOf<PrewarmRequests, 'survey'>,
+    hops: number,
+    signal: AbortSignal,
+  ): Promise<RegionCapacity> {
     const { inventory, swarm } = this.#deps
     const matching = inventory.matching(spec)
     const isTight = ({ facts }: KnownHost): boolean => facts.freeBytes < plan.bytes

@@ -1,9 +1,7 @@
+import { MAX_HOSTS } from '../orders/index.ts'
 import type { PeerInfo } from '../swarm/index.ts'
 import type { PrewarmSpec } from './interface.ts'
 import type { HostFacts } from './messages.ts'
-
-/** More hosts than one region's caches can be linked to are not remembered. */
-export const MAX_HOSTS = 50_000
 
 export interface KnownHost {
   readonly key: string

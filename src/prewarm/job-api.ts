@@ -1,26 +1,36 @@
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import type { Call, Ordered, Responders, ResponseTo } from '../orders/index.ts'
+import { impossible, unanswered } from '../orders/index.ts'
 import type { BlobStore } from '../store/index.ts'
-import type { PeerInfo, Swarm } from '../swarm/index.ts'
+import type { PeerLink, Swarm } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
-import type { CacheRoutes } from './cache-routes.ts'
 import { absentCapacity, CapacityProbe } from './capacity-probe.ts'
-import type { JobRow, Plan, PrewarmPlanView, PrewarmSpec, PrewarmView, RegionCapacity } from './interface.ts'
+import type {
+  JobRow,
+  Plan,
+  PrewarmPatch,
+  PrewarmPlanView,
+  PrewarmSpec,
+  PrewarmView,
+  RegionCapacity,
+} from './interface.ts'
 import { createJob, imagesKey, isFinal, patchJob } from './job.ts'
 import type { JobController } from './job-controller.ts'
-import { impossible, refuseOther, refuseTooFew, refuseTooLarge, sameJob, unanswered } from './job-refusals.ts'
+import { withOrder } from './job-orders.ts'
+import { refuseTooFew, refuseTooLarge, sameJob } from './job-refusals.ts'
 import { MAX_LIVE_JOBS } from './job-store.ts'
-import type { Messenger } from './messenger.ts'
-import type { JobOrderOf, Orders } from './orders.ts'
-import { withOrder } from './orders.ts'
 import type { Planner } from './planner.ts'
-import type { PurgeApi } from './purge-api.ts'
 import type { RegionStore } from './region-store.ts'
-import type { AskOf, PrewarmRequest, RequestName, RequestOf, ResponseTo } from './requests.ts'
+import type { PrewarmMessenger, PrewarmRequests, PrewarmRoutes } from './requests.ts'
 import { HOSTS_PER_PAGE } from './requests.ts'
-import type { ScheduleApi } from './schedule-api.ts'
+import { scheduleResponders } from './schedule-responders.ts'
+import type { Schedules } from './schedules.ts'
 import { planViewOf, viewOf } from './views.ts'
+
+/** What a host without jobs of its own responds to as well is not among them. */
+type ApiName = Exclude<keyof PrewarmRequests, 'need'>
 
 const MAX_LIST_BYTES = 3 * 1024 * 1024
 /** Jobs named in an error. */
@@ -33,16 +43,14 @@ interface JobApiDeps {
   readonly logger: Logger
   readonly swarm: Pick<Swarm, 'self'>
   readonly tier: Tier
-  readonly messenger: Messenger
-  readonly routes: CacheRoutes
+  readonly messenger: PrewarmMessenger
+  readonly routes: PrewarmRoutes
   readonly planner: Planner
   readonly store: BlobStore
   readonly clock: Pick<Clock, 'wall'>
   readonly controller: JobController
   readonly regions: RegionStore
-  readonly schedules: ScheduleApi
-  readonly purges: PurgeApi
-  readonly orders: Pick<Orders, 'check'>
+  readonly schedules: Schedules
 }
 
 /**
@@ -52,89 +60,45 @@ interface JobApiDeps {
 export class JobApi {
   readonly #deps: JobApiDeps
   readonly #capacity: CapacityProbe
-  readonly schedules: ScheduleApi
-  readonly purges: PurgeApi
   /** For whom plans are being made. */
   readonly #planning: string[] = []
 
   constructor(deps: JobApiDeps) {
     this.#deps = deps
-    this.schedules = deps.schedules
-    this.purges = deps.purges
     this.#capacity = new CapacityProbe({ ...deps, inventory: deps.controller.inventory })
   }
 
-  /** Responds to a request of another host. Whoever passes an order on has looked at it. */
-  async respond(from: PeerInfo, request: PrewarmRequest, signal: AbortSignal): Promise<ResponseTo<RequestName>> {
-    const { orders, tier } = this.#deps
-    const { name, ask, hops } = request
-    const isFromAbove = tier.isCache(from) && tier.isParentRegion(from.region)
-    switch (name) {
-      case 'submit':
-        return this.submit(about(ask.id, orders.check(ask.order, 'prewarm')), hops, signal)
-      case 'edit':
-        return this.edit(about(ask.id, orders.check(ask.order, 'edit')), hops, signal)
-      case 'schedule':
-        return this.schedules.add(about(ask.id, orders.check(ask.order, 'schedule')), hops, signal)
-      case 'unschedule':
-        return this.schedules.cancel(about(ask.id, orders.check(ask.order, 'unschedule')), hops, signal)
-      case 'schedules':
-        return this.schedules.list(hops, signal)
-      case 'plan':
-        return this.#planFor(from, ask, hops, signal)
-      case 'list':
-        return this.list(hops, signal)
-      case 'show':
-        return this.show(ask, hops, signal)
-      case 'hosts':
-        return isFromAbove ? this.#hostsBelow(ask, hops, signal) : this.hosts(ask, hops, signal)
-      case 'survey':
-        if (isFromAbove) return this.#capacities(ask, hops, signal)
+  /** What this cache responds to. */
+  get responders(): Responders<PrewarmRequests, ApiName> {
+    const { routes, schedules } = this.#deps
+    return {
+      ...scheduleResponders(routes, schedules),
+      submit: (call, signal) => this.#submit(call, signal),
+      edit: (call, signal) => this.#where(call, signal, (row) => this.#change(row, call.ordered)),
+      show: (call, signal) => this.#where(call, signal, async (row) => this.#view(row)),
+      list: (call, signal) => this.#list(call, signal),
+      plan: (call, signal) => this.#planFor(call, signal),
+      hosts: (call, signal) =>
+        this.#isFromAbove(call.link)
+          ? this.#hostsBelow(call, signal)
+          : this.#where(call, signal, () => this.#hostsBelow(call, signal)),
+      survey: (call, signal) => {
+        if (this.#isFromAbove(call.link)) return this.#capacities(call, signal)
         throw new ShoalError('UNAVAILABLE', 'capacity is for caches of the region above to ask')
-      case 'purge':
-        return this.purges.begin(about(ask.id, orders.check(ask.order, 'purge')), hops, signal)
-      case 'purges':
-        return this.purges.list(ask, hops, signal)
-      case 'purgeCounts':
-        if (isFromAbove) return this.purges.counts(ask, hops, signal)
-        throw new ShoalError('UNAVAILABLE', 'what hosts have purged is for caches of the region above to ask')
-      case 'need':
-        throw new ShoalError('UNAVAILABLE', 'what a host lacks is for caches to ask')
-      default:
-        return request satisfies never
+      },
     }
   }
 
   /** Begins the job, or returns the one of its id that has begun already. */
-  async submit(ordered: JobOrderOf<'prewarm'>, hops: number, signal: AbortSignal): Promise<PrewarmView> {
-    const { id, spec, order } = ordered
-    const above = await this.#deps.routes.above({ name: 'submit', ask: { id, spec, order }, hops }, id, signal)
-    return above?.value ?? this.#begin(ordered, signal)
+  async #submit(call: Call<PrewarmRequests, 'submit'>, signal: AbortSignal): Promise<PrewarmView> {
+    const above = await this.#deps.routes.above(call, call.ask.id, signal)
+    return above?.value ?? this.#begin(call.ordered, signal)
   }
 
-  edit(ordered: JobOrderOf<'edit'>, hops: number, signal: AbortSignal): Promise<PrewarmView> {
-    const { id, patch, order } = ordered
-    const request = { name: 'edit', ask: { id, patch, order }, hops } as const
-    return this.#where(request, signal, (row) => this.#change(row, ordered))
-  }
-
-  show(ask: AskOf<'show'>, hops: number, signal: AbortSignal): Promise<PrewarmView> {
-    return this.#where({ name: 'show', ask, hops }, signal, async (row) => this.#view(row))
-  }
-
-  hosts(ask: AskOf<'hosts'>, hops: number, signal: AbortSignal): Promise<ResponseTo<'hosts'>> {
-    return this.#where({ name: 'hosts', ask, hops }, signal, () => this.#hostsBelow(ask, hops, signal))
-  }
-
-  async plan(ask: AskOf<'plan'>, hops: number, signal: AbortSignal): Promise<PrewarmPlanView> {
-    const above = await this.#deps.routes.above({ name: 'plan', ask, hops }, imagesKey(ask.spec), signal)
-    return above?.value ?? this.#plan(ask, signal)
-  }
-
-  async list(hops: number, signal: AbortSignal): Promise<readonly PrewarmView[]> {
+  async #list(call: Call<PrewarmRequests, 'list'>, signal: AbortSignal): Promise<readonly PrewarmView[]> {
     const { region } = this.#deps.swarm.self
     const rows = this.#deps.controller.jobStore.all()
-    const above = await this.#deps.routes.above({ name: 'list', ask: {}, hops }, 'list', signal)
+    const above = await this.#deps.routes.above(call, 'list', signal)
     const missed = this.#deps.tier.parentRegions
     if (above === undefined && missed.length > 0) {
       const ids = rows.map(({ id }) => id).sort()
@@ -149,21 +113,26 @@ export class JobApi {
   }
 
   /** A plan asks origins and hosts, and anybody may want one: few at once, and few of one host. */
-  async #planFor(from: PeerInfo, ask: AskOf<'plan'>, hops: number, signal: AbortSignal): Promise<PrewarmPlanView> {
+  async #planFor(call: Call<PrewarmRequests, 'plan'>, signal: AbortSignal): Promise<PrewarmPlanView> {
+    const from = call.link?.peer
+    if (from === undefined) return this.#plan(call, signal)
     const own = this.#planning.filter((key) => key === from.key).length
     if (this.#planning.length >= MAX_PLANS || (from.role !== 'cache' && own >= MAX_PLANS_OF_A_HOST)) {
       throw new ShoalError('UNAVAILABLE', 'plans are being made already; try again when they are')
     }
     this.#planning.push(from.key)
     try {
-      return await this.plan(ask, hops, signal)
+      return await this.#plan(call, signal)
     } finally {
       this.#planning.splice(this.#planning.indexOf(from.key), 1)
     }
   }
 
   /** What this region and those below it could do for a plan. */
-  async #capacities(ask: AskOf<'survey'>, hops: number, signal: AbortSignal): Promise<RegionCapacity[]> {
+  async #capacities(
+    { ask, hops }: Pick<Call<PrewarmRequests, 'survey'>, 'ask' | 'hops'>,
+    signal: AbortSignal,
+  ): Promise<RegionCapacity[]> {
     const { regions, swarm } = this.#deps
     const isWanted = (region: string): boolean => ask.spec.regions.length === 0 || ask.spec.regions.includes(region)
     const own = isWanted(swarm.self.region) ? [await this.#capacity.measure(ask, hops, signal)] : []
@@ -176,7 +145,10 @@ export class JobApi {
   }
 
   /** A page of one region's hosts: this one's, or of one below. */
-  async #hostsBelow(ask: AskOf<'hosts'>, hops: number, signal: AbortSignal): Promise<ResponseTo<'hosts'>> {
+  async #hostsBelow(
+    { ask, hops }: Call<PrewarmRequests, 'hosts'>,
+    signal: AbortSignal,
+  ): Promise<ResponseTo<PrewarmRequests, 'hosts'>> {
     const { id, region, first } = ask
     if (region === this.#deps.swarm.self.region) {
       const hosts = this.#deps.controller.hostViews(id, first, HOSTS_PER_PAGE)
@@ -188,10 +160,10 @@ export class JobApi {
 
   /** Done where the job is coordinated: here, or above. */
   async #where<N extends 'show' | 'edit' | 'hosts'>(
-    request: RequestOf<N>,
+    request: Call<PrewarmRequests, N>,
     signal: AbortSignal,
-    here: (row: JobRow) => Promise<ResponseTo<N>>,
-  ): Promise<ResponseTo<N>> {
+    here: (row: JobRow) => Promise<ResponseTo<PrewarmRequests, N>>,
+  ): Promise<ResponseTo<PrewarmRequests, N>> {
     const { id } = request.ask
     const row = this.#deps.controller.jobStore.get(id)
     if (row?.root === this.#deps.swarm.self.region) return here(row)
@@ -203,7 +175,8 @@ export class JobApi {
   }
 
   /** The job is the order's, not what stands beside it for versions that know no orders. */
-  async #begin({ id, spec, order, issuedEpochMs }: JobOrderOf<'prewarm'>, signal: AbortSignal): Promise<PrewarmView> {
+  async #begin(ordered: Ordered<PrewarmSpec>, signal: AbortSignal): Promise<PrewarmView> {
+    const { id, content: spec, order, issuedEpochMs } = ordered
     const controller = this.#deps.controller
     const known = controller.jobStore.get(id)
     if (known !== undefined) return this.#view(sameJob(known, spec))
@@ -227,7 +200,10 @@ export class JobApi {
     return this.#view(row)
   }
 
-  async #plan({ spec }: AskOf<'plan'>, signal: AbortSignal): Promise<PrewarmPlanView> {
+  async #plan(call: Call<PrewarmRequests, 'plan'>, signal: AbortSignal): Promise<PrewarmPlanView> {
+    const { spec } = call.ask
+    const above = await this.#deps.routes.above(call, imagesKey(spec), signal)
+    if (above !== undefined) return above.value
     const { plan, capacities, absent } = await this.#prepare(spec, true, signal)
     // all that comes from origins comes through this region
     const here = await this.#capacity.missingBytes(plan, 0, signal)
@@ -241,7 +217,7 @@ export class JobApi {
     signal: AbortSignal,
   ): Promise<{ plan: Plan; capacities: RegionCapacity[]; absent: string[] }> {
     const plan = await this.#deps.planner.plan(spec, signal)
-    const heard = await this.#capacities({ spec, plan, counts }, 0, signal)
+    const heard = await this.#capacities({ ask: { spec, plan, counts }, hops: 0 }, signal)
     const capacities = heard.filter((one) => !one.absent)
     const absent = this.#absent(spec, heard)
     const matching = capacities.reduce((sum, one) => sum + one.matching, 0)
@@ -274,7 +250,8 @@ export class JobApi {
     return [...new Set([...above, ...heard.filter((one) => one.absent).map(({ region }) => region)])]
   }
 
-  async #change(row: JobRow, { patch, order, issuedEpochMs }: JobOrderOf<'edit'>): Promise<PrewarmView> {
+  async #change(row: JobRow, ordered: Ordered<PrewarmPatch>): Promise<PrewarmView> {
+    const { content: patch, order, issuedEpochMs } = ordered
     // asked twice
     if (issuedEpochMs === row.orderedEpochMs) return this.#view(row)
     if (issuedEpochMs < row.orderedEpochMs) {
@@ -290,6 +267,11 @@ export class JobApi {
     return this.#view(next)
   }
 
+  #isFromAbove(link: PeerLink | undefined): boolean {
+    const { tier } = this.#deps
+    return link !== undefined && tier.isCache(link.peer) && tier.isParentRegion(link.peer.region)
+  }
+
   #view(row: JobRow): PrewarmView {
     const controller = this.#deps.controller
     return viewOf(row, controller.tallies(row.id), controller.bytesPerSec(row.id), this.#deps.clock.wall())
@@ -303,10 +285,4 @@ function newestThatFit(views: readonly PrewarmView[]): PrewarmView[] {
     left -= JSON.stringify(view).length
     return left > 0
   })
-}
-
-/** An order as it was checked, where it is about the job that the request names. */
-function about<T extends { readonly id: string }>(id: string, ordered: T): T {
-  refuseOther(id, ordered)
-  return ordered
 }

@@ -2,11 +2,13 @@ import { sleep } from '../base/abort.ts'
 import { sumOf } from '../base/sum.ts'
 import { TaskGroup } from '../base/task-group.ts'
 import { Wake } from '../base/wake.ts'
+import { homeKeyOf } from '../orders/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
 import type { ControllerDeps } from './controller-deps.ts'
 import type { HostReport, HostView, JobRow, Plan, Tally, ToldRow } from './interface.ts'
 import { Inventory } from './inventory.ts'
-import { advanceJob, endLost, homeKeyOf, isFinal, isLive, summaryOf, withRegion } from './job.ts'
+import { advanceJob, endLost, isFinal, isLive, summaryOf, withRegion } from './job.ts'
+import { orderedSpec } from './job-orders.ts'
 import { JobPublisher } from './job-publisher.ts'
 import { JobStore } from './job-store.ts'
 import { KnownJobs } from './known-jobs.ts'
@@ -124,9 +126,6 @@ export class JobController implements AsyncDisposable {
       case 'task':
       case 'standing':
       case 'schedule':
-      case 'purge':
-      case 'purges':
-      case 'purged':
         return
       default:
         return message satisfies never
@@ -138,7 +137,7 @@ export class JobController implements AsyncDisposable {
     const { plan, ...rest } = told
     const row: JobRow = { ...rest, plan: summaryOf(plan) }
     if (!this.jobStore.wants(row)) return
-    const spec = this.#deps.orders.specOf(told, this.jobStore.get(row.id)?.orders)
+    const spec = orderedSpec(this.#deps.orders, told, this.jobStore.get(row.id)?.orders)
     const { id: job } = row
     if (spec === undefined) {
       this.#deps.logger.warn({ job, peer: from.key }, 'a job without an order that counts here was dropped')
@@ -308,7 +307,7 @@ export class JobController implements AsyncDisposable {
       this.jobStore.saveRoster(id, added.first, added.hosts),
       'the hosts of a job cannot be written',
     )
-    this.#deps.messenger.sendRoster(this.#publisher.others, { job: id, ...added })
+    this.#publisher.roster(this.#publisher.others, id, added)
   }
 
   /** What this cache read from origins counts at every cache of the region, so that any of them can be leader. */

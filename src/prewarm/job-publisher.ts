@@ -1,11 +1,11 @@
 import { sleep } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
+import { homeKeyOf } from '../orders/index.ts'
 import type { PeerInfo } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { JobRow, Tally } from './interface.ts'
-import { homeKeyOf } from './job.ts'
-import type { Messenger } from './messenger.ts'
 import type { PlanStore } from './plan-store.ts'
+import type { PrewarmMessenger } from './requests.ts'
 import type { Rollout } from './rollout.ts'
 
 /** Rows go to a cache that has just linked at this pace: a week of large jobs at once would be a gigabyte waiting to be sent. */
@@ -15,7 +15,7 @@ const PART_BYTES = 110
 
 interface JobPublisherDeps {
   readonly clock: Clock
-  readonly messenger: Messenger
+  readonly messenger: PrewarmMessenger
   readonly tier: Tier
   readonly plans: PlanStore
   /** What is known of a job here. */
@@ -26,6 +26,14 @@ interface JobPublisherDeps {
   readonly originBytes: (id: string) => number
   /** Whether this cache is its leader. */
   readonly isLeader: (id: string) => boolean
+}
+
+/** Hosts in one message: it must fit whatever their names are. */
+const ROSTER_PART = 1_000
+
+interface RosterPart {
+  readonly first: number
+  readonly hosts: readonly { readonly key: string; readonly name: string }[]
 }
 
 /** What was last told to other caches of a job. */
@@ -82,13 +90,23 @@ export class JobPublisher {
         messenger.send(peer.key, { kind: 'row', row: { ...row, plan } })
         const region = job(row.id)
         if (!this.isNear(peer) || region?.hasRoster !== true) continue
-        messenger.sendRoster([peer], { job: row.id, first: 0, hosts: region.roster })
+        this.roster([peer], row.id, { first: 0, hosts: region.roster })
       }
     }
     const held = plans.held(row.id)
     if (held === undefined) return plans.read(row.id).then(send)
     send(held)
     return Promise.resolve()
+  }
+
+  /** Hosts of a job in their order, from place `first` on, in as many messages as it takes; one also for none. */
+  roster(peers: readonly PeerInfo[], job: string, { first, hosts }: RosterPart): void {
+    for (let at = 0; at === 0 || at < hosts.length; at += ROSTER_PART) {
+      const part = hosts.slice(at, at + ROSTER_PART)
+      for (const { key } of peers) {
+        this.#deps.messenger.send(key, { kind: 'roster', job, first: first + at, hosts: part })
+      }
+    }
   }
 
   /**

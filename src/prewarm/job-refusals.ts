@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { encodeMessage, impossible, MAX_MESSAGE_BYTES } from '../orders/index.ts'
 import type { JobRow, Plan, PrewarmSpec } from './interface.ts'
-import { encodeMessage, MAX_MESSAGE_BYTES } from './messages.ts'
+import type { PrewarmMessages } from './messages.ts'
 
 /** What asking again with a job's id is for: the same job. What may be edited may have been. */
 export function sameJob(row: JobRow, { images, regions, select, hosts, platforms, load }: PrewarmSpec): JobRow {
@@ -11,14 +11,10 @@ export function sameJob(row: JobRow, { images, regions, select, hosts, platforms
   throw impossible(`there is a job ${row.id} already, and it is another one: leave its id away, or choose one`)
 }
 
-export function refuseOther(id: string, ordered: { readonly id: string }): void {
-  if (ordered.id !== id) throw new ShoalError('PREWARM_INVALID', `the order is about job ${ordered.id}, not ${id}`)
-}
-
 /** Other caches must be able to hear of a job, and to have it in memory beside the others. */
 export function refuseTooLarge(row: JobRow, plan: Plan, hasRoom: (plan: Plan) => boolean): void {
   if (!hasRoom(plan)) throw impossible('the jobs under way are too large together; wait for one of them, or cancel it')
-  if (encodeMessage({ kind: 'row', row: { ...row, plan } }).length <= MAX_MESSAGE_BYTES) return
+  if (encodeMessage<PrewarmMessages>({ kind: 'row', row: { ...row, plan } }).length <= MAX_MESSAGE_BYTES) return
   throw impossible(`its ${plan.blobs.length} blobs are more than caches can tell each other; make two jobs of it`)
 }
 
@@ -27,15 +23,4 @@ export function refuseTooFew(maxHosts: number, regions: number): void {
   if (maxHosts === 0 || maxHosts >= regions) return
   const message = `max-hosts ${maxHosts} is fewer than the ${regions} regions that take part`
   throw impossible(`${message}, and each works on one host at least; take one region at a time, with --region`)
-}
-
-export function unanswered(regions: readonly string[], cause?: unknown, more = ''): ShoalError {
-  const why = cause === undefined ? '' : ` (${errorText(cause)})`
-  return new ShoalError('UNAVAILABLE', `no cache of region ${regions.join(', ')} answers${why}${more}; try again`, {
-    cause,
-  })
-}
-
-export function impossible(message: string): ShoalError {
-  return new ShoalError('PREWARM_IMPOSSIBLE', message)
 }

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { encodeJson } from '../base/json.ts'
+import { count, peerKey, text } from '../orders/index.ts'
 import type { BlobStore, StoreTable, TableCodec } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { HostReport, JobRow } from './interface.ts'
 import { isFinal, isNewer, keptUntil } from './job.ts'
 import type { RosterEntry } from './progress.ts'
-import { count, peerKey, reportSchema, rowSchema, text } from './shapes.ts'
+import { reportSchema, rowSchema } from './shapes.ts'
 
 /** Ended jobs beyond this are forgotten before their time, the oldest first. */
 const MAX_ENDED = 256

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { ShoalError } from '../base/errors.ts'
 import type { Order } from '../trust/index.ts'
 import { atMost, EVERYBODY, split, splitOneEach, within } from './amount.ts'
@@ -18,17 +17,7 @@ import type {
 const KEPT_MS = 7 * 86_400_000
 const MAX_REASON_CHARS = 1000
 
-/** Sorts by time. Made where a request comes in, so that one which is sent on twice is one job. */
-export function newJobId(now: number): string {
-  return `${now.toString(36).padStart(9, '0')}-${randomBytes(5).toString('hex')}`
-}
-
-/** What the caches of a region are ranked by, for a job or for another request about jobs. */
-export function homeKeyOf(key: string): string {
-  return `prewarm:${key}`
-}
-
-/** What they are ranked by for a plan, which has no id. */
+/** What the caches are ranked by for a plan, which has no id. */
 export function imagesKey({ images }: Pick<PrewarmSpec, 'images'>): string {
   return images.join(' ')
 }

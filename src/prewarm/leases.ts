@@ -3,7 +3,7 @@ import { ExpiringMap } from '../base/expiring-map.ts'
 import type { HostReport } from './interface.ts'
 import { isLive } from './job.ts'
 import type { JobStore } from './job-store.ts'
-import type { Messenger } from './messenger.ts'
+import type { PrewarmMessenger } from './requests.ts'
 
 /** A job that hosts speak of, and of which no cache has told this one for this long, is run by nobody. */
 const UNKNOWN_MS = 60_000
@@ -13,7 +13,7 @@ const MAX_UNKNOWN = 1_024
 interface LeasesDeps {
   readonly clock: Clock
   readonly jobStore: Pick<JobStore, 'get'>
-  readonly messenger: Pick<Messenger, 'send'>
+  readonly messenger: Pick<PrewarmMessenger, 'send'>
 }
 
 /** Whether jobs are still run, as far as this cache knows: hosts that are at work for one that is not are told to stop. */

@@ -1,22 +1,9 @@
 import { z } from 'zod'
-import { encodeJson, parseJson } from '../base/json.ts'
 import type { Shape } from '../base/shape.ts'
-import { orderSchema } from '../trust/index.ts'
-import type { Right } from './message-rights.ts'
-import { MAX_PURGES, purgeReportSchema } from './purge.ts'
+import type { MessageOf } from '../orders/index.ts'
+import { count, epochMs, MAX_MESSAGE_BYTES, peerKey, region, SHORT_BYTES, text } from '../orders/index.ts'
 import { scheduleRowSchema } from './schedule.ts'
-import {
-  count,
-  epochMs,
-  jobId,
-  peerKey,
-  planSchema,
-  region,
-  reportSchema,
-  tallySchema,
-  text,
-  toldRowSchema,
-} from './shapes.ts'
+import { jobId, planSchema, reportSchema, tallySchema, toldRowSchema } from './shapes.ts'
 import { priority, rateBytesPerSec, runtime } from './spec-shapes.ts'
 
 const MAX_LABELS = 64
@@ -53,14 +40,6 @@ export type Task = Shape<typeof taskSchema>
 
 const hosts = z.array(z.object({ key: peerKey, name: text })).max(20_000)
 
-/** What the wire carries; a link that was sent more would end. */
-export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-/** What says little. */
-export const SHORT = 1024
-
-/** An order, and beside it what it says for versions that know none. */
-export const ORDER_BYTES = 384 * 1024
-
 /**
  * One-way, between a host and the caches of its region, and between caches: from whom each is taken, how long it may be, and
  * what it says. PREWARM.md says who sends which.
@@ -70,9 +49,9 @@ export const PREWARM_MESSAGES = {
   task: { from: 'nearCache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ task: taskSchema }) },
   report: { from: 'near', maxBytes: 32 * 1024, body: z.object({ job: jobId, report: reportSchema }) },
   /** May this host go on with the job? */
-  checkIn: { from: 'near', maxBytes: SHORT, body: z.object({ job: jobId }) },
+  checkIn: { from: 'near', maxBytes: SHORT_BYTES, body: z.object({ job: jobId }) },
   /** The answer; without being asked, to a host that is at work for a job that is over or that nobody knows. */
-  standing: { from: 'nearCache', maxBytes: SHORT, body: z.object({ job: jobId, runs: z.boolean() }) },
+  standing: { from: 'nearCache', maxBytes: SHORT_BYTES, body: z.object({ job: jobId, runs: z.boolean() }) },
   row: { from: 'upperCache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ row: toldRowSchema }) },
   /** Hosts of a job in a region, in their order, from place `first` on. */
   roster: { from: 'nearCache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ job: jobId, first: count, hosts }) },
@@ -80,35 +59,9 @@ export const PREWARM_MESSAGES = {
   tally: { from: 'cache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ job: jobId, region, tally: tallySchema }) },
   /** A schedule, to the other caches of the region. */
   schedule: { from: 'nearCache', maxBytes: MAX_MESSAGE_BYTES, body: z.object({ row: scheduleRowSchema }) },
-  /** An order to purge, from who has obeyed it. */
-  purge: { from: 'upperCache', maxBytes: ORDER_BYTES, body: z.object({ order: orderSchema }) },
-  /** Which of them are known here: whoever is linked hands on the others. */
-  purges: { from: 'member', maxBytes: 32 * 1024, body: z.object({ ids: z.array(jobId).max(MAX_PURGES) }) },
-  /** What a host has done of one, to the caches of its region; a cache, also to those of the region above. */
-  purged: { from: 'member', maxBytes: 4 * SHORT, body: z.object({ id: jobId, report: purgeReportSchema }) },
   /** What one cache has read from origins for a job, to the others of its region. */
-  fetched: { from: 'nearCache', maxBytes: SHORT, body: z.object({ job: jobId, originBytes: count }) },
-} as const satisfies Record<string, Right & { readonly body: z.ZodType }>
+  fetched: { from: 'nearCache', maxBytes: SHORT_BYTES, body: z.object({ job: jobId, originBytes: count }) },
+} as const
 
-type Said = typeof PREWARM_MESSAGES
-export type PrewarmMessage = { [K in keyof Said]: { readonly kind: K } & Shape<Said[K]['body']> }[keyof Said]
-
-export function encodeMessage(value: PrewarmMessage): Uint8Array {
-  return encodeJson(value)
-}
-
-/** Undefined for whatever is no message of this version. */
-export function decodeMessage(bytes: Uint8Array): PrewarmMessage | undefined {
-  const value = parseJson(bytes)
-  const kind = kindSchema.safeParse(value).data?.kind
-  const parsed = kind && PREWARM_MESSAGES[kind].body.safeParse(value)
-  // the schema is the one of this kind
-  return parsed?.success ? ({ kind, ...parsed.data } as PrewarmMessage) : undefined
-}
-
-const kindSchema = z.object({ kind: z.enum(Object.keys(PREWARM_MESSAGES) as (keyof Said)[]) })
-
-/** Undefined for what is no JSON or does not fit. */
-export function decodeJson<T>(bytes: Uint8Array, schema: z.ZodType<T>): T | undefined {
-  return schema.safeParse(parseJson(bytes)).data
-}
+export type PrewarmMessages = typeof PREWARM_MESSAGES
+export type PrewarmMessage = MessageOf<PrewarmMessages>

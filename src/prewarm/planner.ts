@@ -1,6 +1,7 @@
-import { errorText, ShoalError } from '../base/errors.ts'
+import { errorText } from '../base/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { referenceText } from '../oci/reference.ts'
+import { impossible } from '../orders/index.ts'
 import type { ImageSource } from '../pins/index.ts'
 import { requirePlatform, resolveContent } from '../pins/index.ts'
 import { imageReference } from './image-reference.ts'
@@ -76,8 +77,4 @@ export class Planner {
 
 function sizeOf(blobs: readonly { readonly size: number }[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0)
-}
-
-function impossible(message: string, cause?: unknown): ShoalError {
-  return new ShoalError('PREWARM_IMPOSSIBLE', message, { cause })
 }

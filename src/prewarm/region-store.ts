@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
+import { epochMs } from '../orders/index.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
-import { epochMs } from './shapes.ts'
 
 /** A region that has not been seen for this long is no part of the fleet any more. */
 const KEPT_MS = 7 * 86_400_000

@@ -1,18 +1,17 @@
 import type { Clock } from '../base/clock.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
+import { encodeMessage, MAX_HOSTS } from '../orders/index.ts'
 import { rankHomes } from '../scheduler/index.ts'
 import { AddressCrowds } from './address-crowds.ts'
 import type { HostReport, HostView, JobRow, Plan, Share, Tally } from './interface.ts'
 import type { Inventory } from './inventory.ts'
-import { MAX_HOSTS } from './inventory.ts'
 import { closedShare, isFinal, isOpen, joinsUntil, pinnedUntil } from './job.ts'
 import type { LivenessVerdict } from './liveness.ts'
 import { Liveness } from './liveness.ts'
-import type { Task } from './messages.ts'
-import { encodeMessage } from './messages.ts'
-import type { Messenger } from './messenger.ts'
+import type { PrewarmMessages, Task } from './messages.ts'
 import type { RosterEntry } from './progress.ts'
 import { Progress } from './progress.ts'
+import type { PrewarmMessenger } from './requests.ts'
 
 /** A host that has not answered for this long is told again. If it was linked all the while, it is busy and has the message. */
 const REPEAT_MS = 15_000
@@ -33,7 +32,7 @@ const NEVER_ANSWERED: Readonly<Record<LivenessVerdict, string>> = {
 
 interface RolloutDeps {
   readonly clock: Clock
-  readonly messenger: Messenger
+  readonly messenger: PrewarmMessenger
   readonly inventory: Inventory
   /** How long a host may be away; see Silence. */
   readonly goneMs?: number | undefined
@@ -314,7 +313,7 @@ export class Rollout {
   #body(task: Task): Uint8Array {
     const known = this.#encoded?.task
     const isSame = (['revision', 'rateBytesPerSec', 'state'] as const).every((key) => known?.[key] === task[key])
-    if (!isSame) this.#encoded = { task, body: encodeMessage({ kind: 'task', task }) }
+    if (!isSame) this.#encoded = { task, body: encodeMessage<PrewarmMessages>({ kind: 'task', task }) }
     return this.#encoded!.body
   }
 }

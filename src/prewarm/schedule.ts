@@ -3,8 +3,8 @@ import { Cron } from 'croner'
 import { z } from 'zod'
 import { errorText, ShoalError } from '../base/errors.ts'
 import type { Shape } from '../base/shape.ts'
-import { newJobId } from './job.ts'
-import { count, epochMs, jobId, text } from './shapes.ts'
+import { count, epochMs, newOrderId, text } from '../orders/index.ts'
+import { jobId } from './shapes.ts'
 import { specSchema } from './spec-shapes.ts'
 
 /*
@@ -19,7 +19,7 @@ const KEPT_MS = 30 * 86_400_000
 const MAX_COUNTED = 100
 const MAX_WHEN_CHARS = 100
 
-const scheduleId = z.string().regex(/^s-[a-z0-9-]{8,62}$/)
+export const scheduleId = z.string().regex(/^s-[a-z0-9-]{8,62}$/)
 /** A name of the time zone database. */
 const zoneName = z.string().max(64).refine(isZone, { error: 'is no time zone such as Europe/Berlin' })
 
@@ -77,7 +77,7 @@ export function localZone(): string {
 
 /** Sorts by time, and is no id of a job. */
 export function newScheduleId(now: number): string {
-  return `s-${newJobId(now)}`
+  return `s-${newOrderId(now)}`
 }
 
 export function isScheduleId(id: string): boolean {

@@ -5,16 +5,17 @@ import { encodeJson } from '../base/json.ts'
 import type { Logger } from '../base/log.ts'
 import { TaskGroup } from '../base/task-group.ts'
 import { Wake } from '../base/wake.ts'
+import type { Ordered } from '../orders/index.ts'
+import { homeKeyOf, impossible } from '../orders/index.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { PeerInfo } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { JobState, PrewarmSpec } from './interface.ts'
-import { homeKeyOf, isFinal } from './job.ts'
-import { impossible } from './job-refusals.ts'
-import type { Messenger } from './messenger.ts'
-import type { JobOrderOf } from './orders.ts'
-import type { ScheduleRow, ScheduleView } from './schedule.ts'
+import { isFinal } from './job.ts'
+import type { PrewarmMessage } from './messages.ts'
+import type { PrewarmMessenger } from './requests.ts'
+import type { Scheduled, ScheduleRow, ScheduleView } from './schedule.ts'
 import {
   changedSchedule,
   decide,
@@ -51,7 +52,7 @@ interface SchedulesDeps {
   readonly logger: Logger
   readonly store: BlobStore
   readonly tier: Pick<Tier, 'homes'>
-  readonly messenger: Pick<Messenger, 'self' | 'send' | 'caches'>
+  readonly messenger: Pick<PrewarmMessenger, 'self' | 'send' | 'caches'>
   /** Begins a job of this id, or returns the one that has begun. */
   readonly begin: (spec: PrewarmSpec, signal: AbortSignal, id: string) => Promise<unknown>
   /** Undefined for a job that is not known here. */
@@ -96,7 +97,9 @@ export class Schedules implements AsyncDisposable {
   }
 
   /** A cache of this region has a schedule, or has changed one. */
-  hear(row: ScheduleRow): void {
+  message(_from: PeerInfo, message: PrewarmMessage): void {
+    if (message.kind !== 'schedule') return
+    const { row } = message
     const known = this.#rows.get(row.id)?.row
     if (known === undefined ? !this.#hasRoom(row) : !isNewerSchedule(row, known)) return
     void this.#tasks.run('a schedule cannot be written', () => this.#put(row))
@@ -108,13 +111,13 @@ export class Schedules implements AsyncDisposable {
   }
 
   /** Keeps a schedule, or returns the one of its id. Throws `PREWARM_IMPOSSIBLE` when there are too many. */
-  async add({ id, scheduled, issuedEpochMs }: JobOrderOf<'schedule'>): Promise<ScheduleView> {
+  async add({ id, content, issuedEpochMs }: Ordered<Scheduled>): Promise<ScheduleView> {
     const { clock, logger } = this.#deps
     const now = clock.wall()
     const known = this.#rows.get(id)?.row
     if (known !== undefined) return scheduleView(known, now)
     const row: ScheduleRow = {
-      ...scheduled,
+      ...content,
       id,
       revision: 1,
       state: 'active',
@@ -136,7 +139,7 @@ export class Schedules implements AsyncDisposable {
   }
 
   /** Ends a schedule; jobs that it has begun go on. Throws `PREWARM_UNKNOWN`. */
-  async cancel({ id, issuedEpochMs }: JobOrderOf<'unschedule'>): Promise<ScheduleView> {
+  async cancel({ id, issuedEpochMs }: Ordered<unknown>): Promise<ScheduleView> {
     const { clock, logger } = this.#deps
     const now = clock.wall()
     const row = this.#rows.get(id)?.row

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Shape } from '../base/shape.ts'
 import { digestSchema, repositorySchema, tagSchema, upstreamSchema } from '../oci/schema.ts'
+import { count, epochMs, orderId, region, text } from '../orders/index.ts'
 import { orderSchema } from '../trust/index.ts'
 import { MAX_IMAGES, specSchema } from './spec-shapes.ts'
 
@@ -17,21 +18,13 @@ export const MAX_BLOBS = 16_384
 const MAX_REGIONS = 1024
 /** One that began the job, and one for each part that may be changed. */
 const MAX_ORDERS = 32
-const MAX_TEXT = 1024
 
-export const count = z.int().min(0)
-/** What a Date can hold. */
-export const epochMs = z.number().min(0).max(8.64e15)
-export const text = z.string().max(MAX_TEXT)
-export const jobId = z.string().regex(/^[a-z0-9-]{8,64}$/)
+export const jobId = orderId
 
 /** Whether a text could be the id of a job. */
 export function isJobId(id: string): boolean {
   return jobId.safeParse(id).success
 }
-
-export const region = z.string().min(1).max(128)
-export const peerKey = z.string().min(8).max(64)
 
 /** Bytes in JSON. */
 export const base64 = z

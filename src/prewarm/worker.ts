@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { abortError } from '../base/abort.ts'
 import { TaskGroup } from '../base/task-group.ts'
 import { Wake } from '../base/wake.ts'
+import { count, homeKeyOf, text } from '../orders/index.ts'
 import type { StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { PeerInfo, PeerLink } from '../swarm/index.ts'
@@ -10,12 +11,11 @@ import { byTurn, HostBudget } from './host-budget.ts'
 import type { HostTaskDeps, TaskProgress } from './host-task.ts'
 import { HostTask } from './host-task.ts'
 import type { HostReport, HostState } from './interface.ts'
-import { homeKeyOf } from './job.ts'
 import type { HostFacts, PrewarmMessage, Task } from './messages.ts'
 import { taskSchema } from './messages.ts'
-import type { Messenger } from './messenger.ts'
 import { partsOf } from './plan-store.ts'
-import { count, HOST_STATES, MOVED_NOTHING, moved, text } from './shapes.ts'
+import type { PrewarmMessenger } from './requests.ts'
+import { HOST_STATES, MOVED_NOTHING, moved } from './shapes.ts'
 import { MAX_SPAN_MS } from './spec-shapes.ts'
 
 /** While something changes it is told this often, not more. */
@@ -43,7 +43,7 @@ interface WorkerDeps extends Omit<HostTaskDeps, 'budget'> {
   /** This host's own rate for all prewarm work, bytes per second; 0 = unlimited. */
   readonly hostRate: () => number
   readonly tier: Tier
-  readonly messenger: Messenger
+  readonly messenger: PrewarmMessenger
   readonly facts: Omit<HostFacts, 'freeBytes'>
 }
 

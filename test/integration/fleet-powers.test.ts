@@ -3,13 +3,17 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { encodeJson } from '../../src/base/json.ts'
 import type { Logger } from '../../src/base/log.ts'
 import { blobRequests } from '../../src/blob/index.ts'
-import { orderChange, orderJob, orderPurge, prewarmProtocol } from '../../src/prewarm/index.ts'
-import type { PrewarmPatch } from '../../src/prewarm/interface.ts'
-import { encodeMessage } from '../../src/prewarm/messages.ts'
-import type { RequestName } from '../../src/prewarm/requests.ts'
-import { decodeResponse, encodeRequest } from '../../src/prewarm/requests.ts'
+import { decodeResponse, encodeMessage } from '../../src/orders/codec.ts'
+import { ordersProtocol } from '../../src/orders/index.ts'
+import { laterThan, signOrder } from '../../src/orders/order-kind.ts'
+import type { PrewarmPatch, PrewarmSpec } from '../../src/prewarm/interface.ts'
+import { EDIT_ORDER, JOB_ORDER } from '../../src/prewarm/job-orders.ts'
+import { PREWARM_WORDS } from '../../src/prewarm/requests.ts'
+import type { PurgeMessages } from '../../src/purge/words.ts'
+import { PURGE_ORDER, PURGE_WORDS } from '../../src/purge/words.ts'
 import type { PeerLink } from '../../src/swarm/index.ts'
 import type { FleetKey, Order } from '../../src/trust/index.ts'
 import {
@@ -68,13 +72,19 @@ async function keyedFleet(t: TestContext, logger?: Logger): Promise<KeyedFleet> 
   return { key, cache, agent, member, files: { cacheKey, agentKey } }
 }
 
+const REQUESTS = { ...PREWARM_WORDS.requests, ...PURGE_WORDS.requests }
+
+function orderJob(signer: FleetTrust, id: string, content: PrewarmSpec): Order | undefined {
+  return signOrder(signer, JOB_ORDER, { id, content, issuedEpochMs: Date.now() })
+}
+
 /** What the cache's prewarm says to a member: `done`, or the code of its refusal. */
-async function asked(member: PeerLink, name: RequestName, ask: object): Promise<string> {
-  const body = encodeRequest({ name, hops: 0, ask } as Parameters<typeof encodeRequest>[0])
-  const result = await member.request(prewarmProtocol.prewarm, { body }, soon())
+async function asked(member: PeerLink, name: keyof typeof REQUESTS, ask: object): Promise<string> {
+  const body = encodeJson({ name, hops: 0, ask })
+  const result = await member.request(ordersProtocol.prewarm, { body }, soon())
   if (result.kind === 'refused') return result.reason
   try {
-    decodeResponse(name, result.body)
+    decodeResponse(REQUESTS, name, result.body)
     return 'done'
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : String(error)
@@ -116,11 +126,11 @@ test("a member neither changes nor ends an operator's job, nor brings back an ol
   const { key, cache, member } = await keyedFleet(t)
   const id = 'operators-job-1'
   const operator = new FleetTrust(key)
-  const order = orderJob(operator, id, specOf({ images: [IMAGE], join: '1h' }), Date.now())
+  const order = orderJob(operator, id, specOf({ images: [IMAGE], join: '1h' }))
   assert.equal(await asked(member, 'submit', { id, spec: specOf({ images: [IMAGE] }), order }), 'done')
   const { orderedEpochMs } = await askPrewarm<{ orderedEpochMs: number }>(cache, `/${id}`)
   const change = (patch: PrewarmPatch, at: number, signer = operator): Order | undefined =>
-    orderChange(signer, id, patch, { now: at, afterEpochMs: orderedEpochMs })
+    signOrder(signer, EDIT_ORDER, { id, content: patch, issuedEpochMs: laterThan(orderedEpochMs, at) })
   const edit = async (patch: PrewarmPatch, by: Order | undefined): Promise<string> =>
     asked(member, 'edit', { id, patch, order: by })
   const cancel = { state: 'cancelled' } as const
@@ -168,10 +178,14 @@ test('a member has nothing purged, whatever it signs and sends; an operator has'
   const id = 'p-members-purge'
   const image = { upstream: UP, repository: 'team/app', target: { kind: 'tag', tag: 'v1' } } as const
   const by = (signer: FleetKey, at: number, subject = id): Order | undefined =>
-    orderPurge(new FleetTrust(signer), subject, { images: [image], dryRun: false }, at)
+    signOrder(new FleetTrust(signer), PURGE_ORDER, {
+      id: subject,
+      content: { images: [image], dryRun: false },
+      issuedEpochMs: at,
+    })
   const now = Date.now()
   const cases: readonly [name: string, order: Order | undefined, answer: string][] = [
-    ['no order', undefined, 'unavailable'],
+    ['no order', undefined, 'ORDER_REQUIRED'],
     ['an order of another fleet', by(generateFleetKey(), now), 'ORDER_REQUIRED'],
     ['an old order', by(key, now - HOUR_MS), 'ORDER_REQUIRED'],
     ['an order about another purge', by(key, now, 'p-another-purge'), 'PREWARM_INVALID'],
@@ -182,7 +196,7 @@ test('a member has nothing purged, whatever it signs and sends; an operator has'
   // nor past the caches: what hands orders on is a cache
   const handed = by(key, now - HOUR_MS)
   assert.ok(handed)
-  member.send(prewarmProtocol.letter, { body: encodeMessage({ kind: 'purge', order: handed }) })
+  member.send(ordersProtocol.letter, { body: encodeMessage<PurgeMessages>({ kind: 'purge', order: handed }) })
   assert.equal(await asked(member, 'purges', { id: null }), 'done', 'looking is for members')
   assert.ok((await cache.storedDigests()).length > 0)
 
@@ -321,7 +335,7 @@ test('an order that a member brings again and again is one line', async (t) => {
   const log = new RecordedLogger()
   const { key, cache, member } = await keyedFleet(t, log)
   const id = 'operators-job-1'
-  const order = orderJob(new FleetTrust(key), id, specOf({ images: [IMAGE], join: '1h' }), Date.now())
+  const order = orderJob(new FleetTrust(key), id, specOf({ images: [IMAGE], join: '1h' }))
   const forget = orderInvalidate(new FleetTrust(key), IMAGE, Date.now())
   for (let n = 0; n < 10; n++) {
     assert.equal(await asked(member, 'submit', { id, spec: specOf({ images: [IMAGE] }), order }), 'done')

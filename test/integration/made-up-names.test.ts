@@ -7,13 +7,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { encodeJson } from '../../src/base/json.ts'
 import type { Refusal } from '../../src/base/outcome.ts'
 import { blobRequests } from '../../src/blob/index.ts'
 import type { UpstreamConfig } from '../../src/config/index.ts'
 import type { BuiltImage } from '../../src/demo/index.ts'
 import type { Digest } from '../../src/oci/digest.ts'
-import { parsePrewarmSpec, prewarmProtocol } from '../../src/prewarm/index.ts'
-import { encodeRequest } from '../../src/prewarm/requests.ts'
+import { ordersProtocol } from '../../src/orders/index.ts'
+import { parsePrewarmSpec } from '../../src/prewarm/index.ts'
 import type { FleetKey, PeerLink, Response } from '../../src/swarm/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/swarm/index.ts'
 import { transferRequests } from '../../src/transfer/index.ts'
@@ -143,13 +144,13 @@ const WAYS: readonly (readonly [name: string, mostRequests: number, (link: PeerL
   [
     'plans',
     100,
-    (link) => link.request(prewarmProtocol.prewarm, { body: plan(`${UP}/team/app:${randomUUID()}`) }, soon()),
+    (link) => link.request(ordersProtocol.prewarm, { body: plan(`${UP}/team/app:${randomUUID()}`) }, soon()),
   ],
 ]
 
 function plan(image: string): Uint8Array {
   const spec = parsePrewarmSpec({ images: [image] })
-  return encodeRequest({ name: 'plan', hops: 0, ask: { spec } })
+  return encodeJson({ name: 'plan', hops: 0, ask: { spec } })
 }
 
 for (const [name, mostRequests, ask] of WAYS) {

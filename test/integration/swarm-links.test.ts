@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { blobRequests } from '../../src/blob/index.ts'
 import { requireDigest } from '../../src/oci/digest.ts'
-import { prewarmProtocol } from '../../src/prewarm/index.ts'
+import { ordersProtocol } from '../../src/orders/index.ts'
 import type { PeerLink } from '../../src/swarm/index.ts'
 import { agentKeyOf, generateFleetKey } from '../../src/swarm/index.ts'
 import { transferMessages } from '../../src/transfer/index.ts'
@@ -247,7 +247,7 @@ test('frames are counted both ways, by what they are about', async () => {
   right.events.answer = async () => ({ kind: 'tags', tags: [], more: false })
   const link = await left.swarm.connect(right.swarm.self, soon())
   const body = new Uint8Array(1000)
-  for (let i = 0; i < 3; i++) link.send(prewarmProtocol.letter, { body })
+  for (let i = 0; i < 3; i++) link.send(ordersProtocol.letter, { body })
   link.send(transferMessages.leave, { blob: requireDigest(`sha256:${'0'.repeat(64)}`) })
   await link.request(blobRequests.tags, { upstream: 'docker.io', repository: 'a/b' }, soon())
   const [sent, received] = [left.metrics, right.metrics]

@@ -11,8 +11,8 @@ export const LEVELS: readonly (readonly string[])[] = [
   // What a container runtime's files must say is nothing that the daemon needs, nor is the simulator.
   ['config', 'setup', 'sim'],
   ['registry', 'admin'],
-  ['prewarm'],
-  ['webhook', 'runtime', 'pins'],
+  ['prewarm', 'purge'],
+  ['webhook', 'runtime', 'pins', 'orders'],
   ['blob'],
   ['transfer'],
   // Finding homes is done over links.

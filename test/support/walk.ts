@@ -3,11 +3,11 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AdminClient } from '../../src/cli/admin-client.ts'
 import { ManifestSource } from '../../src/node/image-source.ts'
+import { ordersProtocol } from '../../src/orders/protocol.ts'
 import { MeteredOrigin } from '../../src/origin/metered-origin.ts'
 import { Pins } from '../../src/pins/pins.ts'
 import { HostTask } from '../../src/prewarm/host-task.ts'
 import { JobStore } from '../../src/prewarm/job-store.ts'
-import { prewarmProtocol } from '../../src/prewarm/protocol.ts'
 import { Rollout } from '../../src/prewarm/rollout.ts'
 import { Link } from '../../src/swarm/link.ts'
 import { tierRequests } from '../../src/tier/requests.ts'
@@ -45,7 +45,7 @@ export const CONTENT: Way = {
   ],
 }
 
-const isPrewarm = ([what]: readonly unknown[]): boolean => Object.values<unknown>(prewarmProtocol).includes(what)
+const isPrewarm = ([what]: readonly unknown[]): boolean => Object.values<unknown>(ordersProtocol).includes(what)
 
 /**
  * From the command to where content is asked for on a host, and back to where the leader counts it: from there on it is the way

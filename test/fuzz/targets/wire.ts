@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { decodeMessage, PREWARM_MESSAGES } from '../../../src/prewarm/messages.ts'
-import { decodeRequest, decodeResponse, PREWARM_REQUESTS } from '../../../src/prewarm/requests.ts'
+import { decodeMessage, decodeRequest, decodeResponse } from '../../../src/orders/codec.ts'
+import { PREWARM_WORDS } from '../../../src/prewarm/requests.ts'
+import { PURGE_WORDS } from '../../../src/purge/words.ts'
 import { FrameDecoder } from '../../../src/swarm/frame-decoder.ts'
 import type { PieceSink } from '../../../src/swarm/index.ts'
 import { encodePieceHeader, PIECE_HEADER_BYTES } from '../../../src/swarm/piece-frame.ts'
@@ -159,45 +160,43 @@ export const pieces: Target = {
   },
 }
 
-type RequestName = keyof typeof PREWARM_REQUESTS
+const ORDER_MESSAGES = { ...PREWARM_WORDS.messages, ...PURGE_WORDS.messages }
+const ORDER_REQUESTS = { ...PREWARM_WORDS.requests, ...PURGE_WORDS.requests }
+type RequestName = keyof typeof ORDER_REQUESTS
 const json = (value: fc.Arbitrary<unknown>): fc.Arbitrary<Uint8Array> =>
   value.map((one) => new Uint8Array(Buffer.from(JSON.stringify(one) ?? '')))
-const NAMES = Object.keys(PREWARM_REQUESTS) as RequestName[]
+const NAMES = Object.keys(ORDER_REQUESTS) as RequestName[]
 
 export const prewarmMessages: Target = {
-  what: 'messages and requests of prewarm jobs',
+  what: 'messages and requests of prewarm jobs and purges',
   input: near(
     json(
       fc.oneof(
-        ...Object.entries(PREWARM_MESSAGES).map(([kind, { body }]) =>
+        ...Object.entries(ORDER_MESSAGES).map(([kind, { body }]) =>
           valueFor(body).map((value) => Object.assign({}, value, { kind })),
         ),
         ...NAMES.map((name) =>
-          fc
-            .tuple(fc.nat({ max: 17 }), valueFor(PREWARM_REQUESTS[name].ask))
-            .map(([hops, ask]) => ({ name, hops, ask })),
+          fc.tuple(fc.nat({ max: 17 }), valueFor(ORDER_REQUESTS[name].ask)).map(([hops, ask]) => ({ name, hops, ask })),
         ),
       ),
     ),
   ),
   refusals: [],
-  read: (bytes) => decodeMessage(bytes) ?? decodeRequest(bytes),
+  read: (bytes) => decodeMessage(ORDER_MESSAGES, bytes) ?? decodeRequest(ORDER_REQUESTS, bytes),
 }
 
 /** The first byte says which request it is that was asked. */
 export const prewarmResponses: Target = {
-  what: 'responses to requests about prewarm jobs',
+  what: 'responses to requests about prewarm jobs and purges',
   input: near(
     fc
       .oneof(
         ...NAMES.map((name, i) =>
-          json(valueFor(PREWARM_REQUESTS[name].response).map((value) => ({ value }))).map(
-            (bytes) => [i, bytes] as const,
-          ),
+          json(valueFor(ORDER_REQUESTS[name].response).map((value) => ({ value }))).map((bytes) => [i, bytes] as const),
         ),
       )
       .map(([i, bytes]) => Uint8Array.of(i, ...bytes)),
   ),
   refusals: ['PREWARM_INVALID', 'PREWARM_IMPOSSIBLE', 'PREWARM_UNKNOWN', 'ORDER_REQUIRED', 'UNAVAILABLE'],
-  read: (bytes) => decodeResponse(NAMES[(bytes[0] ?? 0) % NAMES.length]!, bytes.subarray(1)),
+  read: (bytes) => decodeResponse(ORDER_REQUESTS, NAMES[(bytes[0] ?? 0) % NAMES.length]!, bytes.subarray(1)),
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { purgeProgress, purgesText, purgeText } from '../../../src/cli/purge-text.ts'
-import type { PurgeView } from '../../../src/prewarm/index.ts'
+import type { PurgeView } from '../../../src/purge/index.ts'
 
 const MIB = 1024 * 1024
 const REGION = { region: 'core', hosts: 1, done: 1, waiting: 0, failed: 0, blobs: 4, freedBytes: MIB, keptBytes: 0 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { blobRequests } from '../../../src/blob/index.ts'
 import { SwarmHub } from '../../../src/node/swarm-hub.ts'
 import { requireDigest } from '../../../src/oci/digest.ts'
-import { prewarmProtocol } from '../../../src/prewarm/index.ts'
+import { ordersProtocol } from '../../../src/orders/index.ts'
 import { transferMessages } from '../../../src/transfer/index.ts'
 import { SilentLink } from '../transfer/fixture.ts'
 
@@ -12,7 +12,7 @@ const never = new AbortController().signal
 const blob = requireDigest(`sha256:${'0'.repeat(64)}`)
 const stat = { upstream: 'up', repository: 'repo', digest: blob }
 
-const PROTOCOL = { stat: blobRequests.stat, leave: transferMessages.leave, letter: prewarmProtocol.letter }
+const PROTOCOL = { stat: blobRequests.stat, leave: transferMessages.leave, letter: ordersProtocol.letter }
 
 /** A hub, and what its rooms hear. */
 function hubWith(): { hub: SwarmHub<typeof PROTOCOL>; heard: string[]; attach: () => void } {

@@ -1,7 +1,8 @@
 import { requireDigest } from '../../../src/oci/digest.ts'
+import { signOrder } from '../../../src/orders/order-kind.ts'
 import type { HostReport, Plan, PrewarmSpec, RegionCapacity, Tally } from '../../../src/prewarm/interface.ts'
 import type { NewJob } from '../../../src/prewarm/job.ts'
-import { orderJob } from '../../../src/prewarm/orders.ts'
+import { JOB_ORDER } from '../../../src/prewarm/job-orders.ts'
 import { parsePrewarmSpec } from '../../../src/prewarm/spec.ts'
 import { FleetTrust, LOOPBACK_KEY } from '../../../src/trust/index.ts'
 
@@ -13,7 +14,11 @@ export function specOf(request: Record<string, unknown> = {}): PrewarmSpec {
 
 /** A job as an operator has ordered it. */
 export function newJob(job: Omit<NewJob, 'order' | 'orderedEpochMs'>): NewJob {
-  const order = orderJob(new FleetTrust(LOOPBACK_KEY), job.id, job.spec, 1_000)
+  const order = signOrder(new FleetTrust(LOOPBACK_KEY), JOB_ORDER, {
+    id: job.id,
+    content: job.spec,
+    issuedEpochMs: 1_000,
+  })
   if (order === undefined) throw new Error('everybody has the loopback key')
   return { ...job, order, orderedEpochMs: 1_000 }
 }

@@ -3,10 +3,12 @@ import type { TestContext } from 'node:test'
 import { it } from 'node:test'
 import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
+import { decodeMessage, encodeMessage } from '../../../src/orders/codec.ts'
 import type { JobRow } from '../../../src/prewarm/interface.ts'
 import { createJob } from '../../../src/prewarm/job.ts'
 import { JobStore, MAX_LIVE_JOBS } from '../../../src/prewarm/job-store.ts'
-import { decodeMessage, encodeMessage } from '../../../src/prewarm/messages.ts'
+import type { PrewarmMessages } from '../../../src/prewarm/messages.ts'
+import { PREWARM_MESSAGES } from '../../../src/prewarm/messages.ts'
 import { dropUnordered } from '../../../src/prewarm/unordered-jobs.ts'
 import type { BlobStore } from '../../../src/store/index.ts'
 import { DiskStore } from '../../../src/store/index.ts'
@@ -20,7 +22,7 @@ it("ended hosts outlive the cache's restart when they are off: what came as a me
   const open = () =>
     DiskStore.open({ path, capacityBytes: 2 ** 20, minFreeBytes: 0 }, { logger: silentLogger, metrics: noMetrics })
   const report = reportOf({ state: 'ready', haveBytes: 5, blobs: Uint8Array.of(7) })
-  const message = decodeMessage(encodeMessage({ kind: 'report', job: ID, report }))
+  const message = decodeMessage(PREWARM_MESSAGES, encodeMessage<PrewarmMessages>({ kind: 'report', job: ID, report }))
   assert.ok(message?.kind === 'report')
   {
     await using store = await open()

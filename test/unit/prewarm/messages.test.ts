@@ -1,22 +1,33 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError, ShoalError } from '../../../src/base/errors.ts'
-import { createJob } from '../../../src/prewarm/job.ts'
-import type { PrewarmMessage } from '../../../src/prewarm/messages.ts'
-import { decodeMessage, encodeMessage } from '../../../src/prewarm/messages.ts'
-import { orderJob } from '../../../src/prewarm/orders.ts'
-import type { PrewarmRequest } from '../../../src/prewarm/requests.ts'
 import {
-  decodeRequest,
-  decodeResponse,
+  decodeMessage as decodeMessageOf,
+  decodeRequest as decodeRequestOf,
+  decodeResponse as decodeResponseOf,
+  encodeMessage as encodeMessageOf,
   encodeRequest,
   encodeResponse,
-  HOSTS_PER_PAGE,
-} from '../../../src/prewarm/requests.ts'
+} from '../../../src/orders/codec.ts'
+import { signOrder } from '../../../src/orders/order-kind.ts'
+import type { AnyRequest, NameOf, ResponseTo } from '../../../src/orders/words.ts'
+import { createJob } from '../../../src/prewarm/job.ts'
+import { JOB_ORDER } from '../../../src/prewarm/job-orders.ts'
+import type { PrewarmMessage } from '../../../src/prewarm/messages.ts'
+import type { PrewarmRequests } from '../../../src/prewarm/requests.ts'
+import { HOSTS_PER_PAGE, PREWARM_WORDS } from '../../../src/prewarm/requests.ts'
 import { FleetTrust, LOOPBACK_KEY } from '../../../src/trust/index.ts'
 import { capacityOf, newJob, planOf, reportOf, specOf, tallyOf } from './fixtures.ts'
 
 const ID = 'job-00001'
+const { messages: MESSAGE_TABLE, requests: REQUEST_TABLE } = PREWARM_WORDS
+const encodeMessage = (message: PrewarmMessage) => encodeMessageOf<typeof MESSAGE_TABLE>(message)
+const decodeMessage = (bytes: Uint8Array) => decodeMessageOf(MESSAGE_TABLE, bytes)
+const decodeRequest = (bytes: Uint8Array) => decodeRequestOf(REQUEST_TABLE, bytes)
+function decodeResponse<N extends NameOf<PrewarmRequests>>(name: N, bytes: Uint8Array): ResponseTo<PrewarmRequests, N> {
+  return decodeResponseOf(REQUEST_TABLE, name, bytes)
+}
+
 const capacities = [capacityOf('a', 3)]
 const row = createJob(
   newJob({ id: ID, root: 'a', spec: specOf({ waves: ['1', '10%'] }), plan: planOf(), capacities }),
@@ -69,16 +80,26 @@ describe('prewarm messages', () => {
 
 describe('prewarm requests', () => {
   it('come as they were asked, and not after too many hops', () => {
-    const request: PrewarmRequest = { name: 'submit', hops: 3, ask: { id: ID, spec: specOf() } }
-    assert.deepEqual(plain(decodeRequest(encodeRequest(request))), plain(request))
-    assert.equal(decodeRequest(encodeRequest({ ...request, hops: 17 })), undefined)
+    const request: AnyRequest<PrewarmRequests> = { name: 'submit', hops: 3, ask: { id: ID, spec: specOf() } }
+    assert.deepEqual(
+      plain(decodeRequest(encodeRequest<PrewarmRequests, NameOf<PrewarmRequests>>(request))),
+      plain(request),
+    )
+    assert.equal(
+      decodeRequest(encodeRequest<PrewarmRequests, NameOf<PrewarmRequests>>({ ...request, hops: 17 })),
+      undefined,
+    )
     assert.equal(decodeRequest(Buffer.from('{"name":"need","hops":0,"ask":{}}')), undefined)
   })
 
   it('carry a job beside its order for versions that know none, and nobody reads it there', () => {
-    const order = orderJob(new FleetTrust(LOOPBACK_KEY), ID, specOf(), 1_000)!
+    const order = signOrder(new FleetTrust(LOOPBACK_KEY), JOB_ORDER, {
+      id: ID,
+      content: specOf(),
+      issuedEpochMs: 1_000,
+    })!
     const request = { name: 'submit', hops: 0, ask: { id: ID, spec: { images: 'of a liar' }, order } } as const
-    const decoded = decodeRequest(encodeRequest(request))
+    const decoded = decodeRequest(encodeRequest<PrewarmRequests, NameOf<PrewarmRequests>>(request))
     assert.ok(decoded?.name === 'submit')
     assert.deepEqual(decoded.ask.order?.text, order.text)
   })

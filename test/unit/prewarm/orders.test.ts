@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/log.ts'
-import type { PrewarmPatch, ToldRow } from '../../../src/prewarm/interface.ts'
+import { laterThan, signOrder } from '../../../src/orders/order-kind.ts'
+import { Orders } from '../../../src/orders/orders.ts'
+import type { PrewarmPatch, PrewarmSpec, ToldRow } from '../../../src/prewarm/interface.ts'
 import { applyPatch, createJob, patchJob, summaryOf } from '../../../src/prewarm/job.ts'
-import { Orders, orderChange, orderJob, withOrder } from '../../../src/prewarm/orders.ts'
+import { EDIT_ORDER, JOB_ORDER, orderedSpec, withOrder } from '../../../src/prewarm/job-orders.ts'
 import type { FleetKey, Order } from '../../../src/trust/index.ts'
 import { agentKeyOf, FleetTrust, generateFleetKey, giveOrder, giveOrderAsCache } from '../../../src/trust/index.ts'
 import { clockAt } from '../../support/manual-clock.ts'
@@ -26,6 +28,14 @@ function ordersOf(key: FleetKey = KEY, region = 'eu'): Orders {
   })
 }
 
+function orderChange(patch: PrewarmPatch, issuedEpochMs: number): Order {
+  return signOrder(OPERATOR, EDIT_ORDER, { id: ID, content: patch, issuedEpochMs })!
+}
+
+function specBy(orders: Orders, row: ToldRow, proven?: readonly Order[]): PrewarmSpec | undefined {
+  return orderedSpec(orders, row, proven)
+}
+
 function jobOrdered(at = NOW, spec: unknown = specOf(), id = ID, key: FleetKey = KEY): Order {
   return giveOrder(new FleetTrust(key), { verb: 'prewarm', subject: id, content: spec, issuedEpochMs: at })!
 }
@@ -37,7 +47,7 @@ function rowOf(order: Order): ToldRow {
 }
 
 function changed({ plan, ...row }: ToldRow, patch: PrewarmPatch, at: number): ToldRow {
-  const order = orderChange(OPERATOR, ID, patch, { now: at, afterEpochMs: row.orderedEpochMs })!
+  const order = orderChange(patch, laterThan(row.orderedEpochMs, at))
   const next = patchJob({ ...row, plan: summaryOf(plan) }, patch, at)
   return { ...next, plan, orders: withOrder(row.orders, order) }
 }
@@ -59,7 +69,7 @@ describe('an order to act on the fleet', () => {
       ['of another fleet', jobOrdered(NOW, specOf(), ID, generateFleetKey()), 'ORDER_REQUIRED'],
       ["with another order's signature", tampered, 'ORDER_REQUIRED'],
       ['without a signature', { ...jobOrdered(), signature: new Uint8Array() }, 'ORDER_REQUIRED'],
-      ['to change a job', orderChange(OPERATOR, ID, {}, { now: NOW, afterEpochMs: 0 }), 'ORDER_REQUIRED'],
+      ['to change a job', orderChange({}, NOW), 'ORDER_REQUIRED'],
       ['a pin of 1e300 ms', jobOrdered(NOW, { ...specOf(), pinMs: 1e300 }), 'PREWARM_INVALID'],
       ['a deadline that is no number', jobOrdered(NOW, { ...specOf(), deadlineMs: 'soon' }), 'PREWARM_INVALID'],
       ['waves that shrink', jobOrdered(NOW, { ...specOf(), waves: [{ kind: 'count', count: 5 }] }), 'PREWARM_INVALID'],
@@ -69,7 +79,7 @@ describe('an order to act on the fleet', () => {
     for (const [name, order, code] of cases) {
       let got: string | undefined
       try {
-        assert.deepEqual(ordersOf().check(order, 'prewarm').spec, specOf())
+        assert.deepEqual(ordersOf().check(JOB_ORDER, order).content, specOf())
       } catch (error) {
         assert.ok(isShoalError(error), `${name}: ${error}`)
         got = error.code
@@ -79,19 +89,22 @@ describe('an order to act on the fleet', () => {
   })
 
   it('is given by caches and by nobody who holds an agent key alone', () => {
-    assert.equal(ordersOf().check(ordersOf().begin(ID, specOf()).order, 'prewarm').id, ID)
+    assert.equal(ordersOf().check(JOB_ORDER, ordersOf().give(JOB_ORDER, ID, specOf()).order).id, ID)
     const agent = ordersOf(agentKeyOf(KEY))
     assert.throws(
-      () => agent.begin(ID, specOf()),
+      () => agent.give(JOB_ORDER, ID, specOf()),
       (error) => isShoalError(error, 'ORDER_REQUIRED') && /--credential/.test(error.message),
     )
     assert.throws(
-      () => agent.change(ID, {}, 0),
+      () => agent.give(EDIT_ORDER, ID, {}),
       (error) => isShoalError(error, 'ORDER_REQUIRED'),
     )
-    assert.equal(orderJob(new FleetTrust(agentKeyOf(KEY)), ID, specOf(), NOW), undefined)
+    assert.equal(
+      signOrder(new FleetTrust(agentKeyOf(KEY)), JOB_ORDER, { id: ID, content: specOf(), issuedEpochMs: NOW }),
+      undefined,
+    )
     // what it cannot give it can still check
-    assert.equal(agent.check(jobOrdered(), 'prewarm').id, ID)
+    assert.equal(agent.check(JOB_ORDER, jobOrdered()).id, ID)
   })
 })
 
@@ -100,11 +113,11 @@ describe('a job as another cache tells it', () => {
 
   it('is what its orders say, changes included, for as long as it lives', () => {
     const row = rowOf(jobOrdered(NOW - 300 * 86_400_000))
-    assert.deepEqual(orders.specOf(row), specOf())
+    assert.deepEqual(specBy(orders, row), specOf())
     const faster = changed(row, { rateBytesPerSec: 5, pinMs: 7 }, NOW + 1)
-    assert.deepEqual(orders.specOf(faster), { ...specOf(), rateBytesPerSec: 5, pinMs: 7 })
+    assert.deepEqual(specBy(orders, faster), { ...specOf(), rateBytesPerSec: 5, pinMs: 7 })
     const ended = { ...faster, state: 'failed' as const, spec: { ...faster.spec, joinMs: 0 } }
-    assert.equal(orders.specOf(ended)?.joinMs, 0)
+    assert.equal(specBy(orders, ended)?.joinMs, 0)
   })
 
   it('is nothing when they do not prove it', () => {
@@ -127,16 +140,16 @@ describe('a job as another cache tells it', () => {
         { ...row, plan: { ...row.plan, images: [row.plan.images[0]!, row.plan.images[0]!] } },
       ],
     ]
-    for (const [name, one] of cases) assert.equal(orders.specOf(one), undefined, name)
+    for (const [name, one] of cases) assert.equal(specBy(orders, one), undefined, name)
     // what it says beside them is not believed
-    assert.deepEqual(orders.specOf({ ...row, spec: { ...row.spec, load: 'docker', pinMs: 9 } }), specOf())
+    assert.deepEqual(specBy(orders, { ...row, spec: { ...row.spec, load: 'docker', pinMs: 9 } }), specOf())
   })
 
   it('holds on when the credential of who ordered it has ended', () => {
     const row = rowOf(jobOrdered())
     const later = ordersOf(generateFleetKey())
-    assert.equal(later.specOf(row), undefined)
-    assert.deepEqual(later.specOf(row, row.orders), specOf())
+    assert.equal(specBy(later, row), undefined)
+    assert.deepEqual(specBy(later, row, row.orders), specOf())
   })
 
   it('keeps no more changes than there are things to change', () => {
@@ -147,6 +160,6 @@ describe('a job as another cache tells it', () => {
       row = { ...changed(row, patch, NOW + i), orderedEpochMs: NOW + i, state: 'running' }
     }
     assert.equal(row.orders.length, 3)
-    assert.deepEqual(orders.specOf(row), applyPatch(specOf(), { pinMs: 200, rateBytesPerSec: 199 }))
+    assert.deepEqual(specBy(orders, row), applyPatch(specOf(), { pinMs: 200, rateBytesPerSec: 199 }))
   })
 })

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { decodeMessage } from '../../../src/orders/codec.ts'
+import { Messenger } from '../../../src/orders/messenger.ts'
 import type { HostReport, JobRow, Share } from '../../../src/prewarm/interface.ts'
 import { Inventory } from '../../../src/prewarm/inventory.ts'
 import { advanceJob, createJob } from '../../../src/prewarm/job.ts'
-import type { Task } from '../../../src/prewarm/messages.ts'
-import { decodeMessage } from '../../../src/prewarm/messages.ts'
-import { Messenger } from '../../../src/prewarm/messenger.ts'
+import type { PrewarmMessages, Task } from '../../../src/prewarm/messages.ts'
+import type { PrewarmRequests } from '../../../src/prewarm/requests.ts'
+import { PREWARM_WORDS } from '../../../src/prewarm/requests.ts'
 import { Rollout } from '../../../src/prewarm/rollout.ts'
 import type { PeerInfo, PeerLink } from '../../../src/swarm/index.ts'
 import { said } from '../../support/said.ts'
@@ -35,10 +37,11 @@ export class Region {
 
   leader(): Rollout {
     const swarm = { self: SELF, links: this.links, caches: new Map() }
-    const messenger = new Messenger({
+    const messenger = new Messenger<PrewarmMessages, PrewarmRequests>({
       tier: { isCache: () => true },
       swarm,
-      deliver: () => {},
+      requests: PREWARM_WORDS.requests,
+      receiver: { deliver: () => {} },
     })
     const clock = { now: () => this.now, wall: () => this.now, after: () => ({ [Symbol.dispose]() {} }) }
     return new Rollout(this.row, { clock, messenger, inventory: this.inventory, goneMs: GONE_MS })
@@ -65,7 +68,7 @@ export class Region {
       breach: unused,
       send: ({ name }, body) => {
         const message = said(name, body)
-        const task = message.type === 'letter' ? decodeMessage(message.body) : undefined
+        const task = message.type === 'letter' ? decodeMessage(PREWARM_WORDS.messages, message.body) : undefined
         assert.ok(task?.kind === 'task')
         this.told.get(key)?.push(task.task)
       },

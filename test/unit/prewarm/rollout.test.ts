@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { decodeMessage, encodeMessage } from '../../../src/orders/codec.ts'
 import { patchJob } from '../../../src/prewarm/job.ts'
-import { decodeMessage, encodeMessage } from '../../../src/prewarm/messages.ts'
+import type { PrewarmMessages } from '../../../src/prewarm/messages.ts'
+import { PREWARM_MESSAGES } from '../../../src/prewarm/messages.ts'
 import { reportOf } from './fixtures.ts'
 import { GONE_MS, PLAN, Region } from './region.ts'
 
@@ -240,7 +242,10 @@ describe('the leader of a job in a region', () => {
       bits.fill(255, 0, round)
       for (const { key } of region.job.roster) {
         const report = reportOf({ state: round === 9 ? 'ready' : 'moving', haveBytes: round, blobs: bits })
-        const message = decodeMessage(encodeMessage({ kind: 'report', job: region.row.id, report }))
+        const message = decodeMessage(
+          PREWARM_MESSAGES,
+          encodeMessage<PrewarmMessages>({ kind: 'report', job: region.row.id, report }),
+        )
         assert.ok(message?.kind === 'report')
         region.job.report({ key, name: key }, message.report)
       }

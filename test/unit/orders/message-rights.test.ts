@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { messageVerdict, requestVerdict } from '../../../src/prewarm/message-rights.ts'
-import type { PrewarmMessage } from '../../../src/prewarm/messages.ts'
-import type { RequestName } from '../../../src/prewarm/requests.ts'
+import { messageVerdict, requestVerdict } from '../../../src/orders/message-rights.ts'
+import { PREWARM_WORDS } from '../../../src/prewarm/requests.ts'
+import { PURGE_WORDS } from '../../../src/purge/words.ts'
 import type { PeerInfo } from '../../../src/swarm/index.ts'
 
 const RECEIVER = { region: 'eu', isParentRegion: (region: string) => region === 'core' }
@@ -28,7 +28,12 @@ const CACHES: readonly Who[] = ['cache', 'above', 'below']
 const NEAR: readonly Who[] = ['host', 'cache']
 const ALL: readonly Who[] = ['host', 'stranger', ...CACHES]
 
-const MESSAGES: Record<PrewarmMessage['kind'], readonly Who[]> = {
+const WORDS = {
+  messages: { ...PREWARM_WORDS.messages, ...PURGE_WORDS.messages },
+  requests: { ...PREWARM_WORDS.requests, ...PURGE_WORDS.requests },
+}
+
+const MESSAGES: Record<keyof typeof WORDS.messages, readonly Who[]> = {
   host: NEAR,
   report: NEAR,
   checkIn: NEAR,
@@ -44,7 +49,7 @@ const MESSAGES: Record<PrewarmMessage['kind'], readonly Who[]> = {
   tally: CACHES,
 }
 
-const REQUESTS: Record<RequestName, readonly Who[]> = {
+const REQUESTS: Record<keyof typeof WORDS.requests, readonly Who[]> = {
   // their right is the operator's order in them
   submit: ALL,
   edit: ALL,
@@ -62,18 +67,18 @@ const REQUESTS: Record<RequestName, readonly Who[]> = {
   need: CACHES,
 }
 
-describe('what a peer may say to prewarm is looked at before it is parsed', () => {
+describe('what a peer may say is looked at before it is parsed', () => {
   it('by who says it, for every kind of message and request', () => {
     for (const who of ALL) {
       for (const [kind, allowed] of Object.entries(MESSAGES)) {
         const body = Buffer.from(`{"kind":"${kind}", this is no JSON`)
         const expected = allowed.includes(who) ? 'taken' : 'refused'
-        assert.equal(messageVerdict(body, PEERS[who], RECEIVER), expected, `${kind} of ${who}`)
+        assert.equal(messageVerdict(WORDS.messages, body, PEERS[who], RECEIVER), expected, `${kind} of ${who}`)
       }
       for (const [name, allowed] of Object.entries(REQUESTS)) {
         const body = Buffer.from(`{"name":"${name}", this is no JSON`)
         const expected = allowed.includes(who) ? 'taken' : 'refused'
-        assert.equal(requestVerdict(body, PEERS[who], RECEIVER), expected, `${name} of ${who}`)
+        assert.equal(requestVerdict(WORDS.requests, body, PEERS[who], RECEIVER), expected, `${name} of ${who}`)
       }
     }
   })
@@ -81,10 +86,10 @@ describe('what a peer may say to prewarm is looked at before it is parsed', () =
   it('and by its length: what a host says is short', () => {
     const long = (head: string): Uint8Array => Buffer.from(head.padEnd(600_000))
     for (const kind of ['host', 'report', 'checkIn'])
-      assert.equal(messageVerdict(long(`{"kind":"${kind}"`), PEERS.host, RECEIVER), 'refused', kind)
+      assert.equal(messageVerdict(WORDS.messages, long(`{"kind":"${kind}"`), PEERS.host, RECEIVER), 'refused', kind)
     for (const name of ['submit', 'edit', 'plan', 'list', 'show', 'hosts'])
-      assert.equal(requestVerdict(long(`{"name":"${name}"`), PEERS.host, RECEIVER), 'refused', name)
-    assert.equal(messageVerdict(long('{"kind":"row"'), PEERS.cache, RECEIVER), 'taken')
+      assert.equal(requestVerdict(WORDS.requests, long(`{"name":"${name}"`), PEERS.host, RECEIVER), 'refused', name)
+    assert.equal(messageVerdict(WORDS.messages, long('{"kind":"row"'), PEERS.cache, RECEIVER), 'taken')
   })
 
   it('what has no kind that is known is of a later version', () => {
@@ -96,7 +101,7 @@ describe('what a peer may say to prewarm is looked at before it is parsed', () =
       '{"kind":"toString"}',
       '{"name":"host"}',
     ]) {
-      assert.equal(messageVerdict(Buffer.from(text), PEERS.cache, RECEIVER), 'unknown', text)
+      assert.equal(messageVerdict(WORDS.messages, Buffer.from(text), PEERS.cache, RECEIVER), 'unknown', text)
     }
   })
 })

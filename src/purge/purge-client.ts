@@ -1,20 +1,18 @@
 import type { Clock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
 import { parseReference } from '../oci/reference.ts'
+import type { CacheRoutes, Ordered, Orders } from '../orders/index.ts'
 import type { Order } from '../trust/index.ts'
-import type { CacheRoutes } from './cache-routes.ts'
-import type { KnownUpstreams } from './job-client.ts'
-import type { JobOrderOf, Orders } from './orders.ts'
 import type { PurgeSpec, PurgeView } from './purge.ts'
 import { newPurgeId, parsePurge } from './purge.ts'
-import type { PurgeApi } from './purge-api.ts'
+import type { PurgeRequests } from './words.ts'
+import { PURGE_ORDER } from './words.ts'
 
-interface PurgeClientDeps {
-  readonly routes: CacheRoutes
+export interface PurgeClientDeps {
+  readonly routes: CacheRoutes<PurgeRequests>
   readonly orders: Orders
-  /** Where this host is one of those that are asked. */
-  readonly api: PurgeApi | undefined
-  readonly upstreams: KnownUpstreams
+  /** What a name without a registry means, and which upstreams are configured. */
+  readonly upstreams: { readonly first: () => string; readonly has: (upstream: string) => boolean }
   readonly clock: Pick<Clock, 'wall'>
 }
 
@@ -33,47 +31,35 @@ export class PurgeClient {
     signal: AbortSignal,
   ): Promise<PurgeView> {
     const { first, has } = this.#deps.upstreams
-    return this.submit(
-      parsePurge(references, options, (text) => parseReference(text, first(), has)),
-      signal,
-    )
+    const purge = parsePurge(references, options, (text) => parseReference(text, first(), has))
+    return this.submit(purge, signal)
   }
 
   /** The same for what was read already. */
   async submit(purge: PurgeSpec, signal: AbortSignal): Promise<PurgeView> {
     const { orders, clock } = this.#deps
-    return this.#begin(orders.purge(newPurgeId(clock.wall()), purge), signal)
+    return this.#begin(orders.give(PURGE_ORDER, newPurgeId(clock.wall()), purge), signal)
   }
 
   /** Does what an operator has signed. Throws `ORDER_REQUIRED`, `PREWARM_INVALID`, `PREWARM_IMPOSSIBLE`. */
   async obey(order: Order, signal: AbortSignal): Promise<PurgeView> {
-    return this.#begin(this.#deps.orders.check(order, 'purge'), signal)
+    return this.#begin(this.#deps.orders.check(PURGE_ORDER, order), signal)
   }
 
   /** Those that still hold, the newest first. */
-  async list(signal: AbortSignal): Promise<readonly PurgeView[]> {
-    return this.#list(null, signal)
+  list(signal: AbortSignal): Promise<readonly PurgeView[]> {
+    return this.#deps.routes.up({ name: 'purges', ask: { id: null } }, 'purges', signal)
   }
 
   /** Throws `PREWARM_UNKNOWN`. */
   async show(id: string, signal: AbortSignal): Promise<PurgeView> {
-    const [view] = await this.#list(id, signal)
+    const [view] = await this.#deps.routes.up({ name: 'purges', ask: { id } }, id, signal)
     if (view === undefined) throw new ShoalError('PREWARM_UNKNOWN', `there is no purge ${id}, or it is forgotten`)
     return view
   }
 
-  #list(id: string | null, signal: AbortSignal): Promise<readonly PurgeView[]> {
-    const { routes, api } = this.#deps
-    const here = api && (() => api.list({ id }, 0, signal))
-    return routes.up({ name: 'purges', ask: { id }, hops: 0 }, id ?? 'purges', signal, here)
-  }
-
-  async #begin(ordered: JobOrderOf<'purge'>, signal: AbortSignal): Promise<PurgeView> {
-    const { routes, api, orders } = this.#deps
+  #begin(ordered: Ordered<PurgeSpec>, signal: AbortSignal): Promise<PurgeView> {
     const { id, order } = ordered
-    const here = api && (() => api.begin(ordered, 0, signal))
-    const view = await routes.up({ name: 'purge', ask: { id, order }, hops: 0 }, id, signal, here)
-    orders.note(order, 'this host')
-    return view
+    return this.#deps.routes.obeyed({ name: 'purge', ask: { id, order } }, ordered, signal)
   }
 }

@@ -2,16 +2,15 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { MetricRegistry } from '../base/metrics.ts'
 import type { Purger } from '../blob/index.ts'
+import type { HandedOn, Messenger, Orders } from '../orders/index.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { PeerInfo } from '../swarm/index.ts'
 import type { Tier } from '../tier/index.ts'
 import type { Order } from '../trust/index.ts'
-import type { PrewarmMessage } from './messages.ts'
-import type { Messenger } from './messenger.ts'
-import type { HandedOn, Orders } from './orders.ts'
-import type { PurgeReport, RegionPurge } from './purge.ts'
+import type { PurgeReport, PurgeSpec, RegionPurge } from './purge.ts'
 import { PurgeProgress } from './purge-progress.ts'
 import { PurgeWorker } from './purge-worker.ts'
+import type { PurgeMessage, PurgeMessages, PurgeRequests } from './words.ts'
 
 export interface PurgesDeps {
   readonly clock: Clock
@@ -19,7 +18,7 @@ export interface PurgesDeps {
   readonly registry: MetricRegistry
   readonly store: BlobStore
   readonly tier: Pick<Tier, 'isParentRegion'>
-  readonly messenger: Messenger
+  readonly messenger: Messenger<PurgeMessages, PurgeRequests>
   readonly orders: Pick<Orders, 'handedOn'>
   readonly purger: Pick<Purger, 'purge' | 'retry'>
   /** Whether this host hands orders on and counts who has obeyed: caches do, and who is its own tier. */
@@ -88,8 +87,13 @@ export class Purges implements AsyncDisposable {
     this.#progress?.unlinked(key)
   }
 
-  /** Whether this peer may send it has been looked at (message-rights.ts). */
-  message(from: PeerInfo, message: PrewarmMessage): void {
+  /** What people call a host. */
+  named(key: string, name: string): void {
+    this.#progress?.named(key, name)
+  }
+
+  /** Whether this peer may send it has been looked at (orders/message-rights.ts). */
+  message(from: PeerInfo, message: PurgeMessage): void {
     switch (message.kind) {
       case 'purge':
         if (!this.#worker.take(message.order)) {
@@ -100,10 +104,8 @@ export class Purges implements AsyncDisposable {
         return this.#handOn(from, new Set(message.ids))
       case 'purged':
         return this.#heard(from, message.id, message.report)
-      case 'host':
-        return this.#progress?.named(from.key, message.facts.name)
       default:
-        return
+        return message satisfies never
     }
   }
 
@@ -113,7 +115,7 @@ export class Purges implements AsyncDisposable {
   }
 
   /** Those that still hold, the newest first. */
-  list(): HandedOn[] {
+  list(): HandedOn<PurgeSpec>[] {
     const live = this.#worker.live().map(({ ordered }) => ordered)
     this.#progress?.keepOnly(new Set(live.map(({ id }) => id)))
     return live.reverse()

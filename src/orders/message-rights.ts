@@ -1,21 +1,11 @@
 import type { PeerInfo } from '../swarm/index.ts'
-import { PREWARM_MESSAGES } from './messages.ts'
-import { PREWARM_REQUESTS } from './requests.ts'
+import type { MessageTable, RequestTable, Right, Sender } from './words.ts'
 
 /*
- * Who may say what to this host's prewarm, and how long it may be: looked at before a byte of a message is parsed.
+ * Who may say what to this host, and how long it may be: looked at before a byte of a message is parsed.
  */
 
-/** By proven role and region. `near`: any host of this region; `cache`: of this region, of one above or of one below. */
-type Sender = 'member' | 'near' | 'nearCache' | 'upperCache' | 'cache'
-
-/** From whom something is taken, and how long it may be. */
-export interface Right {
-  readonly from: Sender
-  readonly maxBytes: number
-}
-
-export interface Receiver {
+export interface Here {
   readonly region: string
   readonly isParentRegion: (region: string) => boolean
 }
@@ -24,13 +14,13 @@ export interface Receiver {
 type Verdict = 'taken' | 'unknown' | 'refused'
 
 /** Looks at the head of a one-way message: every version writes its kind first. */
-export function messageVerdict(body: Uint8Array, from: PeerInfo, receiver: Receiver): Verdict {
-  return verdict(PREWARM_MESSAGES, nameAtHead(body, 'kind'), body, from, receiver)
+export function messageVerdict(table: MessageTable, body: Uint8Array, from: PeerInfo, here: Here): Verdict {
+  return verdict(table, nameAtHead(body, 'kind'), body, from, here)
 }
 
 /** The same for a request, whose name comes first. */
-export function requestVerdict(body: Uint8Array, from: PeerInfo, receiver: Receiver): Verdict {
-  return verdict(PREWARM_REQUESTS, nameAtHead(body, 'name'), body, from, receiver)
+export function requestVerdict(table: RequestTable, body: Uint8Array, from: PeerInfo, here: Here): Verdict {
+  return verdict(table, nameAtHead(body, 'name'), body, from, here)
 }
 
 function verdict(
@@ -38,15 +28,15 @@ function verdict(
   name: string | undefined,
   { length }: Uint8Array,
   from: PeerInfo,
-  receiver: Receiver,
+  here: Here,
 ): Verdict {
   const right = name !== undefined && Object.hasOwn(rights, name) ? rights[name] : undefined
   if (right === undefined) return 'unknown'
-  return length <= right.maxBytes && isSender(right.from, from, receiver) ? 'taken' : 'refused'
+  return length <= right.maxBytes && isSender(right.from, from, here) ? 'taken' : 'refused'
 }
 
-function isSender(sender: Sender, { role, region }: PeerInfo, receiver: Receiver): boolean {
-  const isNear = region === receiver.region
+function isSender(sender: Sender, { role, region }: PeerInfo, here: Here): boolean {
+  const isNear = region === here.region
   switch (sender) {
     case 'member':
       return true
@@ -55,7 +45,7 @@ function isSender(sender: Sender, { role, region }: PeerInfo, receiver: Receiver
     case 'nearCache':
       return role === 'cache' && isNear
     case 'upperCache':
-      return role === 'cache' && (isNear || receiver.isParentRegion(region))
+      return role === 'cache' && (isNear || here.isParentRegion(region))
     case 'cache':
       return role === 'cache'
     default:

@@ -8,13 +8,14 @@ import { TaskGroup } from '../base/task-group.ts'
 import type { Purged, Purger } from '../blob/index.ts'
 import type { BlobRef } from '../oci/reference.ts'
 import { digestSchema, repositorySchema, upstreamSchema } from '../oci/schema.ts'
+import type { HandedOn, Orders } from '../orders/index.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { Order } from '../trust/index.ts'
 import { ORDER_SKEW_MS, orderSchema } from '../trust/index.ts'
-import type { HandedOn, Orders } from './orders.ts'
-import type { PurgeReport } from './purge.ts'
+import type { PurgeReport, PurgeSpec } from './purge.ts'
 import { MAX_PURGES, PURGE_STATES, purgeEnd, purgeReportSchema, purgeText } from './purge.ts'
+import { PURGE_ORDER } from './words.ts'
 
 /** How soon blobs of pulls that were under way are looked at again. */
 const WAIT_MS = 5_000
@@ -45,7 +46,7 @@ interface Row {
 
 /** A purge, and how far it is here. */
 interface Kept extends Row {
-  readonly ordered: HandedOn
+  readonly ordered: HandedOn<PurgeSpec>
   readonly takenAt: number
 }
 
@@ -100,7 +101,7 @@ export class PurgeWorker implements AsyncDisposable {
   }
 
   /** Those that still hold, the oldest first. */
-  live(): { readonly ordered: HandedOn; readonly report: PurgeReport }[] {
+  live(): { readonly ordered: HandedOn<PurgeSpec>; readonly report: PurgeReport }[] {
     this.#forgetEnded()
     return [...this.#kept.values()]
   }
@@ -121,12 +122,12 @@ export class PurgeWorker implements AsyncDisposable {
   }
 
   /** Proven, and not over. */
-  #proven(order: Order): HandedOn | undefined {
-    const ordered = this.#deps.orders.handedOn(order)
+  #proven(order: Order): HandedOn<PurgeSpec> | undefined {
+    const ordered = this.#deps.orders.handedOn(PURGE_ORDER, order)
     if (ordered === undefined) return undefined
     const now = this.#deps.clock.wall()
-    const { purge, issuedEpochMs } = ordered
-    return purgeEnd(purge, issuedEpochMs) > now && issuedEpochMs <= now + ORDER_SKEW_MS ? ordered : undefined
+    const { content, issuedEpochMs } = ordered
+    return purgeEnd(content, issuedEpochMs) > now && issuedEpochMs <= now + ORDER_SKEW_MS ? ordered : undefined
   }
 
   #keep(kept: Kept): void {
@@ -140,7 +141,7 @@ export class PurgeWorker implements AsyncDisposable {
   #forgetEnded(): void {
     const now = this.#deps.clock.wall()
     for (const [id, { ordered }] of this.#kept) {
-      if (purgeEnd(ordered.purge, ordered.issuedEpochMs) > now) continue
+      if (purgeEnd(ordered.content, ordered.issuedEpochMs) > now) continue
       this.#kept.delete(id)
       this.#drop(id)
     }
@@ -172,7 +173,7 @@ export class PurgeWorker implements AsyncDisposable {
     const kept = this.#kept.get(id)
     if (kept === undefined || kept.report.state === 'done') return
     const { logger, reported } = this.#deps
-    const { purge, by } = kept.ordered
+    const { content: purge, by } = kept.ordered
     let next: Kept
     try {
       const { waiting, ...part } = await this.#purge(kept)
@@ -211,7 +212,7 @@ export class PurgeWorker implements AsyncDisposable {
 
   async #purge({ ordered, waiting, takenAt }: Kept): Promise<Purged> {
     const { purger } = this.#deps
-    const { images, dryRun } = ordered.purge
+    const { images, dryRun } = ordered.content
     const options = {
       // by the clock of who ordered it: within that no two hosts agree
       beforeEpochMs: ordered.issuedEpochMs + ORDER_SKEW_MS,

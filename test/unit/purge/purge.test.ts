@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isShoalError } from '../../../src/base/errors.ts'
 import { parseReference } from '../../../src/oci/reference.ts'
-import type { PurgeReport } from '../../../src/prewarm/purge.ts'
-import { parsePurge, purgeEnd, purgeText, regionPurge } from '../../../src/prewarm/purge.ts'
+import type { PurgeReport } from '../../../src/purge/purge.ts'
+import { parsePurge, purgeEnd, purgeText, regionPurge } from '../../../src/purge/purge.ts'
 
 const MINUTE = 60_000
 const DAY = 1_440 * MINUTE

@@ -1,13 +1,12 @@
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
+import { epochMs, MAX_HOSTS, text } from '../orders/index.ts'
 import type { BlobStore, StoreTable } from '../store/index.ts'
 import { jsonCodec } from '../store/index.ts'
 import type { PeerInfo } from '../swarm/index.ts'
-import { MAX_HOSTS } from './inventory.ts'
 import type { PurgeReport, RegionPurge } from './purge.ts'
 import { regionPurge } from './purge.ts'
-import { epochMs, text } from './shapes.ts'
 
 /** A host that has not been there for this long is no part of the fleet any more. */
 const KEPT_MS = 7 * 86_400_000

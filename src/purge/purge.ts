@@ -4,8 +4,7 @@ import type { Shape } from '../base/shape.ts'
 import type { Reference } from '../oci/reference.ts'
 import { referenceText } from '../oci/reference.ts'
 import { digestSchema, repositorySchema, tagSchema, upstreamSchema } from '../oci/schema.ts'
-import { newJobId } from './job.ts'
-import { count, epochMs, region, text } from './shapes.ts'
+import { count, epochMs, newOrderId, region, text } from '../orders/index.ts'
 
 /*
  * A purge: images that are to leave every cache and every host. What it is, what hosts report of it and how that is told,
@@ -23,7 +22,7 @@ const MAX_PURGED_IMAGES = 64
 const MAX_NAMED = 32
 const MAX_REGIONS = 1024
 
-const purgeId = z.string().regex(/^p-[a-z0-9-]{8,62}$/)
+export const purgeId = z.string().regex(/^p-[a-z0-9-]{8,62}$/)
 
 /** What is to go: an image by its tag or digest, or all that a repository has. */
 const purgedImage = z.object({
@@ -97,7 +96,7 @@ export const purgeViewSchema = z.object({
 export type PurgeView = Shape<typeof purgeViewSchema>
 
 export function newPurgeId(now: number): string {
-  return `p-${newJobId(now)}`
+  return `p-${newOrderId(now)}`
 }
 
 export function isPurgeId(id: string): boolean {
