@@ -106,10 +106,13 @@ function contains({ bytes: wanted, bits }: Prefix, bytes: Uint8Array): boolean {
 
 /** Four or sixteen bytes. */
 function bytesOf(text: string): Uint8Array | undefined {
-  const bare = text.replace(/^\[|\]$/g, '').replace(/%.*$/, '')
-  const family = isIP(bare)
-  if (family === 4) return Uint8Array.from(bare.split('.'), Number)
-  return family === 6 ? bytesOfIpv6(bare) : undefined
+  const bare = text.replace(/^\[|\]$/g, '')
+  // no pattern: one that looks for the end from every percent sign takes the square of the length
+  const zone = bare.indexOf('%')
+  const address = zone < 0 ? bare : bare.slice(0, zone)
+  const family = isIP(address)
+  if (family === 4) return Uint8Array.from(address.split('.'), Number)
+  return family === 6 ? bytesOfIpv6(address) : undefined
 }
 
 function bytesOfIpv6(text: string): Uint8Array {

@@ -28,6 +28,11 @@ for (const [is, addresses] of classes) {
   for (const address of addresses) test(`${address} is ${is}`, () => assert.equal(classOf(address), is))
 }
 
+// the square of this length would never be done
+test('four million percent signs and no end of a line are looked at once', () => {
+  assert.equal(classOf(`${'%'.repeat(2 ** 22)}\n`), 'forbidden')
+})
+
 const CDN = 'cdn.example'
 
 /** What a connection to `host` is made to, when names resolve as told; undefined for none. */
