@@ -87,7 +87,10 @@ async function check(
     count.bytes += bytes.length
     const { taken, ms } = await readOnce(target, bytes, run.scratch)
     if (taken) count.taken++
-    const again = async (): Promise<number> => (await readOnce(target, bytes, run.scratch)).ms
+    const again = async (): Promise<number> => {
+      run.reads?.(bytes)
+      return (await readOnce(target, bytes, run.scratch)).ms
+    }
     const pace = target.isTimed === false ? undefined : run.pace
     const slow = await pace?.slow({ bytes: bytes.length, taken, ms }, again)
     if (slow !== undefined) throw new Slow(slow)
