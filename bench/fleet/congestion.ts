@@ -19,7 +19,7 @@ export class AllowedCongestionControl implements AsyncDisposable {
 
   static async open(): Promise<AllowedCongestionControl> {
     const before = (await readFile(ALLOWED, 'utf8')).trim()
-    if (!before.split(' ').includes(CONGESTION_CONTROL)) await writeFile(ALLOWED, `${before} ${CONGESTION_CONTROL}`)
+    await allow()
     return new AllowedCongestionControl(before)
   }
 
@@ -28,8 +28,15 @@ export class AllowedCongestionControl implements AsyncDisposable {
   }
 }
 
+async function allow(): Promise<void> {
+  const allowed = (await readFile(ALLOWED, 'utf8')).trim()
+  if (!allowed.split(' ').includes(CONGESTION_CONTROL)) await writeFile(ALLOWED, `${allowed} ${CONGESTION_CONTROL}`)
+}
+
 /** Makes new connections of a namespace use `CONGESTION_CONTROL`. */
 export async function useCongestionControl(namespace: string): Promise<void> {
+  // another run on this machine may have ended meanwhile, and restored what it had found
+  await allow()
   const setting = `net.ipv4.tcp_congestion_control=${CONGESTION_CONTROL}`
   await runCommand('ip', 'netns', 'exec', namespace, 'sysctl', '-q', '-w', setting)
 }

@@ -104,9 +104,14 @@ export class AgentProcess implements AsyncDisposable {
     await this.#process.waitUntil('ready', () => this.ready(), READY_TIMEOUT_MS, signal)
   }
 
+  /** What it runs from its next start on: the main module of a release; this one when not said. */
+  runs(program: string = PROGRAM): void {
+    this.#program = program
+  }
+
   /** Starts this release in place of the one it ran, with everything that one left. */
   async upgrade(signal?: AbortSignal): Promise<void> {
-    this.#program = PROGRAM
+    this.runs()
     await this.restart(signal)
   }
 

@@ -35,6 +35,8 @@ async function perform(task: HandTask): Promise<unknown> {
       return proxy?.counters()
     case 'fill-bucket':
       return fillBucket(task)
+    case 'empty-bucket':
+      return emptyBucket(task)
     case 'hold':
       return hold(task)
     case 'let-go':
@@ -54,6 +56,15 @@ async function fillBucket({ endpoint, bucket, root }: HandTask & { do: 'fill-buc
     signal: new AbortController().signal,
     isPassing: () => true,
   })
+}
+
+async function emptyBucket({ endpoint, bucket, keys }: HandTask & { do: 'empty-bucket' }): Promise<void> {
+  const [{ originClient }, { DeleteObjectCommand }] = await Promise.all([
+    import('../../src/demo/index.ts'),
+    import('@aws-sdk/client-s3'),
+  ])
+  const client = originClient(endpoint)
+  for (const Key of keys) await client.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
 }
 
 function hold({ host, port, connections, text, reads }: HandTask & { do: 'hold' }): void {

@@ -19,6 +19,12 @@ export const handTaskSchema = z.discriminatedUnion('do', [
   z.object({ do: z.literal('registry-counters') }),
   /** Copies a tree in a registry's layout into a bucket. */
   z.object({ do: z.literal('fill-bucket'), endpoint: z.string(), bucket: z.string(), root: z.string() }),
+  z.object({
+    do: z.literal('empty-bucket'),
+    endpoint: z.string(),
+    bucket: z.string(),
+    keys: z.array(z.string()),
+  }),
   /** Opens connections that send `text` and nothing more, until `let-go`; what they are answered is read or not. */
   z.object({
     do: z.literal('hold'),

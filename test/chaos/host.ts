@@ -9,9 +9,10 @@ import { InTurn } from './in-turn.ts'
 import { logFaults } from './log-faults.ts'
 
 export const PORTS = { mirror: 7070, peer: 7071, admin: 7072 }
-const CLOCK_PROGRAM = pathToFileURL(join(import.meta.dirname, 'stepped-clock.ts')).href
+/** What a daemon's Node is told so that its clock can be set. */
+export const CLOCK_OPTION = `--import=${pathToFileURL(join(import.meta.dirname, 'stepped-clock.ts')).href}`
 /** Room for all images of a run, and what is beside them. */
-const DISK_OPTIONS = 'size=192m,nr_inodes=4000'
+const DISK = { mebibytes: 192, inodes: 4000 }
 
 export interface HostPlace {
   readonly name: string
@@ -23,6 +24,8 @@ export interface HostFiles {
   /** The fleet's keys, a line each. */
   readonly key: string
   readonly config: Readonly<Record<string, unknown>>
+  /** Whether its disk is one that can be frozen. */
+  readonly freezes: boolean
 }
 
 /** A daemon of a run on a disk of its own, with a hand beside it. What is done to its process is done in turn. */
@@ -40,6 +43,8 @@ export class ChaosHost implements AsyncDisposable {
   readonly #keyFile: string
   readonly #clockFile: string
   readonly #turns = new InTurn()
+  /** Puts the daemon where it runs, and may then take something from it. */
+  readonly #prefix: string[]
   /** Whether it is meant to run, and to answer. */
   #meantToRun = true
   #isUp = false
@@ -48,7 +53,9 @@ export class ChaosHost implements AsyncDisposable {
   private constructor(place: HostPlace, hand: Hand, directory: string, files: HostFiles) {
     this.place = place
     this.hand = hand
-    this.disk = SmallDisk.mountInMemory(join(directory, place.name), DISK_OPTIONS)
+    this.#prefix = [...hand.place.prefix]
+    const mount = files.freezes ? SmallDisk.mountOnDevice : SmallDisk.mountInMemory
+    this.disk = mount(join(directory, place.name), DISK)
     this.#keyFile = join(directory, `${place.name}.key`)
     this.#clockFile = join(directory, `${place.name}.clock`)
     this.agent = new AgentProcess({
@@ -56,8 +63,8 @@ export class ChaosHost implements AsyncDisposable {
       role: place.role,
       directory: join(this.disk.path, 'daemon'),
       ports: PORTS,
-      place: hand.place,
-      env: { NODE_OPTIONS: `--import=${CLOCK_PROGRAM}`, CHAOS_CLOCK: this.#clockFile },
+      place: { ...hand.place, prefix: this.#prefix },
+      env: { NODE_OPTIONS: CLOCK_OPTION, CHAOS_CLOCK: this.#clockFile },
       config: {
         ...files.config,
         fleet: { keyFile: this.#keyFile },
@@ -120,6 +127,12 @@ export class ChaosHost implements AsyncDisposable {
       await between()
       await this.#start()
     })
+  }
+
+  /** What is put before the daemon's command line from its next start on. */
+  setPrefix(prefix: readonly string[]): void {
+    const { length } = this.hand.place.prefix
+    this.#prefix.splice(length, this.#prefix.length - length, ...prefix)
   }
 
   writeKey(lines: string): Promise<void> {

@@ -1,5 +1,5 @@
 // A member that links with every host of a fleet, says that it has all blobs, and answers each request for a piece with
-// zeroes. Prints "linked" once it is, and ends with its parent.
+// zeroes, or not at all. Prints "linked" once it is, and ends with its parent.
 import { z } from 'zod'
 import { blobRequests } from '../../src/blob/index.ts'
 import { parseDigest } from '../../src/oci/digest.ts'
@@ -13,6 +13,7 @@ const settings = z
   .object({
     key: z.string(),
     upstream: z.string(),
+    gives: z.enum(['zeroes', 'nothing']),
     hosts: z.array(z.string()),
     blobs: z.array(z.object({ repository: z.string(), digest: z.string(), size: z.number() })),
   })
@@ -33,7 +34,7 @@ const { swarm, events } = await fleet.host({ region: 'core', fleetKey })
 events.onMessage = (link, message) => {
   const layout = 'blob' in message ? layouts.get(message.blob) : undefined
   if (layout === undefined) return
-  if (message.type === 'request') {
+  if (message.type === 'request' && settings.gives === 'zeroes') {
     link.sendPiece(message.id, message.piece, new Uint8Array(layout.length(message.piece)), NEVER).catch(() => {})
   }
   if (message.type === 'bitfield') {

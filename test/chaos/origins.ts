@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { BuiltImage, OriginFaults } from '../../src/demo/index.ts'
-import { S3Origin, writeToBucketTree } from '../../src/demo/index.ts'
+import { S3Origin, tagKey, writeToBucketTree } from '../../src/demo/index.ts'
 import { originCountersSchema } from '../../src/demo/origin-traffic.ts'
 import type { Hand } from './hand.ts'
 import { InTurn } from './in-turn.ts'
@@ -18,6 +18,8 @@ export interface ChaosOrigin extends AsyncDisposable {
   /** An entry of a daemon's `upstreams[].origins`. */
   readonly config: Readonly<Record<string, unknown>>
   push(name: PushName, image: BuiltImage): Promise<void>
+  /** Takes a tag away; its image's blobs may stay, as in a registry before it collects garbage. */
+  remove(name: PushName): Promise<void>
   /** `{}` heals. */
   setFaults(faults: OriginFaults): Promise<void>
   /** Bytes of blobs that left it so far; undefined where nobody counts. */
@@ -33,6 +35,7 @@ export const OPEN_ORIGIN: Readonly<Record<OriginKind, (hand: Hand, directory: st
     return {
       config: { kind: 'registry', url },
       push: (name, image) => writeToBucketTree(root, name, image),
+      remove: (name) => removeTag(root, name),
       setFaults: (faults) => hand.tell({ do: 'registry-faults', faults }),
       sentBytes: async () => (await hand.do({ do: 'registry-counters' }, originCountersSchema)).byKind.blob.bytes,
       [Symbol.asyncDispose]: async () => {},
@@ -48,6 +51,10 @@ export const OPEN_ORIGIN: Readonly<Record<OriginKind, (hand: Hand, directory: st
         await hand.tell({ do: 'fill-bucket', endpoint: origin.endpoint, bucket: origin.bucket, root })
         await rm(root, { recursive: true })
       },
+      async remove({ repository, tag }) {
+        const { endpoint, bucket } = origin
+        await hand.tell({ do: 'empty-bucket', endpoint, bucket, keys: [tagKey(repository, tag)] })
+      },
       setFaults: async (faults) => void (await origin.setFaults(faults)),
       sentBytes: async () => (await origin.counters()).byKind.blob.bytes,
       [Symbol.asyncDispose]: () => origin[Symbol.asyncDispose](),
@@ -62,6 +69,7 @@ export const OPEN_ORIGIN: Readonly<Record<OriginKind, (hand: Hand, directory: st
     return {
       config: { kind: 'directory', path: root },
       push: (name, image) => turns.run(() => writeToBucketTree(isAway ? away : root, name, image)),
+      remove: (name) => turns.run(() => removeTag(isAway ? away : root, name)),
       // a mount that is not there is all that can be wrong with it
       setFaults: (faults) =>
         turns.run(async () => {
@@ -73,4 +81,8 @@ export const OPEN_ORIGIN: Readonly<Record<OriginKind, (hand: Hand, directory: st
       [Symbol.asyncDispose]: async () => {},
     }
   },
+}
+
+async function removeTag(root: string, { repository, tag }: PushName): Promise<void> {
+  await rm(join(root, tagKey(repository, tag)), { force: true })
 }

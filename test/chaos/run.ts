@@ -44,7 +44,8 @@ const ORIGIN_COPIES = 1.1
 export async function runSchedule(schedule: Schedule, { images, seconds, signal }: RunSettings): Promise<RunResult> {
   const directory = await mkdtemp(join(tmpdir(), 'shoal-chaos-'))
   try {
-    await using world = await World.open(schedule.origin, images, directory)
+    const freezes = schedule.events.some(({ fault }) => FAULT_TABLE[fault].freezes === true)
+    await using world = await World.open({ origin: schedule.origin, freezes }, images, directory)
     signal.throwIfAborted()
     return await inWorld(world, schedule, seconds, signal)
   } finally {

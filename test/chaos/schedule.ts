@@ -36,17 +36,35 @@ const FIRST_AT_MS = 500
 const LAST_AT = 0.7
 const FOR_MS: readonly [least: number, most: number] = [1_500, 6_000]
 
+/**
+ * Seeds that follow each other share the faults out: each goes on in an endless row of them where the seed before it stops,
+ * and the row has every fault once before it has one again, each time in another order. So few seeds leave none out.
+ */
 export function scheduleOf(seed: number, { seconds, faults: [least, most], among = FAULTS }: ScheduleLimits): Schedule {
   const rng = seededRng(Math.imul(seed, 0x9e3779b1))
   const origin = ORIGINS[rng.below(ORIGINS.length)]!
-  const events = Array.from({ length: least + rng.below(most - least + 1) }, () => ({
-    fault: among[rng.below(among.length)]!,
+  const events = Array.from({ length: least + rng.below(most - least + 1) }, (_, index) => ({
+    fault: inRow(among, seed * most + index),
     atMs: Math.round(FIRST_AT_MS + rng.next() * seconds * 1000 * LAST_AT),
     forMs: Math.round(FOR_MS[0] + rng.next() * (FOR_MS[1] - FOR_MS[0])),
     draw: rng.next(),
   }))
   events.sort((a, b) => a.atMs - b.atMs)
   return { seed, origin, events: events.map((event, number) => ({ number, ...event })) }
+}
+
+/** The fault at a place of the endless row. */
+function inRow(among: readonly FaultName[], place: number): FaultName {
+  const round = Math.floor(place / among.length)
+  const rng = seededRng(Math.imul(round + 1, 0x85ebca6b))
+  const order = [...among]
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = rng.below(i + 1)
+    const [one, other] = [order[i]!, order[j]!]
+    order[i] = other
+    order[j] = one
+  }
+  return order[place % among.length]!
 }
 
 /** With only those of its faults. */

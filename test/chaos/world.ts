@@ -7,6 +7,7 @@ import { eachAtMost } from '../../bench/support/each-at-most.ts'
 import type { BuiltImage } from '../../src/demo/index.ts'
 import type { FleetKey } from '../../src/trust/index.ts'
 import { agentKeyOf, formatFleetKey, generateFleetKey } from '../../src/trust/index.ts'
+import { unpackPreviousRelease } from '../support/previous-release.ts'
 import { Hand } from './hand.ts'
 import type { HostPlace } from './host.ts'
 import { ChaosHost, PORTS } from './host.ts'
@@ -37,6 +38,12 @@ export interface Pushed {
   readonly images: BuiltImage[]
 }
 
+export interface WorldKind {
+  readonly origin: OriginKind
+  /** Whether disks can be frozen. */
+  readonly freezes: boolean
+}
+
 /** A fleet of real processes, each in a network namespace and on a disk of its own, with an origin and a place for whoever means harm. */
 export class World implements AsyncDisposable {
   readonly hosts: ChaosHost[] = []
@@ -47,6 +54,7 @@ export class World implements AsyncDisposable {
   readonly #directory: string
   #origin: ChaosOrigin | undefined
   #stranger: Hand | undefined
+  #previous: Promise<string> | undefined
 
   private constructor(images: Images, directory: string) {
     this.#images = images
@@ -54,10 +62,10 @@ export class World implements AsyncDisposable {
   }
 
   /** Everything that was written is below `directory`, which must be empty. */
-  static async open(kind: OriginKind, images: Images, directory: string): Promise<World> {
+  static async open({ origin, freezes }: WorldKind, images: Images, directory: string): Promise<World> {
     const world = new World(images, directory)
     try {
-      await world.#build(kind)
+      await world.#build(origin, freezes)
       return world
     } catch (error) {
       await world[Symbol.asyncDispose]()
@@ -80,6 +88,12 @@ export class World implements AsyncDisposable {
 
   get directory(): string {
     return this.#directory
+  }
+
+  /** The program of the release before this one. */
+  previousRelease(): Promise<string> {
+    this.#previous ??= unpackPreviousRelease(join(this.#directory, 'previous'))
+    return this.#previous
   }
 
   /** The next image gets a repository of its own; false when there is none left. */
@@ -112,7 +126,7 @@ export class World implements AsyncDisposable {
     await this.#resources.disposeAsync()
   }
 
-  async #build(kind: OriginKind): Promise<void> {
+  async #build(kind: OriginKind, freezes: boolean): Promise<void> {
     const resources = this.#resources
     resources.use(await AllowedCongestionControl.open())
     const network = new Network(resources.use(await Namespaces.open()))
@@ -143,7 +157,7 @@ export class World implements AsyncDisposable {
         }
         const upstreams = [{ name: UPSTREAM, access: 'public', origins: [this.origin.config] }]
         const config = { tier, search: [UPSTREAM], upstreams }
-        const files = { key: keyLines(role, [this.key]), config }
+        const files = { key: keyLines(role, [this.key]), config, freezes }
         return resources.use(await ChaosHost.start(place, present(hands.get(place)), this.#directory, files))
       })
       this.hosts.push(...started)

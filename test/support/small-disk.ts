@@ -9,21 +9,31 @@ const FILLER = '.filler'
 /** Why tests that mount file systems are left out here, or false. */
 export const NO_MOUNTS = process.getuid?.() === 0 ? false : 'mounting a file system takes root'
 
+interface DiskSize {
+  readonly mebibytes: number
+  readonly inodes: number
+}
+
 /** A file system of its own under a temporary directory, to be filled, set read-only, frozen or broken. */
 export class SmallDisk {
   readonly path: string
   readonly #device: string | undefined
+  readonly #beside: string | undefined
   #frozen = false
 
-  private constructor(path: string, device: string | undefined) {
+  /** `device`: what it is on; `beside`: a mount that its device lies in. */
+  private constructor(path: string, device: string | undefined, beside?: string) {
     this.path = path
     this.#device = device
+    this.#beside = beside
   }
 
   /** One in memory. `options` are mount options, such as `size=16m` and `nr_inodes=100`. */
   static async inMemory(t: TestContext, options: string): Promise<SmallDisk> {
     const directory = await TempDir.make()
-    const disk = SmallDisk.mountInMemory(join(directory.path, 'disk'), options)
+    const path = join(directory.path, 'disk')
+    mountTmpfs(path, options)
+    const disk = new SmallDisk(path, undefined)
     t.after(async () => {
       disk.unmount()
       await directory[Symbol.asyncDispose]()
@@ -32,14 +42,32 @@ export class SmallDisk {
   }
 
   /** The same at `path`, until it is unmounted. */
-  static mountInMemory(path: string, options: string): SmallDisk {
-    mkdirSync(path)
-    run('mount', '-t', 'tmpfs', '-o', `${options},mode=0700`, 'tmpfs', path)
+  static mountInMemory(path: string, { mebibytes, inodes }: DiskSize): SmallDisk {
+    mountTmpfs(path, `size=${mebibytes}m,nr_inodes=${inodes}`)
     return new SmallDisk(path, undefined)
   }
 
+  /** One that can be frozen, at `path` until it is unmounted: ext4, on a device in memory beside it. */
+  static mountOnDevice(path: string, { mebibytes, inodes }: DiskSize): SmallDisk {
+    const beside = `${path}.device`
+    mountTmpfs(beside, `size=${2 * mebibytes}m`)
+    const image = join(beside, 'image')
+    run('truncate', '-s', `${mebibytes}M`, image)
+    run('mkfs.ext4', '-q', '-F', '-m', '0', '-N', `${inodes}`, image)
+    mkdirSync(path)
+    // the device goes when the last who sees the mount is gone
+    run('mount', '-o', 'loop', image, path)
+    return new SmallDisk(path, undefined, beside)
+  }
+
   unmount(): void {
+    if (this.#frozen) this.thaw()
     run('umount', '-l', this.path)
+    if (this.#beside !== undefined) run('umount', '-l', this.#beside)
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen
   }
 
   /** One that can be frozen and can break, as a disk under ext4. */
@@ -109,6 +137,11 @@ export class SmallDisk {
     run('fsfreeze', '-u', this.path)
     this.#frozen = false
   }
+}
+
+function mountTmpfs(path: string, options: string): void {
+  mkdirSync(path)
+  run('mount', '-t', 'tmpfs', '-o', `${options},mode=0700`, 'tmpfs', path)
 }
 
 function run(command: string, ...args: string[]): string {

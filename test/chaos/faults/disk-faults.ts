@@ -27,6 +27,31 @@ export const noInodes: Fault = {
   },
 }
 
+/** A file system that is being written to cannot be made read-only, so its daemon is down for a moment. */
+export const diskReadOnly: Fault = {
+  what: 'a daemon comes back to a disk that is read-only, and is writable again while it runs',
+  copies: 1,
+  refuses: true,
+  async inject(world, draw) {
+    const host = anyHost(world, draw)
+    await host.restart('SIGTERM', async () => host.disk.setReadOnly(true))
+    return async () => host.disk.setReadOnly(false)
+  },
+}
+
+export const diskFrozen: Fault = {
+  what: 'writes to a disk hang (fsfreeze)',
+  copies: 1,
+  refuses: true,
+  freezes: true,
+  async inject(world, draw) {
+    const { disk } = anyHost(world, draw)
+    if (disk.isFrozen) return undefined
+    disk.freeze()
+    return async () => disk.thaw()
+  },
+}
+
 const flipBit = HARMS['one bit turned over']
 
 async function filesBelow(host: ChaosHost, part: string): Promise<string[]> {

@@ -12,6 +12,8 @@ export interface Fault {
   readonly copies: number
   /** Whether pulls may be sent to the registry, or cut: where it does not, a fleet goes on as if nothing had happened. */
   readonly refuses: boolean
+  /** Whether disks must be such as can be frozen; those in memory cannot. */
+  readonly freezes?: boolean
   /** Puts something wrong; `draw`, in [0, 1), chooses what is left open. Undefined where there is nothing to put wrong yet. */
   inject(world: World, draw: number): Promise<Heal | undefined>
 }

@@ -54,3 +54,17 @@ export const tagMoved: Fault = {
     return nothing
   },
 }
+
+export const imageDeleted: Fault = {
+  what: 'an image is deleted at the origin, and pushed again',
+  copies: 1,
+  refuses: true,
+  async inject(world, draw) {
+    const pushed = oneOf(world.pushed, draw)
+    await world.origin.remove(pushed)
+    return async () => {
+      const image = pushed.images.at(-1)
+      if (image !== undefined) await world.origin.push(pushed, image)
+    }
+  },
+}

@@ -1,9 +1,18 @@
 import type { FaultName } from '../names.ts'
-import { deleteBlobs, diskFull, flipBlob, flipIndex, flipPartial, noInodes } from './disk-faults.ts'
+import {
+  deleteBlobs,
+  diskFrozen,
+  diskFull,
+  diskReadOnly,
+  flipBlob,
+  flipIndex,
+  flipPartial,
+  noInodes,
+} from './disk-faults.ts'
 import type { Fault } from './fault.ts'
-import { clonedIdentity, keyRotation, tagMoved } from './fleet-faults.ts'
-import { linkCut, linkLossy, linkOneWay, linkSlow, linkSmallMtu } from './link-faults.ts'
-import { flood, lyingMember, slowLoris, unreadAnswers } from './member-faults.ts'
+import { clonedIdentity, imageDeleted, keyRotation, tagMoved } from './fleet-faults.ts'
+import { addressChanged, linkCut, linkLossy, linkOneWay, linkSlow, linkSmallMtu } from './link-faults.ts'
+import { flood, idleMember, lyingMember, slowLoris, unreadAnswers } from './member-faults.ts'
 import {
   origin429,
   origin500,
@@ -15,19 +24,36 @@ import {
   originSlow,
   originWrong,
 } from './origin-faults.ts'
-import { clockAhead, clockBack, kill, restart, stop } from './process-faults.ts'
+import {
+  clockAhead,
+  clockBack,
+  fewFiles,
+  kill,
+  littleMemory,
+  oldVersion,
+  restart,
+  rollingRestart,
+  stop,
+} from './process-faults.ts'
 
 export const FAULT_TABLE: Readonly<Record<FaultName, Fault>> = {
   kill,
   stop,
   restart,
+  'rolling-restart': rollingRestart,
+  'old-version': oldVersion,
+  'few-files': fewFiles,
+  'little-memory': littleMemory,
   'link-cut': linkCut,
   'link-one-way': linkOneWay,
   'link-lossy': linkLossy,
   'link-slow': linkSlow,
   'link-small-mtu': linkSmallMtu,
+  'address-changed': addressChanged,
   'disk-full': diskFull,
   'no-inodes': noInodes,
+  'disk-read-only': diskReadOnly,
+  'disk-frozen': diskFrozen,
   'flip-blob': flipBlob,
   'flip-partial': flipPartial,
   'flip-index': flipIndex,
@@ -37,6 +63,7 @@ export const FAULT_TABLE: Readonly<Record<FaultName, Fault>> = {
   'cloned-identity': clonedIdentity,
   'key-rotation': keyRotation,
   'lying-member': lyingMember,
+  'idle-member': idleMember,
   flood,
   'slow-loris': slowLoris,
   'unread-answers': unreadAnswers,
@@ -50,4 +77,5 @@ export const FAULT_TABLE: Readonly<Record<FaultName, Fault>> = {
   'origin-html': originHtml,
   'origin-gone': originGone,
   'tag-moved': tagMoved,
+  'image-deleted': imageDeleted,
 }

@@ -74,3 +74,23 @@ export const linkSmallMtu: Fault = {
     return async () => void (await set(MTU))
   },
 }
+
+/** The last part of an address that no host has. */
+const OTHER_PART = 100
+
+export const addressChanged: Fault = {
+  what: 'a host has another address, and gets the first back',
+  copies: 1,
+  refuses: true,
+  async inject(world, draw) {
+    const { namespace, address } = anyHost(world, draw).hand.host
+    const parts = address.split('.').map(Number)
+    const other = [...parts.slice(0, 3), OTHER_PART + (parts[3] ?? 0)].join('.')
+    const change = async (from: string, to: string): Promise<void> => {
+      await runCommand('ip', '-n', namespace, 'addr', 'del', `${from}/16`, 'dev', DEVICE)
+      await runCommand('ip', '-n', namespace, 'addr', 'add', `${to}/16`, 'dev', DEVICE)
+    }
+    await change(address, other)
+    return () => change(other, address)
+  },
+}

@@ -11,27 +11,34 @@ const FLOOD_CONNECTIONS = 200
 const SLOW_CONNECTIONS = 60
 const UNREAD_CONNECTIONS = 40
 
-export const lyingMember: Fault = {
-  what: 'a member claims to have every blob, and gives wrong bytes',
-  copies: 2,
-  refuses: false,
-  async inject(world) {
-    const images = world.pushed.flatMap((pushed) => pushed.images.map((image) => ({ pushed, image })))
-    const blobs = images.flatMap(({ pushed: { repository }, image }) =>
-      image.layers.map(({ digest, size }) => ({ repository, digest, size })),
-    )
-    const settings = JSON.stringify({
-      key: formatFleetKey(agentKeyOf(world.key)),
-      upstream: UPSTREAM,
-      hosts: world.hosts.map(({ hand }) => `${hand.host.address}:${PORTS.peer}`),
-      blobs,
-    })
-    const command = commandIn(world.stranger.place, process.execPath, [LIAR_PROGRAM, settings])
-    const liar = await ManagedProcess.start({ name: 'lying member', ...command })
-    await liar.waitForLine('linked', (line) => (line === 'linked' ? { line } : undefined))
-    return async () => void (await liar.stop())
-  },
+/** A member that claims to have every blob. */
+function liar(gives: 'zeroes' | 'nothing', what: string): Fault {
+  return {
+    what,
+    copies: 2,
+    refuses: false,
+    async inject(world) {
+      const images = world.pushed.flatMap((pushed) => pushed.images.map((image) => ({ pushed, image })))
+      const blobs = images.flatMap(({ pushed: { repository }, image }) =>
+        image.layers.map(({ digest, size }) => ({ repository, digest, size })),
+      )
+      const settings = JSON.stringify({
+        key: formatFleetKey(agentKeyOf(world.key)),
+        upstream: UPSTREAM,
+        gives,
+        hosts: world.hosts.map(({ hand }) => `${hand.host.address}:${PORTS.peer}`),
+        blobs,
+      })
+      const command = commandIn(world.stranger.place, process.execPath, [LIAR_PROGRAM, settings])
+      const liar = await ManagedProcess.start({ name: 'lying member', ...command })
+      await liar.waitForLine('linked', (line) => (line === 'linked' ? { line } : undefined))
+      return async () => void (await liar.stop())
+    },
+  }
 }
+
+export const lyingMember = liar('zeroes', 'a member claims to have every blob, and gives wrong bytes')
+export const idleMember = liar('nothing', 'a member claims to have every blob, and answers no request')
 
 /** Connections to a peer port that say something and nothing more. */
 function strangers(what: string, connections: number, text: string): Fault {

@@ -30,6 +30,15 @@ describe('a schedule of faults', () => {
     assert.ok(events.every(({ fault }) => fault === 'kill' || fault === 'flood'))
   })
 
+  it('has every fault once before it has one again, over seeds that follow each other', () => {
+    const limits = { seconds: 15, faults: [1, 1] } as const
+    const orders = [0, 1].map((round) =>
+      FAULTS.map((_, index) => scheduleOf(round * FAULTS.length + index, limits).events[0]?.fault),
+    )
+    for (const order of orders) assert.deepEqual([...order].sort(), [...FAULTS].sort())
+    assert.notDeepEqual(orders[0], orders[1])
+  })
+
   it('leaves no fault and no origin out over many seeds', () => {
     const schedules = Array.from({ length: 300 }, (_, seed) => scheduleOf(seed, LIMITS))
     const faults = new Set(schedules.flatMap(({ events }) => events.map(({ fault }) => fault)))
@@ -55,5 +64,6 @@ describe('what a log may not show', () => {
     assert.equal(logFaults(line({ type: 'ShoalError', message: 'no answer' })).length, 0)
     assert.equal(logFaults(line({ type: 'TypeError', message: 'x', stack: 'TypeError: x\n    at y' })).length, 1)
     assert.equal(logFaults('Warning: a promise was rejected').length, 1)
+    assert.equal(logFaults(JSON.stringify({ level: 'warn', msg: 'failed', err: 'no answer' })).length, 0)
   })
 })
