@@ -20,7 +20,7 @@ const options = new Command('npm run package --')
   .description('Builds the Debian package and the .tar.gz of this checkout.')
   .option('--out <directory>', 'where they go', 'build')
   .option('--release <version>', 'the version they carry', productVersion())
-  .option('--uncompressed', 'only the Debian package, and quickly: to try it', false)
+  .option('--uncompressed', 'hardly compressed, and quickly: to try them', false)
   .option('--tree <directory>', 'only what is in them, unpacked, to this directory')
   .parse()
   .opts<{ out: string; release: string; uncompressed: boolean; tree?: string }>()
@@ -49,7 +49,7 @@ async function buildPackages(): Promise<void> {
     const deb = buildDeb(tree, { work, out, version: options.release, epoch, uncompressed: options.uncompressed })
     const bill = join(out, `shoal-${options.release}-linux-${process.arch}.cdx.json`)
     copyFileSync(join(tree, SBOM), bill)
-    const files = options.uncompressed ? [deb, bill] : [buildTarball(tree, out, epoch), deb, bill]
+    const files = [buildTarball(tree, { out, epoch, quick: options.uncompressed }), deb, bill]
     writeFileSync(join(out, 'SHA256SUMS'), files.map(sha256Line).join(''))
     process.stdout.write(`${files.join('\n')}\n`)
   } finally {

@@ -54,9 +54,18 @@ runtimeTest(
     const first = await build(ROOT, join(temp.path, 'one'), { umask: '022', zone: 'UTC' })
     const second = await build(other, join(temp.path, 'two'), { umask: '077', zone: 'Asia/Tokyo' })
     assert.equal(second, first)
-    assert.equal(first.trim().split('\n').length, 2, first)
+    const files = first
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^\S+ +/, ''))
+    const name = `shoal-${RELEASE}-linux-${process.arch}`
+    assert.deepEqual(
+      files.filter((file) => !file.endsWith('.deb')),
+      [`${name}.tar.gz`, `${name}.cdx.json`],
+    )
+    assert.equal(files.length, 3, first)
 
-    const bill = await readFile(join(temp.path, 'one', `shoal-${RELEASE}-linux-${process.arch}.cdx.json`), 'utf8')
+    const bill = await readFile(join(temp.path, 'one', `${name}.cdx.json`), 'utf8')
     const { metadata, components } = billSchema.parse(JSON.parse(bill))
     assert.deepEqual(metadata.component, { name: 'shoal', version: RELEASE })
     assert.equal(metadata.timestamp, new Date(Number(EPOCH) * 1000).toISOString())
