@@ -49,6 +49,8 @@ export class FairNearest<T extends Place> {
   readonly #fair: Nearest<T>
   /** Those that are too many of one address. */
   readonly #over: Nearest<T>
+  /** How many of the fair ones are of each address: asked for every member of a swarm whenever one joins. */
+  readonly #crowds = new Map<string, number>()
 
   constructor(self: Place, most: number) {
     this.#self = self
@@ -72,9 +74,16 @@ export class FairNearest<T extends Place> {
     }
     if (last !== undefined) {
       this.#fair.remove(last)
+      this.#count(last, -1)
       this.#over.add(last, lastRank)
     }
-    this.#fair.add(member, rank)
+    this.#count(member, 1)
+    const out = this.#fair.add(member, rank)
+    if (out !== undefined) this.#count(out, -1)
+  }
+
+  #count({ group }: T, by: number): void {
+    if (group !== undefined) this.#crowds.set(group, by + (this.#crowds.get(group) ?? 0))
   }
 
   /** In order of their ranks; those too many fill up what others leave. */
@@ -84,8 +93,8 @@ export class FairNearest<T extends Place> {
 
   /** The farthest of those from the member's address, once there are as many as may be. */
   #lastOfCrowd(member: T): T | undefined {
-    if (!isCrowd(this.#self, member)) return undefined
-    const crowd = this.#fair.members.filter(({ group }) => group === member.group)
-    return crowd.length < CROWD_MOST ? undefined : crowd.at(-1)
+    const { group } = member
+    if (group === undefined || (this.#crowds.get(group) ?? 0) < CROWD_MOST) return undefined
+    return isCrowd(this.#self, member) ? this.#fair.members.findLast((other) => other.group === group) : undefined
   }
 }

@@ -7,7 +7,7 @@ import { hash53, pairHash } from './hash.ts'
  */
 export const NEIGHBOURS_MOST = 14
 /** Of these, from other zones: enough that the zones' swarms are one. */
-const FAR_MOST = 3
+export const FAR_MOST = 3
 /** Of these, from one address that is not a host's own: names that rank low can be made by the thousand, addresses cannot. */
 export const CROWD_MOST = 4
 

@@ -1,6 +1,7 @@
+import { KeptNeighbours } from './kept-neighbours.ts'
 import { FairNearest } from './nearest.ts'
 import type { Place } from './nearness.ts'
-import { isNear, NEIGHBOURS_MOST, oneTooMany, placeHash, rank } from './nearness.ts'
+import { isNear, placeHash, rank } from './nearness.ts'
 
 /** How many a member is introduced to each time it asks. Some find others that are nearer to them later. */
 const INTRODUCED = 12
@@ -19,7 +20,7 @@ interface Listed extends Place {
   /** Whom it was introduced to, or they to it. */
   readonly met: Set<Listed>
   /** Of these, whom it should still have, by the rule that it goes by itself. */
-  readonly kept: Set<Listed>
+  readonly kept: KeptNeighbours<Listed>
 }
 
 /**
@@ -37,8 +38,15 @@ export class SwarmMembers {
   /** Lists a member, or notes its new zone. */
   add({ id, zone, group }: Member): void {
     const known = this.#members.get(id)
-    if (known !== undefined) known.zone = zone
-    else this.#members.set(id, { id, zone, group, hash: placeHash(id), met: new Set(), kept: new Set() })
+    if (known !== undefined) this.#move(known, zone)
+    else this.#members.set(id, { id, zone, group, hash: placeHash(id), met: new Set(), kept: new KeptNeighbours() })
+  }
+
+  #move(known: Listed, zone: string | null): void {
+    if (known.zone === zone) return
+    known.zone = zone
+    known.kept.moved()
+    for (const other of known.met) other.kept.moved()
   }
 
   remove(id: string): boolean {
@@ -57,7 +65,7 @@ export class SwarmMembers {
   introduce(id: string): string[] {
     const self = this.#members.get(id)
     if (self === undefined) return []
-    let chosen = this.#nearest(self, (other) => !self.met.has(other) && keeps(other, self))
+    let chosen = this.#nearest(self, (other) => !self.met.has(other) && other.kept.admits(other, self))
     // in a small swarm everybody has met: what did not work out may do so now
     if (chosen.length === 0) chosen = this.#nearest(self, () => true)
     for (const other of chosen) {
@@ -86,12 +94,8 @@ export class SwarmMembers {
   }
 }
 
-function keeps(member: Listed, other: Listed): boolean {
-  return member.kept.size < NEIGHBOURS_MOST || oneTooMany(member, [...member.kept, other]) !== other
-}
-
 function giveUpOne(member: Listed): void {
-  const other = oneTooMany(member, [...member.kept])
+  const other = member.kept.oneTooMany(member)
   if (other === undefined) return
   member.kept.delete(other)
   other.kept.delete(member)
