@@ -130,7 +130,11 @@ async function metered<T>(stage: Stage, trial: Trial | undefined, run: () => Pro
 
 /** Of all links that have a rate; what leaves the origin and the cache besides what comes to hosts. */
 function timelineFrom({ network, hostHands, rates }: Stage, samples: readonly TrafficSample[]): Timeline {
-  const perMs = new Map(network.hosts.filter(({ mbps }) => mbps > 0).map((h) => [h.name, rates.link(h.mbps) / 1_000]))
+  const perMs = new Map(
+    network.hosts
+      .filter(({ mbps }) => mbps > 0)
+      .map(({ name, mbps }) => [name, { up: rates.link(mbps) / 1_000, down: rates.wire(mbps) / 1_000 }]),
+  )
   const receivers = new Set(hostHands.map(({ host }) => host.name))
   return timelineOf(samples, perMs, WATCH_EVERY_MS, receivers)
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { runCommand } from './command.ts'
 import { useCongestionControl } from './congestion.ts'
 import type { Namespaces } from './namespaces.ts'
-import { overlimits, reshape, shape } from './shaping.ts'
+import { overlimits, reshape, shape, shapedBytes } from './shaping.ts'
 import type { Traffic } from './timeline.ts'
 
 /** A network of its own: hosts of one segment reach each other and nobody else. */
@@ -84,21 +84,22 @@ export class Network {
     return linkSchema.parse(JSON.parse(output))[0]?.stats64.tx.bytes ?? 0
   }
 
-  /** Bytes so far in either direction, by host. */
+  /** Bytes so far in either direction, by host: down as they are on the wire, up as the host's kernel counts them. */
   async traffic(): Promise<Map<string, Traffic>> {
-    const links = await Promise.all(
-      [...this.#switches.values()].map(async (namespace) =>
-        linkSchema.parse(
-          JSON.parse(await runCommand('ip', '-n', namespace, '-s', '-j', 'link', 'show', 'type', 'veth')),
-        ),
-      ),
-    )
-    const byPort = new Map(links.flat().map(({ ifname, stats64 }) => [ifname, stats64]))
+    const up = new Map<string, number>()
+    const down = new Map<string, number>()
+    for (const namespace of this.#switches.values()) {
+      const [links, shaped] = await Promise.all([
+        runCommand('ip', '-n', namespace, '-s', '-j', 'link', 'show', 'type', 'veth'),
+        shapedBytes(namespace),
+      ])
+      // what the switch receives is what the host sends
+      for (const { ifname, stats64 } of linkSchema.parse(JSON.parse(links))) up.set(ifname, stats64.rx.bytes)
+      for (const [device, bytes] of shaped) down.set(device, bytes)
+    }
     const traffic = new Map<string, Traffic>()
     for (const [name, { device }] of this.#ports) {
-      const stats = byPort.get(device)
-      // what the switch receives is what the host sends
-      if (stats !== undefined) traffic.set(name, { up: stats.rx.bytes, down: stats.tx.bytes })
+      if (up.has(device)) traffic.set(name, { up: up.get(device) ?? 0, down: down.get(device) ?? 0 })
     }
     return traffic
   }

@@ -8,7 +8,14 @@ const MIN_BURST_BYTES = 16 * 1024
 const QUEUE_SECONDS = 0.02
 const MIN_QUEUE_BYTES = 128 * 1024
 
-const qdiscsSchema = z.array(z.object({ kind: z.string(), overlimits: z.number().default(0) }))
+const qdiscsSchema = z.array(
+  z.object({
+    kind: z.string(),
+    dev: z.string().optional(),
+    overlimits: z.number().default(0),
+    bytes: z.number().default(0),
+  }),
+)
 
 /**
  * The arguments of the `tc` calls that limit what leaves `device` to `mbps`: HTB with a byte-counted queue, because a
@@ -42,6 +49,13 @@ function htbLimits(mbps: number): string[] {
 
 function bytesPerSecond(mbps: number): number {
   return (mbps * 1e6) / 8
+}
+
+/** Bytes that have passed the shapers of a namespace, by device: as they are on the wire, each frame of a large packet with its headers. */
+export async function shapedBytes(namespace: string): Promise<Map<string, number>> {
+  const output = await runCommand('tc', '-n', namespace, '-s', '-j', 'qdisc', 'show')
+  const shapers = qdiscsSchema.parse(JSON.parse(output)).filter(({ kind }) => kind === 'htb')
+  return new Map(shapers.map(({ dev, bytes }) => [dev ?? '', bytes]))
 }
 
 /** How often the shaper made a packet wait: 0 means that the link was never the limit. */

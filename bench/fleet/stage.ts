@@ -31,6 +31,8 @@ export interface Rates {
   hosts(hosts: readonly NetworkHost[]): number[]
   /** Of any other link, from its rate in megabits. */
   link(mbps: number): number
+  /** The same with headers and acknowledgements: the bytes that its shaper counts. */
+  wire(mbps: number): number
 }
 
 /**
@@ -116,6 +118,7 @@ export class Stage implements AsyncDisposable {
       cache: filled ? this.calibration.cache : link(cacheMbps),
       hosts: (some) => some.map(({ mbps }) => link(mbps)),
       link,
+      wire: (mbps) => (factor * mbps * 1e6) / 8,
     }
   }
 

@@ -19,7 +19,7 @@ export interface Unused {
   readonly tail: number
 }
 
-/** Bytes that have passed in either direction of a host's link, frames and all. */
+/** Bytes that have passed in either direction of a host's link: down as they are on the wire, up as its kernel counts them. */
 export interface Traffic {
   readonly up: number
   readonly down: number
@@ -36,15 +36,15 @@ const AT_WORK = 0.8
 const COLUMNS = 60
 const BARS = ' ▁▂▃▄▅▆▇█'
 
-/** `rates`: what links carry, frames and all, in bytes per millisecond, by host. Samples need not be equally far apart. */
+/** `rates`: what links carry, as samples count it, in bytes per millisecond, by host. Samples need not be equally far apart. */
 export function timelineOf(
   samples: readonly TrafficSample[],
-  rates: ReadonlyMap<string, number>,
+  rates: ReadonlyMap<string, Traffic>,
   everyMs: number,
   receivers: ReadonlySet<string>,
 ): Timeline {
   const sharesOf = (name: string, way: keyof Traffic): LinkShares => {
-    const rate = rates.get(name) ?? Number.POSITIVE_INFINITY
+    const rate = rates.get(name)?.[way] ?? Number.POSITIVE_INFINITY
     const shares = samples.slice(1).map(({ atMs, hosts }, i) => {
       const before = samples[i]!
       const bytes = (hosts.get(name)?.[way] ?? 0) - (before.hosts.get(name)?.[way] ?? 0)

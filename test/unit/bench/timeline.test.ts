@@ -12,8 +12,8 @@ const sample = (atMs: number, up: number, down: number): TrafficSample => ({
 })
 
 const RATES = new Map([
-  ['cache', 4],
-  ['host-1', 1],
+  ['cache', { up: 4, down: 8 }],
+  ['host-1', { up: 2, down: 1 }],
 ])
 
 describe('how full the links of a fleet are', () => {
