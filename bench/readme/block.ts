@@ -1,3 +1,4 @@
+import { PICTURE_FILE, picturedBurst } from './burst-picture.ts'
 import { fleetSection } from './fleet-table.ts'
 import { hostSection } from './host-table.ts'
 import { prewarmSection } from './prewarm-table.ts'
@@ -16,8 +17,12 @@ function summaryBlock({ fleet, sim }: Results): string {
 /** All tables, one benchmark after another: what was measured and what was simulated never share one. */
 export function resultsBlock({ fleet, sim, host, prewarm }: Results): string {
   const worlds = worldsSection(fleet, sim)
+  const picture =
+    picturedBurst(fleet) === undefined
+      ? []
+      : [`![Pieces of each host over time, and how full the links were](${PICTURE_FILE.slice('docs/'.length)})`]
   const sections = [
-    ...(fleet.length === 0 ? [] : ['### Measured: a fleet over shaped links', ...fleet.map(fleetSection)]),
+    ...(fleet.length === 0 ? [] : ['### Measured: a fleet over shaped links', ...fleet.map(fleetSection), ...picture]),
     ...(sim.length === 0 ? [] : ['### Simulated: no CPU, no packet loss', simSection(sim)]),
     ...(worlds === '' ? [] : ['### The same burst measured and simulated', worlds]),
     ...(host.length === 0 ? [] : ['### Measured: one host', ...host.map(hostSection)]),

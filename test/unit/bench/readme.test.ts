@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { PAGES, replaceBlock, resultsBlock } from '../../../bench/readme/block.ts'
+import { burstPicture, PICTURE_FILE, picturedBurst } from '../../../bench/readme/burst-picture.ts'
 import { fleetSection } from '../../../bench/readme/fleet-table.ts'
 import { simGoal } from '../../../bench/readme/goals.ts'
 import { hostSection } from '../../../bench/readme/host-table.ts'
@@ -84,6 +85,13 @@ function prewarmFile(): Named<PrewarmFile> {
 }
 
 describe('pages with results', () => {
+  it('show the picture that is made of the first valid burst whose links were looked at', () => {
+    const drawn = picturedBurst(readResults(join(ROOT, 'bench', 'results')).fleet)
+    const page = readFileSync(join(ROOT, 'docs', 'benchmarks.md'), 'utf8')
+    assert.equal(page.includes('](burst.svg)'), drawn !== undefined)
+    if (drawn !== undefined) assert.equal(readFileSync(join(ROOT, PICTURE_FILE), 'utf8'), burstPicture(drawn))
+  })
+
   for (const [file, block] of Object.entries(PAGES)) {
     it(`${file} has what bench/results says: npm run bench:readme writes it`, () => {
       const page = readFileSync(join(ROOT, file), 'utf8')
@@ -97,6 +105,32 @@ describe('pages with results', () => {
     assert.throws(() => replaceBlock('a\nb\n', 'new'), /results:start/)
     assert.throws(() => replaceBlock('<!-- results:end --><!-- results:start -->', 'new'), /results:start/)
     assert.throws(() => replaceBlock(page + page, 'new'), /once each/)
+  })
+})
+
+describe('the picture of a burst', () => {
+  const timeline = {
+    everyMs: 500,
+    down: [{ link: 'host-1', shares: [0, 1, 1] }],
+    up: [{ link: 'cache', shares: [1, 1, 0.25] }],
+  }
+
+  it('is of a valid run whose links were looked at, and of no other', () => {
+    const invalid = fleetRow('burst', { valid: false, timeline })
+    const blind = fleetRow('burst')
+    assert.equal(picturedBurst([fleetFile([fleetRow('late', { timeline }), invalid, blind])]), undefined)
+    assert.equal(picturedBurst([fleetFile([invalid]), fleetFile([fleetRow('burst', { timeline })])])?.valid, true)
+  })
+
+  it('has a line a host from no piece to all, beside the bound, and a strip a link', () => {
+    const svg = burstPicture({ ...fleetRow('burst'), timeline })
+    assert.match(svg, /8 hosts, 512 pieces of 128 KiB: the last host ends at 1\.200 of the bound/)
+    const [bound, host] = [...svg.matchAll(/<polyline points="([^"]+)"/g)].map(([, points]) => points!.split(' '))
+    assert.equal(bound?.length, 2)
+    assert.equal(host?.length, 4)
+    assert.equal(host?.[0], host?.[0]?.replace(/,.*/, `,${bound?.[0]?.split(',')[1]}.0`))
+    assert.equal(svg.match(/ fill-opacity=/g)?.length, 6)
+    assert.match(svg, />host-1 down<.*>cache up</s)
   })
 })
 
