@@ -49,7 +49,7 @@ export function* simulation(world: World): Generator<number, SimResult> {
   const stepMs = swarm.boundMs / STEPS
   let report = swarm.run(stepMs)
   for (let untilMs = 2 * stepMs; !report.finished && untilMs < limitMs; untilMs += stepMs) {
-    yield swarm.now() / 1000
+    yield swarm.clock.now() / 1000
     report = swarm.resume(untilMs)
   }
   return resultOf(report, options.blobs[0]!.pieceBytes)

@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.ts'
 import { Bitfield } from '../piece/bitfield.ts'
 import type {
   LeecherEffect,
@@ -14,6 +13,7 @@ import { Leecher, placeHash, Seeder } from '../scheduler/index.ts'
 import type { LaterEvent } from './inbox.ts'
 import { Inbox } from './inbox.ts'
 import { RequestAudit } from './request-audit.ts'
+import type { VirtualClock } from './virtual-clock.ts'
 import { VirtualPeerSet } from './virtual-peer-set.ts'
 import { VirtualTracker } from './virtual-tracker.ts'
 
@@ -25,8 +25,8 @@ export interface VirtualBlob {
 }
 
 /** What a host can do to the world around it. */
-export interface Surroundings extends Clock {
-  call<T>(ms: number, handler: (subject: T) => void, subject: T): void
+export interface Surroundings {
+  readonly clock: VirtualClock
   toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void
   toSeeder(from: VirtualHost, to: number, event: SeederEvent): void
   toPeers(from: VirtualHost, to: number, event: PeerSetEvent): void
@@ -178,7 +178,7 @@ export class VirtualHost implements Place {
     this.#asked.clear()
     this.audit?.reset()
     const { life } = this
-    this.began = { atMs: this.#world.now(), missingBytes: 0 }
+    this.began = { atMs: this.#world.clock.now(), missingBytes: 0 }
     for (const { blob, pieces, pieceBytes, order } of this.spec.blobs) {
       const have = this.have.get(blob)!
       this.began.missingBytes += (pieces - have.count) * pieceBytes
@@ -190,9 +190,9 @@ export class VirtualHost implements Place {
     const tick = (): void => {
       if (!this.up || this.life !== life) return
       this.toLeecher({ type: 'tick' })
-      this.#world.call(TICK_MS, tick, undefined)
+      this.#world.clock.call(TICK_MS, tick, undefined)
     }
-    this.#world.call(TICK_MS * (0.5 + (this.id % 7) / 14), tick, undefined)
+    this.#world.clock.call(TICK_MS * (0.5 + (this.id % 7) / 14), tick, undefined)
   }
 
   stop(): void {
@@ -222,7 +222,7 @@ export class VirtualHost implements Place {
   #lookBy(at: number): void {
     if (at >= this.#looksAt) return
     this.#looksAt = at
-    this.#world.call(at - this.#world.now(), this.#look, undefined)
+    this.#world.clock.call(at - this.#world.clock.now(), this.#look, undefined)
   }
 
   readonly #look = (): void => {
@@ -234,7 +234,7 @@ export class VirtualHost implements Place {
 
   /** What has come until now is heard before anything else. */
   #hearNews(): void {
-    for (const { at, event } of this.#inbox.take(this.#world.now())) {
+    for (const { at, event } of this.#inbox.take(this.#world.clock.now())) {
       if (event.type === 'have') this.#peers.on(event)
       else this.#feed(event, at)
     }
@@ -243,7 +243,7 @@ export class VirtualHost implements Place {
   /** Feeds the leecher and carries out what follows, never one event within another. */
   toLeecher(event: LeecherEvent): void {
     if (!this.#draining) this.#hearNews()
-    this.#feed(event, this.#world.now())
+    this.#feed(event, this.#world.clock.now())
   }
 
   #feed(event: LeecherEvent, now: number): void {
@@ -350,7 +350,7 @@ export class VirtualHost implements Place {
         this.counts.findPeers++
         return this.#world.findPeers(this, effect.blob)
       case 'complete':
-        this.completedAt.set(effect.blob, this.#world.now())
+        this.completedAt.set(effect.blob, this.#world.clock.now())
         return
       case 'stalled':
         this.counts.stalled++

@@ -45,7 +45,7 @@ export class VirtualPeerSet {
       case 'leecher':
         return this.#host.toLeecher(effect.event)
       case 'wake':
-        return this.#world.call(effect.ms, this.#wake, effect)
+        return this.#world.clock.call(effect.ms, this.#wake, effect)
       default:
         effect satisfies never
     }

@@ -40,7 +40,7 @@ interface Joining {
 export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #fleet: VirtualFleet
   readonly #options: SwarmOptions
-  readonly #clock = new VirtualClock()
+  readonly clock = new VirtualClock()
   readonly #rng: Rng
   readonly #network: VirtualNetwork
   readonly #origin: VirtualOrigin
@@ -54,7 +54,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   constructor(options: SwarmOptions) {
     this.#options = options
     this.#rng = seededRng(options.seed)
-    this.#network = new VirtualNetwork(this.#clock, options, this.#rng, this)
+    this.#network = new VirtualNetwork(this.clock, options, this.#rng, this)
     for (const blob of options.blobs) this.#blobs.set(blob.blob, blob)
     this.#fleet = new VirtualFleet(options, this.#rng, this, this.#network)
     const origin = this.hosts.length
@@ -76,7 +76,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   run(limitMs: number): SwarmReport {
     this.#openCaches()
     for (const host of this.leechers)
-      this.#clock.after(this.#rng.next() * this.#options.joinWithinMs, () => this.#enter(host))
+      this.clock.after(this.#rng.next() * this.#options.joinWithinMs, () => this.#enter(host))
     this.#scheduleLeaving()
     return this.resume(limitMs)
   }
@@ -84,10 +84,10 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   /** Goes on after something was changed from outside. */
   resume(limitMs: number): SwarmReport {
     this.#changed = true
-    const finished = this.#clock.run(() => this.#finished(), limitMs)
+    const finished = this.clock.run(() => this.#finished(), limitMs)
     const { messages } = this.#network
     const counts = { peerPieces: this.#peerPieces, crossZonePieces: this.#crossZonePieces, messages }
-    const world = { finished, ...counts, events: this.#clock.events, originBytes: this.#origin.bytes }
+    const world = { finished, ...counts, events: this.clock.events, originBytes: this.#origin.bytes }
     return reportOf(this.#options, this.hosts, this.#bounds(), { ...world, traceHash: this.#trace.value })
   }
 
@@ -101,23 +101,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
 
   /** Lets what is under way come to its end. */
   settle(ms: number): void {
-    this.#clock.run(() => false, this.now() + ms)
-  }
-
-  now(): number {
-    return this.#clock.now()
-  }
-
-  wall(): number {
-    return this.#clock.wall()
-  }
-
-  after(ms: number, fn: () => void): Disposable {
-    return this.#clock.after(ms, fn)
-  }
-
-  call<T>(ms: number, handler: (subject: T) => void, subject: T): void {
-    this.#clock.call(ms, handler, subject)
+    this.clock.run(() => false, this.clock.now() + ms)
   }
 
   toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void {
@@ -130,7 +114,8 @@ export class VirtualSwarm implements Surroundings, SendEvents {
 
   toPeers(from: VirtualHost, to: number, event: PeerSetEvent): void {
     const host = this.hosts[to]!
-    if (event.type === 'have') return host.later(this.now() + this.#network.messageMs(from.id, to), event, host.life)
+    if (event.type === 'have')
+      return host.later(this.clock.now() + this.#network.messageMs(from.id, to), event, host.life)
     if (event.type === 'bits') link(from, host)
     this.#message<PeerSetEvent>(from, to, event, this.#hearPeer)
   }
@@ -158,7 +143,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     const silentAfter = from.spec.dead ? 0 : stops
     const send = this.#network.send({ ...what, silentAfter, fromLife: from.life, toLife: to.life })
     const abortsAfterMs = aborted ? (5 * pieceBytes) / this.#options.hostRate : WRITE_TIMEOUT_MS
-    if (stops < BLOCKS) this.#clock.after(abortsAfterMs, () => this.#abort(from, send))
+    if (stops < BLOCKS) this.clock.after(abortsAfterMs, () => this.#abort(from, send))
   }
 
   abortSend(from: VirtualHost, peer: number, id: number): void {
@@ -171,7 +156,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     if (!this.#network.abort(send)) return
     // the sending itself notices a moment later, as an awaited write does
     const { life } = from
-    this.#clock.after(0, () => {
+    this.clock.after(0, () => {
       if (!from.up || from.life !== life) return
       this.toLeecher(from, peer, { type: 'failed', id, reason: 'busy', queue: from.queueLength })
       from.toSeeder({ type: 'sent', peer, id, ok: false })
@@ -183,8 +168,8 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     // what a range brings is known
     if (from === this.hosts.length) return
     // what a want brings is not, and others may be asked for the same
-    if (this.hosts[from]!.spec.role === 'cache') this.#clock.call(ms, this.#began, send)
-    else this.hosts[to]!.later(this.now() + ms, { type: 'began', id, piece }, toLife)
+    if (this.hosts[from]!.spec.role === 'cache') this.clock.call(ms, this.#began, send)
+    else this.hosts[to]!.later(this.clock.now() + ms, { type: 'began', id, piece }, toLife)
   }
 
   readonly #began = (send: Send): void => {
@@ -194,8 +179,8 @@ export class VirtualSwarm implements Surroundings, SendEvents {
 
   progresses(send: Send, ms: number, bytes: number): void {
     const { from, to, toLife, id } = send
-    if (from === this.hosts.length) this.#clock.after(ms, () => this.#originProgress(send, bytes))
-    else this.hosts[to]!.later(this.now() + ms, { type: 'progress', id, bytes }, toLife)
+    if (from === this.hosts.length) this.clock.after(ms, () => this.#originProgress(send, bytes))
+    else this.hosts[to]!.later(this.clock.now() + ms, { type: 'progress', id, bytes }, toLife)
   }
 
   done(send: Send): void {
@@ -225,7 +210,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     const count = ok ? effect.count : this.#rng.below(effect.count)
     const { pieceBytes } = this.#blobs.get(blob)!
     const read = { to: host.id, life: host.life, range, blob, first, count, pieceBytes, ok }
-    this.#clock.after(this.#options.originLatencyMs, () => this.#origin.read(read))
+    this.clock.after(this.#options.originLatencyMs, () => this.#origin.read(read))
   }
 
   cancelFetch(host: VirtualHost, range: number): void {
@@ -238,7 +223,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   }
 
   stored(host: VirtualHost, blob: number, piece: number): void {
-    this.#trace.add(this.now(), blob * 65_536 + piece, host.id)
+    this.#trace.add(this.clock.now(), blob * 65_536 + piece, host.id)
     this.#changed ||= host.complete
   }
 
@@ -303,7 +288,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
     for (const peer of content.peers) {
       const other = this.hosts[peer]!
       const trips = host.links.has(peer) ? 0 : DIAL_TRIPS
-      this.#clock.after(trips * this.#options.latencyMs, () => {
+      this.clock.after(trips * this.#options.latencyMs, () => {
         if (!host.up || host.life !== life || !other.up) return
         host.toPeers({ type: 'met', blob: content.blob, peer, place: other })
       })
@@ -334,12 +319,12 @@ export class VirtualSwarm implements Surroundings, SendEvents {
 
   #scheduleLeaving(): void {
     const { leaveEveryMs, untilMs, awayMs } = this.#options.faults
-    if (leaveEveryMs === 0 || this.now() > untilMs) return
-    this.#clock.after(2 * this.#rng.next() * leaveEveryMs, () => {
+    if (leaveEveryMs === 0 || this.clock.now() > untilMs) return
+    this.clock.after(2 * this.#rng.next() * leaveEveryMs, () => {
       const host = this.leechers[this.#rng.below(this.leechers.length)]!
       if (host.up) {
         this.#leave(host)
-        this.#clock.after(this.#rng.next() * awayMs, () => this.#enter(host))
+        this.clock.after(this.#rng.next() * awayMs, () => this.#enter(host))
       }
       this.#scheduleLeaving()
     })
@@ -375,7 +360,7 @@ export class VirtualSwarm implements Surroundings, SendEvents {
   readonly #hearSeeder = ({ to, content }: Message<SeederEvent>): void => to.toSeeder(content)
 
   #faultsNow(): Faults {
-    return this.now() > this.#options.faults.untilMs ? NO_FAULTS : this.#options.faults
+    return this.clock.now() > this.#options.faults.untilMs ? NO_FAULTS : this.#options.faults
   }
 }
 

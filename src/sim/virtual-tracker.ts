@@ -15,7 +15,7 @@ export class VirtualTracker {
 
   on(event: TrackerEvent): void {
     const effects: TrackerEffect[] = []
-    this.#tracker.on(event, this.#world.now(), effects)
+    this.#tracker.on(event, this.#world.clock.now(), effects)
     for (const effect of effects) this.#run(effect)
   }
 
@@ -28,7 +28,7 @@ export class VirtualTracker {
       case 'leecher':
         return this.#home.toLeecher(effect.event)
       case 'wake':
-        return this.#world.call(effect.ms, () => this.on(effect), undefined)
+        return this.#world.clock.call(effect.ms, () => this.on(effect), undefined)
       case 'tellGaveUp':
       case 'tellLeft':
         // homes of simulations neither fail nor are wrong

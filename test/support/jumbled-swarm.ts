@@ -48,7 +48,7 @@ type Channel = (typeof CHANNELS)[number]
  */
 export class JumbledSwarm implements Surroundings {
   readonly #world: JumbledWorld
-  readonly #clock = new VirtualClock()
+  readonly clock = new VirtualClock()
   readonly #rng: Rng
   readonly #hosts: VirtualHost[] = []
   /** When the last message of a channel comes. */
@@ -90,17 +90,17 @@ export class JumbledSwarm implements Surroundings {
     if (this.#world.isHomeFull) home.fillDisk()
     home.start()
     if (!this.#world.isHomeFull) home.toLeecher({ type: 'originOpen', blob: BLOB, ranges: ORIGIN_RANGES })
-    for (const host of this.#agents) this.call(this.#some(3_000), (one) => this.#enter(one), host)
+    for (const host of this.#agents) this.clock.call(this.#some(3_000), (one) => this.#enter(one), host)
     for (let i = 0; i < this.#world.cuts; i++) this.#later(() => this.#cutAny())
     for (let i = 0; i < this.#world.restarts; i++) this.#later(() => this.#restartAny())
     const isOver = (): boolean => this.#trouble === 0 && this.#hosts.every((host) => host.up && host.complete)
-    this.#clock.run(isOver, limitMs)
+    this.clock.run(isOver, limitMs)
     return this.#hosts.filter((host) => !host.complete)
   }
 
   /** Lets what is under way come to its end, after which nothing may be. */
   settle(ms: number): void {
-    this.#clock.run(() => false, this.now() + ms)
+    this.clock.run(() => false, this.clock.now() + ms)
     for (const host of this.#hosts) {
       assert.equal(host.outstanding, 0, `${host.name} still waits for pieces that it has`)
       assert.equal(host.queueLength, 0, `${host.name} keeps a request of somebody who has everything`)
@@ -110,7 +110,7 @@ export class JumbledSwarm implements Surroundings {
   /** Some time while trouble lasts. */
   #later(happens: () => void): void {
     this.#trouble++
-    this.after(this.#some(TROUBLE_MS), () => {
+    this.clock.after(this.#some(TROUBLE_MS), () => {
       this.#trouble--
       happens()
     })
@@ -118,22 +118,6 @@ export class JumbledSwarm implements Surroundings {
 
   get #agents(): readonly VirtualHost[] {
     return this.#hosts.slice(1)
-  }
-
-  now(): number {
-    return this.#clock.now()
-  }
-
-  wall(): number {
-    return this.#clock.wall()
-  }
-
-  after(ms: number, fn: () => void): Disposable {
-    return this.#clock.after(ms, fn)
-  }
-
-  call<T>(ms: number, handler: (subject: T) => void, subject: T): void {
-    this.#clock.call(ms, handler, subject)
   }
 
   toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void {
@@ -175,13 +159,13 @@ export class JumbledSwarm implements Surroundings {
       from.toSeeder(type === 'sent' ? { type, peer, id, ok: true } : { type, peer, id })
       this.#checkSeeder(from)
     }
-    this.after(this.#some(this.#world.delayMs), noticed('written'))
+    this.clock.after(this.#some(this.#world.delayMs), noticed('written'))
     this.#say('pieces', from.id, peer, (to) => {
       if (to.expects(id)) to.toLeecher({ type: 'began', id, piece })
     })
     this.#say('pieces', from.id, peer, (to) => {
       if (to.expects(id)) to.came(blob, piece, id)
-      this.after(this.#some(this.#world.delayMs), noticed('sent'))
+      this.clock.after(this.#some(this.#world.delayMs), noticed('sent'))
     })
   }
 
@@ -189,7 +173,7 @@ export class JumbledSwarm implements Surroundings {
   abortSend(from: VirtualHost, peer: number, id: number): void {
     if (this.#rng.next() < 0.5 || !this.#sends.delete(sendKey(from, peer, id))) return
     const { life } = from
-    this.after(0, () => {
+    this.clock.after(0, () => {
       if (!from.up || from.life !== life) return
       this.toLeecher(from, peer, { type: 'failed', id, reason: 'busy', queue: from.queueLength })
       from.toSeeder({ type: 'sent', peer, id, ok: false })
@@ -205,7 +189,7 @@ export class JumbledSwarm implements Surroundings {
     let at = 0
     const later = (then: () => void): void => {
       at += this.#some(this.#world.delayMs)
-      this.after(at, () => {
+      this.clock.after(at, () => {
         if (this.#ranges.has(key)) then()
       })
     }
@@ -262,7 +246,7 @@ export class JumbledSwarm implements Surroundings {
   #meet(host: VirtualHost, peer: number, blob: number): void {
     if (peer === host.id) return
     const { life } = host
-    this.after(this.#some(this.#world.delayMs), () => {
+    this.clock.after(this.#some(this.#world.delayMs), () => {
       if (!host.up || host.life !== life) return
       if (this.#isLiar(peer)) return this.#meetLiar(host, peer, blob)
       const other = this.#hosts[peer]!
@@ -304,11 +288,11 @@ export class JumbledSwarm implements Surroundings {
     const to = this.#hosts[toId]
     if (to === undefined) return
     const key = `${channel} ${from} ${toId}`
-    const at = Math.max(this.#lastAt.get(key) ?? 0, this.now() + this.#some(this.#world.delayMs))
+    const at = Math.max(this.#lastAt.get(key) ?? 0, this.clock.now() + this.#some(this.#world.delayMs))
     this.#lastAt.set(key, at)
     const epoch = this.#epoch(from, toId)
     const lives = [this.#hosts[from]?.life, to.life]
-    this.after(at - this.now(), () => {
+    this.clock.after(at - this.clock.now(), () => {
       const isSame = this.#epoch(from, toId) === epoch && this.#hosts[from]?.life === lives[0] && to.life === lives[1]
       if (isSame && to.up && this.#hosts[from]?.up !== false) hear(to)
     })
@@ -347,7 +331,7 @@ export class JumbledSwarm implements Surroundings {
       host.toLeecher({ type: 'sourceLeft', source: peer, blob: undefined })
       const { life } = host
       if (peer === HOME) {
-        this.after(REJOIN_MS, () => {
+        this.clock.after(REJOIN_MS, () => {
           if (host.up && host.life === life && !host.complete) this.#join(host)
         })
       }
@@ -360,7 +344,7 @@ export class JumbledSwarm implements Surroundings {
     const met = [...host.links]
     host.stop()
     for (const other of met) this.#cut(host.id, other)
-    this.call(this.#some(2_000), (one) => this.#enter(one), host)
+    this.clock.call(this.#some(2_000), (one) => this.#enter(one), host)
   }
 
   #checkSeeder(host: VirtualHost): void {
