@@ -104,7 +104,7 @@ export class DiskHealth implements AsyncDisposable {
 
   /**
    * Makes a call, and rejects `STORE_FAILED` when it does not return in time; it then goes on unattended, and what it returns
-   * in the end goes to `late`.
+   * in the end goes to `late`. What its error says of the disk is noted.
    */
   async run<T>(call: DiskCall, work: () => Promise<T>, late?: (result: T) => unknown): Promise<T> {
     const kind = KINDS[call]
@@ -118,6 +118,7 @@ export class DiskHealth implements AsyncDisposable {
       return await this.#inTime(call, working)
     } catch (error) {
       isLate = true
+      this.note(error)
       throw error
     }
   }
@@ -128,16 +129,20 @@ export class DiskHealth implements AsyncDisposable {
     try {
       return await this.run(call, work, late)
     } catch (error) {
-      if (!this.note(error)) throw error
+      if (!this.isToBlame(error)) throw error
       return undefined
     }
   }
 
-  /** Takes note of what an error says of the disk. Returns whether the disk is to blame for it. */
-  note(error: unknown): boolean {
+  /** Takes note of what the error of a call says of the disk, which was not made by `run`. */
+  note(error: unknown): void {
     const state = diskStateOf(error)
     if (state !== undefined) this.#unwell(state, error)
-    return state !== undefined || !this.isWritable
+  }
+
+  /** Whether an error is the disk's: it says so, or the disk takes no writes at all. */
+  isToBlame(error: unknown): boolean {
+    return diskStateOf(error) !== undefined || !this.isWritable
   }
 
   /** Tries the disk at once. */

@@ -1,102 +1,80 @@
 import type { Digest } from '../oci/digest.ts'
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { PieceLayout } from '../piece/piece-layout.ts'
-import type { DiskCall, DiskHealth } from './disk-health.ts'
+import type { DiskHealth } from './disk-health.ts'
 import type { PartialBlob, StoredBlob } from './interface.ts'
 
-/** A call that the disk's health watches: one that hangs is given up, and what the disk says is noted. */
-async function guarded<T>(health: DiskHealth, call: DiskCall, work: () => Promise<T>): Promise<T> {
-  try {
-    return await health.run(call, work)
-  } catch (error) {
-    health.note(error)
-    throw error
-  }
-}
+/** Content on disk whose reads the disk's health watches: one that hangs is given up, and what the disk says is noted. */
+class Guarded<C extends StoredBlob | PartialBlob> {
+  protected readonly content: C
+  protected readonly health: DiskHealth
 
-/** A stored blob whose reads the disk's health watches. */
-export class GuardedBlob implements StoredBlob {
-  readonly #blob: StoredBlob
-  readonly #health: DiskHealth
-
-  constructor(blob: StoredBlob, health: DiskHealth) {
-    this.#blob = blob
-    this.#health = health
+  constructor(content: C, health: DiskHealth) {
+    this.content = content
+    this.health = health
   }
 
   get layout(): PieceLayout {
-    return this.#blob.layout
+    return this.content.layout
   }
 
+  readInto(target: Uint8Array, offset: number): Promise<void> {
+    return this.health.run('read', () => this.content.readInto(target, offset))
+  }
+}
+
+export class GuardedBlob extends Guarded<StoredBlob> implements StoredBlob {
   get digest(): Digest {
-    return this.#blob.digest
+    return this.content.digest
   }
 
   get size(): number {
-    return this.#blob.size
-  }
-
-  readInto(target: Uint8Array, offset: number): Promise<void> {
-    return guarded(this.#health, 'read', () => this.#blob.readInto(target, offset))
+    return this.content.size
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#blob[Symbol.asyncDispose]()
+    await this.content[Symbol.asyncDispose]()
   }
 }
 
-/** A partial on disk whose calls the disk's health watches: one that hangs is given up, and what it says is noted. */
-export class GuardedPartial implements PartialBlob {
-  readonly #partial: PartialBlob
-  readonly #health: DiskHealth
-
-  constructor(partial: PartialBlob, health: DiskHealth) {
-    this.#partial = partial
-    this.#health = health
-  }
-
-  get layout(): PieceLayout {
-    return this.#partial.layout
-  }
-
+/** A partial: its writes are watched, too. */
+export class GuardedPartial extends Guarded<PartialBlob> implements PartialBlob {
   get have(): ReadonlyBitfield {
-    return this.#partial.have
+    return this.content.have
   }
 
   hash(piece: number): Uint8Array | undefined {
-    return this.#partial.hash(piece)
+    return this.content.hash(piece)
   }
 
   write(piece: number, bytes: Uint8Array, proof: Uint8Array): Promise<void> {
-    return guarded(this.#health, 'write', () => this.#partial.write(piece, bytes, proof))
-  }
-
-  readInto(target: Uint8Array, offset: number): Promise<void> {
-    return guarded(this.#health, 'read', () => this.#partial.readInto(target, offset))
+    return this.health.run('write', () => this.content.write(piece, bytes, proof))
   }
 
   readUnchecked(target: Uint8Array, offset: number): Promise<void> {
-    return guarded(this.#health, 'read', () => this.#partial.readUnchecked(target, offset))
+    return this.health.run('read', () => this.content.readUnchecked(target, offset))
   }
 
   recheck(): Promise<number[]> {
-    return guarded(this.#health, 'commit', () => this.#partial.recheck())
+    return this.health.run('commit', () => this.content.recheck())
   }
 
   drop(pieces: Iterable<number>): Promise<void> {
-    return this.#partial.drop(pieces)
+    return this.content.drop(pieces)
   }
 
   commit(states?: Uint8Array): Promise<void> {
-    return guarded(this.#health, 'commit', () => this.#partial.commit(states))
+    return this.health.run('commit', () => this.content.commit(states))
   }
 
   discard(): Promise<void> {
-    return guarded(this.#health, 'write', () => this.#partial.discard())
+    return this.health.run('write', () => this.content.discard())
   }
 
   /** Never waits for a disk that hangs: its file is closed when it answers again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await guarded(this.#health, 'write', () => Promise.resolve(this.#partial[Symbol.asyncDispose]())).catch(() => {})
+    const dispose = async (): Promise<void> => this.content[Symbol.asyncDispose]()
+    // the disk's state has been noted, and nobody has use for it any more
+    await this.health.run('write', dispose).catch(() => {})
   }
 }

@@ -251,7 +251,7 @@ export class SteadyStore implements BlobStore {
     try {
       return await this.#health.run(call, () => onDisk(disk), late)
     } catch (error) {
-      if (!this.#health.note(error) && !isFault(error)) throw error
+      if (!this.#health.isToBlame(error) && !isFault(error)) throw error
       try {
         return await otherwise(error)
       } catch {

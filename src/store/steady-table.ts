@@ -69,7 +69,8 @@ export class SteadyTable<T> implements StoreTable<T> {
     try {
       yield* table.entries(prefix)
     } catch (error) {
-      if (!health.note(error)) throw error
+      health.note(error)
+      if (!health.isToBlame(error)) throw error
     }
   }
 
