@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { shapingCommands } from '../../../bench/fleet/shaping.ts'
 import { CpuMeter, parseCpuTicks, parseProcessTicks, peakRssBytes } from '../../../bench/support/cpu-usage.ts'
 import { eachAtMost } from '../../../bench/support/each-at-most.ts'
+import { resultText } from '../../../bench/support/result-file.ts'
 import { isRunning, ownerOf } from '../../../bench/support/scratch.ts'
 import { quantile } from '../../../src/base/quantile.ts'
 import { useCpu } from './use-cpu.ts'
@@ -86,5 +87,25 @@ describe('shaping', () => {
     const fast = shapingCommands('eth0', 1000).map((args) => args.join(' '))
     assert.match(fast[1] ?? '', /burst 125000b/)
     assert.match(fast[2] ?? '', /bfifo limit 2500000$/)
+  })
+})
+
+describe('a result file', () => {
+  const result = {
+    bench: 'fleet',
+    empty: [],
+    names: ['[\n  1\n]', 'b'],
+    timeline: { everyMs: 250, down: [{ link: 'h1', shares: Array.from({ length: 500 }, (_, i) => i / 1_000) }] },
+    points: [[1, -2.5e-7], [null]],
+  }
+
+  it('has each timeline of a link on one line', () => {
+    const lines = resultText(result).split('\n')
+    assert.equal(lines.filter((line) => line.includes('"shares"')).length, 1)
+    assert.ok(lines.length < 40, `${lines.length} lines`)
+  })
+
+  it('says what the result was', () => {
+    assert.deepEqual(JSON.parse(resultText(result)), result)
   })
 })
