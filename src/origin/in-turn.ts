@@ -79,8 +79,9 @@ export class OriginsInTurn {
     const askOne = async (origin: Origin, signal: AbortSignal): Promise<T | undefined> => {
       try {
         health.leftAlone(origin, asker.kind)
+        const askedAt = clock.now()
         const answer = await ask(origin, signal)
-        underWay.heard()
+        underWay.answered(askedAt)
         health.succeeded(origin)
         troubles.succeeded(origin)
         return answer

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { SourceLife } from '../base/patience.ts'
-import { MIRROR_ANSWER_MS, SLOW_ANSWER_MS } from '../base/patience.ts'
+import { ANSWER_MS, MIRROR_ANSWER_MS, SLOW_ANSWER_MS } from '../base/patience.ts'
 
 /** An origin that has answered within this is taken to live: tags are looked up more often. */
 const LIVES_MS = 10 * 60_000
@@ -11,6 +11,8 @@ export class QuestionsUnderWay {
   /** When each was asked, by `repository@target`; the oldest first. */
   readonly #asked = new Map<string, Set<{ readonly at: number }>>()
   #heardAt = Number.NEGATIVE_INFINITY
+  /** How long the latest answer took. */
+  #tookMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -30,19 +32,30 @@ export class QuestionsUnderWay {
     }
   }
 
-  /** An answer, or bytes, have come. */
+  /** Bytes have come, or a refusal. */
   heard(): void {
     this.#heardAt = this.#clock.now()
+  }
+
+  /** An answer has come, to what was asked at `askedAt`. */
+  answered(askedAt: number): void {
+    this.heard()
+    this.#tookMs = this.#heardAt - askedAt
   }
 
   /** Of what is asked about a target; undefined when nothing is. */
   life(repository: string, target: string): SourceLife | undefined {
     if (!this.#asked.has(`${repository}@${target}`)) return undefined
     const now = this.#clock.now()
-    const wasHeard = now - this.#heardAt < LIVES_MS
+    const expected = now - this.#heardAt < LIVES_MS ? this.#byLatestAnswer() : 'unheard'
     const silentMs = now - Math.max(this.#heardAt, this.#oldest())
-    if (silentMs >= (wasHeard ? SLOW_ANSWER_MS : MIRROR_ANSWER_MS)) return 'silent'
-    return wasHeard ? 'lives' : 'unheard'
+    return silentMs >= ANSWER_MS[expected] ? 'silent' : expected
+  }
+
+  /** What took longer than runtimes are let wait is not waited for again; the answer to that says how it is then. */
+  #byLatestAnswer(): SourceLife {
+    if (this.#tookMs > SLOW_ANSWER_MS) return 'silent'
+    return this.#tookMs > MIRROR_ANSWER_MS ? 'slow' : 'lives'
   }
 
   /** When the question was put that has waited longest. */

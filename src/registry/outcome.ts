@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Outcome } from '../base/outcome.ts'
 import { isRefused, refused } from '../base/outcome.ts'
 import type { SourceLife } from '../base/patience.ts'
-import { MIRROR_ANSWER_MS, SILENT_ANSWER_MS, SLOW_ANSWER_MS } from '../base/patience.ts'
+import { ANSWER_MS } from '../base/patience.ts'
 import type { ClientRef } from '../blob/interface.ts'
 import type { RouteContext } from './route-context.ts'
 
@@ -47,9 +47,8 @@ export function outcomeOf<T>(
 }
 
 /**
- * The outcome of `work`, or `unavailable` when it takes longer than `MIRROR_ANSWER_MS`: than `SLOW_ANSWER_MS` where `life`
- * says that the origin which is at work on it lives, than `SILENT_ANSWER_MS` where it has been silent before. Rejects with
- * the reason of `client` when that aborts first. What `work` still yields after either goes to `discard`. The time limit is
+ * The outcome of `work`, or `unavailable` when it takes longer than what is known of the origin allows (`ANSWER_MS`): `life`
+ * says what that is, and nothing is as good as `unheard`. Rejects with the reason of `client` when that aborts first. What `work` still yields after either goes to `discard`. The time limit is
  * lifted from the signal once the outcome is there, so that content opened under it is not cut off later.
  */
 export async function outcomeInTime<T>(
@@ -62,15 +61,16 @@ export async function outcomeInTime<T>(
   const deadline = new AbortController()
   const end = (): void => deadline.abort(new DOMException(TOO_LATE.message, 'TimeoutError'))
   using timers = new DisposableStack()
-  const atLast = (): void => {
-    if (life() === 'lives') timers.use(clock.after(SLOW_ANSWER_MS - MIRROR_ANSWER_MS, end))
-    else end()
+  // what is known changes while it is waited for: it is looked at when the next of the limits is reached
+  const waitOn = (waitedMs: number): void => {
+    const next = Math.min(...Object.values(ANSWER_MS).filter((ms) => ms > waitedMs))
+    const look = (): void => {
+      if (ANSWER_MS[life() ?? 'unheard'] <= next) end()
+      else waitOn(next)
+    }
+    timers.use(clock.after(next - waitedMs, look))
   }
-  const early = (): void => {
-    if (life() === 'silent') end()
-    else timers.use(clock.after(MIRROR_ANSWER_MS - SILENT_ANSWER_MS, atLast))
-  }
-  timers.use(clock.after(SILENT_ANSWER_MS, early))
+  waitOn(0)
   const signal = AbortSignal.any([client, deadline.signal])
   const pending = work(signal)
   try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Outcome } from '../../../src/base/outcome.ts'
 import { isRefused, refused } from '../../../src/base/outcome.ts'
-import { MIRROR_ANSWER_MS, SILENT_ANSWER_MS, SLOW_ANSWER_MS } from '../../../src/base/patience.ts'
+import { LIVING_ANSWER_MS, MIRROR_ANSWER_MS, SILENT_ANSWER_MS, SLOW_ANSWER_MS } from '../../../src/base/patience.ts'
 import type { ClientRef } from '../../../src/blob/interface.ts'
 import { firstKnown, outcomeInTime } from '../../../src/registry/outcome.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -53,7 +53,8 @@ describe('the time limit on outcomes', () => {
 
   const limits = [
     ['ten seconds at most while nothing is known of the origin that is asked', undefined, MIRROR_ANSWER_MS],
-    ['longer while an origin that lives is at work on it', 'lives', SLOW_ANSWER_MS],
+    ['longer while an origin that lives is at work on it', 'lives', LIVING_ANSWER_MS],
+    ['longest where its latest answer was slow, and came', 'slow', SLOW_ANSWER_MS],
     ['short where the origin has been silent before', 'silent', SILENT_ANSWER_MS],
   ] as const
   for (const [what, life, limitMs] of limits) {
