@@ -65,7 +65,7 @@ export class NetworkFleet {
   }
 
   /** Pushes an image to the origin, as `v1`. */
-  async image(repository: string, spec: ImageSpec): Promise<BuiltImage> {
+  async image(repository: string, spec: Partial<ImageSpec>): Promise<BuiltImage> {
     const image = await buildImage(join(this.#directory, `built-${spec.seed}`), spec)
     await writeToBucketTree(join(this.#directory, 'origin'), { repository, tag: 'v1' }, image)
     return image

@@ -1,5 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { TempDir } from './temp-dir.ts'
@@ -14,11 +26,17 @@ interface DiskSize {
   readonly inodes: number
 }
 
+const THROTTLES = '/sys/fs/cgroup/blkio'
+
+/** Why tests of devices that hang are left out here, or false. */
+export const NO_THROTTLE = NO_MOUNTS === false && !existsSync(THROTTLES) ? 'there are no blkio throttles' : NO_MOUNTS
+
 /** A file system of its own under a temporary directory, to be filled, set read-only, frozen or broken. */
 export class SmallDisk {
   readonly path: string
   readonly #device: string | undefined
   readonly #beside: string | undefined
+  readonly #throttle: string | undefined
   #frozen = false
 
   /** `device`: what it is on; `beside`: a mount that its device lies in. */
@@ -26,6 +44,7 @@ export class SmallDisk {
     this.path = path
     this.#device = device
     this.#beside = beside
+    this.#throttle = device === undefined ? undefined : join(THROTTLES, `shoal-${process.pid}-${basename(device)}`)
   }
 
   /** One in memory. `options` are mount options, such as `size=16m` and `nr_inodes=100`. */
@@ -82,6 +101,7 @@ export class SmallDisk {
     const disk = new SmallDisk(path, device)
     t.after(async () => {
       if (disk.#frozen) disk.thaw()
+      disk.#unthrottle()
       run('umount', '-l', path)
       run('losetup', '-d', device)
       await directory[Symbol.asyncDispose]()
@@ -125,6 +145,45 @@ export class SmallDisk {
   /** The file system finds itself damaged and allows no more writes. */
   break(): void {
     writeFileSync(`/sys/fs/ext4/${basename(this.#device ?? '')}/trigger_fs_error`, 'for a test')
+  }
+
+  /** Put before the command of a process whose reads are to hang, too, when the device does. */
+  get confined(): readonly string[] {
+    if (this.#throttle === undefined) throw new Error('only a device can hang')
+    mkdirSync(this.#throttle, { recursive: true })
+    return ['sh', '-c', `echo $$ > ${this.#throttle}/cgroup.procs && exec "$@"`, 'sh']
+  }
+
+  /**
+   * The device answers nothing any more, until this is disposed: writes hang, and what the process confined to it reads and
+   * is not in memory. A process that waits for it cannot even be killed.
+   */
+  hang(): Disposable {
+    using stack = new DisposableStack()
+    this.freeze()
+    stack.defer(() => this.thaw())
+    this.#throttleReads(1)
+    stack.defer(() => this.#throttleReads(0))
+    // what the kernel has read of it stays readable otherwise
+    for (const file of readdirSync(this.path, { recursive: true, withFileTypes: true })) {
+      if (file.isFile()) run('dd', `if=${join(file.parentPath, file.name)}`, 'iflag=nocache', 'count=0', 'status=none')
+    }
+    return stack.move()
+  }
+
+  #throttleReads(bytesPerSecond: number): void {
+    if (this.#throttle === undefined || !existsSync(this.#throttle)) return
+    const device = statSync(this.#device ?? '').rdev
+    const number = `${device >> 8}:${device & 0xff}`
+    writeFileSync(join(this.#throttle, 'blkio.throttle.read_bps_device'), `${number} ${bytesPerSecond}`)
+  }
+
+  #unthrottle(): void {
+    if (this.#throttle === undefined || !existsSync(this.#throttle)) return
+    // what still runs ends later, and where everybody else is
+    for (const pid of readFileSync(join(this.#throttle, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))
+      writeFileSync(join(THROTTLES, 'cgroup.procs'), pid)
+    rmdirSync(this.#throttle)
   }
 
   /** Writes hang until it thaws. */
