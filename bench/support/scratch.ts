@@ -14,10 +14,10 @@ export function ownerOf(name: string): number | undefined {
   return match === null ? undefined : Number(match[1])
 }
 
-/** Whether a benchmark, or an attack of test/chaos, runs under this pid now. */
+/** Whether a benchmark, or one of the tests, runs under this pid now. */
 export function isRunning(pid: number): boolean {
   try {
-    return /bench\/|test\/(?:chaos|soak)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+    return /(?:bench|test)\//.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
   } catch {
     return false
   }

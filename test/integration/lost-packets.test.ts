@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { runCommand } from '../../bench/fleet/command.ts'
+import { Namespaces } from '../../bench/fleet/namespaces.ts'
 import type { NetworkedHost } from '../support/network-fleet.ts'
 import { NEEDS_NAMESPACES, NetworkFleet, pull } from '../support/network-fleet.ts'
 
@@ -28,4 +30,11 @@ describe('packets of which nobody hears again', NEEDS_NAMESPACES, () => {
       await pull(agent, second, 'team/app2')
     })
   }
+})
+
+test('a run that begins removes no namespace of a test that runs', NEEDS_NAMESPACES, async () => {
+  await using running = await Namespaces.open()
+  const name = await running.add('kept')
+  await using _beginning = await Namespaces.open()
+  assert.ok((await runCommand('ip', 'netns', 'list')).includes(name))
 })
