@@ -18,11 +18,11 @@ export type Verdict = { readonly notOffered: string } | { readonly problems: rea
 
 /**
  * Compares a report with the list that is kept: an advisory that is not in it is a problem, and so is one in it that is no
- * longer reported. Throws where `report` is nothing that npm prints.
+ * longer reported. What is no report (a login page, nothing within the time) has not been offered.
  */
 export function judge(report: unknown, kept: Kept): Verdict {
   const found = reportSchema.safeParse(report)
-  if (!found.success) return { notOffered: failureSchema.parse(report).message }
+  if (!found.success) return { notOffered: failureSchema.safeParse(report).data?.message ?? 'npm printed no report' }
   const via = Object.values(found.data.vulnerabilities).flatMap((vulnerability) => vulnerability.via)
   const advisories = new Map(
     via.flatMap((one) => (typeof one === 'string' ? [] : [[one.url.split('/').at(-1) ?? one.url, one] as const])),

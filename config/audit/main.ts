@@ -6,7 +6,10 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseJson } from '../../src/base/json.ts'
 import { judge, keptSchema } from './judge.ts'
+
+const MOST_MS = 120_000
 
 const kept = keptSchema.parse(JSON.parse(readFileSync(join(import.meta.dirname, 'kept.json'), 'utf8')))
 // it ends with 1 where there are advisories, and where it failed
@@ -14,8 +17,9 @@ const { stdout } = spawnSync('npm', ['audit', '--json'], {
   cwd: join(import.meta.dirname, '../..'),
   encoding: 'utf8',
   maxBuffer: 64 * 1024 * 1024,
+  timeout: MOST_MS,
 })
-const verdict = judge(JSON.parse(stdout), kept)
+const verdict = judge(parseJson(stdout), kept)
 if ('notOffered' in verdict) {
   process.stdout.write(
     `NOT COMPARED with known advisories, which this registry does not offer: ${verdict.notOffered}\n`,
