@@ -22,8 +22,8 @@ export interface Credential {
 /** Reads a credential. Throws `CONFIG_INVALID` naming the file and what is wrong with it; says nothing of its dates. */
 export async function loadCredential(files: CredentialFiles): Promise<Credential> {
   const keyFile = files.key ?? files.certificate
-  const text = await readText(files.certificate)
-  const keyText = keyFile === files.certificate ? text : await readText(keyFile)
+  const text = await readTextFile(files.certificate)
+  const keyText = keyFile === files.certificate ? text : await readTextFile(keyFile)
   return parseCredential(text, keyText, { certificate: files.certificate, key: keyFile })
 }
 
@@ -33,17 +33,17 @@ export function parseCredential(
   names: { readonly certificate: string; readonly key: string },
 ): Credential {
   const [block] = certificateBlocks(text)
-  if (block === undefined) throw invalid(names.certificate, 'holds no certificate (PEM)')
+  if (block === undefined) throw invalidFile(names.certificate, 'holds no certificate (PEM)')
   const certificate = attempt(names.certificate, () => readCertificate(block))
   if (certificate.der.length > MAX_CERTIFICATE_BYTES) {
-    throw invalid(
+    throw invalidFile(
       names.certificate,
       `its certificate has ${certificate.der.length} bytes, and ${MAX_CERTIFICATE_BYTES} is the most`,
     )
   }
   const key = parseKey(names.key, keyText)
   if (!createPublicKey(key).equals(certificate.x509.publicKey)) {
-    throw invalid(names.key, `holds a key that is not the one of the certificate in ${names.certificate}`)
+    throw invalidFile(names.key, `holds a key that is not the one of the certificate in ${names.certificate}`)
   }
   return { certificate, key }
 }
@@ -58,7 +58,7 @@ function parseKey(file: string, text: string): KeyObject {
     return createPrivateKey(text)
   } catch {
     // the cause may quote what it could not read
-    throw invalid(file, 'holds no private key (PEM, without a passphrase)')
+    throw invalidFile(file, 'holds no private key (PEM, without a passphrase)')
   }
 }
 
@@ -66,18 +66,19 @@ function attempt<T>(file: string, read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    throw invalid(file, errorText(cause))
+    throw invalidFile(file, errorText(cause))
   }
 }
 
-async function readText(file: string): Promise<string> {
+/** Throws `CONFIG_INVALID`. */
+export async function readTextFile(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    throw invalid(file, `cannot be read (${errorText(cause)})`)
+    throw invalidFile(file, `cannot be read (${errorText(cause)})`)
   }
 }
 
-function invalid(file: string, problem: string): ShoalError {
+export function invalidFile(file: string, problem: string): ShoalError {
   return new ShoalError('CONFIG_INVALID', `${file}: ${problem}`)
 }

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
-import { errorText, ShoalError } from '../base/errors.ts'
+import { errorText } from '../base/errors.ts'
 import { canonicalBytes } from './canonical.ts'
 import { dateProblem } from './certificate.ts'
 import type { CredentialFiles } from './credential.ts'
-import { parseCredential, signEnvelope } from './credential.ts'
+import { invalidFile, parseCredential, readTextFile, signEnvelope } from './credential.ts'
 import { ed25519PrivateKey } from './ed25519.ts'
 import { parseFleetKey } from './fleet-key.ts'
 import { signBytes } from './signature.ts'
@@ -31,18 +30,18 @@ export async function loadOrderSigner(
   files: CredentialFiles,
   clock: Pick<Clock, 'wall'> = systemClock,
 ): Promise<OrderSigner> {
-  const text = await read(files.certificate)
+  const text = await readTextFile(files.certificate)
   if (text.trimStart().startsWith('shoal-')) return keySigner(files.certificate, text)
   const keyFile = files.key ?? files.certificate
-  const keyText = keyFile === files.certificate ? text : await read(keyFile)
+  const keyText = keyFile === files.certificate ? text : await readTextFile(keyFile)
   const credential = parseCredential(text, keyText, { certificate: files.certificate, key: keyFile })
   const { certificate } = credential
   if (certificate.role.role !== 'operator') {
-    throw invalid(files.certificate, 'is no operator credential; shoal fleet certify operator makes one')
+    throw invalidFile(files.certificate, 'is no operator credential; shoal fleet certify operator makes one')
   }
   const problem = dateProblem(certificate, clock.wall())
   if (problem !== undefined) {
-    throw invalid(files.certificate, `its certificate ${problem}; shoal fleet certify operator makes a new one`)
+    throw invalidFile(files.certificate, `its certificate ${problem}; shoal fleet certify operator makes a new one`)
   }
   return { name: certificate.name, order: (statement) => signEnvelope(credential, orderStatement(statement)) }
 }
@@ -52,21 +51,9 @@ function keySigner(file: string, text: string): OrderSigner {
   try {
     key = parseFleetKey(text.trim().split('\n')[0] ?? '')
   } catch (cause) {
-    throw invalid(file, errorText(cause))
+    throw invalidFile(file, errorText(cause))
   }
-  if (key.kind !== 'cache') throw invalid(file, 'is no cache key: only its holders may act on the fleet')
+  if (key.kind !== 'cache') throw invalidFile(file, 'is no cache key: only its holders may act on the fleet')
   const signingKey = ed25519PrivateKey(key.signingSeed)
   return { name: "the fleet's cache key", order: (statement) => signBytes(signingKey, orderStatement(statement)) }
-}
-
-async function read(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw invalid(file, `cannot be read (${errorText(cause)})`)
-  }
-}
-
-function invalid(file: string, problem: string): ShoalError {
-  return new ShoalError('CONFIG_INVALID', `${file}: ${problem}`)
 }
