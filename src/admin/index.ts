@@ -2,6 +2,9 @@
 // the admin server: admin-server.ts listens, guard.ts refuses, routes.ts answers from an AdminSource, json-error.ts says
 // what went wrong. api-schema.ts is the same API from the client's side. page-routes.ts gives a browser the files in page/, and
 // what they show (page-view.ts); page-keys.ts lets it in.
+// Routes by what they are about: pin-routes.ts, event-routes.ts (event-stream.ts), hook-routes.ts, verify-routes.ts, prewarm-routes.ts,
+// purge-routes.ts; request-schema.ts reads what they are asked. interface.ts is the AdminSource, status.ts what it says of a host,
+// token-file.ts the token.
 
 export type { AdminServerDeps, AdminServerOptions } from './admin-server.ts'
 export { AdminServer } from './admin-server.ts'

@@ -5,6 +5,9 @@
  * arriving or complete, into a stream, which mending-reader.ts keeps going when the disk fails; mender.ts fetches again what
  * was found damaged; purger.ts takes an image away (purge-plan.ts: what goes with it); image-signatures.ts looks whether what a
  * tag points to is signed.
+ * requests.ts is what peers ask; client-rights.ts and grants.ts are the rights of clients, origin-allowance.ts what peers may ask in vain;
+ * tag-cache.ts and tag-orders.ts are what is known and ordered of tags, siblings.ts the layers that move together; announced-in-time.ts and
+ * parts.ts are answers before the home has the blob, and of a part alone; interface.ts is for the servers.
  */
 export { BlobAccess } from './blob-access.ts'
 export type { UpstreamAccess } from './content.ts'

@@ -4,6 +4,8 @@
 //   s3-origin, origin-proxy    an S3 server that counts what leaves it and misbehaves on request
 //   agent-process, fleet       daemons as child processes; managed-process is what they all stand on
 //   burst                      one image through every agent at once, and what that cost
+//   place, free-ports          where its parts lie and listen     s3-origin-main, s3rver.d  the S3 server, a process of its own
+//   origin-traffic, metrics-text  what was moved, as the origin and the daemons count it
 export { AgentProcess } from './agent-process.ts'
 export { blobKey, copyTreeToBucket, tagKey, writeToBucketTree } from './bucket.ts'
 export type { BurstEvents, BurstOutcome, HostOutcome } from './burst.ts'

@@ -11,6 +11,11 @@
  *                     registry-auth.ts (www-authenticate, token-source, realm-trust, docker-config)
  *   any-registry.ts   registries that nobody has configured, for the upstream `*`
  *   body-stream.ts, range-answer.ts  exactly the bytes asked for, or an error
+ *   oci-layout-origin.ts  an OCI image layout (oci-layout-names.ts)        renamed-origin.ts  repositories by other names
+ *   origin-gate.ts    how many requests at once (questions-under-way.ts)   origin-trouble.ts, metrics.ts  what went wrong, and how often
+ *   transport.ts      TLS and proxies (connections.ts); loose-http.ts, content-encoding.ts, refused-answer.ts: what servers send
+ *   kept-redirects.ts, range-manners.ts, vouched-blobs.ts, registry-tags.ts   what is remembered of a registry
+ *   token-answer.ts, credential-helper.ts, s3-credentials.ts, lazy-s3-reader.ts   in whose name it is asked
  */
 export { isPublicRegistryName, originsOfAny } from './any-registry.ts'
 export type {

@@ -1,3 +1,15 @@
+/*
+ * What is decided about blobs on their way, without clock, socket or chance: events in, effects out (src/sim runs the same).
+ *
+ *   leecher         what to ask of whom: requests and request-table, under-way, progress, endgame, sources (pace, total-pace)
+ *                   downloads, download    the blobs that are fetched          wants, stuck-homes, awaited-at-homes  asked of homes
+ *                   origin-ranges          what is read of an origin: origin-runs, origin-range, origin-state, range-growth, stragglers
+ *   seeder          whose turn it is; super-seeding: which piece goes first
+ *   tracker         a home's part: neighbours introduces hosts (nearness, nearest), batches tells of hashes
+ *   peer-set        whom a host exchanges pieces with: kept-neighbours, starving, peer-search
+ *   homes           which caches a key belongs to          hash  spreads keys and hosts
+ *   leecher-types, seeder-types  what these machines hear and say
+ */
 export { runsOf } from './batches.ts'
 export { rankHomes, rankStandIns } from './homes.ts'
 export { Leecher } from './leecher.ts'

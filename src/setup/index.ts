@@ -8,6 +8,7 @@
  *   setup         what changes, and doing it: changes, file-diff
  *   record        what was changed and what was there before
  *   rooted-files  files below a root, never out of it
+ *   names, version, interface, refusal   what they are called, which they are, and what is not done to their files
  */
 export type { FileNeeds, ImageStore, RuntimeVersion, SetupGoal, SetupPlan, SetupRuntime } from './interface.ts'
 export { IMAGE_STORES, SETUP_RUNTIMES } from './interface.ts'

@@ -4,6 +4,10 @@
  *
  * - `world.ts` what is simulated, `simulate.ts` runs it, `bound.ts` what the links allow
  * - `virtual-*.ts` time, links, origin, caches and hosts
+ * - `virtual-clock`, `virtual-network`, `virtual-origin`, `virtual-fleet`; `virtual-swarm` has all of them
+ * - `virtual-host` one host with the daemon's machines: `virtual-peer-set`, `virtual-tracker`, `virtual-message`, `inbox`
+ * - `swarm-options` what is asked, `swarm-report` what came of it, `trace-hash` whether two runs are one, `request-audit` whether
+ *   a leecher keeps its limits
  */
 export type { Bounds } from './bound.ts'
 export type { SimResult } from './simulate.ts'

@@ -17,6 +17,9 @@
 //   recovery        comparing index and files at start
 //   json-codec      rows of small tables as JSON
 //   format-file, paths, files, in-flight, keyed-lock, private-directory: what these stand on
+//   open-index      opens the index, mended if need be (index-files); put-back: a file under its name again
+//   memory-partial, memory-copy  content in memory
+//   interface, options, metrics  what the room offers and takes
 export { checkBlob } from './check-blob.ts'
 export type { DiskState } from './disk-health.ts'
 export { DiskStore } from './disk-store.ts'

@@ -13,6 +13,13 @@
  *   hash-exchange.ts  what is said about the hashes of pieces (hash-run.ts: in runs; hash-intake.ts: which are believed)
  *   small-content.ts  a blob that needs no swarm (small-blob.ts: from the origin; small-blobs.ts: for many hosts that ask at
  *                     once); ranges.ts: a small part of one that comes by itself
+ *   actives.ts, active.ts   the transfers under way (id-map.ts, lifetime.ts); transfer-ended.ts waits for one
+ *   holders.ts, stand-ins.ts, group-of.ts, misconduct.ts   hosts of which something is known
+ *   origin-limits.ts, range-limits.ts, allowance.ts, right-of.ts   what may be read of origins, and for whom
+ *   piece-cutter.ts, piece-buffers.ts, half-pieces.ts, shared-window.ts   bytes on their way; handed-out.ts, whole-proof.ts: what
+ *                     readers had, and whether it was right
+ *   hash-archive.ts, part-ends.ts, pieces-behind.ts, recent-failures.ts   what is remembered for a while
+ *   deps.ts, metrics.ts
  */
 
 export { awaitedBy } from './following.ts'
