@@ -88,7 +88,11 @@ async function changes(t: TestContext, [before, ...steps]: Change): Promise<void
     await pulls
     const bytes = image.config.size + image.layers.reduce((sum, { size }) => sum + size, 0)
     const copies = ((await read([...caches, ...agents])) - readBefore) / bytes
-    assert.ok(copies > 0.99 && copies < 1.05, `step ${number}: ${copies.toFixed(2)} copies`)
+    const each = await Promise.all([...caches, ...agents].map((node) => node.received('origin')))
+    assert.ok(
+      copies > 0.99 && copies < 1.05,
+      `step ${number}: ${copies.toFixed(2)} copies; read by each so far: ${each}`,
+    )
   }
 }
 
