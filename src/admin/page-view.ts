@@ -68,6 +68,8 @@ export interface PageJob {
   readonly id: string
   readonly state: string
   readonly reason: string | null
+  /** Hosts work on those of the highest first. */
+  readonly priority: number
   readonly images: readonly { readonly reference: string }[]
   readonly hosts: Readonly<Record<'total' | JobHostState, number>>
   /** Of all hosts together, and what was read from origins for it. */

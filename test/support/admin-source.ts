@@ -190,6 +190,7 @@ export function hostilePage(): PageSource {
     id: HOSTILE,
     state: 'running',
     reason: HOSTILE,
+    priority: 0,
     images: [{ reference: HOSTILE }],
     hosts: { total: 1, waiting: 0, moving: 1, loading: 0, ready: 0, failed: 0, skipped: 0 },
     bytes: { total: 10, have: 1, moved: 1, origin: 1 },

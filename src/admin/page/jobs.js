@@ -51,7 +51,7 @@ function linesOf(job) {
   const counts = /** @type {const} */ (['ready', 'moving', 'loading', 'waiting', 'failed', 'skipped'])
   const states = counts.flatMap((state) => (hosts[state] === 0 ? [] : [`${hosts[state]} ${state}`]))
   return [
-    `${job.state}${job.reason === null ? '' : `: ${job.reason}`} (${job.id})`,
+    `${job.state}${job.reason === null ? '' : `: ${job.reason}`}, priority ${job.priority} (${job.id})`,
     `Wave ${wave.number} of ${wave.of} (${waves.join(', ')}): ${wave.open} of ${countText(hosts.total, 'host')} may have begun`,
     `Hosts: ${states.length === 0 ? 'none yet' : states.join(', ')}`,
     `${percentText(bytes.have, bytes.total)} of ${sizeText(bytes.total)}; ${sizeText(bytes.moved)} moved, ${sizeText(bytes.origin)} from origins`,

@@ -71,6 +71,7 @@ function pageJob(job: PrewarmView, hosts: readonly HostView[]): PageJob {
     id,
     state,
     reason,
+    priority: job.spec.priority,
     images: images.map(({ reference }) => ({ reference })),
     hosts: job.hosts,
     bytes,
@@ -94,7 +95,10 @@ function lastsFor({ etaSeconds }: JobHost): number {
   return etaSeconds ?? Number.POSITIVE_INFINITY
 }
 
-/** Jobs that run, then the latest. */
+/** Jobs that run in the order in which hosts work on them, by priority and then the oldest; then the latest of those that have ended. */
 function nowFirst(a: PrewarmView, b: PrewarmView): number {
-  return Number(isFinal(a.state)) - Number(isFinal(b.state)) || b.createdEpochMs - a.createdEpochMs
+  const latest = b.createdEpochMs - a.createdEpochMs
+  const ended = Number(isFinal(a.state)) - Number(isFinal(b.state))
+  if (ended !== 0 || isFinal(a.state)) return ended || latest
+  return b.spec.priority - a.spec.priority || -latest
 }
