@@ -72,12 +72,13 @@ export class AdminClient {
     const parsed = schema.safeParse(json)
     // a probe says no by its status, and why in its body
     if (status >= 400 && !(status === 503 && parsed.success)) {
-      const message = told?.message ?? `answers ${status}`
-      const code = PASSED_ON.find((known) => told?.code === known)
+      if (told === undefined) throw noAdmin(where, ` (it answers ${status})`)
+      const { message } = told
+      const code = PASSED_ON.find((known) => told.code === known)
       throw new ShoalError(code ?? 'UNAVAILABLE', code === undefined ? `${where}: ${message}` : message)
     }
     if (parsed.success) return parsed.data
-    throw new ShoalError('UNAVAILABLE', `${where} is no admin server this program understands; see --admin`)
+    throw noAdmin(where, '')
   }
 
   async #exchange(request: AdminRequest): Promise<AdminResponse & { readonly target: AdminTarget }> {
@@ -109,10 +110,25 @@ function notOurs(target: AdminTarget, told: string | undefined): ShoalError {
   return new ShoalError('CONFIG_INVALID', `the agent at ${where} wants its token; give --token-file FILE${why}`)
 }
 
+/** Often the mirror's port, or another program's. */
+function noAdmin(where: string, why: string): ShoalError {
+  return new ShoalError('UNAVAILABLE', `${where} is no admin server this program understands${why}; see --admin`)
+}
+
+/** Failures whose own words say little, or much too much. */
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'it closes the connection',
+  EACCES: 'this user may not use it: be root, or the user of the agent',
+  ENOENT: 'there is no such socket',
+  ENOTFOUND: 'there is no such host',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS: name it with http://',
+  UND_ERR_SOCKET: 'it closes the connection',
+}
+
 function unreachable(target: AdminTarget, error: unknown): ShoalError {
   const help = 'start one with "shoal agent", or name another with --admin'
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const refused = errnoCode(cause) === 'ECONNREFUSED'
-  const why = refused ? 'connection refused' : errorText(cause)
+  const why = CAUSES[errnoCode(cause) ?? ''] ?? errorText(cause)
   return new ShoalError('UNAVAILABLE', `no agent answers at ${targetText(target)} (${why}); ${help}`, { cause: error })
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { NodeStatus } from '../admin/index.ts'
 import { nodeStatusSchema } from '../admin/index.ts'
 import { addressText, parseAddress, reachedHere } from '../base/address.ts'
-import { errorText } from '../base/errors.ts'
+import { errorText, isShoalError } from '../base/errors.ts'
 import { productVersion } from '../base/version.ts'
 import { loadConfig } from '../config/index.ts'
 import { AdminClient, adminOptionsSchema, withAdminOptions } from './admin-client.ts'
@@ -106,7 +106,9 @@ async function ofAgent(options: Options, io: CommandIo): Promise<Finding[]> {
     if (images.length > 0) status = await read()
   } catch (error) {
     io.signal.throwIfAborted()
-    const remedy = 'start it (systemctl start shoal, or shoal agent), and run this as root or as its user'
+    const remedy = isShoalError(error, 'CONFIG_INVALID')
+      ? 'run this as root or as the user of the agent, or with the --admin and the --token-file that are right'
+      : 'start it (systemctl start shoal, or shoal agent) or name it with --admin, and run this as root or as its user'
     return [fault('agent', errorText(error), remedy)]
   }
   const { tier, addresses } = status

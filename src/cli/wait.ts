@@ -54,9 +54,9 @@ async function run(io: CommandIo, images: readonly string[], raw: unknown): Prom
   const until = systemClock.now() + timeoutMs
   let said = ''
   for (;;) {
-    const gates = await askGates(client, images, { quorum, hosts }, io)
-    const text = gates.map(({ image, reason }) => `${image}: ${reason}`).join('\n')
-    if (text !== said && !json) io.stderr.write(`${text}\n`)
+    const { gates, trouble } = await askGates(client, images, { quorum, hosts }, io)
+    const text = trouble ?? gates.map(({ image, reason }) => `${image}: ${reason}`).join('\n')
+    if (text !== said && (trouble !== undefined || !json)) io.stderr.write(`${text}\n`)
     said = text
     const isOpen = gates.length > 0 && gates.every(({ open }) => open)
     const isOver = systemClock.now() >= until || gates.some(({ final }) => final)
@@ -69,21 +69,26 @@ async function run(io: CommandIo, images: readonly string[], raw: unknown): Prom
   }
 }
 
+interface Gates {
+  readonly gates: readonly GateView[]
+  /** Why there are none. */
+  readonly trouble?: string
+}
+
 /** None while nobody answers: caches may restart in the middle of a rollout. */
 async function askGates(
   client: AdminClient,
   images: readonly string[],
   query: { readonly quorum: string; readonly hosts: string },
   io: CommandIo,
-): Promise<GateView[]> {
+): Promise<Gates> {
   try {
     const ask = (image: string): Promise<GateView> =>
       client.get(`/api/v1/prewarm/gate?${new URLSearchParams({ image, ...query })}`, gateSchema, io.signal)
-    return await Promise.all(images.map(ask))
+    return { gates: await Promise.all(images.map(ask)) }
   } catch (error) {
     io.signal.throwIfAborted()
     if (!isShoalError(error, 'UNAVAILABLE')) throw error
-    io.stderr.write(`${error.message}\n`)
-    return []
+    return { gates: [], trouble: `${error.message}; asking again until --timeout` }
   }
 }
