@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { stringify } from 'yaml'
@@ -7,21 +7,22 @@ import type { BuiltImage, ImageSpec } from '../../src/demo/index.ts'
 import { buildImage } from '../../src/demo/index.ts'
 import { digestHex } from '../../src/oci/digest.ts'
 import { platformOf } from '../../src/oci/platform.ts'
+import { SHARED, sharedPackage } from '../support/built-package.ts'
 import { DebianMachine } from '../support/debian-machine.ts'
 import { docsBlock } from '../support/docs-block.ts'
 import { eventually } from '../support/eventually.ts'
 import { execute } from '../support/execute.ts'
 import { runtimeTest } from '../support/runtime-test.ts'
+import { ServiceLines } from '../support/service-lines.ts'
 import { saveDir } from '../support/skopeo-push.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
 const NEEDS = {
-  programs: ['dpkg-deb', 'systemctl', 'unshare', 'nsenter', 'docker', 'dockerd', 'docker-registry', 'skopeo'],
+  programs: ['dpkg-deb', 'flock', 'systemctl', 'unshare', 'nsenter', 'docker', 'dockerd', 'docker-registry', 'skopeo'],
   packages: 'dpkg systemd util-linux docker.io docker-registry skopeo',
+  timeoutMs: 600_000,
 }
-/** A machine that does other work as well installs the modules slowly. */
-const BUILD_MS = 480_000
-const OLD = '0.0.1'
+const OLD = SHARED.release
 const NEW = '0.0.2'
 
 /** One layer, large enough that its pull can be met under way. */
@@ -64,8 +65,13 @@ runtimeTest(
     await configures(machine)
     await pullsWithDocker(machine)
     await prewarms(machine)
+    const lines = await ServiceLines.ofTheGuides(machine)
+    await operates(machine, lines)
+    await survivesAHang(machine)
     await upgradesInAPull(machine, image)
-    await leaves(machine)
+    await leaves(machine, lines)
+    // no CRI-O is here, nor in Debian
+    assert.deepEqual(lines.left, ['systemctl reload crio'])
   },
 )
 const DOCKER_SERVICE = `[Service]
@@ -75,18 +81,16 @@ ExecReload=/bin/kill -HUP $MAINPID
 
 /** Two releases of this checkout, which differ in their version only. */
 async function buildPackages(work: string, files: string): Promise<void> {
-  const built = join(work, 'built')
-  const args = ['config/package/main.ts', '--uncompressed', '--out', built, '--release', OLD]
-  const { stdout } = await execute(process.execPath, args, { timeoutMs: BUILD_MS })
-  const old = stdout.split('\n').find((file) => file.endsWith('.deb'))
-  assert.ok(old !== undefined, stdout)
+  await mkdir(files)
+  const shared = await sharedPackage(work)
+  const old = (await readdir(shared)).find((file) => file.endsWith('.deb'))
+  assert.ok(old !== undefined, shared)
+  await copyFile(join(shared, old), join(files, 'old.deb'))
   const unpacked = join(work, 'unpacked')
-  await execute('dpkg-deb', ['--raw-extract', old, unpacked])
+  await execute('dpkg-deb', ['--raw-extract', join(files, 'old.deb'), unpacked])
   for (const file of ['DEBIAN/control', 'usr/lib/shoal/package.json']) {
     await execute('sed', ['-i', `s/\\b${OLD}\\b/${NEW}/`, join(unpacked, file)])
   }
-  await mkdir(files)
-  await rename(old, join(files, 'old.deb'))
   await execute('dpkg-deb', ['-Znone', '--root-owner-group', '--build', unpacked, join(files, 'new.deb')])
 }
 
@@ -144,6 +148,38 @@ async function prewarms(machine: DebianMachine): Promise<void> {
   await machine.run('systemctl stop registry && docker pull --quiet web:v2')
 }
 
+/** What the text of the guides has an administrator type to the service manager; each does what is said of it. */
+async function operates(machine: DebianMachine, lines: ServiceLines): Promise<void> {
+  const mirror = 'curl --silent --output /dev/null --write-out "%{http_code}" http://127.0.0.1:7070/v2/'
+  assert.match(await lines.run('systemctl status shoal'), /Active: active \(running\)/)
+  assert.match(await lines.run('journalctl -u shoal'), /"msg":"pull"/)
+  assert.match(await lines.run('journalctl --unit shoal'), /"msg":"pull"/)
+  await machine.run("sed -i '$a limits: { upload: 7MiB }' /etc/shoal/agent.yaml")
+  await lines.run('systemctl reload shoal')
+  assert.match(await lines.run('journalctl --unit shoal'), /limits\.upload.*"msg":"SIGHUP/)
+  await lines.run('systemctl reload docker')
+  await lines.run('systemctl stop shoal.socket shoal')
+  assert.equal(await machine.run(`${mirror} || true`), '000', 'nothing holds the port')
+  // the port is there at once, and whoever connects to it starts the agent
+  await lines.run('systemctl enable --now shoal.socket')
+  assert.equal(await machine.run('systemctl is-active shoal.service || true'), 'inactive\n')
+  assert.equal(await machine.run(mirror), '200')
+  assert.equal(await machine.run('systemctl is-active shoal.service'), 'active\n')
+  await lines.run('systemctl restart shoal')
+  assert.equal(await machine.run(mirror), '200')
+}
+
+/** An agent that gives no sign of life is ended by the service manager's watchdog, for nothing else would, and started again. */
+async function survivesAHang(machine: DebianMachine): Promise<void> {
+  const dropIn = '/run/systemd/system/shoal.service.d'
+  await machine.run(`mkdir -p ${dropIn} && printf '[Service]\\nWatchdogSec=5\\n' >${dropIn}/soon.conf`)
+  await machine.run('systemctl daemon-reload && systemctl restart shoal')
+  await machine.run('kill -STOP "$(systemctl show --property=MainPID --value shoal)"')
+  const restarts = 'systemctl show --property=NRestarts --value shoal'
+  await eventually('it was started again', async () => Number(await machine.run(restarts)) > 0)
+  await machine.run(`rm -r ${dropIn} && systemctl daemon-reload && systemctl restart shoal`)
+}
+
 async function upgradesInAPull(machine: DebianMachine, image: BuiltImage): Promise<void> {
   const [layer] = image.layers
   assert.ok(layer)
@@ -163,7 +199,7 @@ async function upgradesInAPull(machine: DebianMachine, image: BuiltImage): Promi
   )
 }
 
-async function leaves(machine: DebianMachine): Promise<void> {
+async function leaves(machine: DebianMachine, lines: ServiceLines): Promise<void> {
   await machine.run(page('undo'))
   assert.equal(await machine.run('ls -d /etc/docker/daemon.json /etc/shoal/configure 2>/dev/null || true'), '')
   await machine.run(page('cache'))
@@ -171,6 +207,9 @@ async function leaves(machine: DebianMachine): Promise<void> {
     await machine.run('systemctl is-active shoal.socket shoal.service shoal-cache || true'),
     'inactive\ninactive\nactive\n',
   )
+  await lines.run('systemctl stop shoal-cache')
+  assert.equal(await machine.run('systemctl is-active shoal-cache || true'), 'inactive\n')
+  await lines.run('systemctl start shoal-cache')
   await machine.run(page('remove'))
   assert.equal(
     await machine.run('systemctl is-active shoal.service shoal-cache.service || true'),
