@@ -12,7 +12,9 @@ import { tempDir } from '../support/temp-dir.ts'
 const OLDEST_MAJOR = 26
 const INSTALL_MS = 200_000
 /** What npm says where the dependencies cannot be fetched. */
-const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED/
+const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ECONNRESET|ERR_SOCKET_TIMEOUT|ENOTCACHED/
+/** A connection that is cut is made again, and where there is no network that is known soon. */
+const RETRIES = ['--fetch-retries=2', '--fetch-retry-mintimeout=200', '--fetch-retry-maxtimeout=2000']
 /** The Node in front of PATH: the project's own, and the system's where there is one. */
 function nodes(): string[] {
   const others = (process.env.PATH ?? '').split(delimiter).filter((directory) => !directory.includes('node_modules'))
@@ -25,7 +27,7 @@ async function installed(t: TestContext): Promise<string | undefined> {
   const prefix = await tempDir(t)
   const { stdout } = await execute('npm', ['pack', '--silent', '--pack-destination', prefix])
   const archive = join(prefix, stdout.trim().split('\n').at(-1) ?? '')
-  const options = ['--global', '--prefix', prefix, '--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=0']
+  const options = ['--global', '--prefix', prefix, '--prefer-offline', '--no-audit', '--no-fund', ...RETRIES]
   try {
     await execute('npm', ['install', ...options, archive], { timeoutMs: INSTALL_MS })
   } catch (error) {
