@@ -1,21 +1,23 @@
 /**
  * Runs the tests: `npm test`, or `npm test -- test/unit/config test/fleet` for those under the given paths.
  *
- * Unit and integration tests run two files at a time; fleet and runtime tests start many processes and measure
- * nothing, but need the machine to themselves, so they run one by one. Ends with one summary in the form of node's
- * test runner over both groups; the exit code is 1 if anything failed.
+ * Files run beside each other: what they start has directories, ports and network namespaces of its own, and nothing
+ * asserts how long something takes. Those that start real runtimes and whole fleets come first, for they last longest and
+ * wait most. Ends with the files that took longest and one summary in the form of node's test runner; the exit code is 1
+ * if anything failed.
  */
-import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
-import { delimiter, join, relative } from 'node:path'
-import { createInterface } from 'node:readline'
-import { stripVTControlCharacters } from 'node:util'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import type { EventData } from 'node:test'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { findProgram } from './support/runtime-test.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const GROUPS = [
-  { directories: ['architecture.test.ts', 'unit', 'integration'], concurrency: 2 },
-  { directories: ['fleet', 'runtime'], concurrency: 1 },
-] as const
+const ORDER = ['runtime', 'fleet', 'integration', 'unit', 'architecture.test.ts']
+/** Most files wait for other processes half of the time. More at once than this is more memory, and little else. */
+const FILES_AT_ONCE = Math.min(availableParallelism() + 2, 8)
 
 /** What the tests in test/runtime drive when it is there. */
 const RUNTIMES = ['dockerd', 'containerd', 'podman', 'skopeo', 'buildkitd', 'chromium']
@@ -25,90 +27,78 @@ const COMPILED = join(ROOT, 'node_modules/.cache/compiled')
 
 /** A test that takes this long has hung. */
 const HUNG_MS = 600_000
+const SLOWEST = 10
 
-/** The lines of node's summary, in its order. */
-const SUMMARY_KEYS = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo', 'duration_ms']
-const SUMMARY_LINE = /^ℹ (\w+) ([\d.]+)$/
+type Summary = EventData.TestSummary
 
-interface GroupResult {
-  readonly exitCode: number
-  readonly counts: ReadonlyMap<string, number>
-}
-
-function testFiles(directories: readonly string[], wanted: readonly string[]): string[] {
-  return directories
-    .flatMap((name) => {
-      const path = join(import.meta.dirname, name)
-      if (name.endsWith('.test.ts')) return [path]
-      if (!existsSync(path)) return []
-      return readdirSync(path, { recursive: true, encoding: 'utf8' }).map((file) => join(path, file))
-    })
-    .map((path) => relative(ROOT, path))
-    .filter((path) => path.endsWith('.test.ts'))
-    .filter((path) => wanted.length === 0 || wanted.some((prefix) => path.startsWith(join(prefix))))
-    .sort()
-}
-
-/** Runs the files, passing their output on, and reads the counts off the summary at its end. */
-async function runGroup(files: readonly string[], concurrency: number): Promise<GroupResult> {
-  const options = ['--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`, `--test-timeout=${HUNG_MS}`]
-  const child = spawn(process.execPath, [...options, ...files], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { NODE_COMPILE_CACHE: COMPILED, ...process.env },
+function testFiles(wanted: readonly string[]): string[] {
+  return ORDER.flatMap((name) => {
+    const path = join(import.meta.dirname, name)
+    if (name.endsWith('.test.ts')) return [path]
+    if (!existsSync(path)) return []
+    return readdirSync(path, { recursive: true, encoding: 'utf8' })
+      .map((file) => join(path, file))
+      .sort()
+  }).filter((path) => {
+    const file = relative(ROOT, path)
+    return file.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((prefix) => file.startsWith(join(prefix))))
   })
-  const stop = (): void => void child.kill('SIGTERM')
-  process.once('SIGINT', stop).once('SIGTERM', stop)
-  const exited = new Promise<number>((resolve, reject) => {
-    child.once('error', reject).once('close', (code) => resolve(code ?? 1))
-  })
-  const counts = new Map<string, number>()
-  for await (const line of createInterface({ input: child.stdout })) {
-    const match = SUMMARY_LINE.exec(stripVTControlCharacters(line))
-    if (match?.[1] !== undefined && SUMMARY_KEYS.includes(match[1])) counts.set(match[1], Number(match[2]))
-    process.stdout.write(`${line}\n`)
-  }
-  process.off('SIGINT', stop).off('SIGTERM', stop)
-  return { exitCode: await exited, counts }
 }
 
-function missingRuntimes(): string[] {
-  const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin']
-  return RUNTIMES.filter((name) => !places.some((place) => isExecutable(join(place, name))))
+function sayRuntimes(): void {
+  const missing = RUNTIMES.filter((name) => findProgram(name) === undefined)
+  const note = missing.length === 0 ? 'all installed' : `not installed, their tests are skipped: ${missing.join(', ')}`
+  process.stdout.write(`container runtimes: ${note}\n`)
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
+/** Runs the files, passing node's report on. Returns the summaries of the files and, last, of them all. */
+async function runFiles(files: string[]): Promise<Summary[]> {
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  const summaries: Summary[] = []
+  const events = run({ files, concurrency: FILES_AT_ONCE, timeout: HUNG_MS, signal: stop.signal })
+  events.on('test:summary', (summary) => summaries.push(summary))
+  for await (const text of events.compose(new spec())) process.stdout.write(text)
+  return summaries
+}
+
+/** For whoever adds to them: what the whole takes is the CPU time by the cores, and at least the slowest file. */
+function saySlowest(summaries: readonly Summary[]): void {
+  const ofFiles = summaries.filter(({ file }) => file !== undefined)
+  const slowest = ofFiles.toSorted((a, b) => b.duration_ms - a.duration_ms).slice(0, SLOWEST)
+  process.stdout.write(`\nslowest of ${ofFiles.length} files, ${FILES_AT_ONCE} at once\n`)
+  for (const { file = '', duration_ms: ms } of slowest) {
+    process.stdout.write(`${(ms / 1000).toFixed(1).padStart(7)} s  ${relative(ROOT, file)}\n`)
   }
+}
+
+/** After a failure, node lists the failed tests below its own summary: the counts come last here in every case. */
+function saySummary({ counts, duration_ms: ms }: Summary): void {
+  const { tests, suites, passed, cancelled, skipped, todo } = counts
+  const fail = tests - passed - cancelled - skipped - todo
+  const lines = { tests, suites, pass: passed, fail, cancelled, skipped, todo, duration_ms: ms }
+  process.stdout.write('\n')
+  for (const [key, value] of Object.entries(lines)) process.stdout.write(`ℹ ${key} ${value}\n`)
 }
 
 const wanted = process.argv.slice(2)
-const results: GroupResult[] = []
-let ran = 0
-for (const { directories, concurrency } of GROUPS) {
-  const files = testFiles(directories, wanted)
-  ran += files.length
-  if (files.some((file) => file.startsWith(join('test', 'runtime')))) {
-    const missing = missingRuntimes()
-    const note =
-      missing.length === 0 ? 'all installed' : `not installed, their tests are skipped: ${missing.join(', ')}`
-    process.stdout.write(`container runtimes: ${note}\n`)
-  }
-  if (files.length > 0) results.push(await runGroup(files, concurrency))
+const files = testFiles(wanted)
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${wanted.join(' ')}\n`)
+  process.exit(1)
 }
-
-if (ran === 0) process.stderr.write(`no test file matches ${wanted.join(' ')}\n`)
-const failed = ran === 0 || results.some(({ exitCode }) => exitCode !== 0)
-// After a failure, node lists the failed tests below its summary: the counts come last here in every case.
-if (results.length > 1 || (failed && ran > 0)) {
-  process.stdout.write('\n')
-  for (const key of SUMMARY_KEYS) {
-    const total = results.reduce((sum, { counts }) => sum + (counts.get(key) ?? 0), 0)
-    process.stdout.write(`ℹ ${key} ${total}\n`)
-  }
+if (files.some((file) => file.includes('/test/runtime/'))) sayRuntimes()
+process.chdir(ROOT)
+process.env.NODE_COMPILE_CACHE ??= COMPILED
+/** Where tests leave for each other what takes long to make (test/support/built-package.ts). */
+const shared = mkdtempSync(join(tmpdir(), 'shoal-tests-'))
+process.env.TESTS_SHARE = shared
+try {
+  const summaries = await runFiles(files)
+  const whole = summaries.at(-1)
+  if (files.length > 1) saySlowest(summaries)
+  if (whole !== undefined) saySummary(whole)
+  if (whole?.success !== true) process.exitCode = 1
+} finally {
+  rmSync(shared, { recursive: true, force: true })
 }
-process.exitCode = failed ? 1 : 0
