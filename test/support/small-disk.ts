@@ -85,10 +85,6 @@ export class SmallDisk {
     if (this.#beside !== undefined) run('umount', '-l', this.#beside)
   }
 
-  get isFrozen(): boolean {
-    return this.#frozen
-  }
-
   /** One that can be frozen and can break, as a disk under ext4. */
   static async onDevice(t: TestContext, mebibytes: number): Promise<SmallDisk> {
     const directory = await TempDir.make()

@@ -1,56 +1,58 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HARMS } from '../../support/harms.ts'
+import type { SmallDisk } from '../../support/small-disk.ts'
 import type { ChaosHost } from '../host.ts'
 import type { Fault, Heal } from './fault.ts'
 import { anyHost, nothing, oneOf } from './fault.ts'
 
-export const diskFull: Fault = {
-  what: 'a disk is full',
-  copies: 1,
-  refuses: false,
-  async inject(world, draw) {
-    const { disk } = anyHost(world, draw)
-    disk.fill()
-    return async () => disk.unfill()
-  },
+/** Disks that have one of these now: two at a time would hang this process, which fills and remounts them itself. */
+const harmed = new WeakSet<SmallDisk>()
+
+/** A disk is put in a state that it is taken out of again; one at a time each. */
+function state(
+  fault: Omit<Fault, 'inject' | 'copies'>,
+  enter: (host: ChaosHost) => Promise<void>,
+  leave: (disk: SmallDisk) => void,
+): Fault {
+  return {
+    ...fault,
+    copies: 1,
+    async inject(world, draw) {
+      const host = anyHost(world, draw)
+      const { disk } = host
+      if (harmed.has(disk)) return undefined
+      harmed.add(disk)
+      await enter(host)
+      return async () => {
+        leave(disk)
+        harmed.delete(disk)
+      }
+    },
+  }
 }
 
-export const noInodes: Fault = {
-  what: 'a disk has no inodes left',
-  copies: 1,
-  refuses: false,
-  async inject(world, draw) {
-    const { disk } = anyHost(world, draw)
-    disk.fillInodes()
-    return async () => disk.unfill()
-  },
-}
-
+export const diskFull = state(
+  { what: 'a disk is full', refuses: false },
+  async ({ disk }) => disk.fill(),
+  (disk) => disk.unfill(),
+)
+export const noInodes = state(
+  { what: 'a disk has no inodes left', refuses: false },
+  async ({ disk }) => disk.fillInodes(),
+  (disk) => disk.unfill(),
+)
 /** A file system that is being written to cannot be made read-only, so its daemon is down for a moment. */
-export const diskReadOnly: Fault = {
-  what: 'a daemon comes back to a disk that is read-only, and is writable again while it runs',
-  copies: 1,
-  refuses: true,
-  async inject(world, draw) {
-    const host = anyHost(world, draw)
-    await host.restart('SIGTERM', async () => host.disk.setReadOnly(true))
-    return async () => host.disk.setReadOnly(false)
-  },
-}
-
-export const diskFrozen: Fault = {
-  what: 'writes to a disk hang (fsfreeze)',
-  copies: 1,
-  refuses: true,
-  freezes: true,
-  async inject(world, draw) {
-    const { disk } = anyHost(world, draw)
-    if (disk.isFrozen) return undefined
-    disk.freeze()
-    return async () => disk.thaw()
-  },
-}
+export const diskReadOnly = state(
+  { what: 'a daemon comes back to a disk that is read-only, and is writable again while it runs', refuses: true },
+  (host) => host.restart('SIGTERM', async () => host.disk.setReadOnly(true)),
+  (disk) => disk.setReadOnly(false),
+)
+export const diskFrozen = state(
+  { what: 'writes to a disk hang (fsfreeze)', refuses: true, freezes: true },
+  async ({ disk }) => disk.freeze(),
+  (disk) => disk.thaw(),
+)
 
 const flipBit = HARMS['one bit turned over']
 
