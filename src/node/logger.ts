@@ -102,9 +102,12 @@ function thrown(value: unknown): object {
   return { ...details, type, code, message, cause: cause === undefined ? undefined : errorText(cause) }
 }
 
-/** What the system refuses, and time that runs out: where that was noticed tells nothing. */
+/** What LevelDB says of its disk. */
+const DATABASE_FAULTS: ReadonlySet<string | undefined> = new Set(['LEVEL_IO_ERROR', 'LEVEL_CORRUPTION'])
+
+/** What the system and the disk refuse, and time that runs out: where that was noticed tells nothing. */
 function isForeseen(error: Error): boolean {
-  return error instanceof DOMException || 'syscall' in error
+  return error instanceof DOMException || 'syscall' in error || DATABASE_FAULTS.has(errnoCode(error))
 }
 
 /**

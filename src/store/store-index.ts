@@ -39,6 +39,7 @@ export class StoreIndex implements AsyncDisposable {
   readonly #level: Level<string, Uint8Array>
   readonly #directory: string
   readonly #logger: Logger
+  #isWritable = true
   /** Damage was met since it was opened, or mended. */
   #isDamaged = false
   #isMending = false
@@ -208,14 +209,23 @@ export class StoreIndex implements AsyncDisposable {
       await this.#clear(clears)
       try {
         await this.#put(batch, sync)
+        this.#noteWritable()
         for (const waiter of waiters) waiter.resolve()
       } catch (error) {
-        this.#logger.error({ err: error, rows: batch.size }, 'store index cannot be written')
+        this.#noteWritable(error)
         for (const waiter of waiters) waiter.reject(indexError(error))
       }
     }
     // In the same turn as the last look at what is pending: whatever comes next starts the next drain.
     this.#draining = undefined
+  }
+
+  /** Said once in each direction, not at every batch. */
+  #noteWritable(error?: unknown): void {
+    if ((error === undefined) === this.#isWritable) return
+    this.#isWritable = !this.#isWritable
+    if (this.#isWritable) this.#logger.info({}, 'store index can be written again')
+    else this.#logger.error({ err: error }, 'store index cannot be written')
   }
 
   /** Until somebody waits, or long enough. */

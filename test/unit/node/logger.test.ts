@@ -69,14 +69,16 @@ describe('the log', () => {
     assert.match(out.lines.join(''), /"err":\{"type":"Error","message":"boom","stack":/)
   })
 
-  it('shows no stack of what was foreseen: time that ran out, a system call that failed', () => {
+  it('shows no stack of what was foreseen: time that ran out, a system call or a database that failed', () => {
     const out = new Recorder()
     const logger = createLogger({ level: 'info', pretty: false }, out)
     const late = new DOMException('The operation was aborted due to timeout', 'TimeoutError')
-    for (const err of [late, failedCall()]) logger.warn({ err }, 'a home does not answer')
-    const [first, second] = out.lines.map((line) => JSON.parse(line).err)
+    const full = Object.assign(new Error('IO error: 000003.log: No space left on device'), { code: 'LEVEL_IO_ERROR' })
+    for (const err of [late, failedCall(), full]) logger.warn({ err }, 'a home does not answer')
+    const [first, second, third] = out.lines.map((line) => JSON.parse(line).err)
     assert.deepEqual(first, { type: 'TimeoutError', message: late.message })
     assert.deepEqual([second.type, second.code, second.stack], ['Error', 'ENOENT', undefined])
+    assert.deepEqual(third, { type: 'Error', code: full.code, message: full.message })
   })
 
   it('writes whatever was thrown in one shape', () => {
