@@ -16,7 +16,8 @@ export class Namespaces implements AsyncDisposable {
     await requireTools()
     for (const name of await existing()) {
       const owner = ownerOf(name)
-      if (owner !== undefined && !isRunning(owner)) await remove(name)
+      // another run that begins may remove it as well
+      if (owner !== undefined && !isRunning(owner)) await remove(name).catch(() => {})
     }
     return new Namespaces()
   }

@@ -95,7 +95,7 @@ export class AgentProcess implements AsyncDisposable {
   async restart(signal?: AbortSignal): Promise<void> {
     await this.#process?.stop()
     await mkdir(this.#spec.directory, { recursive: true })
-    await writeFile(this.configFile, stringify(this.#config()))
+    await this.#writeConfig()
     this.#process = await ManagedProcess.start({
       name: this.name,
       ...commandIn(this.#place, process.execPath, [this.#program, 'agent', '--config', this.configFile]),
@@ -148,6 +148,16 @@ export class AgentProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process?.stop()
     await rm(this.#spec.directory, { recursive: true, force: true })
+  }
+
+  /** A disk that takes nothing may have it already. */
+  async #writeConfig(): Promise<void> {
+    const text = stringify(this.#config())
+    const isThere = await readFile(this.configFile, 'utf8').then(
+      (before) => before === text,
+      () => false,
+    )
+    if (!isThere) await writeFile(this.configFile, text)
   }
 
   #config(): Record<string, unknown> {

@@ -49,6 +49,7 @@ export class ChaosHost implements AsyncDisposable {
   #meantToRun = true
   #isUp = false
   #stopped = false
+  #isOld = false
 
   private constructor(place: HostPlace, hand: Hand, directory: string, files: HostFiles) {
     this.place = place
@@ -129,6 +130,12 @@ export class ChaosHost implements AsyncDisposable {
     })
   }
 
+  /** What it runs from its next start on; this release when not said. What another writes into its log cannot be mended. */
+  runs(program?: string): void {
+    this.#isOld = program !== undefined
+    this.agent.runs(program)
+  }
+
   /** What is put before the daemon's command line from its next start on. */
   setPrefix(prefix: readonly string[]): void {
     const { length } = this.hand.place.prefix
@@ -174,7 +181,7 @@ export class ChaosHost implements AsyncDisposable {
     process.watch((line) => {
       this.log.push(line)
       if (this.log.length > 2_000) this.log.shift()
-      this.breaches.push(...logFaults(line))
+      if (!this.#isOld) this.breaches.push(...logFaults(line))
     })
     void process.exited.then((how) => {
       if (this.#meantToRun && process === this.agent.process) this.breaches.push(`ended by itself: ${how}`)

@@ -1,5 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { systemClock } from '../../src/base/clock.ts'
 import { errorText } from '../../src/base/errors.ts'
+import { retry } from '../../src/base/retry.ts'
 import type { AgentProcess, PushedImage } from '../../src/demo/index.ts'
 import { Fleet } from '../../src/demo/index.ts'
 import { askPrewarm, prewarmEnded } from '../support/ask-prewarm.ts'
@@ -69,9 +71,9 @@ export async function soak(minutes: number, signal: AbortSignal, say: (what: str
   say('overload')
   const [agent] = fleet.agents
   const over = await overload(fleet, agent!, {
-    known: await fleet.push({ ...IMAGE, seed: 1_000_000 }, 'load/known:1'),
-    calm: await fleet.push({ ...IMAGE, seed: 1_000_001 }, 'load/calm:1'),
-    hard: await fleet.push({ ...IMAGE, seed: 1_000_002 }, 'load/hard:1'),
+    known: await push(fleet, 'load/known:1', 1_000_000),
+    calm: await push(fleet, 'load/calm:1', 1_000_001),
+    hard: await push(fleet, 'load/hard:1', 1_000_002),
   })
   if (over.metricsFailed > 0) breaches.push(`/metrics did not answer ${over.metricsFailed} times in the overload`)
   await wait(REST_MS, undefined, { signal })
@@ -84,15 +86,24 @@ export async function soak(minutes: number, signal: AbortSignal, say: (what: str
 
 /** All pull one image at once; then a job brings another, which all pull as well. */
 async function round(fleet: Fleet, number: number): Promise<void> {
-  const push = (name: string, seed: number): Promise<PushedImage> => fleet.push({ ...IMAGE, seed }, `soak/${name}:1`)
-  const burst = await push(`burst-${number}`, 2 * number + 2)
+  const burst = await push(fleet, `soak/burst-${number}:1`, 2 * number + 2)
   await Promise.all(fleet.agents.map((agent) => fleet.pull(agent, burst.reference)))
-  const planned = await push(`planned-${number}`, 2 * number + 3)
+  const planned = await push(fleet, `soak/planned-${number}:1`, 2 * number + 3)
   const [cache] = fleet.caches
   const { id } = await askPrewarm(cache!, '', { method: 'POST', body: { images: [planned.reference] } })
   const { state } = await prewarmEnded(cache!, id)
   if (state !== 'done') throw new Error(`the job ended as ${state}`)
   await Promise.all(fleet.agents.map((agent) => fleet.pull(agent, planned.reference)))
+}
+
+/** The bucket's server may close a connection at the moment it is used again, and on a busy machine it does. */
+function push(fleet: Fleet, name: string, seed: number): Promise<PushedImage> {
+  return retry(() => fleet.push({ ...IMAGE, seed }, name), {
+    clock: systemClock,
+    waitsMs: [500, 2_000, 8_000, 20_000],
+    signal: new AbortController().signal,
+    isPassing: () => true,
+  })
 }
 
 function historyOf(name: string, samples: readonly { readonly at: number; readonly sample: Sample }[]): HostHistory {

@@ -7,6 +7,7 @@ import type { Fault } from './fault.ts'
 import { anyHost, oneOf } from './fault.ts'
 
 const LIAR_PROGRAM = fileURLToPath(new URL('../liar-main.ts', import.meta.url))
+const LINKED_WITHIN_MS = 180_000
 const FLOOD_CONNECTIONS = 200
 const SLOW_CONNECTIONS = 60
 const UNREAD_CONNECTIONS = 40
@@ -31,7 +32,8 @@ function liar(gives: 'zeroes' | 'nothing', what: string): Fault {
       })
       const command = commandIn(world.stranger.place, process.execPath, [LIAR_PROGRAM, settings])
       const liar = await ManagedProcess.start({ name: 'lying member', ...command })
-      await liar.waitForLine('linked', (line) => (line === 'linked' ? { line } : undefined))
+      // a hang detector: with a load of forty a program takes a minute to begin
+      await liar.waitForLine('linked', (line) => (line === 'linked' ? { line } : undefined), LINKED_WITHIN_MS)
       return async () => void (await liar.stop())
     },
   }

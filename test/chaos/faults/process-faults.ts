@@ -56,9 +56,9 @@ export const oldVersion: Fault = {
     const program = await world.previousRelease()
     await host.restart('SIGTERM', async () => {
       await rm(host.agent.storeDir, { recursive: true, force: true })
-      host.agent.runs(program)
+      host.runs(program)
     })
-    return () => host.restart('SIGTERM', async () => host.agent.runs(undefined))
+    return () => host.restart('SIGTERM', async () => host.runs())
   },
 }
 
