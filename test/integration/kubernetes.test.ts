@@ -10,6 +10,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { execute } from '../support/execute.ts'
 import { readManifests, schemaFaults } from '../support/kubernetes.ts'
+import { brokenRules } from '../support/kubernetes-rules.ts'
 import { findProgram } from '../support/runtime-test.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -80,6 +81,32 @@ describe('the Kubernetes manifests', () => {
     assert.match(await schemaFaults([{ ...caches, spec }], directory.path), /"replica"' does not exist/)
     const { selector: _, ...incomplete } = caches.spec ?? {}
     assert.match(await schemaFaults([{ ...caches, spec: incomplete }], directory.path), /'selector' is missing/)
+  })
+
+  it('keep the rules by which an API server refuses what its schema lets pass', () => {
+    assert.deepEqual(resources.flatMap(brokenRules), [])
+    const [container] = agentPod.containers
+    const broken = (change: object, pod: object = {}): string[] => {
+      const spec = { ...agentPod, containers: [{ ...container, ...change }], ...pod }
+      return brokenRules({ ...agents, spec: { ...agents.spec, template: { ...agents.spec?.template, spec } } })
+    }
+    const says: readonly (readonly [RegExp, string[]])[] = [
+      [/is no name of a port/, broken({ ports: [{ name: 'a-name-that-is-too-long', containerPort: 1, hostPort: 1 }] })],
+      [/both ports are one/, broken({ ports: [{ name: 'peer', containerPort: 7071, hostPort: 7070 }] })],
+      [/is no name of a variable/, broken({ env: [{ name: '1 VALUE', value: '' }] })],
+      [/memory: 1gb is no quantity/, broken({ resources: { requests: { memory: '1gb' } } })],
+      [/more memory than its limit/, broken({ resources: { requests: { memory: '2Gi' }, limits: { memory: '1Gi' } } })],
+      [/no absolute path/, broken({ volumeMounts: [{ name: 'tmp', mountPath: 'tmp' }] })],
+      [/is no name of a container/, broken({ name: 'Agent' })],
+      [/two volumes are called a/, broken({}, { volumes: [{ name: 'a' }, { name: 'a' }] })],
+      [/mode is 1000/, broken({}, { volumes: [{ name: 'a', secret: { defaultMode: 1000 } }] })],
+      [/is no name/, brokenRules({ ...agents, metadata: { name: 'shoal_agent' } })],
+      [/lack: app/, brokenRules({ ...agents, spec: { ...agents.spec, selector: { matchLabels: { app: 'shoal' } } } })],
+    ]
+    for (const [text, faults] of says) {
+      assert.equal(faults.length, 1, String(faults))
+      assert.match(faults[0] ?? '', text)
+    }
   })
 
   it('are all in the kustomization, and it names nothing that is not there', async () => {
