@@ -97,7 +97,7 @@ async function scene(t: TestContext): Promise<Scene> {
 }
 
 describe('a device that stops answering: reads and writes hang', { skip: NO_THROTTLE }, () => {
-  test('at a host: pulls end through memory, health and metrics answer, and it is stored when the device is back', async (t) => {
+  test('at a host: pulls end through memory, health and metrics answer, and the disk is used when it is back', async (t) => {
     const { fleet, disk, origin, before, after } = await scene(t)
     await using host = await Host.start(fleet, { role: 'agent', origin, disk })
     await host.pull('v1', before)
@@ -114,9 +114,6 @@ describe('a device that stops answering: reads and writes hang', { skip: NO_THRO
       await host.pull(tag, image)
     hanging[Symbol.dispose]()
     await eventually('the disk can be used again', () => host.isDisk('ok'))
-    await eventually('nothing is in memory only', async () => {
-      return (await host.metrics()).sum('shoal_store_memory_bytes') === 0
-    })
     await host.pull('v2', after)
   })
 
