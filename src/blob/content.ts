@@ -29,7 +29,6 @@ import type {
   ContentService,
   ManifestContent,
   OpenBlob,
-  ReadRange,
   ReferrersContent,
   TagList,
 } from './interface.ts'
@@ -39,7 +38,8 @@ import type { Reopen } from './mending-reader.ts'
 import { MendingReader } from './mending-reader.ts'
 import { openedAlone } from './opened-alone.ts'
 import { clientsAsker } from './origin-allowance.ts'
-import { isSmallPart, openPart } from './parts.ts'
+import type { WantedPart } from './parts.ts'
+import { openParts } from './parts-reader.ts'
 import { BytesReader, StoredReader, TransferReader } from './readers.ts'
 import { Siblings } from './siblings.ts'
 
@@ -71,12 +71,6 @@ const MOST_SIBLINGS = 256
 const GONE = refused('unavailable', 'evicted just now')
 
 type BlobRequest = ClientRef & { readonly digest: Digest }
-
-/** A blob as a reader wants it. */
-interface Wanted extends OpenRequest {
-  readonly size: number
-  readonly reads: ReadRange
-}
 
 /** What this host's own runtimes ask for, answered from the store, the swarm or the origin. */
 export class Content implements ContentService {
@@ -158,11 +152,10 @@ export class Content implements ContentService {
     const reads = ref.reads?.(size) ?? { start: 0, end: size }
     const isPull = this.#deps.store.size(ref.digest) === undefined && reads.isPart !== true
     const order = isPull ? this.#startSiblings(ref) : undefined
-    const wanted: Wanted = { ...this.#request(ref), size, order, reads }
-    const open = (reading: AbortSignal): Promise<Outcome<BlobReader>> =>
-      announcedInTime(this.#openMending(wanted, reading), wanted, this.#deps, reading)
-    const { transfers } = this.#deps
-    return isSmallPart(wanted, transfers) ? openPart(wanted, open, this.#deps, signal) : open(signal)
+    const wanted: WantedPart = { ...this.#request(ref), size, order, reads }
+    const open = (one: WantedPart, reading: AbortSignal): Promise<Outcome<BlobReader>> =>
+      announcedInTime(this.#openMending(one, reading), one, this.#deps, reading)
+    return openParts(wanted, ref.readsThen?.(size) ?? [], open, this.#deps, signal)
   }
 
   lifeOf({ upstream, repository }: ClientRef, target: string): SourceLife | undefined {
@@ -224,12 +217,12 @@ export class Content implements ContentService {
   }
 
   /** A reader that finds the blob again when the disk fails it on the way. */
-  async #openMending(wanted: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+  async #openMending(wanted: WantedPart, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     const opened = await this.#open(wanted, signal)
     return isRefused(opened) ? opened : this.#mending(opened, wanted)
   }
 
-  #mending(opened: BlobReader, wanted: Wanted): BlobReader {
+  #mending(opened: BlobReader, wanted: WantedPart): BlobReader {
     const reopen: Reopen = (cause, start, reading) => {
       const rest = { ...wanted, reads: { start, end: wanted.reads.end } }
       return isShoalError(cause, 'STORE_DISK_FULL') ? this.#window(rest, reading) : this.#open(rest, reading)
@@ -238,7 +231,7 @@ export class Content implements ContentService {
   }
 
   /** Through the store, or past it when the blob cannot be stored. */
-  async #open(request: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+  async #open(request: WantedPart, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     const awaits = awaitedBy(new PieceLayout(request.digest, request.size), request.reads)
     const find = () => this.#find({ ...request, awaits }, OWN_CLIENT, signal)
     try {
@@ -283,7 +276,7 @@ export class Content implements ContentService {
   }
 
   /** Through the window in memory that all readers of a blob share which cannot be stored. */
-  async #window(request: Wanted, signal: AbortSignal): Promise<Outcome<BlobReader>> {
+  async #window(request: WantedPart, signal: AbortSignal): Promise<Outcome<BlobReader>> {
     try {
       const opened = await this.#deps.transfers.openWindow(request, request.reads.start, signal)
       const outcome = (await this.#read(opened)) ?? GONE

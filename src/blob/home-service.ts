@@ -114,7 +114,7 @@ export class HomeService {
         if (isRefused(outcome)) return outcome
         const held: Opened = { kind: 'stored', digest: body.digest, from: 'local' }
         const mayHave = (): Promise<Refusal | undefined> => access.settle(body, held, asker, signal)
-        return transfers.ranges.find({ ...body, size: outcome.size }, { asker, peer: { link, mayHave } }, signal)
+        return transfers.ranges.answer({ ...body, size: outcome.size }, { asker, peer: { link, mayHave } }, signal)
       }),
       stat: this.#answers<StatRequest, BlobSize>(aboutDigest, (body, { asker, signal }) =>
         body.confirm ? access.confirm(body, asker, signal) : access.check(body, asker, signal),

@@ -47,6 +47,8 @@ export interface OpenBlob extends ClientRef {
   readonly digest: Digest
   /** What will be read first of a blob of this many bytes; default: all of it. */
   readonly reads?: ((sizeBytes: number) => ReadRange) | undefined
+  /** What will be read of it after that, for one answer: what can, comes meanwhile. Default: nothing. */
+  readonly readsThen?: ((sizeBytes: number) => readonly ReadRange[]) | undefined
 }
 
 /** Bytes to read. */

@@ -7,29 +7,31 @@ import type { ByteRange } from '../piece/piece-layout.ts'
 import { OWN_CLIENT } from '../tier/index.ts'
 import type { OpenRequest, Transfers } from '../transfer/index.ts'
 import type { BlobReader, ReadRange } from './interface.ts'
-import { PendingReader, RangeReader } from './readers.ts'
+import { RangeReader } from './range-reader.ts'
+import { PendingReader } from './readers.ts'
 
-interface Wanted extends OpenRequest {
+/** A blob, and the part of it that is wanted. */
+export interface WantedPart extends OpenRequest {
   readonly size: number
   readonly reads: ReadRange
 }
 
 /** Whether a small part is wanted of a blob that would cost whole pieces. */
-export function isSmallPart(wanted: Wanted, transfers: Transfers): boolean {
+export function isSmallPart(wanted: WantedPart, transfers: Transfers): boolean {
   const { reads, authorization } = wanted
   return reads.isPart === true && authorization === undefined && transfers.ranges.isWorthAsking(queryOf(wanted))
 }
 
 /** Opens a blob of which a small part is wanted: that comes by itself if it can, or else as pieces. */
 export async function openPart(
-  wanted: Wanted,
+  wanted: WantedPart,
   open: (signal: AbortSignal) => Promise<Outcome<BlobReader>>,
   { transfers, clock }: { readonly transfers: Transfers; readonly clock: Clock },
   signal: AbortSignal,
 ): Promise<Outcome<BlobReader>> {
-  const { digest, size, reads } = wanted
+  const { digest, size } = wanted
   const range = transfers.ranges.find(queryOf(wanted), { asker: OWN_CLIENT }, signal).then(
-    (found) => (isRefused(found) ? undefined : found.bytes),
+    (found) => (isRefused(found) ? undefined : found),
     () => undefined,
   )
   const early = await Promise.race([range, sleep(clock, ALONE_MS, signal)])
@@ -39,13 +41,13 @@ export async function openPart(
   const pending = (opening: Promise<Outcome<BlobReader>>): BlobReader => new PendingReader(size, isTainted, opening)
   const leave = (): void => left.abort(abortError('the range has come by itself'))
   const rest = { size, isTainted, open: () => pending(begin()), leave }
-  if (early !== undefined) return new RangeReader(early, reads, rest)
+  if (early !== undefined) return new RangeReader(early, rest, clock)
   const opening = begin()
   const late = await Promise.race([range, opening.then(() => undefined)])
-  return late === undefined ? opening : new RangeReader(late, reads, rest, pending(opening))
+  return late === undefined ? opening : new RangeReader(late, rest, clock, pending(opening))
 }
 
-function queryOf(wanted: Wanted): Wanted & ByteRange {
+function queryOf(wanted: WantedPart): WantedPart & ByteRange {
   const { start, end } = wanted.reads
   return { ...wanted, start, end }
 }

@@ -15,7 +15,7 @@ interface PurgerDeps {
   readonly grants: Pick<Grants, 'find' | 'ofRepository' | 'elsewhere' | 'revoke'>
   readonly tags: Pick<TagCache, 'ofRepository'>
   readonly manifests: Pick<Manifests, 'forget'>
-  readonly transfers: Pick<Transfers, 'views'>
+  readonly transfers: Pick<Transfers, 'views' | 'ranges'>
 }
 
 interface PurgeOptions {
@@ -117,12 +117,13 @@ export class Purger {
   }
 
   async #take(ref: BlobRef, { here, elsewhere }: Found, options: PurgeOptions): Promise<'gone' | 'kept' | 'waits'> {
-    const { grants, store } = this.#deps
+    const { grants, store, transfers } = this.#deps
     const { digest } = ref
     // a pin is of an image: it keeps its right to be read, too
     if (here.get(digest)?.pinnedUntilEpochMs !== undefined) return 'kept'
     const isShared = elsewhere.has(digest)
     if (options.dryRun === true) return isShared ? 'kept' : 'gone'
+    transfers.ranges.forget(digest)
     if (await this.#waits(ref, options)) return 'waits'
     await grants.revoke(ref, !isShared)
     if (isShared) return 'kept'

@@ -29,9 +29,11 @@ async function headBlob(digest: Digest, context: RouteContext): Promise<Answer> 
 }
 
 async function getBlob(digest: Digest, context: RouteContext): Promise<Answer> {
-  const first = (size: number): ReadRange => firstOf(selectionOf(digest, size, context), size)
-  const reads = context.headers.range === undefined ? undefined : first
-  const ask = (ref: ClientRef, signal: AbortSignal) => context.content.openBlob({ ...ref, digest, reads }, signal)
+  const ranges = (size: number): readonly ReadRange[] => rangesOf(selectionOf(digest, size, context), size)
+  const reads = (size: number): ReadRange => ranges(size)[0] ?? { start: 0, end: size }
+  const readsThen = (size: number): readonly ReadRange[] => ranges(size).slice(1)
+  const asked = context.headers.range === undefined ? { digest } : { digest, reads, readsThen }
+  const ask = (ref: ClientRef, signal: AbortSignal) => context.content.openBlob({ ...ref, ...asked }, signal)
   const discard = (late: BlobReader): void => context.adopt(late[Symbol.asyncDispose]())
   const outcome = await outcomeOf(context, ask, { target: digest, discard })
   if (isRefused(outcome)) return refusalAnswer('blobs', outcome, context.asker)
@@ -86,16 +88,16 @@ function partsAnswer(ranges: readonly ReadRange[], reader: BlobReader, headers: 
   return { status: 206, headers: { ...headers, ...entity }, body }
 }
 
-/** What is read first. */
-function firstOf(selection: RangeSelection, size: number): ReadRange {
+/** What is read, one after the other. */
+function rangesOf(selection: RangeSelection, size: number): readonly ReadRange[] {
   switch (selection.kind) {
     case 'whole':
     case 'unsatisfiable':
-      return { start: 0, end: size }
+      return [{ start: 0, end: size }]
     case 'part':
-      return selection.range
+      return [selection.range]
     case 'parts':
-      return selection.ranges[0] ?? { start: 0, end: size }
+      return selection.ranges
     default:
       return selection satisfies never
   }

@@ -45,6 +45,8 @@ export interface PeerLink {
   readonly dialled?: string | undefined
   /** The IP address at the other end, where there is one. */
   readonly remote: string | undefined
+  /** Whether what is said now leaves at once, and does not wait here behind what the peer has still to take. */
+  readonly hasRoom: boolean
   /** Whether the peer understands this: hosts of several versions work together. */
   speaks(what: Message | Request | Feature): boolean
   /**

@@ -129,6 +129,10 @@ export class Link implements PeerLink, ControlReceiver {
     return this.#control.heardTimes + this.#pieces.heardTimes
   }
 
+  get hasRoom(): boolean {
+    return this.#control.mayWrite
+  }
+
   speaks(what: Message | Request | Feature): boolean {
     return this.#speech.has(typeof what === 'string' ? what : what.name)
   }

@@ -20,12 +20,14 @@ const LEAST_WAIT_MS = 1_000
 
 /** What a home is asked. */
 export interface HomeRequest<R extends Response> {
-  readonly request: Request<unknown, R>
-  readonly body: unknown
+  /** Of the request, for the log. */
+  readonly name: string
+  readonly ask: (link: PeerLink, signal: AbortSignal) => Promise<R | Refusal>
 }
 
+/** The same body for whoever is asked. */
 export function requestOf<B, R extends Response>(request: Request<B, R>, body: NoInfer<B>): HomeRequest<R> {
-  return { request, body }
+  return { name: request.name, ask: (link, signal) => link.request(request, body, signal) }
 }
 
 interface HomeRequestsDeps {
@@ -59,7 +61,7 @@ export class HomeRequests {
   async ask<R extends Response>(
     about: string,
     link: PeerLink,
-    { request, body }: HomeRequest<R>,
+    request: HomeRequest<R>,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<R | Refusal | undefined> {
@@ -77,7 +79,7 @@ export class HomeRequests {
         const limit = AbortSignal.any([signal, silent.signal, late.signal])
         const askedAt = clock.now()
         ask.looks = 0
-        const answer = await link.request(request, body, limit)
+        const answer = await request.ask(link, limit)
         // what it says once it has been passed over would lead back to it
         if (suspicion.isPassedOver(key)) return undefined
         const refusal = isRefused(answer) ? answer : undefined

@@ -154,6 +154,11 @@ export class Active {
     this.#idleSince = now
   }
 
+  /** What parts were wanted of it is wanted no more: it does not outlive its readers. */
+  isOfNoUse(): void {
+    this.#lingerMs = 0
+  }
+
   /** Whether nobody has held the transfer for longer than it goes on without. */
   isAbandoned(now: number): boolean {
     return !this.transfer.held && now - this.#idleSince >= this.#lingerMs

@@ -12,7 +12,8 @@
  *                     prefix-digest.ts)
  *   hash-exchange.ts  what is said about the hashes of pieces (hash-run.ts: in runs; hash-intake.ts: which are believed)
  *   small-content.ts  a blob that needs no swarm (small-blob.ts: from the origin; small-blobs.ts: for many hosts that ask at
- *                     once); ranges.ts: a small part of one that comes by itself
+ *                     once); ranges.ts: a small part of one that comes by
+ *                     itself (arriving-range.ts: as it comes; range-streams.ts: from peers)
  *   actives.ts, active.ts   the transfers under way (id-map.ts, lifetime.ts); transfer-ended.ts waits for one
  *   holders.ts, stand-ins.ts, group-of.ts, misconduct.ts   hosts of which something is known
  *   origin-limits.ts, range-limits.ts, allowance.ts, right-of.ts   what may be read of origins, and for whom
@@ -26,6 +27,7 @@ export { awaitedBy } from './following.ts'
 export type { JoinRequest, JoinResponse, RangeRequest, RangeResponse, TransferMessage } from './messages.ts'
 export { transferMessages, transferRequests } from './messages.ts'
 export type { Opened, OpenRequest } from './opening.ts'
+export type { FoundRange } from './ranges.ts'
 export { fetchSmall } from './small-blob.ts'
 export type { Transfer } from './transfer.ts'
 export { transferEnded } from './transfer-ended.ts'

@@ -20,6 +20,7 @@ import type { Engine } from './engine.ts'
 import type { Following } from './following.ts'
 import { kindOfRun, kindsFor, unsigned } from './hash-run.ts'
 import type { Opening } from './opening.ts'
+import type { RangeStreams } from './range-streams.ts'
 import { isStandIn } from './stand-ins.ts'
 
 /*
@@ -110,6 +111,8 @@ export const transferMessages = defineMessages('content', {
   busy,
   /** Home to member: for a second this piece has been on its way to who asked by `id`, and it has not taken it. */
   begun: z.object({ id: u32, piece: pieceIndex }),
+  /** The next bytes of a range that was asked for as a stream: its answer has those that are left then. */
+  rangeBytes: z.object({ id: u32, bytes: bytes(WIRE_LIMITS.rangeBytes) }),
   /** The sender no longer takes part in this blob's swarm. */
   leave: ofBlob,
   /** The sender is no neighbour for this blob any more, or will not be: it is near to enough others. */
@@ -140,7 +143,16 @@ export const transferRequests = defineRequests({
   },
   /** Some bytes of a blob, from `start` to before `end`, for who waits for no others. */
   range: {
-    body: z.object({ ...place, digest, size: sizeBytes, start: sizeBytes, end: sizeBytes }),
+    body: z.object({
+      ...place,
+      digest,
+      size: sizeBytes,
+      start: sizeBytes,
+      end: sizeBytes,
+      /** What is there before the answer may come as `rangeBytes` with this id. */
+      stream: u32.optional(),
+    }),
+    /** All of it, but for what has come as `rangeBytes`. */
     response: z.object({ kind: z.literal('inline'), bytes: bytes(WIRE_LIMITS.rangeBytes) }),
   },
 })
@@ -171,9 +183,15 @@ interface Receiving {
   readonly engine: Engine
   readonly following: Following
   readonly opening: Opening
+  readonly streams: RangeStreams
 }
 
-export function transferHandlers({ engine, following, opening }: Receiving): Handlers<typeof transferMessages> {
+export function transferHandlers({
+  engine,
+  following,
+  opening,
+  streams,
+}: Receiving): Handlers<typeof transferMessages> {
   const { actives, seeder, peers, leecher, tracker, hashes } = engine
   return {
     bitfield: (link, body) => peers.bitfield(actives.find(body.blob), link, body),
@@ -191,6 +209,7 @@ export function transferHandlers({ engine, following, opening }: Receiving): Han
     cancel: (link, { id }) => seeder.cancel(link, id),
     busy: (link, { id, queue }) => leecher.busy(link, id, queue),
     begun: (link, { id, piece }) => leecher.begun(link, id, piece),
+    rangeBytes: (link, { id, bytes: some }) => streams.came(link, id, some),
     leave(link, { blob }) {
       tracker.leave(blob, link)
       for (const active of actives.of(blob)) left(engine, active, link)

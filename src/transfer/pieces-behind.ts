@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { isShoalError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { TaskGroup } from '../base/task-group.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Opening, OpenRequest } from './opening.ts'
 
 /** Nobody has read a range above for this long: those who read parts leave the link to others. */
@@ -41,6 +42,10 @@ export class PiecesBehind implements AsyncDisposable {
     this.#timer?.[Symbol.dispose]()
     const dueMs = Math.max(0, Math.min(QUIET_MS, this.#since + LATEST_MS - now))
     this.#timer = this.#deps.clock.after(dueMs, () => this.#fetch())
+  }
+
+  forget(digest: Digest): void {
+    this.#waiting = this.#waiting.filter((request) => request.digest !== digest)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

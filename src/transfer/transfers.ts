@@ -12,6 +12,7 @@ import type { ReceivedListener } from './metrics.ts'
 import type { Opened, OpenRequest } from './opening.ts'
 import { Opening } from './opening.ts'
 import { PiecesBehind } from './pieces-behind.ts'
+import { RangeStreams } from './range-streams.ts'
 import { Ranges } from './ranges.ts'
 import { SmallContent } from './small-content.ts'
 import type { Transfer } from './transfer.ts'
@@ -65,8 +66,9 @@ export class Transfers {
     this.join = opening.join.bind(opening)
     this.held = joins.held.bind(joins)
     this.#behind = new PiecesBehind({ clock, logger: deps.logger, opening })
-    this.ranges = new Ranges(deps, engine, following, this.#behind)
-    this.handlers = transferHandlers({ engine, following, opening })
+    const streams = new RangeStreams()
+    this.ranges = new Ranges(deps, { engine, following, behind: this.#behind, streams })
+    this.handlers = transferHandlers({ engine, following, opening, streams })
   }
 
   start(): void {

@@ -5,7 +5,7 @@ import { refused } from '../../src/base/outcome.ts'
 import { blobRequests } from '../../src/blob/index.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { rankHomes } from '../../src/scheduler/index.ts'
-import { HomeRequests } from '../../src/tier/home-requests.ts'
+import { HomeRequests, requestOf } from '../../src/tier/home-requests.ts'
 import { Suspicion } from '../../src/tier/suspicion.ts'
 import { transferRequests } from '../../src/transfer/index.ts'
 import { eventually } from '../support/eventually.ts'
@@ -32,7 +32,7 @@ test('questions under way end when their cache has been passed over, however ali
   const args = { upstream: 'a.test', repository: 'app', digest: digestOf(Buffer.from('x')), have: new Uint8Array() }
   const never = new AbortController().signal
   const answers = ['one', 'two'].map((key) =>
-    questions.ask(key, link, { request: transferRequests.join, body: args }, 600_000, never),
+    questions.ask(key, link, requestOf(transferRequests.join, args), 600_000, never),
   )
   await eventually('both are asked', () => asked === 2)
   // what a transfer does that gets nothing of what the cache has
@@ -58,13 +58,8 @@ test('an answer of a cache that has been passed over meanwhile is none', async (
   const suspicion = new Suspicion(clock)
   const questions = new HomeRequests({ clock, logger: silentLogger, suspicion })
   const args = { upstream: 'a.test', repository: 'app', digest: digestOf(Buffer.from('x')) }
-  const answer = questions.ask(
-    'one',
-    link,
-    { request: blobRequests.stat, body: args },
-    600_000,
-    new AbortController().signal,
-  )
+  const never = new AbortController().signal
+  const answer = questions.ask('one', link, requestOf(blobRequests.stat, args), 600_000, never)
   await asked.promise
   suspicion.passOver(link.peer.key)
   answered.resolve()

@@ -64,6 +64,7 @@ export class Region {
       close: unused,
       silent: false,
       heardTimes: 0,
+      hasRoom: true,
       speaks: () => true,
       breach: unused,
       send: ({ name }, body) => {

@@ -143,6 +143,11 @@ const GOLDEN: readonly (readonly [string, Frame, string])[] = [
     frameOf({ type: 'urgent', blob: BLOB, first: 300, count: 2 }),
     'AAAAgqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlpGRibG9ieEdzaGEyNTY6YWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmR0eXBlZnVyZ2VudGVjb3VudAJlZmlyc3QZASw=',
   ],
+  [
+    'rangeBytes',
+    frameOf({ type: 'rangeBytes', id: 7, bytes: new Uint8Array([1, 2, 3]) }),
+    'AAAANqJlZnJhbWVnbWVzc2FnZWdtZXNzYWdlo2JpZAdkdHlwZWpyYW5nZUJ5dGVzZWJ5dGVzQwECAw==',
+  ],
 ]
 
 for (const [name, frame, golden] of GOLDEN) {

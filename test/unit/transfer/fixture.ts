@@ -15,6 +15,7 @@ import { allPieces, pieceOf, sha256 } from '../store/store-fixture.ts'
 export class SilentLink implements PeerLink {
   readonly silent = true
   readonly heardTimes = 0
+  readonly hasRoom = true
   readonly peer: PeerInfo
   readonly direction = 'inbound'
   readonly remote: string | undefined = undefined
