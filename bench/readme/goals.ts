@@ -28,7 +28,11 @@ const FLEET_GOALS: ReadonlyMap<string, number> = new Map([
 const DIRECT_GOALS: ReadonlyMap<string, number> = new Map([
   ['tiny', 1.05],
   ['small', 1],
+  ['lazy-start', 1],
 ])
+
+/** A range of 64 KiB of a layer that nobody has, over the same range of its registry; medians. */
+export const RANGE_OVER_DIRECT_GOAL = 2
 
 /** With a tier or an origin that is no good: so many times as long as straight from the origin, and so many seconds more. */
 const BAD_DAY = { times: 1.2, seconds: 10 }

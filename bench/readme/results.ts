@@ -34,7 +34,11 @@ const fleetRow = z.object({
   ratio: z.number(),
   originRatio: z.number(),
   originRequests: z.number().optional(),
-  extra: z.object({ overDirect: z.number().optional(), directLast: z.number().optional() }),
+  extra: z.object({
+    overDirect: z.number().optional(),
+    directLast: z.number().optional(),
+    rangeOverDirect: z.number().optional(),
+  }),
   cpu: z.object({ busy: z.number() }),
   rssMiB: z.object({ max: z.number() }).optional(),
   scrapeMs: z

@@ -161,6 +161,9 @@ describe('result tables', () => {
   it('say what straight from the origin would have taken, where that is the measure', () => {
     const section = fleetSection(fleetFile([fleetRow('tiny', { extra: { overDirect: 1.04 } })]))
     assert.match(section, /\| tiny: .* \| 1\.20 \| - \| 1\.04 \(≤ 1\.05\) \| 1\.000 \|/)
+    const extra = { overDirect: 0.98, rangeOverDirect: 1.04 }
+    const lazy = fleetSection(fleetFile([fleetRow('lazy-start', { extra })]))
+    assert.match(lazy, /\| lazy-start: .* \| 0\.98 \(≤ 1\.00\), a range 1\.04 \(≤ 2\.00\) \| 1\.000 \|/)
   })
 
   it('draw how full the links were in a burst, where that was looked at', () => {
