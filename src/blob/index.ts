@@ -7,7 +7,8 @@
  * tag points to is signed.
  * requests.ts is what peers ask; client-rights.ts and grants.ts are the rights of clients, origin-allowance.ts what peers may ask in vain;
  * tag-cache.ts and tag-orders.ts are what is known and ordered of tags, siblings.ts the layers that move together; announced-in-time.ts and
- * parts.ts are answers before the home has the blob, and of a part alone; interface.ts is for the servers.
+ * parts.ts are answers before the home has the blob, and of a part alone (range-reader.ts: as it comes; parts-reader.ts: several);
+ * interface.ts is for the servers.
  */
 export { BlobAccess } from './blob-access.ts'
 export type { UpstreamAccess } from './content.ts'
