@@ -60,8 +60,8 @@ interface DiskHealthDeps {
   readonly path: string
   /** Tries what a healthy disk can do; rejects when it cannot. */
   readonly probe: () => Promise<void>
-  /** The disk is well again. Must not reject. */
-  readonly recovered: () => Promise<void>
+  /** The disk is well again: is given what it did not take. False while something is left, to be tried again. Must not reject. */
+  readonly recovered: () => Promise<boolean>
 }
 
 /**
@@ -148,9 +148,9 @@ export class DiskHealth implements AsyncDisposable {
   /** Tries the disk at once. */
   check(): Promise<void> {
     this.#timer?.[Symbol.dispose]()
-    this.#probing ??= this.#probe().finally(() => {
+    this.#probing ??= this.#probe().then((isSettled) => {
       this.#probing = undefined
-      if (this.#state !== 'ok') this.#checkLater()
+      if (!isSettled) this.#checkLater()
     })
     return this.#probing
   }
@@ -224,20 +224,21 @@ export class DiskHealth implements AsyncDisposable {
     this.#timer = this.#deps.clock.after(PROBE_EVERY_MS, () => void this.check())
   }
 
-  async #probe(): Promise<void> {
+  /** Whether the disk is well, and has all that it is to have. */
+  async #probe(): Promise<boolean> {
     const { probe, recovered, logger, path } = this.#deps
     try {
       // a try that hangs is waited for: there is one at a time
       await probe()
     } catch (error) {
       this.note(error)
-      return
+      return this.#state === 'ok'
     }
-    if (this.#disposed) return
+    if (this.#disposed) return true
     const was = this.#state
     this.#state = 'ok'
     this.#readsHang = false
     if (was !== 'ok') logger.info({ path, was }, 'the disk of the store can be used again')
-    await recovered()
+    return (await recovered()) && this.#state === 'ok'
   }
 }

@@ -56,6 +56,8 @@ export class SteadyStore implements BlobStore {
   readonly #shortage = new Set<() => Promise<void>>()
   readonly #damage = new Set<(damage: StoreDamage) => void>()
   #disk: DiskStore | undefined
+  /** It has been said that something held in memory cannot be stored yet. */
+  #isLate = false
   #sizes: StoreBounds
 
   private constructor(options: StoreOptions, deps: StoreDeps) {
@@ -305,10 +307,13 @@ export class SteadyStore implements BlobStore {
     }
   }
 
-  /** Gives the disk what it did not take meanwhile; what fails again stays in memory. */
-  async #recovered(): Promise<void> {
+  /**
+   * Gives the disk what it did not take meanwhile; what fails again stays in memory, and so does what is still arriving there.
+   * Whether nothing is left.
+   */
+  async #recovered(): Promise<boolean> {
     const disk = this.#disk
-    if (disk === undefined) return
+    if (disk === undefined) return true
     try {
       for (const { table, key, value } of this.#unwritten.all()) {
         const rows = disk.table(table, RAW_ROWS)
@@ -319,11 +324,22 @@ export class SteadyStore implements BlobStore {
         await (until === undefined ? disk.unpin(digest) : disk.pin(digest, until))
         this.#pins.delete(digest)
       }
-      for (const digest of this.#memory.digests()) await this.#settle(disk, digest)
+      let failure: unknown
+      // one that the disk has no room for keeps no other from it
+      for (const digest of this.#memory.digests()) {
+        await this.#settle(disk, digest).catch((error: unknown) => {
+          failure ??= error
+        })
+      }
+      if (failure !== undefined) throw failure
     } catch (error) {
       this.#health.note(error)
-      this.#logger.warn({ err: error }, 'what was held in memory cannot be stored yet')
+      if (!this.#isLate) this.#logger.warn({ err: error }, 'what was held in memory cannot be stored yet')
+      this.#isLate = true
+      return false
     }
+    this.#isLate = false
+    return this.#memory.bytes === 0
   }
 
   /** Moves a blob from memory to the disk. */

@@ -15,7 +15,7 @@ class HandDisk {
   readonly health: DiskHealth
 
   constructor() {
-    const never = new Promise<void>(() => {})
+    const never = new Promise<never>(() => {})
     const { clock } = this
     const deps = { clock, logger: silentLogger, path: '/disk', probe: () => never, recovered: () => never }
     this.health = new DiskHealth(deps, 16)

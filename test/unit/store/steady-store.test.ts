@@ -117,6 +117,29 @@ describe('a disk that cannot be used', { skip: NO_MOUNTS }, () => {
     assert.equal(log.warnings.filter((line) => line.includes('cannot be used')).length, 1, log.warnings.join('\n'))
   })
 
+  test('what has begun in memory and ends when the disk is well again is stored, too', async (t) => {
+    const disk = await SmallDisk.inMemory(t, 'size=32m')
+    const path = join(disk.path, 'store')
+    await (await steady(path))[Symbol.asyncDispose]()
+    disk.setReadOnly(true)
+    await using store = await steady(path)
+    const blob = testBlob(2 * MIB + 5, 60)
+    {
+      await using partial = await store.openPartial(blob.layout)
+      await writePieces(partial, blob, [0])
+      disk.setReadOnly(false)
+      await recovers(store)
+      const other = testBlob(MIB, 61)
+      // by then the disk has had what was there to be given
+      await storeBlob(store, other)
+      assert.equal(store.isKept(other.digest), true)
+      await writePieces(partial, blob, allPieces(blob).slice(1))
+      await partial.commit()
+    }
+    await eventually('it is on disk', () => store.isKept(blob.digest))
+    assertBytes(await contentOf(store, blob.digest), blob.bytes)
+  })
+
   test('read-only at the start: the same', async (t) => {
     const disk = await SmallDisk.inMemory(t, 'size=32m')
     const path = join(disk.path, 'store')
