@@ -88,8 +88,9 @@ export class DebianMachine implements AsyncDisposable {
   private constructor() {
     this.#directory = mkdtempSync(join(tmpdir(), 'shoal-machine-'))
     const boot = ['sh', '-c', BOOT, 'sh', this.#directory, this.#group, ROOT]
-    const args = ['--mount', '--propagation', 'private', ...boot]
-    this.#outer = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    // a test that is ended from outside takes its machine along
+    const args = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', ...boot]
+    this.#outer = spawn('setpriv', args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (text: string): void => {
       this.#log += text
     }
