@@ -1,5 +1,6 @@
 import type { Download } from './download.ts'
 import type { LeecherOptions } from './leecher-types.ts'
+import { mostOutstanding } from './leecher-types.ts'
 import type { RequestTable } from './request-table.ts'
 import type { Sources } from './sources.ts'
 
@@ -15,17 +16,18 @@ export function* overdueElsewhere(
   download: Download,
   requests: RequestTable,
   sources: Sources,
-  { maxOutstanding, perSource }: LeecherOptions,
+  options: LeecherOptions,
   now: number,
 ): Iterable<{ readonly source: number; readonly piece: number }> {
-  if (download.have.length - download.have.count > maxOutstanding) return
-  const age = Math.max(OVERDUE_LEAST_MS, OVERDUE_TIMES * sources.pieceTimeMs * maxOutstanding)
+  const most = mostOutstanding(options, download.spec.pieceBytes)
+  if (download.have.length - download.have.count > most) return
+  const age = Math.max(OVERDUE_LEAST_MS, OVERDUE_TIMES * sources.pieceTimeMs * most)
   const late = requests.where((r) => r.blob === download.blob && r.piece >= 0 && now - r.askedAt > age)
   for (const request of late) {
     if (download.pending(request.piece) > 1 || request.duplicate) continue
     for (const [source, { kind, has }] of download.sources) {
       if (kind !== 'peer' || source === request.source || has?.has(request.piece) !== true) continue
-      if (!sources.ready(source, perSource, now)) continue
+      if (!sources.ready(source, options.perSource, now)) continue
       yield { source, piece: request.piece }
       break
     }

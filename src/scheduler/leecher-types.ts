@@ -151,6 +151,13 @@ export interface LeecherOptions {
   readonly maxOutstanding: number
   /** Of these, what may lie in memory: bytes asked for and not yet here, over at least `leastOutstanding` pieces. */
   readonly maxOutstandingBytes: number
+  /**
+   * Of small pieces more may be outstanding, this many in all and no more than `smallBytes`: eight of 128 KiB are a third of a
+   * second at 24 Mb/s, and some of their sources may be busy with others for as long. Simulated, 8 hosts, cache 4x, three
+   * seeds: 1.031 of the bound with eight, 1.010 with twelve and with sixteen, which hoard more.
+   */
+  readonly smallOutstanding: number
+  readonly smallBytes: number
   /** Pieces that may be outstanding however large they are: with fewer the link runs dry. */
   readonly leastOutstanding: number
   /** Of these at one neighbour that tells its queue length; more makes hosts pile onto the same one. */
@@ -168,6 +175,8 @@ export interface LeecherOptions {
 export const DEFAULT_LEECHER: LeecherOptions = {
   maxOutstanding: 8,
   maxOutstandingBytes: 16 * 1024 * 1024,
+  smallOutstanding: 12,
+  smallBytes: 2 * 1024 * 1024,
   leastOutstanding: 4,
   perSource: 2,
   wants: 2,
@@ -179,4 +188,10 @@ export const DEFAULT_LEECHER: LeecherOptions = {
 /** The same, with this many ranges at most. */
 export function leecherWith(mostRanges: number = DEFAULT_LEECHER.mostRanges): LeecherOptions {
   return { ...DEFAULT_LEECHER, mostRanges, hostRanges: Math.min(DEFAULT_LEECHER.hostRanges, mostRanges) }
+}
+
+/** The most pieces of this size that may be outstanding. */
+export function mostOutstanding(options: LeecherOptions, pieceBytes: number): number {
+  const { maxOutstanding, smallOutstanding, smallBytes } = options
+  return Math.max(maxOutstanding, Math.min(smallOutstanding, Math.floor(smallBytes / pieceBytes)))
 }

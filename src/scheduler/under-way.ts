@@ -37,19 +37,26 @@ export class UnderWay {
 
   /** Pieces that one more would come beside. */
   beside(background: boolean): number {
-    return background ? this.pieces : this.#pulls.pieces
+    return this.#beside(background).pieces
   }
 
   /** Whether one more may be, of whatever blob: for the background only where pulls have room, too. */
   hasRoom(background: boolean): boolean {
-    return this.beside(background) < this.#options.maxOutstanding
+    const { maxOutstanding, smallOutstanding, smallBytes } = this.#options
+    const { pieces, bytes } = this.#beside(background)
+    return pieces < maxOutstanding || (pieces < smallOutstanding && bytes < smallBytes)
   }
 
   /** Whether one more may be, of this blob. */
   admits({ background, spec }: Download): boolean {
+    const { maxOutstanding, maxOutstandingBytes, leastOutstanding, smallBytes } = this.#options
+    const { pieces, bytes } = this.#beside(background)
     if (!this.hasRoom(background)) return false
-    if (this.beside(background) < this.#options.leastOutstanding) return true
-    const bytes = background ? this.bytes : this.#pulls.bytes
-    return bytes + spec.pieceBytes <= this.#options.maxOutstandingBytes
+    if (pieces < leastOutstanding && pieces < maxOutstanding) return true
+    return bytes + spec.pieceBytes <= (pieces < maxOutstanding ? maxOutstandingBytes : smallBytes)
+  }
+
+  #beside(background: boolean): Readonly<Load> {
+    return background ? { pieces: this.pieces, bytes: this.bytes } : this.#pulls
   }
 }

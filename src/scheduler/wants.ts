@@ -2,6 +2,7 @@ import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import { sameBits } from '../piece/bitfield.ts'
 import type { Download } from './download.ts'
 import type { LeecherEffect, LeecherOptions } from './leecher-types.ts'
+import { mostOutstanding } from './leecher-types.ts'
 import type { PieceRequest, RequestTable } from './request-table.ts'
 import type { Sources } from './sources.ts'
 
@@ -117,8 +118,9 @@ export class Wants {
 
   /** Pieces of this size that may be outstanding. */
   #mostOf({ spec }: Download): number {
-    const { maxOutstanding, maxOutstandingBytes, leastOutstanding } = this.#options
-    return Math.min(maxOutstanding, Math.max(leastOutstanding, Math.floor(maxOutstandingBytes / spec.pieceBytes)))
+    const { maxOutstandingBytes, leastOutstanding } = this.#options
+    const most = mostOutstanding(this.#options, spec.pieceBytes)
+    return Math.min(most, Math.max(leastOutstanding, Math.floor(maxOutstandingBytes / spec.pieceBytes)))
   }
 
   #want(

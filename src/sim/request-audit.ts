@@ -1,5 +1,6 @@
 import type { ReadonlyBitfield } from '../piece/bitfield.ts'
 import type { LeecherEffect, LeecherEvent, LeecherOptions } from '../scheduler/index.ts'
+import { mostOutstanding } from '../scheduler/index.ts'
 
 interface Open {
   readonly source: number
@@ -16,6 +17,8 @@ export class RequestAudit {
   readonly #name: string
   readonly #options: LeecherOptions
   readonly #have: ReadonlyMap<number, ReadonlyBitfield>
+  /** Of the smallest that there are. */
+  readonly #pieceBytes: number
   readonly #open = new Map<number, Open>()
   readonly #ranges = new Set<number>()
   /** Second requests for a piece under way, sent on purpose near the end. */
@@ -23,10 +26,16 @@ export class RequestAudit {
   /** Wants sent, first and again. */
   wants = 0
 
-  constructor(name: string, options: LeecherOptions, have: ReadonlyMap<number, ReadonlyBitfield>) {
+  constructor(
+    name: string,
+    options: LeecherOptions,
+    have: ReadonlyMap<number, ReadonlyBitfield>,
+    leastPieceBytes: number,
+  ) {
     this.#name = name
     this.#options = options
     this.#have = have
+    this.#pieceBytes = leastPieceBytes
   }
 
   reset(): void {
@@ -85,8 +94,8 @@ export class RequestAudit {
   #request({ id, source, blob, piece }: Extract<LeecherEffect, { type: 'request' }>): void {
     this.#missing(blob, piece)
     const have = this.#have.get(blob)!
-    const { maxOutstanding } = this.#options
-    const endgame = have.length - have.count <= maxOutstanding
+    const atOnce = mostOutstanding(this.#options, this.#pieceBytes)
+    const endgame = have.length - have.count <= atOnce
     const same = [...this.#open.values()].filter((open) => open.blob === blob && open.piece === piece)
     if (same.length > 0) this.endgameRequests++
     if (same.length > (endgame ? 1 : 0)) this.#fail(`asks ${same.length + 1} sources for piece ${piece}`)
@@ -94,7 +103,7 @@ export class RequestAudit {
     this.#open.set(id, { source, blob, piece })
     const outstanding = [...this.#open.values()].filter((open) => open.piece >= 0).length
     // homes begin to send on their own account, so begun wants may add to a full house, as duplicates may
-    const most = 2 * maxOutstanding + (endgame ? maxOutstanding : 0)
+    const most = 2 * atOnce + (endgame ? atOnce : 0)
     if (outstanding > most) this.#fail(`has ${outstanding} outstanding`)
   }
 

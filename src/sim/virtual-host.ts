@@ -9,7 +9,7 @@ import type {
   SeederEvent,
   SeederOptions,
 } from '../scheduler/index.ts'
-import { Leecher, placeHash, Seeder } from '../scheduler/index.ts'
+import { Leecher, mostOutstanding, placeHash, Seeder } from '../scheduler/index.ts'
 import type { LaterEvent } from './inbox.ts'
 import { Inbox } from './inbox.ts'
 import { RequestAudit } from './request-audit.ts'
@@ -120,7 +120,7 @@ export class VirtualHost implements Place {
     this.#seeder = new Seeder(spec.seeder)
     this.#peers = new VirtualPeerSet(this, world)
     this.tracker = new VirtualTracker(this, world)
-    if (spec.audited) this.audit = new RequestAudit(`host ${spec.id}`, spec.leecher, this.have)
+    if (spec.audited) this.audit = new RequestAudit(`host ${spec.id}`, spec.leecher, this.have, this.#leastPiece)
     for (const { blob, pieces } of spec.blobs) {
       this.have.set(blob, new Bitfield(pieces))
       this.#hashes.set(blob, new Bitfield(pieces))
@@ -264,10 +264,11 @@ export class VirtualHost implements Place {
 
   #noteLoad(): void {
     const { outstanding, outstandingBytes } = this.#leecher
-    const { maxOutstanding, maxOutstandingBytes, leastOutstanding } = this.spec.leecher
+    const { maxOutstandingBytes, leastOutstanding } = this.spec.leecher
     this.counts.mostBytes = Math.max(this.counts.mostBytes, outstandingBytes)
     const isOver = outstandingBytes + this.#leastPiece > maxOutstandingBytes
-    this.#isFull = outstanding >= maxOutstanding || (isOver && outstanding >= leastOutstanding)
+    this.#isFull =
+      outstanding >= mostOutstanding(this.spec.leecher, this.#leastPiece) || (isOver && outstanding >= leastOutstanding)
     if (!this.#isFull) this.#lookBy(this.#inbox.nextAt)
   }
 

@@ -32,7 +32,8 @@ export class LeecherDriver {
   effects: LeecherEffect[] = []
 
   constructor(options: Partial<LeecherOptions> = {}) {
-    this.leecher = new Leecher({ ...DEFAULT_LEECHER, ...options })
+    // its pieces of a byte stand for large ones
+    this.leecher = new Leecher({ ...DEFAULT_LEECHER, smallOutstanding: 0, ...options })
   }
 
   on(event: LeecherEvent): this {

@@ -13,6 +13,23 @@ describe('a leecher asks its neighbours', () => {
     assert.deepEqual(new Set(asked(driver)), new Set([1, 3, 4].slice(0, 3)))
   })
 
+  it('for more small pieces at a time than large ones, and for no more bytes', () => {
+    const limits = { maxOutstanding: 3, maxOutstandingBytes: 100, perSource: 9, smallOutstanding: 8, smallBytes: 12 }
+    const outstanding = (...pieceBytes: number[]): number[] => {
+      const driver = new LeecherDriver(limits)
+      for (const [i, bytes] of pieceBytes.entries()) {
+        driver.add(9, { pieceBytes: bytes }, i + 1).hashes(9, 0, i + 1)
+        driver.peer(1, Bitfield.full(9), { blob: i + 1 })
+      }
+      return driver.take('request').map(({ blob }) => pieceBytes[blob - 1]!)
+    }
+    assert.deepEqual(outstanding(1), Array(8).fill(1))
+    assert.deepEqual(outstanding(2), Array(6).fill(2))
+    assert.deepEqual(outstanding(5), Array(3).fill(5))
+    // of several blobs together, too
+    assert.deepEqual(outstanding(4, 1), [4, 4, 4])
+  })
+
   it('for rare pieces before common ones, the rarest first', () => {
     const driver = new LeecherDriver({ maxOutstanding: 8, perSource: 8 }).add(8)
     driver.peer(1, Bitfield.full(8))

@@ -47,7 +47,14 @@ function anySwarm(seed: number, rng: Rng): SwarmOptions {
       awayMs: rng.below(4_000),
       untilMs: 20_000,
     },
-    leecher: { ...DEFAULT_LEECHER, maxOutstanding: 2 + rng.below(8), perSource: 1 + rng.below(2), rangeBytes: 8 * MIB },
+    leecher: {
+      ...DEFAULT_LEECHER,
+      maxOutstanding: 2 + rng.below(8),
+      smallOutstanding: rng.below(17),
+      smallBytes: rng.below(20) * MIB,
+      perSource: 1 + rng.below(2),
+      rangeBytes: 8 * MIB,
+    },
     seeder: { ...AGENT_SEEDER, slots: 1 + rng.below(4), underWay: 1 + rng.below(8), queue: rng.below(9) },
     homeSeeder: { ...CACHE_SEEDER, slots: 1 + rng.below(8), underWay: 1 + rng.below(16) },
   }
