@@ -30,9 +30,9 @@ export class Download {
   readonly #idle: Bitfield
   readonly #holders: Uint16Array
   cursor = 0
-  order: number
+  #order: number
   /** Pieces that may be here or under way; undefined = all. */
-  limit: number | undefined
+  #limit: number | undefined
   readonly origin = new OriginState()
   /** What readers of small parts wait for, the first asked for first: it goes before all else of the blob. */
   readonly awaited = new Set<number>()
@@ -45,8 +45,8 @@ export class Download {
   constructor(blob: number, spec: DownloadSpec, now: number) {
     this.blob = blob
     this.spec = spec
-    this.order = spec.order
-    this.limit = spec.limit
+    this.#order = spec.order
+    this.#limit = spec.limit
     this.#have = Bitfield.copyOf(spec.have)
     this.#idle = Bitfield.full(spec.pieces)
     for (let piece = 0; piece < spec.pieces; piece++) if (spec.have.has(piece)) this.#idle.clear(piece)
@@ -62,10 +62,15 @@ export class Download {
     return this.#have
   }
 
+  /** Its place among the others. */
+  get order(): number {
+    return this.#order
+  }
+
   /** How many more pieces may be asked for. */
   get room(): number {
-    if (this.limit === undefined) return Number.POSITIVE_INFINITY
-    return Math.max(0, this.limit - (this.#have.length - this.#idle.count))
+    if (this.#limit === undefined) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.#limit - (this.#have.length - this.#idle.count))
   }
 
   /** Whether nothing of it may be asked for at the moment. */
@@ -75,14 +80,19 @@ export class Download {
 
   /** Whether nobody waits for it. */
   get background(): boolean {
-    return isBackground(this.order)
+    return isBackground(this.#order)
   }
 
   /** Changes its place among the others and what may be fetched. What was held back until now is not late. */
   steer(order: number, limit: number | undefined, now: number): void {
     if (this.heldBack) this.progress.lively(now)
-    this.order = order
-    this.limit = limit
+    this.#order = order
+    this.#limit = limit
+  }
+
+  /** All of it comes. */
+  holdNothingBack(): void {
+    this.#limit = undefined
   }
 
   /** A reader waits for these, whatever the limit; where they are more than may be waited for, nothing is held back. */
@@ -91,7 +101,7 @@ export class Download {
     for (let piece = first; piece < end; piece++) {
       if (this.#have.has(piece)) continue
       if (this.awaited.size < AWAITED_MOST) this.awaited.add(piece)
-      else this.limit = undefined
+      else this.#limit = undefined
     }
   }
 
@@ -140,7 +150,7 @@ export class Download {
   drop(piece: number): void {
     if (this.#have.clear(piece) && this.#pending[piece] === 0) this.#idle.set(piece)
     // a peer that has been told that it is here may be at it
-    if (this.limit !== undefined) this.expect({ first: piece, count: 1 })
+    if (this.#limit !== undefined) this.expect({ first: piece, count: 1 })
   }
 
   addSource(source: number, kind: SourceKind): void {

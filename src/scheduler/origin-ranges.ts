@@ -107,8 +107,7 @@ export class OriginRanges {
     download.origin.takesRanges = true
     if (!whole) return
     download.origin.sequential = true
-    // all of it comes
-    download.limit = undefined
+    download.holdNothingBack()
     for (const other of this.#of(download)) if (other !== range) this.#cancel(other, out)
     for (let piece = 0; piece < download.spec.pieces; piece++) {
       if (!download.isIdle(piece)) continue
