@@ -3,9 +3,9 @@ import type { Digest } from '../oci/digest.ts'
 import type { ByteRange, PieceLayout } from '../piece/piece-layout.ts'
 import type { Active } from './active.ts'
 import type { Engine } from './engine.ts'
+import type { ReadTransfer } from './interface.ts'
 import type { PieceRun, TransferMessage } from './messages.ts'
 import { PartEnds } from './part-ends.ts'
-import type { Transfer } from './transfer.ts'
 
 /** A part for its own sake is no longer than this; longer ones are somebody's way to read it all. */
 const PART_MOST_BYTES = 4 * 1024 * 1024
@@ -40,7 +40,7 @@ export class Following {
   }
 
   /** Somebody reads `reads` of `transfer`: what it is at is urgent, and a window moves with its readers. */
-  follow(transfer: Transfer, reads: Reads): Reading {
+  follow(transfer: ReadTransfer, reads: Reads): Reading {
     const { layout, window, blob } = transfer
     const { start, end } = reads
     const place = window?.open(layout.pieceAt(start), start === 0 && end === layout.size)
@@ -71,7 +71,7 @@ export class Following {
   }
 
   /** Somebody waits for these pieces and no others. */
-  awaits(transfer: Transfer, run: PieceRun): void {
+  awaits(transfer: ReadTransfer, run: PieceRun): void {
     const active = this.#engine.actives.find(transfer.digest)
     active?.awaitsNow(run)
     const about = { blob: transfer.blob, first: run.first, count: run.count }

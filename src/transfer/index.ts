@@ -20,16 +20,16 @@
  *   piece-cutter.ts, piece-buffers.ts, half-pieces.ts, shared-window.ts   bytes on their way; handed-out.ts, whole-proof.ts: what
  *                     readers had, and whether it was right
  *   hash-archive.ts, part-ends.ts, pieces-behind.ts, recent-failures.ts   what is remembered for a while
- *   deps.ts, metrics.ts
+ *   interface.ts      a transfer as other rooms see it        deps.ts, metrics.ts
  */
 
 export { awaitedBy } from './following.ts'
+export type { OpenedForReading as Opened, ReadTransfer as Transfer } from './interface.ts'
 export type { JoinRequest, JoinResponse, RangeRequest, RangeResponse, TransferMessage } from './messages.ts'
 export { transferMessages, transferRequests } from './messages.ts'
-export type { Opened, OpenRequest } from './opening.ts'
+export type { OpenRequest } from './opening.ts'
 export type { FoundRange } from './ranges.ts'
 export { fetchSmall } from './small-blob.ts'
-export type { Transfer } from './transfer.ts'
 export { transferEnded } from './transfer-ended.ts'
 export type { TransferView } from './transfers.ts'
 export { Transfers } from './transfers.ts'

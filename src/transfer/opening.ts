@@ -12,6 +12,7 @@ import type { Active } from './active.ts'
 import type { TransferDeps } from './deps.ts'
 import type { Engine } from './engine.ts'
 import type { Following } from './following.ts'
+import type { ReadTransfer } from './interface.ts'
 import type { Joins } from './joins.ts'
 import { GONE } from './joins.ts'
 import type { JoinRequest, JoinResponse, PieceRun } from './messages.ts'
@@ -37,9 +38,9 @@ export interface OpenRequest extends TransferRef {
 }
 
 /** What became of a request for a blob. */
-export type Opened =
+export type Opened<T = Transfer> =
   /** On its way: read it as it comes. Hold it. */
-  | { readonly kind: 'transfer'; readonly transfer: Transfer; readonly from: ReceivedFrom }
+  | { readonly kind: 'transfer'; readonly transfer: T; readonly from: ReceivedFrom }
   /** Complete in the store. */
   | { readonly kind: 'stored'; readonly digest: Digest; readonly from: ReceivedFrom | 'local' }
   /** Small, whole and proven, but not stored (no room). */
@@ -123,7 +124,7 @@ export class Opening {
   }
 
   /** Bounds a transfer that still runs in the background: pieces that may be here or under way, undefined = all. */
-  limit(transfer: Transfer, limit: number | undefined): void {
+  limit(transfer: ReadTransfer, limit: number | undefined): void {
     const active = this.#deps.engine.actives.find(transfer.digest)
     if (active?.transfer === transfer && isBackground(active.order)) this.#steer(active, limit)
   }

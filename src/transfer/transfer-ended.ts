@@ -1,8 +1,8 @@
 import { raceAbort } from '../base/abort.ts'
-import type { Transfer } from './transfer.ts'
+import type { ReadTransfer } from './interface.ts'
 
 /** Keeps a transfer going and resolves when it has ended, however. Rejects with the signal's reason; the transfer then lingers. */
-export async function transferEnded(transfer: Transfer, signal: AbortSignal): Promise<void> {
+export async function transferEnded(transfer: ReadTransfer, signal: AbortSignal): Promise<void> {
   using _hold = transfer.hold()
   const { promise, resolve } = Promise.withResolvers<void>()
   if (transfer.signal.aborted) return

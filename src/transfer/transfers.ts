@@ -5,21 +5,21 @@ import type { TransferDeps } from './deps.ts'
 import { Engine } from './engine.ts'
 import type { Reading, Reads } from './following.ts'
 import { Following } from './following.ts'
+import type { OpenedForReading, ReadTransfer } from './interface.ts'
 import { Joins } from './joins.ts'
 import type { transferMessages } from './messages.ts'
 import { transferHandlers } from './messages.ts'
 import type { ReceivedListener } from './metrics.ts'
-import type { Opened, OpenRequest } from './opening.ts'
+import type { OpenRequest } from './opening.ts'
 import { Opening } from './opening.ts'
 import { PiecesBehind } from './pieces-behind.ts'
 import { RangeStreams } from './range-streams.ts'
 import { Ranges } from './ranges.ts'
 import { SmallContent } from './small-content.ts'
-import type { Transfer } from './transfer.ts'
 import { Windows } from './windows.ts'
 
 export interface TransferView {
-  readonly transfer: Transfer
+  readonly transfer: ReadTransfer
   readonly neighbours: number
 }
 
@@ -29,7 +29,7 @@ export class Transfers {
    * Finds a blob or starts to fetch it; all who ask meanwhile share one transfer. Rejects `STORE_DISK_FULL` when there
    * is no room (see `openWindow`), and with the signal's reason.
    */
-  readonly open: Opening['open']
+  readonly open: (...asked: Parameters<Opening['open']>) => Promise<OpenedForReading>
   /** Reserves `count` places in the order of downloads and returns the first. */
   readonly nextOrders: Opening['nextOrders']
   /** Bounds a transfer that still runs in the background: pieces that may be here or under way, undefined = all. */
@@ -96,12 +96,12 @@ export class Transfers {
    * Finds a blob that cannot be stored, or starts to fetch it, through a window in memory which all its readers share.
    * `start`: where the next reader will begin, in bytes.
    */
-  openWindow(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<Opened> {
+  openWindow(request: OpenRequest & { size: number }, start: number, signal: AbortSignal): Promise<OpenedForReading> {
     return this.#windows.open(request, start, signal)
   }
 
   /** Somebody reads `reads` of `transfer`, and says so until it ends. */
-  follow(transfer: Transfer, reads: Reads): Reading {
+  follow(transfer: ReadTransfer, reads: Reads): Reading {
     return this.#following.follow(transfer, reads)
   }
 
