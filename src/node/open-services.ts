@@ -121,7 +121,7 @@ function openTransfers(
       mostOriginRanges: settings.current.transfer.originRanges,
       confirmed: (ref, size) => {
         grants.confirmBlob(ref, size).catch((error: unknown) => {
-          log.warn({ digest: ref.digest, err: error }, 'that a repository has a blob cannot be noted')
+          log.warn({ digest: ref.digest, err: error }, 'the store cannot keep that a repository has a blob')
         })
       },
     }),

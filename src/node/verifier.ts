@@ -104,7 +104,7 @@ export class Verifier implements VerifySource, AsyncDisposable {
       run.state = 'done'
     } catch (error) {
       run.state = 'stopped'
-      if (!signal.aborted) logger.error({ err: error }, 'a verification of the store failed')
+      if (!signal.aborted) logger.error({ err: error }, 'the store could not be verified')
     }
     logger.info({ blobs: run.checkedBlobs, damaged: run.damaged.length, state: run.state }, 'the store was verified')
   }

@@ -258,7 +258,7 @@ export class JobController implements AsyncDisposable {
       try {
         await this.#tick()
       } catch (error) {
-        logger.error({ err: error }, 'driving the prewarm jobs failed')
+        logger.error({ err: error }, 'the prewarm jobs could not be gone on with')
       }
       await this.#wake.wait(clock, TICK_MS, signal)
       await sleep(clock, SOON_MS, signal)

@@ -1,6 +1,6 @@
 interface Batch {
   pieces: number[]
-  /** So many go together without waiting for the quiet time. */
+  /** This many go together without waiting for the quiet time. */
   most: number
   /** Counts what has been handed on: whose quiet time this is. */
   turn: number

@@ -45,10 +45,10 @@ export class Wants {
   fill(download: Download, outstanding: number, all: boolean, now: number, out: LeecherEffect[]): void {
     for (const [source, { kind }] of download.sources) {
       if (kind !== 'home' || !this.#sources.ready(source, WANTS_MOST, now)) continue
-      const { standing, begun, parked } = this.#count(source, download)
+      const { unanswered, begun, parked } = this.#count(source, download)
       const allowed = Math.max(this.#options.wants, this.#mostOf(download) - outstanding)
       // a blob that the home itself must wait for may not keep the others from asking for one piece
-      const more = Math.max(allowed - standing, parked === 0 && begun < allowed ? 1 : 0)
+      const more = Math.max(allowed - unanswered, parked === 0 && begun < allowed ? 1 : 0)
       if (more <= 0) continue
       const wanted = download.wanted(all)
       const most = Math.min(wanted.count, download.room) - parked
@@ -102,18 +102,18 @@ export class Wants {
    * Wants at a home: all, those that have begun, and those of `download` that have not. Those for the background count
    * for the background alone: homes leave them for last.
    */
-  #count(source: number, download: Download): { standing: number; begun: number; parked: number } {
-    let standing = 0
+  #count(source: number, download: Download): { unanswered: number; begun: number; parked: number } {
+    let unanswered = 0
     let begun = 0
     let parked = 0
     for (const request of this.#requests.all()) {
       if (request.source !== source || request.kind !== 'home') continue
       if (request.background && !download.background) continue
-      standing++
+      unanswered++
       if (request.began) begun++
       else if (request.blob === download.blob) parked++
     }
-    return { standing, begun, parked }
+    return { unanswered, begun, parked }
   }
 
   /** Pieces of this size that may be outstanding. */

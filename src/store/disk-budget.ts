@@ -260,7 +260,7 @@ export class DiskBudget implements AsyncDisposable {
         freed += size
         evicted++
       } catch (error) {
-        this.#deps.logger.warn({ digest: entry.digest, err: error }, 'blob cannot be evicted')
+        this.#deps.logger.warn({ digest: entry.digest, err: error }, 'a blob cannot be evicted')
       }
       if (freed >= bytes && evicted >= files) break
     }

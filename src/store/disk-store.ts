@@ -248,7 +248,7 @@ export class DiskStore implements BlobStore {
     } catch (error) {
       if (!isGone(error instanceof Error ? (error.cause ?? error) : error)) throw error
       const { paths, blobFiles } = this.#parts
-      this.#logger.warn({ path: paths.root }, 'directories of the store are gone: made again')
+      this.#logger.warn({ path: paths.root }, 'the directories of the store were gone and were made again')
       await prepareDirectory(paths, { clock: this.#clock, logger: this.#logger }, true)
       blobFiles.forgetDirectories()
       return await work()

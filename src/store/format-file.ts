@@ -52,7 +52,10 @@ export async function prepareDirectory(paths: StorePaths, deps: FormatDeps, isOp
     for (const directory of [...parts, ...inner]) {
       if ((await kindOf(directory))?.isDirectory() === false) {
         await setAside(directory, deps.clock.wall())
-        deps.logger.warn({ path: directory }, 'no directory where the store keeps blobs, but something else: set aside')
+        deps.logger.warn(
+          { path: directory },
+          'what lay where the store keeps blobs is not a directory and was set aside',
+        )
       }
       await makeDirectory(directory)
       await makePrivate(directory, false)

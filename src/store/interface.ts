@@ -91,7 +91,7 @@ export interface PartialBlob extends AsyncDisposable {
   readInto(target: Uint8Array, offset: number): Promise<void>
   /** The same without comparing, for the digest of the whole and nothing else: that is a comparison of its own. */
   readUnchecked(target: Uint8Array, offset: number): Promise<void>
-  /** Compares pieces of `have` with their proofs and drops those that have changed on disk; answers which they were. */
+  /** Compares pieces of `have` with their proofs and drops those that have changed on disk. Returns which they were. */
   recheck(): Promise<number[]>
   /** Forgets pieces that turned out wrong. */
   drop(pieces: Iterable<number>): Promise<void>

@@ -136,7 +136,7 @@ async function scanBlobs(deps: RecoveryDeps, found: Found, algorithm: string): P
     found.blobs.delete(digest)
     found.lostBlobs++
     found.repairs.push(...blobRowDeletes(digest))
-    deps.logger.warn({ digest }, 'stored blob lost its file, or the file its size')
+    deps.logger.warn({ digest }, 'a stored blob has lost its file, or its file has another size')
   }
 }
 
@@ -145,7 +145,7 @@ async function keepBlob(deps: RecoveryDeps, found: Found, digest: Digest, size: 
   if (row?.size === size) return true
   const path = deps.paths.blob(digest)
   if (row !== undefined || (deps.proves && !(await contentMatches(path, digest, size)))) {
-    deps.logger.warn({ digest, bytes: size }, 'file in the store is not what its name says: deleted')
+    deps.logger.warn({ digest, bytes: size }, 'a file in the store is not what its name says and was deleted')
     found.lostBlobs++
     await removeFile(path)
     return false
@@ -156,7 +156,7 @@ async function keepBlob(deps: RecoveryDeps, found: Found, digest: Digest, size: 
   found.blobs.set(digest, adopted)
   found.adopted++
   found.repairs.push([blobKey(digest), encodeBlobRow(adopted)])
-  deps.logger.debug({ digest, bytes: size }, 'stored blob without a row adopted')
+  deps.logger.debug({ digest, bytes: size }, 'a stored blob that had no row in the index was taken up')
   return true
 }
 
@@ -228,7 +228,7 @@ async function contentMatches(path: string, digest: Digest, size: number): Promi
 
 /** No store makes links, pipes or directories there; by a link what is written would land where somebody else chose. */
 async function dropStranger(deps: RecoveryDeps, path: string): Promise<void> {
-  deps.logger.warn({ path }, 'something in the store that is no file: removed')
+  deps.logger.warn({ path }, 'something in the store that is not a file was removed')
   await removeFile(path)
 }
 

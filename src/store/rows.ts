@@ -112,7 +112,7 @@ export function decodePieceRow(bytes: Uint8Array): Uint8Array | undefined {
   return isProof(bytes) ? bytes : undefined
 }
 
-/** The proofs of a complete blob's `count` pieces, packed: so many hashes, or one more states. */
+/** The proofs of a complete blob's `count` pieces, packed: as many hashes, or one more states. */
 export function decodeProofsRow(bytes: Uint8Array | undefined, count: number): Uint8Array | undefined {
   const packed = bytes?.length ?? 0
   if (bytes === undefined || (packed !== count * HASH_BYTES && packed !== (count + 1) * HASH_BYTES)) return undefined

@@ -266,7 +266,7 @@ export class Libp2pSwarm implements Swarm {
   /** Peers that link from now on are told in the introduction; those that are linked, here. */
   #relocated(addresses: readonly string[]): void {
     this.#self = { ...this.#self, addresses }
-    this.#logger.info({ addresses }, 'peers are told other addresses of this host')
+    this.#logger.info({ addresses }, 'this host now tells its peers other addresses')
     for (const link of this.#table.links.values()) this.#tellAddresses(link)
   }
 

@@ -216,7 +216,7 @@ export class KnownHosts {
       this.#deps.lots.told(link, this.#deps.isCache(link.peer), answer.lot)
     } catch (error) {
       signal.throwIfAborted()
-      this.#deps.logger.debug({ peer: link.peer.key, err: error }, 'a peer names no others')
+      this.#deps.logger.debug({ peer: link.peer.key, err: error }, 'a peer did not say which other hosts it knows')
     }
   }
 

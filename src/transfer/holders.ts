@@ -63,7 +63,10 @@ export class Holders {
     if (holders.length === 0 || !(await this.#mayHave(active, chain))) return
     transfer.confirm()
     const { leecher, links, hashes, logger } = this.#deps
-    logger.info({ digest: transfer.digest, holders: holders.length }, 'hosts of the region have the blob already')
+    logger.info(
+      { digest: transfer.digest, holders: holders.length },
+      'hosts of this region have the blob already: they are asked, not the origin',
+    )
     for (const { link, held } of holders) {
       leecher.join(transfer, link, 'peer', 0)
       hashes.holderSays(active, link, held.runs)

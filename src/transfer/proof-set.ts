@@ -70,7 +70,7 @@ export class ProofSet {
     return true
   }
 
-  /** Answers whether it is believed now, and is another than before. */
+  /** Returns whether it is believed now, and is another than before. */
   put(piece: number, entry: Entry): 'same' | 'changed' | 'refused' {
     const before = this.#entries[piece]
     if (before !== undefined && RANK[before.trust] > RANK[entry.trust]) return 'refused'
