@@ -7,28 +7,13 @@ import { AGENT_SEEDER, CACHE_SEEDER, DEFAULT_LEECHER, placeHash, runsOf } from '
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
 import type { Surroundings } from '../../src/sim/virtual-host.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
-
-/** What a member does that means harm: all of them claim to have every piece. */
-export const LIES = ['silent', 'wrong bytes', 'busy', 'half a piece', 'any'] as const
-export type Lie = (typeof LIES)[number]
-
-/** Hosts and what befalls them. Times in milliseconds. */
-export interface JumbledWorld {
-  readonly seed: number
-  readonly hosts: number
-  readonly liars: readonly Lie[]
-  readonly pieces: number
-  /** Whether the home has everything from the start, or reads it from an origin. */
-  readonly isHomeFull: boolean
-  /** A message takes up to this long; those of one channel stay in order, all others do not. */
-  readonly delayMs: number
-  /** Links that break, and hosts that are restarted, while trouble lasts. */
-  readonly cuts: number
-  readonly restarts: number
-}
+import type { JumbledWorld } from './jumbled-world.ts'
+import { LIES } from './jumbled-world.ts'
 
 const BLOB = 1
 const HOME = 0
+/** There where the home does not stay. */
+const STAND_IN = 1
 const PIECE_BYTES = 256 * 1024
 /** Links break and hosts restart within this time. */
 const TROUBLE_MS = 20_000
@@ -45,6 +30,8 @@ type Channel = (typeof CHANNELS)[number]
  * - no host asks for what it has, for a piece twice outside the endgame, or for more than its limits (`RequestAudit`);
  * - nobody sends a piece that it does not have, or two for one request, or more at a time than its slots;
  * - no piece counts twice.
+ *
+ * A home that dies, or gives wrong bytes, leaves its hosts to its stand-in, and none of this changes.
  */
 export class JumbledSwarm implements Surroundings {
   readonly #world: JumbledWorld
@@ -60,6 +47,10 @@ export class JumbledSwarm implements Surroundings {
   /** What each host has been told is stored, of this life. */
   readonly #counted = new Map<number, Set<number>>()
   readonly #ranges = new Set<string>()
+  readonly #caches: number
+  /** Hosts that have found their home out. */
+  readonly #left = new Set<number>()
+  #isHomeDead = false
   /** What is still to go wrong. */
   #trouble = 0
 
@@ -67,9 +58,10 @@ export class JumbledSwarm implements Surroundings {
     this.#world = world
     this.#rng = seededRng(world.seed)
     const blobs = [{ blob: BLOB, pieces: world.pieces, pieceBytes: PIECE_BYTES, order: 0 }]
-    for (let id = 0; id <= world.hosts; id++) {
-      const role = id === HOME ? 'cache' : 'agent'
-      const seeder = id === HOME ? CACHE_SEEDER : AGENT_SEEDER
+    this.#caches = world.home === 'stays' ? 1 : 2
+    for (let id = 0; id < this.#caches + world.hosts; id++) {
+      const role = id < this.#caches ? 'cache' : 'agent'
+      const seeder = id < this.#caches ? CACHE_SEEDER : AGENT_SEEDER
       const common = {
         id,
         leecher: DEFAULT_LEECHER,
@@ -87,21 +79,23 @@ export class JumbledSwarm implements Surroundings {
   /** Runs until every honest host has every piece, or until `limitMs`; the hosts that have not. */
   run(limitMs: number): readonly VirtualHost[] {
     const home = this.#hosts[HOME]!
-    if (this.#world.isHomeFull) home.fillDisk()
+    const isFull = this.#world.isHomeFull || this.#world.home === 'lies'
+    if (isFull) home.fillDisk()
     home.start()
-    if (!this.#world.isHomeFull) home.toLeecher({ type: 'originOpen', blob: BLOB, ranges: ORIGIN_RANGES })
+    if (!isFull) home.toLeecher({ type: 'originOpen', blob: BLOB, ranges: ORIGIN_RANGES })
     for (const host of this.#agents) this.clock.call(this.#some(3_000), (one) => this.#enter(one), host)
     for (let i = 0; i < this.#world.cuts; i++) this.#later(() => this.#cutAny())
     for (let i = 0; i < this.#world.restarts; i++) this.#later(() => this.#restartAny())
-    const isOver = (): boolean => this.#trouble === 0 && this.#hosts.every((host) => host.up && host.complete)
-    this.clock.run(isOver, limitMs)
-    return this.#hosts.filter((host) => !host.complete)
+    if (this.#world.home === 'dies') this.#later(() => this.#endHome())
+    const all = this.#world.home === 'stays' ? this.#hosts : this.#agents
+    this.clock.run(() => this.#trouble === 0 && all.every((host) => host.up && host.complete), limitMs)
+    return all.filter((host) => !host.complete)
   }
 
   /** Lets what is under way come to its end, after which nothing may be. */
   settle(ms: number): void {
     this.clock.run(() => false, this.clock.now() + ms)
-    for (const host of this.#hosts) {
+    for (const host of this.#hosts.filter(({ up }) => up)) {
       assert.equal(host.outstanding, 0, `${host.name} still waits for pieces that it has`)
       assert.equal(host.queueLength, 0, `${host.name} keeps a request of somebody who has everything`)
     }
@@ -117,7 +111,7 @@ export class JumbledSwarm implements Surroundings {
   }
 
   get #agents(): readonly VirtualHost[] {
-    return this.#hosts.slice(1)
+    return this.#hosts.slice(this.#caches)
   }
 
   toLeecher(from: VirtualHost, to: number, event: LeecherEvent): void {
@@ -126,6 +120,7 @@ export class JumbledSwarm implements Surroundings {
 
   toSeeder(from: VirtualHost, to: number, event: SeederEvent): void {
     if (this.#isLiar(to)) return this.#askLiar(from, to, event)
+    if (to === HOME && this.#world.home === 'lies') return this.#askLyingHome(from, event)
     this.#say('control', from.id, to, (host) => {
       host.toSeeder(event)
       this.#checkSeeder(host)
@@ -231,15 +226,47 @@ export class JumbledSwarm implements Surroundings {
 
   /** A host takes part: its home is a source, and introduces it. */
   #join(host: VirtualHost): void {
-    const home = this.#hosts[HOME]!
-    this.#link(host.id, HOME)
+    const home = this.#homeOf(host)
+    this.#link(host.id, home.id)
     const has = host.have.get(BLOB)!.copy()
-    this.#say('control', host.id, HOME, () => {
-      this.toLeecher(home, host.id, { type: 'sourceJoined', source: HOME, blob: BLOB, kind: 'home', distance: 0 })
+    this.#say('control', host.id, home.id, () => {
+      this.toLeecher(home, host.id, { type: 'sourceJoined', source: home.id, blob: BLOB, kind: 'home', distance: 0 })
       for (const { first, count } of runsOf([...setBits(home.have.get(BLOB)!)]))
         this.toLeecher(home, host.id, { type: 'hashesKnown', blob: BLOB, first, count })
       const member = { id: host.name, zone: host.zone }
       home.tracker.on({ type: 'joined', blob: BLOB, peer: host.id, member, has })
+    })
+  }
+
+  #homeOf(host: VirtualHost): VirtualHost {
+    return this.#hosts[this.#isHomeDead || this.#left.has(host.id) ? STAND_IN : HOME]!
+  }
+
+  #endHome(): void {
+    const home = this.#hosts[HOME]!
+    const met = [...home.links]
+    home.stop()
+    this.#isHomeDead = true
+    this.#takeOver()
+    for (const other of met) this.#cut(HOME, other)
+  }
+
+  #takeOver(): void {
+    const standIn = this.#hosts[STAND_IN]!
+    if (standIn.up) return
+    standIn.start()
+    standIn.toLeecher({ type: 'originOpen', blob: BLOB, ranges: ORIGIN_RANGES })
+  }
+
+  /** A host that gets wrong bytes of its home asks the next in rank from then on. */
+  #askLyingHome(host: VirtualHost, event: SeederEvent): void {
+    if (event.type !== 'request' && event.type !== 'want') return
+    this.#say('control', HOME, host.id, (to) => {
+      if (!to.expects(event.id)) return
+      to.toLeecher({ type: 'failed', id: event.id, reason: 'corrupt', queue: 0 })
+      this.#left.add(to.id)
+      this.#takeOver()
+      this.#cut(to.id, HOME)
     })
   }
 
@@ -330,7 +357,7 @@ export class JumbledSwarm implements Surroundings {
       host.toPeers({ type: 'gone', peer })
       host.toLeecher({ type: 'sourceLeft', source: peer, blob: undefined })
       const { life } = host
-      if (peer === HOME) {
+      if (peer < this.#caches) {
         this.clock.after(REJOIN_MS, () => {
           if (host.up && host.life === life && !host.complete) this.#join(host)
         })
@@ -343,6 +370,7 @@ export class JumbledSwarm implements Surroundings {
     if (!host.up) return
     const met = [...host.links]
     host.stop()
+    this.#left.delete(host.id)
     for (const other of met) this.#cut(host.id, other)
     this.clock.call(this.#some(2_000), (one) => this.#enter(one), host)
   }
