@@ -1,26 +1,32 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { interruption } from '../../bench/support/interruption.ts'
+import { writePage } from './page.ts'
 import { soakPicture } from './picture.ts'
 import { HOLDINGS } from './sample.ts'
 import type { SoakResult } from './soak.ts'
-import { soak } from './soak.ts'
+import { resultSchema, soak } from './soak.ts'
 
 interface SoakOptions {
   readonly minutes: number
   /** An SVG of what was held. */
   readonly picture?: string
   readonly json?: string
+  /** The page whose part is written from it. */
+  readonly page?: string
+  /** A result of before, in place of a run. */
+  readonly from?: string
 }
 
 const signal = interruption()
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
-async function run({ minutes, picture, json }: SoakOptions): Promise<void> {
-  const result = await soak(minutes, signal, say)
+async function run({ minutes, picture, json, page, from }: SoakOptions): Promise<void> {
+  const result = from === undefined ? await soak(minutes, signal, say) : resultSchema.parse(await readJson(from))
   say(resultText(result))
   if (picture !== undefined) await writeFile(picture, soakPicture(result.hosts))
+  if (page !== undefined) await writePage(page, result)
   if (json !== undefined) await writeFile(json, `${JSON.stringify(result, null, 2)}\n`)
   if (result.breaches.length > 0) process.exitCode = 1
 }
@@ -44,6 +50,10 @@ function resultText({ minutes, rounds, hosts, overload, breaches }: SoakResult):
   ].join('\n')
 }
 
+async function readJson(file: string): Promise<unknown> {
+  return JSON.parse(await readFile(file, 'utf8'))
+}
+
 function minutesOf(text: string): number {
   const value = Number(text)
   if (value > 0 && value <= 1_440) return value
@@ -56,6 +66,8 @@ try {
     .option('--minutes <count>', 'how long', minutesOf, 60)
     .option('--picture <file>', 'an SVG of memory, files and sockets')
     .option('--json <file>', 'all of it')
+    .option('--page <file>', 'write what it found into this page, beside the picture')
+    .option('--from <file>', 'take what --json left in place of a run')
     .action((options: SoakOptions) => run(options))
     .parseAsync()
 } catch (error) {

@@ -18,8 +18,9 @@ export function soakPicture(hosts: readonly HostHistory[]): string {
   const panels = HOLDINGS.map((what, index) => `<g transform="translate(0 ${index * PANEL})">${panel(what, hosts)}</g>`)
   const height = HOLDINGS.length * PANEL
   const style = 'text{font:11px sans-serif;fill:#444}polyline{fill:none;stroke-width:1.2}'
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}"><style>${style}</style>`
-  return `${head}<rect width="100%" height="100%" fill="#fff"/>${panels.join('')}</svg>\n`
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}">`
+  const title = '<title>Memory, open files and open sockets of caches and agents over minutes</title>'
+  return `${head}${title}<style>${style}</style><rect width="100%" height="100%" fill="#fff"/>${panels.join('')}</svg>\n`
 }
 
 function panel(what: Holding, hosts: readonly HostHistory[]): string {

@@ -1,15 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { z } from 'zod'
 import { systemClock } from '../../src/base/clock.ts'
 import { errorText } from '../../src/base/errors.ts'
 import { retry } from '../../src/base/retry.ts'
 import type { AgentProcess, PushedImage } from '../../src/demo/index.ts'
 import { Fleet } from '../../src/demo/index.ts'
 import { askPrewarm, prewarmEnded } from '../support/ask-prewarm.ts'
-import type { Overload } from './overload.ts'
 import { overload } from './overload.ts'
 import type { Holding, Sample } from './sample.ts'
 import { HOLDINGS, sampleOf } from './sample.ts'
-import type { Point, Slope } from './slope.ts'
+import type { Point } from './slope.ts'
 import { grows, slopeOf } from './slope.ts'
 
 const MIB = 1024 * 1024
@@ -29,21 +29,31 @@ const LEVEL_SHARE: Readonly<Record<Holding, number>> = { memory: 0.25, files: 0.
 /** Files and sockets are few: so many more are none. */
 const LEVEL_SLACK: Readonly<Record<Holding, number>> = { memory: 24, files: 8, sockets: 12 }
 
+const perHolding = <T extends z.ZodType>(value: T) => z.object({ memory: value, files: value, sockets: value })
+const pointSchema = z.object({ at: z.number(), value: z.number() })
+const historySchema = z.object({
+  name: z.string(),
+  points: perHolding(z.array(pointSchema)),
+  slopes: perHolding(z.object({ perMinute: z.number(), error: z.number() })),
+})
 /** What one daemon held over time, sampled at rest after each round. */
-export interface HostHistory {
-  readonly name: string
-  readonly points: Readonly<Record<Holding, readonly Point[]>>
-  readonly slopes: Readonly<Record<Holding, Slope>>
-}
+export type HostHistory = z.infer<typeof historySchema>
 
-export interface SoakResult {
-  readonly minutes: number
-  readonly rounds: number
-  readonly hosts: readonly HostHistory[]
-  readonly overload: Overload
+/** What `--json` leaves. */
+export const resultSchema = z.object({
+  minutes: z.number(),
+  rounds: z.number(),
+  hosts: z.array(historySchema),
+  overload: z.object({
+    statuses: z.record(z.string(), z.number()),
+    pace: z.number(),
+    metricsP99Ms: z.number(),
+    metricsFailed: z.number(),
+  }),
   /** What must not be; none is what is expected. */
-  readonly breaches: readonly string[]
-}
+  breaches: z.array(z.string()),
+})
+export type SoakResult = z.infer<typeof resultSchema>
 
 /** Bursts and prewarms on a fleet of real daemons for so many minutes, then an overload. */
 export async function soak(minutes: number, signal: AbortSignal, say: (what: string) => void): Promise<SoakResult> {
