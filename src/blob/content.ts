@@ -155,6 +155,7 @@ export class Content implements ContentService {
     const wanted: WantedPart = { ...this.#request(ref), size, order, reads }
     const open = (one: WantedPart, reading: AbortSignal): Promise<Outcome<BlobReader>> =>
       announcedInTime(this.#openMending(one, reading), one, this.#deps, reading)
+    if (reads.isPart !== true) return open(wanted, signal)
     return openParts(wanted, ref.readsThen?.(size) ?? [], open, this.#deps, signal)
   }
 
