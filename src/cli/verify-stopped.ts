@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { VerifiedDamage, VerifyView } from '../admin/index.ts'
 import { systemClock } from '../base/clock.ts'
 import { ShoalError } from '../base/errors.ts'
@@ -8,7 +10,8 @@ import { checkBlob, DiskStore } from '../store/index.ts'
 
 /**
  * Compares the store of an agent that is stopped; what is damaged is dropped, and the agent fetches it when it is asked for.
- * Throws `STORE_FAILED` while another process has the store open, and `CONFIG_INVALID` for targets that are no digests.
+ * Throws `STORE_FAILED` while another process has the store open, and `CONFIG_INVALID` for targets that are no digests and for
+ * a path without a store.
  */
 export async function verifyStopped(
   path: string,
@@ -21,6 +24,14 @@ export async function verifyStopped(
     if (digest !== undefined) return digest
     throw new ShoalError('CONFIG_INVALID', `${target}: with --store only digests can be named`)
   })
+  // opening would make one, and say that all is well with it
+  const found = await stat(join(path, 'blobs')).catch(() => undefined)
+  if (found?.isDirectory() !== true) {
+    throw new ShoalError(
+      'CONFIG_INVALID',
+      `--store ${path}: there is no store; give the store.path of the agent's configuration`,
+    )
+  }
   // what an agent may keep is none of this command's business: nothing is evicted
   const bounds = { path, capacityBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 }
   await using store = await DiskStore.open(bounds, { logger: silentLogger, metrics: noMetrics })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { open, readFile } from 'node:fs/promises'
+import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { silentLogger } from '../../src/base/log.ts'
@@ -16,6 +16,7 @@ import { HARMS } from '../support/harms.ts'
 import type { TestNode } from '../support/node-fleet.ts'
 import { directoryUpstream, NodeFleet } from '../support/node-fleet.ts'
 import { runCommand } from '../support/run-command.ts'
+import { tempDir } from '../support/temp-dir.ts'
 
 const UP = 'registry.test'
 const REPOSITORY = 'team/app'
@@ -266,6 +267,19 @@ test('shoal verify finds damage that nobody has read, says what was done and fai
   assert.deepEqual(damaged.toSorted(bySize), [config, pieces].toSorted(bySize))
   assert.equal((await verify(layer.digest)).code, 0)
   assert.match((await verify(`sha256:${'0'.repeat(64)}`)).stdout, /^not here: sha256:0+$/m)
+})
+
+test('shoal verify --store says so where there is no store, and makes none', async (t) => {
+  const directory = await tempDir(t)
+  for (const path of [directory, join(directory, 'typo')]) {
+    const { code, stdout, stderr } = await runCommand(['verify', '--store', path])
+    assert.deepEqual([code, stdout], [2, ''])
+    assert.equal(
+      stderr,
+      `shoal: --store ${path}: there is no store; give the store.path of the agent's configuration\n`,
+    )
+  }
+  assert.deepEqual(await readdir(directory), [])
 })
 
 test('shoal verify --store compares what a stopped agent has, and drops what is damaged', async (t) => {
