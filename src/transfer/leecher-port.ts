@@ -37,6 +37,10 @@ interface Asked {
   /** Undefined for a want: which piece it is, the home says. */
   readonly piece: number | undefined
   readonly abort: AbortController
+  /** It had its share of the download limit: the peer has been asked. */
+  isSent: boolean
+  /** Of a want: the pieces that may be chosen from, as they are now. */
+  wanted?: Uint8Array
 }
 
 /** Drives the leecher with real links: sends what it asks for, verifies what comes, tells it what happened. */
@@ -133,38 +137,47 @@ export class LeecherPort {
     if (urgent && this.kindOf(blob, source) !== 'peer' && link.speaks(transferMessages.urgent))
       link.send(transferMessages.urgent, { blob: transfer.digest, first: piece, count: 1 })
     const request = { id, blob: transfer.digest, piece, background }
-    this.#ask(id, { link, transfer, piece, abort: new AbortController() }, () =>
+    this.#ask(id, { link, transfer, piece, abort: new AbortController(), isSent: false }, () =>
       link.send(transferMessages.request, request),
     )
   }
 
-  /** What waits already is told the news at once; new wants wait for their share of the download limit. */
+  /** Wants that the home has are told the news at once. Others wait for their share of the download limit, and then say the latest. */
   #want(effect: Extract<LeecherEffect, { type: 'want' }>): void {
     const { ids, background } = effect
     const transfer = this.#deps.actives.at(effect.blob)?.transfer
     const link = this.#deps.links.key(effect.source)
     if (transfer === undefined || link === undefined) return
     const wanted = effect.wanted.toBytes()
-    const send = (some: readonly number[]): void =>
-      link.send(transferMessages.want, { ids: some, blob: transfer.digest, wanted, background })
+    const send = (some: readonly number[], latest: Uint8Array): void =>
+      link.send(transferMessages.want, { ids: some, blob: transfer.digest, wanted: latest, background })
     const limited = this.#deps.download.bytesPerSec > 0
-    const atOnce = ids.filter((id) => this.#asked.has(id) || !limited)
+    const atOnce: number[] = []
     for (const id of ids) {
-      if (this.#asked.has(id)) continue
-      const asked: Asked = { link, transfer, piece: undefined, abort: new AbortController() }
-      this.#ask(id, asked, limited ? () => send([id]) : () => {})
+      const before = this.#asked.get(id)
+      const abort = new AbortController()
+      const asked: Asked = before ?? { link, transfer, piece: undefined, abort, isSent: !limited }
+      asked.wanted = wanted
+      if (asked.isSent) atOnce.push(id)
+      if (before === undefined) this.#ask(id, asked, () => send([id], asked.wanted ?? wanted))
     }
     for (let first = 0; first < atOnce.length; first += WIRE_LIMITS.wants) {
-      send(atOnce.slice(first, first + WIRE_LIMITS.wants))
+      send(atOnce.slice(first, first + WIRE_LIMITS.wants), wanted)
     }
   }
 
+  /** Expects the answer; sends the question, unless it has been, in its turn under the download limit. */
   #ask(id: number, asked: Asked, send: () => void): void {
     const { download } = this.#deps
     this.#asked.set(id, asked)
     asked.link.expect(id, this.#sink(id, asked))
-    if (download.bytesPerSec === 0) send()
-    else download.take(asked.transfer.layout.pieceSize, asked.abort.signal).then(send, () => {})
+    if (asked.isSent) return
+    const go = (): void => {
+      asked.isSent = true
+      send()
+    }
+    if (download.bytesPerSec === 0) go()
+    else download.take(asked.transfer.layout.pieceSize, asked.abort.signal).then(go, () => {})
   }
 
   #drop(id: number): void {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { silentLogger } from '../../../src/base/log.ts'
 import { noMetrics } from '../../../src/base/metrics.ts'
 import { RateLimiter } from '../../../src/base/rate-limiter.ts'
+import { Bitfield } from '../../../src/piece/bitfield.ts'
 import type { SourceKind } from '../../../src/scheduler/index.ts'
 import { DEFAULT_LEECHER } from '../../../src/scheduler/index.ts'
 import { Active } from '../../../src/transfer/active.ts'
@@ -27,11 +29,13 @@ interface Scene {
   readonly effects: EngineEffect[]
   /** What was asked of the source: ids of requests or wants. */
   asked(): number[]
+  /** A neighbour has brought it. */
+  came(piece: number): void
   pass(ms: number): void
 }
 
-/** A blob of four pieces, with a source that answers nothing. */
-async function scene(t: TestContext, kind: SourceKind): Promise<Scene> {
+/** A blob of four pieces, with a source that answers nothing, and a limit of what is downloaded (0 for none). */
+async function scene(t: TestContext, kind: SourceKind, bytesPerSec = 0): Promise<Scene> {
   const store = await openStore(await tempDir(t))
   const blob = testBlob(4 * PIECE, 1)
   const partial = await store.openPartial(blob.layout)
@@ -50,7 +54,7 @@ async function scene(t: TestContext, kind: SourceKind): Promise<Scene> {
     metrics: new TransferMetrics(noMetrics, { region: 'test', role: 'agent' }, () => 0),
     links: new IdMap(),
     buffers: new PieceBuffers(0),
-    download: new RateLimiter(clock, 0),
+    download: new RateLimiter(clock, bytesPerSec),
     actives: { at: () => active },
     run: (effect) => effects.push(effect),
   })
@@ -72,6 +76,7 @@ async function scene(t: TestContext, kind: SourceKind): Promise<Scene> {
     effects,
     asked: () =>
       source.sent.flatMap((said) => (said.type === 'want' ? said.ids : said.type === 'request' ? [said.id] : [])),
+    came: (piece) => port.drive({ type: 'stored', blob: transfer.blob, piece, id: undefined }),
     pass(ms) {
       for (let passed = 0; passed < ms; passed += TICK_MS) {
         clock.advance(TICK_MS)
@@ -104,4 +109,23 @@ test('what has begun that was not asked for, or not of them, is nothing', async 
   port.begun(source, 1_000_000, 0)
   pass(STUCK_MS)
   assert.ok(!effects.some(({ type }) => type === 'stalled'))
+})
+
+test('a want that waits for its share of the download limit waits on when there is news, and then tells it', async (t) => {
+  const { source, asked, came, pass } = await scene(t, 'home', PIECE / 4)
+  await setImmediate()
+  const [first] = asked()
+  assert.deepEqual(asked(), [first])
+  came(3)
+  // homes are told once a second
+  pass(1_100)
+  await setImmediate()
+  assert.ok(asked().length > 1)
+  assert.deepEqual(new Set(asked()), new Set([first]), 'what is told now is of the want that has been sent')
+  pass(4_000)
+  await setImmediate()
+  assert.equal(new Set(asked()).size, 2)
+  const last = source.sent.findLast((said) => said.type === 'want')
+  assert.ok(last?.type === 'want' && last.ids[0] !== first)
+  assert.equal(Bitfield.fromBytes(4, last.wanted)?.count, 3)
 })
