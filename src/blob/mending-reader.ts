@@ -3,6 +3,9 @@ import type { Outcome } from '../base/outcome.ts'
 import { isRefused } from '../base/outcome.ts'
 import type { BlobReader, ContentSource, ReadRange } from './interface.ts'
 
+/** What the disk may do to a reader. */
+const OF_THE_DISK = ['STORE_CORRUPT', 'STORE_DISK_FULL', 'STORE_FAILED'] as const
+
 /** A disk that changes what it is given again and again is given up. */
 const MOST_MENDS = 8
 
@@ -10,8 +13,8 @@ const MOST_MENDS = 8
 export type Reopen = (cause: unknown, start: number, signal: AbortSignal) => Promise<Outcome<BlobReader>>
 
 /**
- * A reader that outlives the disk: when a piece turns out damaged, or there is no more room for what is still to come, it
- * goes on at the same byte with the blob as it is to be had otherwise.
+ * A reader that outlives the disk: when a piece turns out damaged, a read fails or does not return, or there is no more room
+ * for what is still to come, it goes on at the same byte with the blob as it is to be had otherwise.
  */
 export class MendingReader implements BlobReader {
   readonly size: number
@@ -37,7 +40,7 @@ export class MendingReader implements BlobReader {
         return
       } catch (error) {
         signal.throwIfAborted()
-        if (!isShoalError(error, 'STORE_CORRUPT', 'STORE_DISK_FULL') || mends === MOST_MENDS) throw error
+        if (!isShoalError(error, ...OF_THE_DISK) || mends === MOST_MENDS) throw error
         await this.#replace(error, offset, signal)
       }
     }
