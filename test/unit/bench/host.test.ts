@@ -15,16 +15,26 @@ import { useCpu } from './use-cpu.ts'
 const MIB = 1024 * 1024
 const BYTES = 512 * MIB
 const OPTIONS: HostBenchOptions = {
-  ...{ sizeBytes: BYTES, runs: 3, channels: ['tls', 'stream'], parts: ['agent'], directory: '/tmp', json: 'r.json' },
+  sizeBytes: BYTES,
+  runs: 3,
+  channels: ['tls', 'stream'],
+  parts: ['agent'],
+  directory: '/tmp',
+  json: 'r.json',
 }
 
 const cost = (seconds: number, user: number, system: number): Cost => ({ seconds, cpu: { user, system } })
 
 function agentRun(user: number, foreign = 0): AgentRun {
   return {
-    ...{ bytes: BYTES, agent: cost(2, user, 0.5), cacheCpu: { user: 0.25, system: 0.25 } },
-    ...{ agentThread: { name: 'main', seconds: user }, cacheThread: { name: 'main', seconds: 0.25 } },
-    ...{ firstByteMs: [10, 20], rssMiB: 100 + user, foreign },
+    bytes: BYTES,
+    agent: cost(2, user, 0.5),
+    cacheCpu: { user: 0.25, system: 0.25 },
+    agentThread: { name: 'main', seconds: user },
+    cacheThread: { name: 'main', seconds: 0.25 },
+    firstByteMs: [10, 20],
+    rssMiB: 100 + user,
+    foreign,
   }
 }
 

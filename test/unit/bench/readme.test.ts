@@ -23,16 +23,23 @@ const machine = { ...MACHINE, commit: 'abc123', date: '2020-01-02T03:04:05.000Z'
 function fleetRow(scenario: string, changes: Partial<FleetRow> = {}): FleetRow {
   return {
     scenario,
-    ...{ hosts: 8, mbps: 24, cacheMbps: 96, originMbps: 96, bytes: 64 * 1024 ** 2, layers: 4 },
-    ...{ seconds: { p50: 11, last: 12 }, bound: 10, ratio: 1.2, originRatio: 1, originRequests: 21 },
-    ...{
-      extra: {},
-      cpu: { busy: 0.6 },
-      rssMiB: { max: 200 },
-      scrapeMs: { agent: { p99: 24.4 }, cache: { p99: 60 } },
-      valid: true,
-      runs: [{ ratio: 1.2, valid: true }],
-    },
+    hosts: 8,
+    mbps: 24,
+    cacheMbps: 96,
+    originMbps: 96,
+    bytes: 64 * 1024 ** 2,
+    layers: 4,
+    seconds: { p50: 11, last: 12 },
+    bound: 10,
+    ratio: 1.2,
+    originRatio: 1,
+    originRequests: 21,
+    extra: {},
+    cpu: { busy: 0.6 },
+    rssMiB: { max: 200 },
+    scrapeMs: { agent: { p99: 24.4 }, cache: { p99: 60 } },
+    valid: true,
+    runs: [{ ratio: 1.2, valid: true }],
     guards: [{ guard: 'CPU busy', value: 0.6, limit: 0.7, holds: true }],
     ...changes,
   }
@@ -45,9 +52,17 @@ function fleetFile(results: FleetRow[], failures: FleetFile['failures'] = []): N
 function simFile(options: Partial<SimFile['options']> = {}, finished = true): Named<SimFile> {
   const plain = { gbps: 10, regions: 1, cacheRatio: 8, layers: 1, zones: 1, churn: 0, slow: 0, dead: 0, rtt: 0.3 }
   return {
-    ...{ bench: 'sim', file: 's.json', machine, options: { ...plain, ...options }, finished, hosts: 300 },
-    ...{ bytes: 1024 ** 3, virtualSeconds: { p50: 1, last: 1.1, lastStaying: 1.1 }, bound: 1 },
-    ...{ ratio: 1.1, originRatio: 1 },
+    bench: 'sim',
+    file: 's.json',
+    machine,
+    options: { ...plain, ...options },
+    finished,
+    hosts: 300,
+    bytes: 1024 ** 3,
+    virtualSeconds: { p50: 1, last: 1.1, lastStaying: 1.1 },
+    bound: 1,
+    ratio: 1.1,
+    originRatio: 1,
   }
 }
 
@@ -55,31 +70,51 @@ function hostFile(valid: boolean): Named<HostFile> {
   const one = { median: 1, least: 0.9, most: 1.2 }
   const part = { part: 'SHA-256', mibPerSecond: one, cpuSecondsPerGiB: one }
   const agent = {
-    ...{ channel: 'tls', ratio: 1.5, firstByteMs: 10, firstByteP99Ms: 20, firstBytes: 40, rssMiB: 200, runs: 3, valid },
-    ...{ agentThread: { name: 'main', cpuSecondsPerGiB: 0.75 }, cacheThread: { name: 'x', cpuSecondsPerGiB: 0.5 } },
-    ...{ coresUsed: 1.5, cacheCpuSecondsPerGiB: 1, spread: { mibPerSecond: one, cpuSecondsPerGiB: one } },
+    channel: 'tls',
+    ratio: 1.5,
+    firstByteMs: 10,
+    firstByteP99Ms: 20,
+    firstBytes: 40,
+    rssMiB: 200,
+    runs: 3,
+    valid,
+    agentThread: { name: 'main', cpuSecondsPerGiB: 0.75 },
+    cacheThread: { name: 'x', cpuSecondsPerGiB: 0.5 },
+    coresUsed: 1.5,
+    cacheCpuSecondsPerGiB: 1,
+    spread: { mibPerSecond: one, cpuSecondsPerGiB: one },
   }
   const micro = [{ subject: 'a | b', p50Us: 0.12345, p99Us: 1234.5, perSecond: 1, samples: 30 }]
   return {
-    ...{ bench: 'host', file: 'h.json', machine, options: { sizeBytes: 1024 ** 3, runs: 3 }, fileSystem: 'ext4' },
-    ...{ floor: { cpuSecondsPerGiB: 2, mibPerSecond: 512, parts: [part] }, agents: [agent], pieceChannels: [], micro },
+    bench: 'host',
+    file: 'h.json',
+    machine,
+    options: { sizeBytes: 1024 ** 3, runs: 3 },
+    fileSystem: 'ext4',
+    floor: { cpuSecondsPerGiB: 2, mibPerSecond: 512, parts: [part] },
+    agents: [agent],
+    pieceChannels: [],
+    micro,
   }
 }
 
 function prewarmFile(): Named<PrewarmFile> {
   const rates = { received: { frames: 0.5, bytes: 1234 }, sent: { frames: 0.25, bytes: 100 } }
   return {
-    ...{ bench: 'prewarm', file: 'p.json', machine, hosts: 10_000, blobs: 200, states: 2_000_000 },
+    bench: 'prewarm',
+    file: 'p.json',
+    machine,
+    hosts: 10_000,
+    blobs: 200,
+    states: 2_000_000,
     job: { state: 'done', hosts: { ready: 10_000 } },
     options: { heldPercent: 90, maxHosts: 2000 },
     perHostSecond: { idle: rates, job: rates, most: rates, content: rates },
-    ...{
-      messagesPerHost: rates,
-      kibPerLink: 200,
-      bytesPerState: 9.6,
-      cpuMsPerLink: 5,
-      cpuSeconds: { link: 50, job: 90 },
-    },
+    messagesPerHost: rates,
+    kibPerLink: 200,
+    bytesPerState: 9.6,
+    cpuMsPerLink: 5,
+    cpuSeconds: { link: 50, job: 90 },
     rssMiB: { alone: 100, linked: 2000, most: 2500, after: 2100, left: 300 },
   }
 }
@@ -137,7 +172,9 @@ describe('the picture of a burst', () => {
 describe('result tables', () => {
   it('never show measured and simulated figures together', () => {
     const block = resultsBlock({
-      ...{ fleet: [fleetFile([fleetRow('burst')])], sim: [simFile()], host: [hostFile(true)] },
+      fleet: [fleetFile([fleetRow('burst')])],
+      sim: [simFile()],
+      host: [hostFile(true)],
       prewarm: [prewarmFile()],
     })
     const [, measured, simulated, host, prewarm] = block.split('\n### ')

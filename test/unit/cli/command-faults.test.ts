@@ -41,7 +41,10 @@ interface AdminCommand {
 async function adminCommands(): Promise<AdminCommand[]> {
   const { signal } = new AbortController()
   const program = await loadProgram({
-    ...{ stdout: new TextSink(), stderr: new TextSink(), env: {}, signal },
+    stdout: new TextSink(),
+    stderr: new TextSink(),
+    env: {},
+    signal,
     setExitCode() {},
   })
   const found: AdminCommand[] = []
@@ -124,59 +127,73 @@ describe('every command that asks an agent', () => {
   const url = (port: number): string => `http://127.0.0.1:${port}`
   const faults: Readonly<Record<string, () => Fault>> = {
     'a wrong flag': () => ({
-      ...{ options: ['--admni', 'x'], code: 2 },
+      options: ['--admni', 'x'],
+      code: 2,
       says: /^shoal: unknown option '--admni' \(Did you mean --admin\?\); see --help$/,
     }),
     'no agent': () => ({
-      ...{ options: ['--admin', url(9)], code: 1 },
+      options: ['--admin', url(9)],
+      code: 1,
       says: /no agent answers at http:\/\/127\.0\.0\.1:9 \(.+\); start one with "shoal agent", or name another with --admin/,
     }),
     'a dead socket': () => ({
-      ...{ options: ['--admin', join(dir.path, 'dead.sock')], code: 1 },
+      options: ['--admin', join(dir.path, 'dead.sock')],
+      code: 1,
       says: /no agent answers at \/.*dead\.sock \(connection refused\); start one with/,
     }),
     'no socket': () => ({
-      ...{ options: ['--admin', join(dir.path, 'none.sock')], code: 1 },
+      options: ['--admin', join(dir.path, 'none.sock')],
+      code: 1,
       says: /no agent answers at \/.*none\.sock \(there is no such socket\); start one with/,
     }),
     'a scheme that nobody speaks': () => ({
-      ...{ options: ['--admin', 'ftp://x'], code: 2 },
+      options: ['--admin', 'ftp://x'],
+      code: 2,
       says: /--admin ftp:\/\/x: neither a URL such as http:\/\/127\.0\.0\.1:7072 nor a socket's path/,
     }),
     'https where there is none': () => ({
-      ...{ options: ['--admin', `https://127.0.0.1:${closed.address.port}`], code: 1 },
+      options: ['--admin', `https://127.0.0.1:${closed.address.port}`],
+      code: 1,
       says: /no agent answers at https:.* \(it does not speak TLS: name it with http:\/\/\); start one/,
     }),
     'no token': () => ({
-      ...{ options: ['--admin', url(closed.address.port)], code: 2 },
+      options: ['--admin', url(closed.address.port)],
+      code: 2,
       says: /the agent at http:.* wants its token; give --token-file FILE \(.*\/var\/lib\/shoal\/admin\.token/,
     }),
     'a wrong token': () => ({
-      ...{ options: ['--admin', url(closed.address.port), '--token-file', join(dir.path, 'wrong')], code: 2 },
+      options: ['--admin', url(closed.address.port), '--token-file', join(dir.path, 'wrong')],
+      code: 2,
       says: /the agent at http:.* wants its token; give --token-file FILE with the right token/,
     }),
     'a token file that is not there': () => ({
-      ...{ options: ['--token-file', join(dir.path, 'none')], code: 2 },
+      options: ['--token-file', join(dir.path, 'none')],
+      code: 2,
       says: /the token file \/.*none cannot be read; check its path and mode/,
     }),
     'a directory for a token file': () => ({
-      ...{ options: ['--token-file', join(dir.path, 'directory')], code: 2 },
+      options: ['--token-file', join(dir.path, 'directory')],
+      code: 2,
       says: /the token file \/.*directory cannot be read; check its path and mode/,
     }),
     'a token file with something else in it': () => ({
-      ...{ options: ['--token-file', join(dir.path, 'short')], code: 2 },
+      options: ['--token-file', join(dir.path, 'short')],
+      code: 2,
       says: /the token file \/.*short must hold one line of at least 16 visible characters/,
     }),
     'a page instead of an answer': () => ({
-      ...{ options: ['--admin', url(ports.text)], code: 1 },
+      options: ['--admin', url(ports.text)],
+      code: 1,
       says: /http:.* is no admin server this program understands; see --admin/,
     }),
     'a port that knows nothing of it': () => ({
-      ...{ options: ['--admin', url(ports.none)], code: 1 },
+      options: ['--admin', url(ports.none)],
+      code: 1,
       says: /http:.* is no admin server this program understands \(it answers 404\); see --admin/,
     }),
     'a port that closes': () => ({
-      ...{ options: ['--admin', url(ports.cut)], code: 1 },
+      options: ['--admin', url(ports.cut)],
+      code: 1,
       says: /no agent answers at http:.* \(.+\); start one with/,
     }),
   }

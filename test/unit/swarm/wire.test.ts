@@ -244,7 +244,12 @@ const INVALID: readonly (readonly [string, unknown])[] = [
   [
     'a short token',
     {
-      ...{ frame: 'about', role: 'agent', region: 'r', zone: null, addresses: [], software: 's' },
+      frame: 'about',
+      role: 'agent',
+      region: 'r',
+      zone: null,
+      addresses: [],
+      software: 's',
       tls: { certificate: new Uint8Array(32), token: new Uint8Array(15) },
     },
   ],
